@@ -1,0 +1,40 @@
+# `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
+# Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+.PHONY: build demo test lint check
+
+build: $(VENV)/ready
+	$(BIN)/maturin develop --release --extras cli
+
+# `pip install --group` came with pip 25.1.
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --group dev
+	touch $@
+
+demo: build
+	$(BIN)/python examples/demo.py build
+
+test: build
+	cargo test
+	$(BIN)/pytest
+
+lint: build
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features python
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/stubtest seedbed._core
+
+check: lint test

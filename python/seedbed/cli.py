@@ -1,0 +1,142 @@
+"""The command ``seedbed``.
+
+``seedbed init PLAN -o FILE`` evaluates a plan (`seedbed.plan`) into a safetensors file (`seedbed.checkpoint`). Progress
+goes to the standard error, the table of what was written to the standard output: drawn by rich where that is a
+terminal, plain lines where it is not.
+
+Exit status: 0 when the file is written, 1 when the machine is in the way (no such file, no space, no memory), 2 when
+the command or the plan is wrong, 130 after Ctrl-C. An error is one line on the standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import NoReturn, TypeAlias
+
+import seedbed
+from seedbed.checkpoint import Summary, write_checkpoint
+from seedbed.plan import Plan, PlannedTensor, load_plan
+
+__all__ = ["main"]
+
+Progress: TypeAlias = Callable[[PlannedTensor], None]
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are reported as all other errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with the arguments `argv` (those of the process, when None) and return its exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return _init(arguments)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except MemoryError:
+        return _fail("out of memory", 1)
+    except OSError as error:
+        return _fail(str(error) if error.filename is None else f"{error.strerror}: {error.filename!r}", 1)
+    except (ImportError, TypeError, ValueError) as error:
+        return _fail(str(error), 2)
+
+
+def _fail(reason: str, status: int) -> int:
+    print(f"seedbed: error: {reason}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="seedbed", description="Initial weights of neural networks: the same bits everywhere.")
+    version = f"seedbed {seedbed.__version__}, algorithm {seedbed.ALGORITHM}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    init = commands.add_parser("init", help="write the initial weights of a model to a safetensors file")
+    init.add_argument("plan", metavar="PLAN", help="a JSON file, or the name of a plan that ships with seedbed: gpt2")
+    init.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write, or to replace")
+    init.add_argument("--seed", metavar="N", type=int, default=0, help="from -2**255 to 2**255 - 1 (default: 0)")
+    init.add_argument("--dtype", metavar="D", help="of all tensors to which the plan gives none of their own")
+    init.add_argument("--threads", metavar="N", type=int, help="how many to use; changes the speed and nothing else")
+    return parser
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    if (sys.stderr.isatty() or sys.stdout.isatty()) and find_spec("rich") is None:
+        raise ImportError("on a terminal the command needs rich, which is not installed: pip install 'seedbed[cli]'")
+    if arguments.threads is not None:
+        seedbed.set_num_threads(arguments.threads)
+    plan = load_plan(arguments.plan, dtype=arguments.dtype)
+    with _bar(plan) if sys.stderr.isatty() else _lines(plan) as progress:
+        summary = write_checkpoint(plan, arguments.output, seed=arguments.seed, progress=progress)
+    _print_table(_rows(summary))
+    return 0
+
+
+@contextmanager
+def _bar(plan: Plan) -> Iterator[Progress]:
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    with rich_progress.Progress(
+        rich_progress.BarColumn(),
+        rich_progress.DownloadColumn(),
+        rich_progress.TransferSpeedColumn(),
+        rich_progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task("init", total=plan.nbytes)
+        yield lambda tensor: bar.advance(task, tensor.nbytes)
+
+
+@contextmanager
+def _lines(plan: Plan) -> Iterator[Progress]:
+    """Print a line at the start, and one for each tenth of the bytes."""
+    print(f"writing {len(plan.tensors):,} tensors, {plan.parameters:,} parameters", file=sys.stderr, flush=True)
+    done = tenths = 0
+
+    def progress(tensor: PlannedTensor) -> None:
+        nonlocal done, tenths
+        done += tensor.nbytes
+        if plan.nbytes and done * 10 // plan.nbytes > tenths:
+            tenths = done * 10 // plan.nbytes
+            print(f"{tenths * 10:3} %", file=sys.stderr, flush=True)
+
+    yield progress
+
+
+def _rows(summary: Summary) -> list[tuple[str, str]]:
+    def rate(seconds: float) -> str:
+        return f"{summary.bytes / seconds / 1e9:.2f}" if seconds else "-"
+
+    return [
+        ("tensors", f"{summary.tensors:,}"),
+        ("parameters", f"{summary.parameters:,}"),
+        ("bytes", f"{summary.bytes:,}"),
+        ("fill seconds", f"{summary.fill_seconds:.2f}"),
+        ("fill GB/s", rate(summary.fill_seconds)),
+        ("seconds", f"{summary.seconds:.2f}"),
+        ("GB/s", rate(summary.seconds)),
+        ("SHA-256", summary.sha256),
+    ]
+
+
+def _print_table(rows: list[tuple[str, str]]) -> None:
+    if not sys.stdout.isatty():
+        width = max(len(label) for label, _ in rows)
+        for label, value in rows:
+            print(f"{label:{width}}  {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid("", "", padding=(0, 2))
+    for label, value in rows:
+        table.add_row(f"[bold]{label}[/bold]", value)
+    Console().print(table)

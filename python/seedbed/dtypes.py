@@ -1,0 +1,102 @@
+"""Element types: names to NumPy dtypes, bfloat16, and the default."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""The element types that are sampled."""
+
+_floatx = "float32"
+_known: dict[object, np.dtype] = {}
+
+
+def floatx() -> str:
+    """The name of the default element type, `"float32"` unless set.
+
+    >>> import seedbed as sb
+    >>> sb.floatx()
+    'float32'
+    """
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Set the default element type.
+
+    Arguments:
+        value: `"float16"`, `"bfloat16"`, `"float32"` or `"float64"`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    global _floatx
+    if value not in FLOATS:
+        raise ValueError(f"floatx must be one of {', '.join(FLOATS)}. Received: {value!r}")
+    _floatx = str(value)
+
+
+def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
+    """The NumPy dtype that a name, a dtype of NumPy or of a framework, or None (`floatx()`) stands for.
+
+    Raises:
+        ValueError: where it stands for none, or for one that is neither numeric nor bool.
+        ImportError: for bfloat16 where the package ml_dtypes is not installed.
+
+    >>> as_dtype("float16"), as_dtype(np.int32), as_dtype(None)
+    (dtype('float16'), dtype('int32'), dtype('float32'))
+    """
+    key = _floatx if dtype is None else dtype
+    try:
+        known = _known.get(key)
+    except TypeError:  # unhashable: not a dtype, which _resolve says
+        known = None
+    if known is None:
+        known = _resolve(key)
+        _known[key] = known
+    return known
+
+
+def as_float_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
+    """`as_dtype(dtype)` where it is one of `FLOATS`.
+
+    Raises:
+        ValueError: where it is another.
+    """
+    resolved = as_dtype(dtype)
+    if resolved.name not in FLOATS:
+        raise ValueError(f"dtype must be a floating point type: one of {', '.join(FLOATS)}. Received: {resolved.name}")
+    return resolved
+
+
+def _resolve(dtype: object) -> np.dtype:
+    name = dtype if isinstance(dtype, str) else _framework_name(dtype)
+    if name == "bfloat16":
+        return _bfloat16()
+    try:
+        resolved = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
+    except TypeError:
+        raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
+    if resolved.name != "bfloat16" and resolved.kind not in "biufc":
+        raise ValueError(f"dtype must be numeric or bool. Received: {dtype!r}")
+    if not resolved.isnative:
+        raise ValueError(f"dtype must have the byte order of this machine. Received: {dtype!r}")
+    return resolved
+
+
+def _framework_name(dtype: object) -> str | None:
+    """`torch.float32` and `tf.float32` are known by their names."""
+    if isinstance(dtype, (np.dtype, type)):
+        return None
+    return str(getattr(dtype, "name", None) or str(dtype).rpartition(".")[2])
+
+
+def _bfloat16() -> np.dtype:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError(
+            "bfloat16 arrays need the package ml_dtypes, which is not installed: pip install 'seedbed[bfloat16]'"
+        ) from None
+    return np.dtype(ml_dtypes.bfloat16)

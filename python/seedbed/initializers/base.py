@@ -1,0 +1,192 @@
+"""What all initializers share: the call, the configuration, the seed."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import dtypes, seeds
+from seedbed.lazy import LazyArray, Rule, Sampled
+from seedbed.shapes import Shape, ShapeLike, as_shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Initializer(ABC):
+    """A tensor for every shape and dtype: `initializer(shape, dtype)`.
+
+    An initializer of your own derives from this class, names its constructor's arguments in `parameters`, keeps them as
+    attributes of these names, and says in `rule` what stands at each element.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """The constructor's arguments, which are the configuration."""
+
+    @abstractmethod
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        """What stands at each element of a tensor. A random initializer draws here, once for the tensor.
+
+        Raises:
+            ValueError: where there is no such tensor.
+        """
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        """The dtype of a result, where it is one that this initializer makes.
+
+        Raises:
+            ValueError: where it is not.
+        """
+        return dtypes.as_dtype(dtype)
+
+    def lazy(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> LazyArray:
+        """The tensor, to be evaluated where it is sliced.
+
+        Arguments:
+            shape: of the tensor: an integer or integers.
+            dtype: of its elements; `floatx()` where there is none.
+
+        Raises:
+            ValueError: for a bad shape or dtype, or parameters that this dtype has no numbers for.
+        """
+        dimensions, element = as_shape(shape), self.as_dtype(dtype)
+        return LazyArray(self.rule(dimensions, element), dimensions, element)
+
+    def __call__(
+        self,
+        shape: ShapeLike,
+        dtype: npt.DTypeLike | None = None,
+        *,
+        out: np.ndarray | None = None,
+        partition_shape: ShapeLike | None = None,
+        partition_offset: ShapeLike | None = None,
+    ) -> np.ndarray:
+        """The tensor, or a part of it.
+
+        Arguments:
+            shape: of the whole tensor: an integer or integers.
+            dtype: of its elements; where there is none, that of `out`, or `floatx()`.
+            out: where to write: an array of the result's shape and dtype, writable and contiguous in C order.
+            partition_shape: the shape of the part that is wanted; all where there is none.
+            partition_offset: where the part begins, along each axis; at zeros where there is none.
+
+        Returns:
+            `out`, or a new array. A part has the bits that the whole has there.
+
+        Raises:
+            ValueError: for a bad shape, dtype, part or `out`, or parameters that this dtype has no numbers for.
+
+        >>> import seedbed as sb
+        >>> init = sb.HeUniform(seed=1)
+        >>> part = init((1000, 64), partition_shape=(10, 64), partition_offset=(500, 0))
+        >>> bool((part == init((1000, 64))[500:510]).all())
+        True
+        """
+        if dtype is None and isinstance(out, np.ndarray):
+            dtype = out.dtype
+        result: np.ndarray = self.lazy(shape, dtype).read(out, partition_shape, partition_offset)
+        return result
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, in types that JSON has."""
+        return {name: getattr(self, name) for name in self.parameters}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The initializer of a configuration.
+
+        Raises:
+            ValueError: for an unknown key or a bad value.
+
+        >>> import seedbed as sb
+        >>> sb.RandomNormal.from_config({"stddev": 0.02, "seed": 7})
+        RandomNormal(mean=0.0, stddev=0.02, seed=7)
+        """
+        unknown = [key for key in config if key not in cls.parameters]
+        if unknown:
+            accepted = ", ".join(cls.parameters) or "none"
+            raise ValueError(f"the keys of a {cls.__name__} config are: {accepted}. Received: {unknown}")
+        return cls(**config)
+
+    def clone(self) -> Self:
+        """A new initializer of the same configuration."""
+        return type(self).from_config(self.get_config())
+
+    def with_seed(self, seed: seeds.SeedLike) -> Self:
+        """The same initializer drawing from another seed; this one where it draws nothing."""
+        if "seed" not in self.parameters:
+            return self
+        return type(self).from_config({**self.get_config(), "seed": seed})
+
+    def _identity(self) -> dict[str, Any]:
+        return self.get_config()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Initializer):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self._identity())))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
+        return f"{type(self).__name__}({arguments})"
+
+
+class RandomInitializer(Initializer):
+    """An initializer that draws its values.
+
+    An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
+    each call; a `SeedGenerator` gives new ones. `seed` is the integer or the generator.
+    """
+
+    parameters = ("seed",)
+
+    def __init__(self, seed: seeds.SeedLike = None) -> None:
+        self._given_seed = seeds.as_seed_source(seed)
+        self.seed = seeds.random_seed() if self._given_seed is None else self._given_seed
+
+    @abstractmethod
+    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+        """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return dtypes.as_float_dtype(dtype)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        return Sampled(*self.sampling(shape), self._draw())
+
+    def _draw(self) -> seeds.Address:
+        if isinstance(self.seed, seeds.SeedGenerator):
+            return self.seed.next()
+        return seeds.Address(seeds.key_of(self.seed), 0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}
+
+    def _identity(self) -> dict[str, Any]:
+        # Two that drew seeds of their own are not equal, though their configurations are.
+        return {**self.get_config(), "seed": seeds.serialize_seed(self.seed)}
+
+
+def as_finite(what: str, value: object) -> float:
+    """A finite real number as a float.
+
+    Raises:
+        ValueError: where it is not one.
+    """
+    try:
+        if isinstance(value, (str, bytes, bool, np.bool_)):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
+    return number

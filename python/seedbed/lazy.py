@@ -1,0 +1,214 @@
+"""A tensor as a function: slicing it evaluates, and only what is sliced."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any, Protocol, SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import _core
+from seedbed.seeds import Address
+from seedbed.shapes import Shape, ShapeLike, as_shape
+from seedbed.threads import get_num_threads
+
+Axis: TypeAlias = tuple[int, int, int, int]
+"""The indices a region takes along an axis: (its length, start, step, count)."""
+
+Index: TypeAlias = SupportsIndex | slice | EllipsisType
+
+
+class Rule(Protocol):
+    """What stands at each element of a tensor."""
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
+        """Write the elements of a region to `out`, an array of its counts in C order."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A distribution with its two parameters, evaluated at addresses."""
+
+    distribution: str
+    parameters: tuple[float, float]
+    address: Address
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
+        dtype = out.dtype
+        flat = out.reshape(-1)
+        # Extension modules have no 16-bit floats: their bits are handed over.
+        bits = flat.view(np.uint16) if dtype.itemsize == 2 else flat
+        _core.fill(bits, dtype.name, (self.distribution, self.parameters), self.address, axes, get_num_threads())
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """A value, or an array repeated along leading axes and axes of length one as NumPy broadcasts."""
+
+    value: npt.NDArray[Any]
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
+        whole = np.broadcast_to(self.value, [length for length, *_ in axes])
+        for axis, (_, start, step, count) in enumerate(axes):
+            indices = slice(start, None if count == 0 else _stop(start, step, count), step)
+            whole = whole[(slice(None),) * axis + (indices,)]
+        out[...] = whole.reshape(out.shape)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LazyArray:
+    """A tensor of which nothing is computed until it is sliced.
+
+    A slice has the bits that the whole tensor has there, and costs what its elements cost. Integers, slices with any
+    step and one Ellipsis select; `numpy.asarray` evaluates all. Made by `Initializer.lazy`.
+
+    >>> import numpy as np, seedbed as sb
+    >>> t = sb.GlorotNormal(seed=42).lazy((1_000_000, 4096))
+    >>> t[500:600, ::2].shape
+    (100, 2048)
+    >>> bool((t[500:600, ::2] == t[500:600][:, ::2]).all())
+    True
+    """
+
+    rule: Rule
+    shape: Shape
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements, once evaluated."""
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __getitem__(self, index: Index | tuple[Index, ...]) -> Any:
+        items = index if isinstance(index, tuple) else (index,)
+        axes, kept = _region(items, self.shape)
+        out = np.empty([count for (_, _, _, count), keep in zip(axes, kept, strict=True) if keep], self.dtype)
+        self.rule.write(out, axes)
+        return out if out.ndim or Ellipsis in items else out[()]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("a lazy array has no memory of its own: it can't be had as an array without a copy")
+        values = self.read()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def read(self, out: np.ndarray | None = None, shape: ShapeLike | None = None, offset: ShapeLike | None = None) -> Any:
+        """Evaluate the whole tensor, or the part of that `shape` at that `offset`.
+
+        Arguments:
+            out: where to write: an array of the part's shape and this dtype, writable and contiguous in C order.
+            shape: of the part; the whole tensor where there is none.
+            offset: of the part's first element; zeros where there is none.
+
+        Returns:
+            `out`, or a new array.
+
+        Raises:
+            ValueError: where the part is not one, or `out` is not as said.
+        """
+        axes = _part(self.shape, shape, offset)
+        counts = self.shape if shape is None else tuple(count for _, _, _, count in axes)
+        if out is None:
+            out = np.empty(counts, self.dtype)
+        else:
+            check_out(out, counts, self.dtype)
+        self.rule.write(out, axes)
+        return out
+
+    def __repr__(self) -> str:
+        return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
+
+
+def check_out(out: object, shape: Shape, dtype: np.dtype) -> None:
+    """Check that a tensor of that shape and dtype can be written to `out`.
+
+    Raises:
+        TypeError: where it is not a NumPy array.
+        ValueError: where its shape, dtype or byte order is another, or it is read-only or not contiguous.
+    """
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out must have the shape of the result, {shape}. Received: out.shape={out.shape}")
+    if out.dtype != dtype:
+        raise ValueError(f"out must have the dtype of the result, {dtype.str if dtype.kind != 'V' else dtype}, "
+                         f"byte order included. Received: out.dtype={out.dtype.str}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable. Received: a read-only array")
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(f"out must be contiguous in C order and aligned. Received: strides={out.strides}")
+
+
+def _part(shape: Shape, part: ShapeLike | None, offset: ShapeLike | None) -> list[Axis]:
+    if part is None:
+        if offset is not None:
+            raise ValueError(f"partition_offset must come with partition_shape. Received: partition_offset={offset!r}")
+        return [(length, 0, 1, length) for length in shape]
+    counts = as_shape(part, "partition_shape")
+    starts = (0,) * len(shape) if offset is None else as_shape(offset, "partition_offset")
+    within = len(counts) == len(starts) == len(shape) and all(
+        start + count <= length for length, start, count in zip(shape, starts, counts, strict=True)
+    )
+    if not within:
+        raise ValueError(
+            "partition_offset and partition_shape must lie within the shape. "
+            f"Received: shape={shape}, partition_shape={counts}, partition_offset={starts}"
+        )
+    return [(length, start, 1, count) for length, start, count in zip(shape, starts, counts, strict=True)]
+
+
+def _region(items: tuple[Index, ...], shape: Shape) -> tuple[list[Axis], list[bool]]:
+    """The axes of an index, and which of them are kept (those that a slice selects)."""
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    missing = len(shape) - (len(items) - len(dots))
+    if missing < 0:
+        raise IndexError(f"too many indices: the tensor is {len(shape)}-dimensional, but {len(items)} were indexed")
+    at = dots[0] if dots else len(items)
+    full = items[:at] + (slice(None),) * missing + items[at + len(dots) :]
+    axes = [_axis(item, length, i) for i, (item, length) in enumerate(zip(full, shape, strict=True))]
+    return axes, [isinstance(item, slice) for item in full]
+
+
+def _axis(item: Index, length: int, axis: int) -> Axis:
+    if isinstance(item, slice):
+        start, stop, step = item.indices(length)
+        count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
+        return (length, start if count else 0, step if count > 1 else 1, count)
+    if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
+        raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}")
+    index = operator.index(item)  # type: ignore[arg-type]
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+    return (length, index % length, 1, 1)
+
+
+def _stop(start: int, step: int, count: int) -> int | None:
+    stop = start + step * count
+    return stop if stop >= 0 else None

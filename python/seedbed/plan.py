@@ -1,0 +1,319 @@
+"""Plans: the tensors of a model, each with its name, shape, dtype and initializer, before any of them is evaluated.
+
+A plan is a JSON object in UTF-8::
+
+    {
+      "dtype": "float32",
+      "defaults": [
+        {"pattern": "*.bias", "initializer": "zeros"},
+        {"pattern": "*.weight", "initializer": {"class_name": "RandomNormal", "config": {"stddev": 0.02}}}
+      ],
+      "tensors": [
+        {"name": "wte.weight", "shape": [50257, 768]},
+        {"name": "ln_f.weight", "shape": [768], "dtype": "float64", "initializer": "ones"},
+        {"name": "ln_f.bias", "shape": [768]}
+      ]
+    }
+
+* ``tensors`` lists the tensors. A ``name`` is not empty, occurs once, and is not ``__metadata__``, which safetensors
+  keeps for itself. A ``shape`` is a list of integers; ``[]`` is a scalar.
+* ``initializer`` is what Keras serializes: a name, or an object with ``class_name`` and ``config``. It has no seed:
+  every tensor draws from the one seed of the checkpoint, bound to the tensor's name (`seedbed.SeedGenerator.child`).
+  Its values depend neither on the order of the tensors nor on which others there are.
+* ``defaults`` gives a tensor what its entry does not say. The first entry serves whose ``pattern`` matches the name,
+  case included (`fnmatch.fnmatchcase`: ``*``, ``?`` and ``[...]``); it has an initializer and may have a dtype.
+* The dtype of a tensor is its own; or else that of its default; or else the one the caller asks for (``--dtype``); or
+  else that of the plan; or else float32.
+
+Every rule is checked before anything is evaluated. An error says which entry broke which rule, and what was received.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from seedbed.config import deserialize
+from seedbed.dtypes import as_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from seedbed.initializers import Initializer
+
+__all__ = ["Plan", "PlannedTensor", "load_plan", "parse_plan"]
+
+MAX_PLAN_BYTES = 1 << 26
+"""The longest file that is read as a plan. (GPT-2's has 9 KB; a safetensors header ends at 100 MB.)"""
+
+MAX_DIGITS = 20
+"""The longest integer, sign included: every 64-bit one fits."""
+
+MAX_RANK = 32
+"""The most dimensions of a tensor: what every NumPy that seedbed runs on can hold."""
+
+MAX_TENSOR_BYTES = (1 << 63) - 1
+"""The most bytes of a tensor; as in NumPy, dimensions of 0 are left out of the product."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PlannedTensor:
+    """One tensor of a plan. Its initializer has no seed yet: who evaluates it binds it to the name."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    initializer: Initializer
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones."""
+
+    tensors: tuple[PlannedTensor, ...]
+
+    @property
+    def parameters(self) -> int:
+        """The number of elements of all tensors."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
+@dataclass(frozen=True)
+class _Default:
+    pattern: str
+    initializer: Initializer
+    dtype: np.dtype | None
+
+
+def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Plan:
+    """Read the plan that ships with seedbed under the name `source`, or else the file at the path `source`.
+
+    Arguments:
+        source: ``"gpt2"``, or the path of a JSON file. (A file of yours that is called gpt2 is ``./gpt2``.)
+        dtype: the dtype of every tensor for which neither its own entry nor its default has one.
+
+    Raises:
+        OSError: the file cannot be read.
+        TypeError, ValueError: it breaks a rule of the format, which `seedbed.plan` states.
+
+    >>> plan = load_plan("gpt2", dtype="float16")
+    >>> len(plan.tensors), plan.parameters, plan.nbytes
+    (148, 124439808, 248879616)
+    """
+    return parse_plan(_read(os.fspath(source)), dtype=dtype)
+
+
+def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
+    """Read a plan from its JSON text; `load_plan` says what `dtype` is for and what is raised.
+
+    >>> plan = parse_plan('{"tensors": [{"name": "bias", "shape": [3], "initializer": "zeros"}]}')
+    >>> plan.tensors[0].shape, plan.tensors[0].dtype.name
+    ((3,), 'float32')
+    >>> parse_plan('{"tensors": [{"name": "bias", "shape": 3, "initializer": "zeros"}]}')
+    Traceback (most recent call last):
+    TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
+    """
+    try:
+        return _plan(_decode(text), dtype)
+    except RecursionError:
+        raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
+
+
+def _read(source: str) -> str:
+    shipped = resources.files("seedbed").joinpath("plans")
+    names = sorted(entry.name.removesuffix(".json") for entry in shipped.iterdir())
+    if source in names:
+        return shipped.joinpath(f"{source}.json").read_text(encoding="utf-8")
+    if not Path(source).exists():
+        known = ", ".join(names)
+        raise FileNotFoundError(errno.ENOENT, f"there is no such file, and the plans of seedbed are [{known}]", source)
+    with Path(source).open("rb") as file:
+        content = file.read(MAX_PLAN_BYTES + 1)
+    if len(content) > MAX_PLAN_BYTES:
+        raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a plan must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}") from None
+
+
+def _decode(text: str) -> object:
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_int=_short_integer,
+            parse_float=_finite_float,
+            parse_constant=_not_a_number,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"a plan must be JSON. Received: something else, {error}") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in unique:
+            raise ValueError(f"an object must have each key once. Received: {_shown(key)} again after {_shown(unique)}")
+        unique[key] = value
+    return unique
+
+
+def _short_integer(literal: str) -> int:
+    if len(literal) > MAX_DIGITS:
+        raise ValueError(f"an integer must have at most {MAX_DIGITS} digits. Received: {literal[:MAX_DIGITS]}...")
+    return int(literal)
+
+
+def _finite_float(literal: str) -> float:
+    value = float(literal)
+    return value if math.isfinite(value) else _not_a_number(literal)
+
+
+def _not_a_number(literal: str) -> NoReturn:
+    raise ValueError(f"a number must be finite. Received: {literal[:80]}")
+
+
+def _plan(document: object, asked: str | None) -> Plan:
+    fields = _fields(document, "a plan", required=("tensors",), optional=("dtype", "defaults"))
+    fallback = _dtype(fields.get("dtype", "float32"))
+    if asked is not None:
+        fallback = as_dtype(asked)
+    defaults = _each(fields, "defaults", "pattern", _default)
+    tensors = _each(fields, "tensors", "name", lambda entry: _tensor(entry, defaults, fallback))
+    first: dict[str, int] = {}
+    for index, tensor in enumerate(tensors):
+        if first.setdefault(tensor.name, index) != index:
+            place = f"tensors[{index}] {_shown(tensor.name)}"
+            raise ValueError(f"{place}: a name must occur once. Received: the name of tensors[{first[tensor.name]}]")
+    return Plan(tuple(tensors))
+
+
+def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
+    """Parse the entries of the list `fields[key]`. An error says which entry it is about."""
+    parsed = []
+    for index, entry in enumerate(_typed(fields.get(key, []), list, f'"{key}" must be a list')):
+        try:
+            parsed.append(parse(entry))
+        except (TypeError, ValueError) as error:
+            named = f" {_shown(entry[label])}" if isinstance(entry, dict) and label in entry else ""
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{key}[{index}]{named}: {error}") from error
+    return parsed
+
+
+def _default(entry: object) -> _Default:
+    fields = _fields(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
+    pattern = _typed(fields["pattern"], str, "a pattern must be a string")
+    dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
+    return _Default(pattern, _initializer(fields["initializer"]), dtype)
+
+
+def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> PlannedTensor:
+    fields = _fields(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
+    name = _name(fields["name"])
+    default = next((default for default in defaults if fnmatchcase(name, default.pattern)), None)
+    if "initializer" in fields:
+        initializer = _initializer(fields["initializer"])
+    elif default is not None:
+        initializer = default.initializer
+    else:
+        raise ValueError("a tensor must have an initializer, its own or by a default's pattern. Received: neither")
+    if "dtype" in fields:
+        dtype = _dtype(fields["dtype"])
+    elif default is not None and default.dtype is not None:
+        dtype = default.dtype
+    else:
+        dtype = fallback
+    shape = _shape(fields["shape"], dtype)
+    initializer.lazy(shape, dtype)  # the initializer's own objections to the shape and the dtype, at no cost
+    return PlannedTensor(name, shape, dtype, initializer)
+
+
+def _name(value: object) -> str:
+    name = _typed(value, str, "a name must be a string")
+    if name in ("", "__metadata__"):
+        raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {_shown(name)}')
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"a name must be Unicode without lone surrogates. Received: {_shown(name)}")
+    return name
+
+
+def _shape(value: object, dtype: np.dtype) -> tuple[int, ...]:
+    rule = "a shape must be a list of integers"
+    dimensions = _typed(value, list, rule)
+    if any(type(dimension) is not int for dimension in dimensions):  # bool is an int to isinstance
+        raise TypeError(f"{rule}. Received: {_shown(value)}")
+    if len(dimensions) > MAX_RANK:
+        raise ValueError(f"a shape must have at most {MAX_RANK} dimensions. Received: {len(dimensions)}")
+    if any(dimension < 0 for dimension in dimensions):
+        raise ValueError(f"a dimension must not be negative. Received: {_shown(value)}")
+    if math.prod(filter(None, dimensions)) * dtype.itemsize > MAX_TENSOR_BYTES:
+        raise ValueError(f"a tensor must have at most {MAX_TENSOR_BYTES} bytes. Received: {_shown(value)} of {dtype}")
+    return tuple(dimensions)
+
+
+def _dtype(value: object) -> np.dtype:
+    return as_dtype(_typed(value, str, "a dtype must be a string"))
+
+
+def _initializer(value: object) -> Initializer:
+    if not isinstance(value, (str, dict)):
+        raise TypeError(f"an initializer must be a string or an object. Received: {_shown(value)}")
+    config = value.get("config") if isinstance(value, dict) else None
+    if isinstance(config, dict) and config.get("seed") is not None:
+        raise ValueError(
+            "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
+            f"Received: seed={_shown(config['seed'])}"
+        )
+    return deserialize(value)
+
+
+def _fields(entry: object, what: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
+    fields = _typed(entry, dict, f"{what} must be an object")
+    known = ", ".join(required + optional)
+    for key in fields:
+        if key not in required + optional:
+            raise ValueError(f"the keys of {what} must be among {known}. Received: {_shown(key)}")
+    for key in required:
+        if key not in fields:
+            raise ValueError(f'{what} must have the key "{key}". Received: {_shown(entry)}')
+    return fields
+
+
+def _typed(value: object, kind: type[T], rule: str) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{rule}. Received: {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    """`value` as JSON, in ASCII and cut where it is long, for the text of an error."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,228 @@
+"""From what a person types to where the values come from: seed -> key, draw -> stream.
+
+A *key* is 32 bytes. That of an integer seed is its two's complement, little-endian; that of a child is a keyed BLAKE2b of
+its name. A *stream* is a 64-bit number: an integer seed always draws from stream 0, a `SeedGenerator` from 0, 1, 2, ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import random
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
+
+import numpy as np
+
+from seedbed import _core
+
+_LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
+_PERSON = b"seedbed.v1"
+_WORDS = 2**68
+
+_drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
+
+
+class Address(NamedTuple):
+    """Where the words of a tensor come from; its elements are numbered from there."""
+
+    key: bytes
+    stream: int
+
+
+def set_random_seed(seed: int) -> None:
+    """Make what unseeded initializers and generators draw reproducible.
+
+    They draw from Python's global `random`, so `random.seed` and `keras.utils.set_random_seed` do it as well.
+
+    Arguments:
+        seed: an integer.
+    """
+    random.seed(as_seed(seed))
+
+
+def random_seed() -> int:
+    """A fresh seed of 64 bits, from Python's global `random`."""
+    return random.getrandbits(64)
+
+
+def as_seed(seed: object) -> int:
+    """An integer seed, as a Python integer.
+
+    Raises:
+        ValueError: where it is not an integer (a bool and a float are none) in [-2**255, 2**255).
+    """
+    try:
+        if isinstance(seed, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"a seed must be an integer. Received: seed={seed!r}") from None
+    if not _LEAST_SEED <= number < _SEED_LIMIT:
+        raise ValueError(f"a seed must be in [-2**255, 2**255). Received: seed={number}")
+    return number
+
+
+def key_of(seed: int) -> bytes:
+    """The key of an integer seed: its two's complement in 32 little-endian bytes."""
+    return seed.to_bytes(32, "little", signed=True)
+
+
+def child_key(key: bytes, name: str) -> bytes:
+    """The key of the child of that name."""
+    return hashlib.blake2b(name.encode(), digest_size=32, key=key, person=_PERSON).digest()
+
+
+class SeedGenerator:
+    """A source of draws: each initializer call that takes its seed from here has a stream of its own.
+
+    The first draw gives what the integer seed gives.
+
+    Arguments:
+        seed: an integer in [-2**255, 2**255), or None to draw one, which `seed` then tells.
+        name: for the configuration only.
+        path: the names of `child` calls that led here from the generator of that seed.
+
+    Raises:
+        ValueError: for any other seed, name or path.
+
+    >>> import seedbed as sb
+    >>> init = sb.GlorotNormal(seed=sb.SeedGenerator(42))
+    >>> first, second = init((2, 3)), init((2, 3))
+    >>> bool((first == sb.GlorotNormal(seed=42)((2, 3))).all()), bool((first == second).any())
+    (True, False)
+    """
+
+    def __init__(self, seed: SupportsIndex | None = None, name: str | None = None, *, path: Iterable[str] = ()) -> None:
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"the name of a generator must be a string. Received: name={name!r}")
+        self.initial_seed = None if seed is None else as_seed(seed)
+        self.seed = random_seed() if self.initial_seed is None else self.initial_seed
+        self.name = "seed_generator" if name is None else name
+        self.path = _as_path(path)
+        self.draws = 0
+        self._key = key_of(self.seed)
+        for step in self.path:
+            self._key = child_key(self._key, step)
+
+    @property
+    def key(self) -> bytes:
+        """The 32 bytes that all its draws share."""
+        return self._key
+
+    def next(self) -> Address:
+        """The address of the next draw."""
+        with _drawing:
+            stream = self.draws
+            self.draws += 1
+        return Address(self._key, stream)
+
+    def child(self, name: str) -> SeedGenerator:
+        """A generator bound to this one and a name, whatever else has been drawn or named.
+
+        Raises:
+            ValueError: where the name is not a string.
+
+        >>> root = SeedGenerator(42)
+        >>> _ = root.next()
+        >>> root.child("block3/attn/q").key == SeedGenerator(42).child("block3/attn/q").key
+        True
+        """
+        return SeedGenerator(self.seed, self.name, path=(*self.path, *_as_path([name])))
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration: seed and name as given, and the path where there is one. Draws are no part of it."""
+        seed = self.seed if self.path else self.initial_seed
+        config: dict[str, Any] = {"seed": seed, "name": self.name}
+        return {**config, "path": list(self.path)} if self.path else config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> SeedGenerator:
+        """A new generator of that configuration, which begins at its first draw.
+
+        Raises:
+            ValueError: for a bad value or an unknown key.
+        """
+        unknown = [key for key in config if key not in ("seed", "name", "path")]
+        if unknown:
+            raise ValueError(f"the keys of a SeedGenerator's config are seed, name, path. Received: {unknown}")
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        children = "".join(f".child({name!r})" for name in self.path)
+        return f"SeedGenerator(seed={self.seed}){children}"
+
+
+SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Mapping[str, Any] | None
+"""What an initializer takes: None, an integer, a generator, or the configuration of one."""
+
+
+def as_seed_source(seed: SeedLike) -> int | SeedGenerator | None:
+    """An initializer's `seed` argument: an integer, a generator, or None.
+
+    Raises:
+        ValueError: where it is none of the three, nor the serialized form of a generator.
+    """
+    if seed is None or isinstance(seed, SeedGenerator):
+        return seed
+    if isinstance(seed, Mapping):
+        return _deserialize_generator(seed)
+    return as_seed(seed)
+
+
+def serialize_seed(seed: int | SeedGenerator | None) -> int | dict[str, Any] | None:
+    """The JSON form of a `seed`, a generator's as Keras writes it."""
+    if not isinstance(seed, SeedGenerator):
+        return seed
+    return {
+        "module": "keras.random",
+        "class_name": "SeedGenerator",
+        "config": seed.get_config(),
+        "registered_name": None,
+    }
+
+
+def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) -> np.ndarray:
+    """Keystream words, for anyone who checks us: uint32 words `start`, `start + 1`, ... of a stream of ChaCha8.
+
+    Arguments:
+        seed: an integer, or a `SeedGenerator` for its key; nothing is drawn from it.
+        count: how many words.
+        stream: which stream, in [0, 2**64).
+        start: the first word, in [0, 2**68). Element i owns word i and word 2**67 + i.
+
+    Raises:
+        ValueError: where an argument is not as said.
+
+    >>> [hex(word) for word in random_words(seed=0, count=3)]
+    ['0x2fef003e', '0xd6405f89', '0xe8b85b7f']
+    """
+    source = as_seed_source(seed)
+    if source is None:
+        raise ValueError("random_words must be given a seed. Received: seed=None")
+    key = source.key if isinstance(source, SeedGenerator) else key_of(source)
+    out = np.empty(_in_range("count", count, 2**63), np.uint32)
+    _core.words(out, (key, _in_range("stream", stream, 2**64)), _in_range("start", start, _WORDS))
+    return out
+
+
+def _in_range(what: str, value: SupportsIndex, limit: int) -> int:
+    number = operator.index(value)
+    if not 0 <= number < limit:
+        raise ValueError(f"{what} must be in [0, 2**{limit.bit_length() - 1}). Received: {what}={number}")
+    return number
+
+
+def _as_path(path: Iterable[str]) -> tuple[str, ...]:
+    names = (path,) if isinstance(path, str) else tuple(path)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"the name of a child must be a string. Received: {name!r}")
+    return names
+
+
+def _deserialize_generator(config: Mapping[str, Any]) -> SeedGenerator:
+    if config.get("class_name") != "SeedGenerator" or not isinstance(config.get("config"), Mapping):
+        raise ValueError(f"a seed must be None, an integer or a SeedGenerator. Received: seed={dict(config)!r}")
+    return SeedGenerator.from_config(config["config"])

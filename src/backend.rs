@@ -1,0 +1,117 @@
+//! Backends: the same few vector operations in each instruction set.
+//!
+//! The keystream and the quantiles are written once, over the lanes of a [`Backend`]. Every operation of the trait is
+//! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
+//! have. No operation fuses a multiplication with an addition.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+/// The widest backend; buffers are padded to a multiple of it.
+pub const MOST_LANES: usize = 16;
+
+/// One instruction set. All vectors have `LANES` elements, whatever their width.
+///
+/// A value of the implementing type is a proof that the CPU has the instructions.
+pub trait Backend: Copy + Send + Sync {
+    /// Elements of a vector: a divisor of [`MOST_LANES`].
+    const LANES: usize;
+    /// `LANES` u32 or i32.
+    type U32: Copy;
+    /// `LANES` f32.
+    type F32: Copy;
+    /// `LANES` u64 or i64.
+    type U64: Copy;
+    /// `LANES` f64.
+    type F64: Copy;
+
+    /// Run `task` where the compiler may use the instructions.
+    fn vectorize<T: Task>(self, task: T) -> T::Output;
+
+    fn load(self, from: &[u32]) -> Self::U32;
+    fn store(self, x: Self::U32, to: &mut [u32]);
+    fn splat(self, x: u32) -> Self::U32;
+    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    fn xor(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32;
+    fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32;
+    /// All ones where the sign bit is set, else zero.
+    fn sign_mask(self, a: Self::U32) -> Self::U32;
+    /// Whether any `a < b`, as i32.
+    fn any_less(self, a: Self::U32, b: Self::U32) -> bool;
+    /// Vector `w` holds word `w` of `LANES` blocks: write those blocks, one after the other.
+    fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]);
+    /// `table[index mod 16]`.
+    fn lookup(self, table: &[i32; 16], index: Self::U32) -> Self::U32;
+
+    /// The nearest f32 of an i32.
+    fn to_f32(self, a: Self::U32) -> Self::F32;
+    fn bits(self, a: Self::F32) -> Self::U32;
+    fn f32_of_bits(self, a: Self::U32) -> Self::F32;
+    fn splat_f32(self, x: f32) -> Self::F32;
+    fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The nearest of `x` in `[low, high]`.
+    fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32;
+    /// `table[index mod 16]`.
+    fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32;
+    fn store_f32(self, x: Self::F32, to: &mut [f32]);
+    /// Rounded to nearest-even, as bits.
+    fn store_f16(self, x: Self::F32, to: &mut [u16]);
+    /// The low halves of the elements.
+    fn store_low_halves(self, x: Self::U32, to: &mut [u16]);
+
+    /// `high * 2^32 + low`.
+    fn join(self, high: Self::U32, low: Self::U32) -> Self::U64;
+    fn splat_u64(self, x: u64) -> Self::U64;
+    fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64;
+    /// All ones where the sign bit is set, else zero.
+    fn sign_mask_u64(self, a: Self::U64) -> Self::U64;
+    /// `table[index mod ROWS]`; `ROWS` is a power of two.
+    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64;
+
+    /// The nearest f64 of an i64 that is not negative.
+    fn to_f64(self, a: Self::U64) -> Self::F64;
+    /// The f64 equal to an i32.
+    fn widen(self, a: Self::U32) -> Self::F64;
+    /// The nearest f32.
+    fn narrow(self, a: Self::F64) -> Self::F32;
+    fn bits_u64(self, a: Self::F64) -> Self::U64;
+    fn f64_of_bits(self, a: Self::U64) -> Self::F64;
+    fn splat_f64(self, x: f64) -> Self::F64;
+    fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
+    fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
+    /// The nearest of `x` in `[low, high]`.
+    fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64;
+    /// `table[index mod ROWS]`; `ROWS` is a power of two.
+    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64;
+    fn store_f64(self, x: Self::F64, to: &mut [f64]);
+}
+
+/// Something to be done with the lanes of any backend.
+pub trait Task {
+    /// What it gives.
+    type Output;
+    /// Do it. Implementations are `#[inline(always)]`, and so is all that they call in a hot loop: only what is inlined
+    /// into [`Backend::vectorize`] is compiled for the backend's instructions.
+    fn run<B: Backend>(self, backend: B) -> Self::Output;
+}
+
+pub use portable::Portable;
+
+/// Run `task` on the best backend this CPU has.
+pub fn run<T: Task>(task: T) -> T::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(backend) = avx512::Avx512::detect() {
+            return backend.vectorize(task);
+        }
+    }
+    Portable::<8>.vectorize(task)
+}

@@ -1,0 +1,317 @@
+//! x86-64 with AVX-512 (F, BW, DQ, VL): sixteen lanes. A table of sixteen rows is one register.
+
+use super::{Backend, Task};
+use std::arch::x86_64::*;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+impl Avx512 {
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl"))
+        .then_some(Self(()))
+    }
+}
+
+macro_rules! simd {
+    ($call:expr) => {
+        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions.
+        unsafe { $call }
+    };
+}
+
+/// Two registers of eight 64-bit elements.
+type Pair<T> = [T; 2];
+
+#[inline(always)]
+fn both<A: Copy, B>(a: Pair<A>, f: impl Fn(A) -> B) -> Pair<B> {
+    [f(a[0]), f(a[1])]
+}
+
+#[inline(always)]
+fn zip<A: Copy, B: Copy, C>(a: Pair<A>, b: Pair<B>, f: impl Fn(A, B) -> C) -> Pair<C> {
+    [f(a[0], b[0]), f(a[1], b[1])]
+}
+
+impl Avx512 {
+    #[inline(always)]
+    fn halves(self, a: __m512i) -> Pair<__m256i> {
+        simd!([_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)])
+    }
+
+    /// Rows of four 32-bit words, transposed within each 128-bit part.
+    #[inline(always)]
+    fn transpose4(self, a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
+        simd!({
+            let (ab0, ab1) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (cd0, cd1) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            [
+                _mm512_unpacklo_epi64(ab0, cd0),
+                _mm512_unpackhi_epi64(ab0, cd0),
+                _mm512_unpacklo_epi64(ab1, cd1),
+                _mm512_unpackhi_epi64(ab1, cd1),
+            ]
+        })
+    }
+}
+
+impl Backend for Avx512 {
+    const LANES: usize = 16;
+    type U32 = __m512i;
+    type F32 = __m512;
+    type U64 = Pair<__m512i>;
+    type F64 = Pair<__m512d>;
+
+    #[inline(always)]
+    fn vectorize<T: Task>(self, task: T) -> T::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn inner<T: Task>(backend: Avx512, task: T) -> T::Output {
+            task.run(backend)
+        }
+        simd!(inner(self, task))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32]) -> Self::U32 {
+        let from: &[u32; 16] = from.first_chunk().expect("a whole vector");
+        simd!(_mm512_loadu_epi32(from.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store(self, x: Self::U32, to: &mut [u32]) {
+        let to: &mut [u32; 16] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm512_storeu_epi32(to.as_mut_ptr().cast(), x));
+    }
+    #[inline(always)]
+    fn splat(self, x: u32) -> Self::U32 {
+        simd!(_mm512_set1_epi32(x.cast_signed()))
+    }
+    #[inline(always)]
+    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm512_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm512_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm512_and_si512(a, b))
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm512_xor_si512(a, b))
+    }
+    #[inline(always)]
+    fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
+        simd!(match BY {
+            7 => _mm512_rol_epi32::<7>(a),
+            8 => _mm512_rol_epi32::<8>(a),
+            12 => _mm512_rol_epi32::<12>(a),
+            16 => _mm512_rol_epi32::<16>(a),
+            _ => _mm512_rolv_epi32(a, _mm512_set1_epi32(BY as i32)),
+        })
+    }
+    #[inline(always)]
+    fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32 {
+        simd!(_mm512_srli_epi32::<BY>(a))
+    }
+    #[inline(always)]
+    fn sign_mask(self, a: Self::U32) -> Self::U32 {
+        simd!(_mm512_srai_epi32::<31>(a))
+    }
+    #[inline(always)]
+    fn any_less(self, a: Self::U32, b: Self::U32) -> bool {
+        simd!(_mm512_cmplt_epi32_mask(a, b) != 0)
+    }
+    #[inline(always)]
+    fn store_blocks(self, w: &[Self::U32; 16], to: &mut [u32]) {
+        let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
+        // quarters[q][k]: in its 128-bit part p, words 4q..4q+4 of block 4p + k.
+        let quarters = [
+            self.transpose4(w[0], w[1], w[2], w[3]),
+            self.transpose4(w[4], w[5], w[6], w[7]),
+            self.transpose4(w[8], w[9], w[10], w[11]),
+            self.transpose4(w[12], w[13], w[14], w[15]),
+        ];
+        let [q0, q1, q2, q3] = quarters;
+        for (k, (((a, b), c), d)) in q0.into_iter().zip(q1).zip(q2).zip(q3).enumerate() {
+            simd!({
+                let (ab02, ab13) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+                let (cd02, cd13) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+                let blocks = [
+                    _mm512_shuffle_i32x4::<0x88>(ab02, cd02),
+                    _mm512_shuffle_i32x4::<0x88>(ab13, cd13),
+                    _mm512_shuffle_i32x4::<0xdd>(ab02, cd02),
+                    _mm512_shuffle_i32x4::<0xdd>(ab13, cd13),
+                ];
+                for (p, block) in blocks.into_iter().enumerate() {
+                    let at = 16 * (4 * p + k);
+                    _mm512_storeu_epi32(to[at..at + 16].as_mut_ptr().cast(), block);
+                }
+            });
+        }
+    }
+    #[inline(always)]
+    fn lookup(self, table: &[i32; 16], index: Self::U32) -> Self::U32 {
+        simd!(_mm512_permutexvar_epi32(index, _mm512_loadu_epi32(table.as_ptr())))
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::U32) -> Self::F32 {
+        simd!(_mm512_cvtepi32_ps(a))
+    }
+    #[inline(always)]
+    fn bits(self, a: Self::F32) -> Self::U32 {
+        simd!(_mm512_castps_si512(a))
+    }
+    #[inline(always)]
+    fn f32_of_bits(self, a: Self::U32) -> Self::F32 {
+        simd!(_mm512_castsi512_ps(a))
+    }
+    #[inline(always)]
+    fn splat_f32(self, x: f32) -> Self::F32 {
+        simd!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        simd!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        simd!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
+        simd!(_mm512_min_ps(_mm512_max_ps(x, low), high))
+    }
+    #[inline(always)]
+    fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32 {
+        simd!(_mm512_permutexvar_ps(index, _mm512_loadu_ps(table.as_ptr())))
+    }
+    #[inline(always)]
+    fn store_f32(self, x: Self::F32, to: &mut [f32]) {
+        let to: &mut [f32; 16] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm512_storeu_ps(to.as_mut_ptr(), x));
+    }
+    #[inline(always)]
+    fn store_f16(self, x: Self::F32, to: &mut [u16]) {
+        let to: &mut [u16; 16] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm256_storeu_epi16(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x)));
+    }
+    #[inline(always)]
+    fn store_low_halves(self, x: Self::U32, to: &mut [u16]) {
+        let to: &mut [u16; 16] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm256_storeu_epi16(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(x)));
+    }
+
+    #[inline(always)]
+    fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
+        zip(self.halves(high), self.halves(low), |high, low| {
+            simd!(_mm512_or_si512(_mm512_slli_epi64::<32>(_mm512_cvtepu32_epi64(high)), _mm512_cvtepu32_epi64(low)))
+        })
+    }
+    #[inline(always)]
+    fn splat_u64(self, x: u64) -> Self::U64 {
+        [simd!(_mm512_set1_epi64(x.cast_signed())); 2]
+    }
+    #[inline(always)]
+    fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        zip(a, b, |a, b| simd!(_mm512_sub_epi64(a, b)))
+    }
+    #[inline(always)]
+    fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        zip(a, b, |a, b| simd!(_mm512_and_si512(a, b)))
+    }
+    #[inline(always)]
+    fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        zip(a, b, |a, b| simd!(_mm512_xor_si512(a, b)))
+    }
+    #[inline(always)]
+    fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
+        both(a, |a| simd!(_mm512_srli_epi64::<BY>(a)))
+    }
+    #[inline(always)]
+    fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
+        both(a, |a| simd!(_mm512_srai_epi64::<63>(a)))
+    }
+    #[inline(always)]
+    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
+        both(index, |index| {
+            simd!(match table.as_chunks::<8>().0 {
+                [low, high] => _mm512_permutex2var_epi64(
+                    _mm512_loadu_epi64(low.as_ptr()),
+                    index,
+                    _mm512_loadu_epi64(high.as_ptr())
+                ),
+                _ => {
+                    const { assert!(ROWS.is_power_of_two()) };
+                    let index = _mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1));
+                    _mm512_i64gather_epi64::<8>(index, table.as_ptr())
+                }
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn to_f64(self, a: Self::U64) -> Self::F64 {
+        both(a, |a| simd!(_mm512_cvtepi64_pd(a)))
+    }
+    #[inline(always)]
+    fn widen(self, a: Self::U32) -> Self::F64 {
+        both(self.halves(a), |a| simd!(_mm512_cvtepi32_pd(a)))
+    }
+    #[inline(always)]
+    fn narrow(self, a: Self::F64) -> Self::F32 {
+        let [low, high] = both(a, |a| simd!(_mm512_cvtpd_ps(a)));
+        simd!(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
+    }
+    #[inline(always)]
+    fn bits_u64(self, a: Self::F64) -> Self::U64 {
+        both(a, |a| simd!(_mm512_castpd_si512(a)))
+    }
+    #[inline(always)]
+    fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
+        both(a, |a| simd!(_mm512_castsi512_pd(a)))
+    }
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> Self::F64 {
+        [simd!(_mm512_set1_pd(x)); 2]
+    }
+    #[inline(always)]
+    fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        zip(a, b, |a, b| simd!(_mm512_add_pd(a, b)))
+    }
+    #[inline(always)]
+    fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        zip(a, b, |a, b| simd!(_mm512_mul_pd(a, b)))
+    }
+    #[inline(always)]
+    fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
+        zip(zip(x, low, |x, low| simd!(_mm512_max_pd(x, low))), high, |x, high| simd!(_mm512_min_pd(x, high)))
+    }
+    #[inline(always)]
+    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
+        both(index, |index| {
+            simd!(match table.as_chunks::<8>().0 {
+                [low, high] =>
+                    _mm512_permutex2var_pd(_mm512_loadu_pd(low.as_ptr()), index, _mm512_loadu_pd(high.as_ptr())),
+                _ => {
+                    const { assert!(ROWS.is_power_of_two()) };
+                    let index = _mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1));
+                    _mm512_i64gather_pd::<8>(index, table.as_ptr())
+                }
+            })
+        })
+    }
+    #[inline(always)]
+    fn store_f64(self, x: Self::F64, to: &mut [f64]) {
+        let to: &mut [f64; 16] = to.first_chunk_mut().expect("two whole vectors");
+        simd!({
+            _mm512_storeu_pd(to[..8].as_mut_ptr(), x[0]);
+            _mm512_storeu_pd(to[8..].as_mut_ptr(), x[1]);
+        });
+    }
+}

@@ -1,0 +1,269 @@
+//! Runs of addresses to values in memory, on as many threads as asked for.
+//!
+//! The memory is cut into chunks that threads take in turn. A chunk goes through batches of [`BATCH_BLOCKS`] blocks of
+//! keystream, which stay in the first-level cache: which blocks are wanted, their words, the wanted words in order, their
+//! values. What is written where depends on the addresses alone; threads, chunks and batches change no bit of it.
+
+use crate::backend::{self, Backend, MOST_LANES, Task};
+use crate::keystream::{BLOCK, Keystream, Plane};
+use crate::narrow::Element;
+use crate::recipe::{Recipe, Words};
+use crate::region::{Region, RegionError, Run};
+use ndarray::ArrayD;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Elements of a chunk: a quarter of a mebibyte of float32.
+const CHUNK: usize = 1 << 16;
+
+/// Blocks of a batch: a multiple of every backend's lanes.
+const BATCH_BLOCKS: usize = 64;
+const BATCH: usize = BATCH_BLOCKS * BLOCK;
+
+/// From this length on, a run of consecutive elements has batches of its own.
+const LONG: u64 = 4 * BLOCK as u64;
+
+/// How often the calling thread asks whether to go on.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The fill was told to stop, and left part of the memory as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
+/// A region of a tensor: which addresses to evaluate, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill<'a> {
+    /// Where the words come from.
+    pub keystream: Keystream,
+    /// How they become values.
+    pub recipe: Recipe,
+    /// Which elements.
+    pub region: &'a Region,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the fill was interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+impl Fill<'_> {
+    /// Write the region's elements to `out`, on up to `threads` threads, the calling one among them.
+    ///
+    /// `proceed` is called there now and then; where it says no, the fill stops soon.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] where `proceed` said no.
+    ///
+    /// # Panics
+    ///
+    /// Where `out` has not the length of the region.
+    pub fn run<T: Element>(
+        &self,
+        out: &mut [T],
+        threads: NonZero<usize>,
+        proceed: impl Fn() -> bool,
+    ) -> Result<(), Interrupted> {
+        assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
+        let workers = threads.get().min(out.len().div_ceil(CHUNK));
+        let chunks = Mutex::new(out.chunks_mut(CHUNK).enumerate());
+        let stop = AtomicBool::new(false);
+        let work = |proceed: &dyn Fn() -> bool| {
+            while !stop.load(Ordering::Relaxed) {
+                let Some((index, out)) = chunks.lock().expect("no thread panics here").next() else { break };
+                backend::run(Chunk { fill: self, first: (index * CHUNK) as u64, out });
+                if !proceed() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..workers {
+                // Threads live as long as the fill: nothing is left running for a fork() to break. Where the system has
+                // no more threads to give, those that there are do the work.
+                if thread::Builder::new().spawn_scoped(scope, || work(&|| true)).is_err() {
+                    break;
+                }
+            }
+            work(&every(PATIENCE, &proceed));
+        });
+        if stop.into_inner() { Err(Interrupted) } else { Ok(()) }
+    }
+}
+
+/// A whole tensor, filled on the calling thread.
+///
+/// # Errors
+///
+/// [`RegionError::TooLarge`] where it has 2^63 elements or more.
+pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) -> Result<ArrayD<T>, RegionError> {
+    let region = Region::whole(&shape.iter().map(|&length| length as u64).collect::<Vec<_>>())?;
+    let mut values = ArrayD::from_elem(shape, T::default());
+    let out = values.as_slice_mut().expect("a new array is in C order");
+    let run = Fill { keystream, recipe, region: &region }.run(out, NonZero::<usize>::MIN, || true);
+    run.expect("it is never told to stop");
+    Ok(values)
+}
+
+/// Ask at most once in a while, and say yes between.
+fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
+    let asked = std::cell::Cell::new(Instant::now());
+    move || {
+        if asked.get().elapsed() < pause {
+            return true;
+        }
+        asked.set(Instant::now());
+        proceed()
+    }
+}
+
+/// The part of the region that begins with its element `first`.
+struct Chunk<'a, T> {
+    fill: &'a Fill<'a>,
+    first: u64,
+    out: &'a mut [T],
+}
+
+impl<T: Element> Task for Chunk<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let mut batch = Batch::new(self.fill);
+        let mut out = self.out;
+        for run in self.fill.region.runs(self.first..self.first + out.len() as u64) {
+            if run.step == 1 && run.count >= LONG {
+                out = batch.write_picked(b, out);
+                let (now, later) = out.split_at_mut(run.count as usize);
+                batch.write_long(b, run.first, now);
+                out = later;
+                continue;
+            }
+            let mut done = 0;
+            while done < run.count {
+                done += batch.pick(run, done);
+                if done < run.count {
+                    out = batch.write_picked(b, out);
+                }
+            }
+        }
+        batch.write_picked(b, out);
+    }
+}
+
+/// Blocks of keystream, and what is wanted of them.
+struct Batch<'a> {
+    fill: &'a Fill<'a>,
+    blocks: [u64; BATCH_BLOCKS],
+    block_count: usize,
+    /// Which word of those blocks each element has.
+    picks: [u16; BATCH],
+    pick_count: usize,
+    /// By plane: all words of the blocks, and the picked ones.
+    words: [[u32; BATCH + MOST_LANES]; 2],
+    picked: [[u32; BATCH]; 2],
+}
+
+impl<'a> Batch<'a> {
+    fn new(fill: &'a Fill<'a>) -> Self {
+        Self {
+            fill,
+            blocks: [0; BATCH_BLOCKS],
+            block_count: 0,
+            picks: [0; BATCH],
+            pick_count: 0,
+            words: [[0; BATCH + MOST_LANES]; 2],
+            picked: [[0; BATCH]; 2],
+        }
+    }
+
+    /// Write the values of consecutive elements.
+    #[inline(always)]
+    fn write_long<B: Backend, T: Element>(&mut self, b: B, mut first: u64, mut out: &mut [T]) {
+        while !out.is_empty() {
+            let skip = (first % BLOCK as u64) as usize;
+            let (now, later) = out.split_at_mut(out.len().min(BATCH - skip));
+            for (i, block) in self.blocks.iter_mut().enumerate() {
+                *block = first / BLOCK as u64 + i as u64;
+            }
+            self.block_count = (skip + now.len()).div_ceil(BLOCK);
+            self.make_words::<B, T>(b);
+            let [high, low] = &self.words;
+            let low_word = |i: usize| self.fill.keystream.word(Plane::Low, first + i as u64);
+            self.fill.recipe.values(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
+            first += now.len() as u64;
+            out = later;
+        }
+        self.block_count = 0;
+    }
+
+    /// Pick elements of `run`, the first `done` of which are done, while there is room; how many were picked.
+    #[inline(always)]
+    fn pick(&mut self, run: Run, done: u64) -> u64 {
+        let mut picked = 0;
+        while done + picked < run.count && self.pick_count < BATCH {
+            let element = run.first.wrapping_add((done + picked).wrapping_mul(run.step));
+            let Some(slot) = self.slot(element / BLOCK as u64) else { break };
+            let word = (element % BLOCK as u64) as usize;
+            let left = (run.count - done - picked).min((BATCH - self.pick_count) as u64) as usize;
+            let here = if run.step == 1 { left.min(BLOCK - word) } else { 1 };
+            for (i, pick) in self.picks[self.pick_count..self.pick_count + here].iter_mut().enumerate() {
+                *pick = (slot * BLOCK + word + i) as u16;
+            }
+            self.pick_count += here;
+            picked += here as u64;
+        }
+        picked
+    }
+
+    /// Where the words of a block will stand, if there is room for it.
+    #[inline(always)]
+    fn slot(&mut self, block: u64) -> Option<usize> {
+        if self.block_count == 0 || self.blocks[self.block_count - 1] != block {
+            if self.block_count == BATCH_BLOCKS {
+                return None;
+            }
+            self.blocks[self.block_count] = block;
+            self.block_count += 1;
+        }
+        Some(self.block_count - 1)
+    }
+
+    /// Write the values of the picked elements to the beginning of `out`; what is left of `out`.
+    #[inline(always)]
+    fn write_picked<'o, B: Backend, T: Element>(&mut self, b: B, out: &'o mut [T]) -> &'o mut [T] {
+        let (now, later) = out.split_at_mut(self.pick_count);
+        self.make_words::<B, T>(b);
+        for (words, picked) in self.words.iter().zip(&mut self.picked).take(if T::DOUBLE { 2 } else { 1 }) {
+            for (word, pick) in picked.iter_mut().zip(&self.picks[..self.pick_count]) {
+                *word = words[usize::from(*pick)];
+            }
+        }
+        let [high, low] = &self.picked;
+        let low_word = |i: usize| {
+            let pick = u64::from(self.picks[i]);
+            let block = self.blocks[(pick / BLOCK as u64) as usize];
+            self.fill.keystream.word(Plane::Low, block * BLOCK as u64 + pick % BLOCK as u64)
+        };
+        self.fill.recipe.values(b, &Words { high, low, low_word }, now);
+        (self.block_count, self.pick_count) = (0, 0);
+        later
+    }
+
+    /// The words of the blocks, in the planes that `T` is made of.
+    #[inline(always)]
+    fn make_words<B: Backend, T: Element>(&mut self, b: B) {
+        let blocks = &self.blocks[..self.block_count.next_multiple_of(B::LANES)];
+        self.fill.keystream.blocks(b, Plane::High.first_block(), blocks, &mut self.words[0]);
+        if T::DOUBLE {
+            self.fill.keystream.blocks(b, Plane::Low.first_block(), blocks, &mut self.words[1]);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! ChaCha8 words by address.
+//!
+//! A keystream is a 256-bit key and a 64-bit stream. Its block `n`, 16 words, is ChaCha with 8 rounds over
+//!
+//! ```text
+//! word   0..4    "expand 32-byte k"
+//!        4..12   the key, little-endian
+//!        12, 13  n, low half first: a 64-bit block counter, as in D. J. Bernstein's ChaCha (2008)
+//!        14, 15  the stream, low half first
+//! ```
+//!
+//! with the words in that order: what `chacha20::ChaCha8Rng` gives after `from_seed`, `set_stream` and
+//! `set_block_pos(n)`. Any block is as near as any other. Words are counted from block 0, up to 2^68. Element `i` of a
+//! tensor owns word `i` (its [`Plane::High`] word) and word `2^67 + i` (its [`Plane::Low`] word, of block
+//! `2^63 + i / 16`).
+//!
+//! ```
+//! let keystream = seedbed::keystream::Keystream::new([0; 32], 0);
+//! let mut words = [0; 2];
+//! keystream.words(1, &mut words); // words 1 and 2
+//! assert_eq!(words, [0xd6405f89, 0xe8b85b7f]);
+//! ```
+
+use crate::backend::{self, Backend, MOST_LANES, Task};
+
+/// Words of a block.
+pub const BLOCK: usize = 16;
+
+const BLOCKS_AT_ONCE: usize = 2 * MOST_LANES;
+
+const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+
+/// Which of an element's two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// The more significant 32 bits: words counted from block 0.
+    High,
+    /// The less significant 32 bits: words counted from block 2^63.
+    Low,
+}
+
+impl Plane {
+    /// The block at which the plane begins.
+    pub const fn first_block(self) -> u64 {
+        match self {
+            Self::High => 0,
+            Self::Low => 1 << 63,
+        }
+    }
+}
+
+/// The words of one key and stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keystream {
+    key: [u32; 8],
+    stream: u64,
+}
+
+impl Keystream {
+    /// The keystream of a key of 32 little-endian bytes.
+    pub fn new(key: [u8; 32], stream: u64) -> Self {
+        let word = |i| u32::from_le_bytes(std::array::from_fn(|j| key[4 * i + j]));
+        Self { key: std::array::from_fn(word), stream }
+    }
+
+    /// Words `first`, `first + 1`, ..., counted from block 0 and modulo 2^68.
+    pub fn words(&self, first: u128, words: &mut [u32]) {
+        let mut block = (first / BLOCK as u128) as u64;
+        let mut skip = (first % BLOCK as u128) as usize;
+        let mut rest = words;
+        let mut buffer = [0; BLOCK * BLOCKS_AT_ONCE];
+        while !rest.is_empty() {
+            let mut counters = [0; BLOCKS_AT_ONCE];
+            for counter in &mut counters {
+                *counter = block;
+                block = block.wrapping_add(1);
+            }
+            backend::run(Blocks { keystream: self, counters: &counters, words: &mut buffer });
+            let (now, later) = rest.split_at_mut(rest.len().min(buffer.len() - skip));
+            now.copy_from_slice(&buffer[skip..skip + now.len()]);
+            (rest, skip) = (later, 0);
+        }
+    }
+
+    /// The word that an element owns in a plane.
+    pub fn word(&self, plane: Plane, element: u64) -> u32 {
+        let mut word = [0];
+        self.words(u128::from(plane.first_block()) * BLOCK as u128 + u128::from(element), &mut word);
+        word[0]
+    }
+
+    /// The blocks `first + counters[i]`, in order; both slices are padded to whole vectors.
+    #[inline(always)]
+    pub(crate) fn blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
+        let counters = counters.chunks_exact(B::LANES);
+        for (counters, words) in counters.zip(words.chunks_exact_mut(BLOCK * B::LANES)) {
+            self.vector_of_blocks(b, first, counters, words);
+        }
+    }
+
+    #[inline(always)]
+    fn vector_of_blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
+        let mut halves = [[0; MOST_LANES]; 2];
+        for (i, counter) in counters.iter().enumerate() {
+            let counter = first.wrapping_add(*counter);
+            (halves[0][i], halves[1][i]) = (counter as u32, (counter >> 32) as u32);
+        }
+        let mut initial = [b.splat(0); BLOCK];
+        for (to, word) in initial.iter_mut().zip(CONSTANTS.iter().chain(&self.key)) {
+            *to = b.splat(*word);
+        }
+        initial[12] = b.load(&halves[0]);
+        initial[13] = b.load(&halves[1]);
+        initial[14] = b.splat(self.stream as u32);
+        initial[15] = b.splat((self.stream >> 32) as u32);
+        let mut state = initial;
+        for _ in 0..4 {
+            double_round(b, &mut state);
+        }
+        for (word, initial) in state.iter_mut().zip(initial) {
+            *word = b.add(*word, initial);
+        }
+        b.store_blocks(&state, words);
+    }
+}
+
+#[inline(always)]
+fn double_round<B: Backend>(b: B, state: &mut [B::U32; BLOCK]) {
+    for i in 0..4 {
+        quarter_round(b, state, i, 4 + i, 8 + i, 12 + i);
+    }
+    for i in 0..4 {
+        quarter_round(b, state, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
+    }
+}
+
+#[inline(always)]
+fn quarter_round<B: Backend>(b: B, s: &mut [B::U32; BLOCK], i: usize, j: usize, k: usize, l: usize) {
+    s[i] = b.add(s[i], s[j]);
+    s[l] = b.rotate_left::<16>(b.xor(s[l], s[i]));
+    s[k] = b.add(s[k], s[l]);
+    s[j] = b.rotate_left::<12>(b.xor(s[j], s[k]));
+    s[i] = b.add(s[i], s[j]);
+    s[l] = b.rotate_left::<8>(b.xor(s[l], s[i]));
+    s[k] = b.add(s[k], s[l]);
+    s[j] = b.rotate_left::<7>(b.xor(s[j], s[k]));
+}
+
+struct Blocks<'a> {
+    keystream: &'a Keystream,
+    counters: &'a [u64],
+    words: &'a mut [u32],
+}
+
+impl Task for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        self.keystream.blocks(b, 0, self.counters, self.words);
+    }
+}

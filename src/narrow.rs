@@ -1,0 +1,170 @@
+//! The element types, and how values are narrowed to them.
+//!
+//! float16 and bfloat16 values are the float32 values rounded to nearest, ties to even, but never past a bound: the value
+//! is first brought into the bounds *of that type*, and the nearest of a number between two floats lies between them.
+
+use crate::backend::Backend;
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+/// float16, bfloat16, float32 or float64.
+#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
+    /// Its usual name.
+    const NAME: &str;
+    /// Whether values are made from all 64 bits of an address, in float64; else from the high word, in float32.
+    const DOUBLE: bool;
+    /// The largest finite value.
+    const MAX: f64;
+
+    /// The nearest element, ties to even.
+    fn nearest(x: f64) -> Self;
+    /// The same number.
+    fn to_f64(self) -> f64;
+    /// The next greater element.
+    fn next_up(self) -> Self;
+    /// The next lesser element.
+    fn next_down(self) -> Self;
+
+    /// The least element that is no less than `x`.
+    fn ceil(x: f64) -> Self {
+        let nearest = Self::nearest(x);
+        if nearest.to_f64() < x { nearest.next_up() } else { nearest }
+    }
+
+    /// The greatest element that is no greater than `x`.
+    fn floor(x: f64) -> Self {
+        let nearest = Self::nearest(x);
+        if nearest.to_f64() > x { nearest.next_down() } else { nearest }
+    }
+
+    /// Round and store a vector: of float32, or of float64 where [`Self::DOUBLE`].
+    #[doc(hidden)]
+    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]);
+}
+
+/// Values on their way to memory.
+#[allow(private_bounds, missing_debug_implementations, reason = "not for callers")]
+#[doc(hidden)]
+pub enum Vector<B: Backend> {
+    Single(B::F32),
+    Double(B::F64),
+}
+
+impl<B: Backend> Vector<B> {
+    #[inline(always)]
+    fn single(self) -> B::F32 {
+        match self {
+            Self::Single(x) => x,
+            Self::Double(_) => unreachable!("only float64 is made in float64"),
+        }
+    }
+}
+
+impl Element for f64 {
+    const NAME: &str = "float64";
+    const DOUBLE: bool = true;
+    const MAX: f64 = f64::MAX;
+
+    fn nearest(x: f64) -> Self {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn next_up(self) -> Self {
+        self.next_up()
+    }
+    fn next_down(self) -> Self {
+        self.next_down()
+    }
+    #[inline(always)]
+    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
+        match x {
+            Vector::Double(x) => b.store_f64(x, to),
+            Vector::Single(_) => unreachable!("float64 is made in float64"),
+        }
+    }
+}
+
+impl Element for f32 {
+    const NAME: &str = "float32";
+    const DOUBLE: bool = false;
+    const MAX: f64 = f32::MAX as f64;
+
+    fn nearest(x: f64) -> Self {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+    fn next_up(self) -> Self {
+        self.next_up()
+    }
+    fn next_down(self) -> Self {
+        self.next_down()
+    }
+    #[inline(always)]
+    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
+        b.store_f32(x.single(), to);
+    }
+}
+
+impl Element for f16 {
+    const NAME: &str = "float16";
+    const DOUBLE: bool = false;
+    const MAX: f64 = 65504.0;
+
+    fn nearest(x: f64) -> Self {
+        Self::from_f64(x)
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+    fn next_up(self) -> Self {
+        Self::from_bits(next_up(self.to_bits()))
+    }
+    fn next_down(self) -> Self {
+        -(-self).next_up()
+    }
+    #[inline(always)]
+    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
+        b.store_f16(x.single(), to.reinterpret_cast_mut());
+    }
+}
+
+impl Element for bf16 {
+    const NAME: &str = "bfloat16";
+    const DOUBLE: bool = false;
+    const MAX: f64 = 3.3895313892515355e38; // (2 - 2^-7) 2^127
+
+    fn nearest(x: f64) -> Self {
+        Self::from_f64(x)
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+    fn next_up(self) -> Self {
+        Self::from_bits(next_up(self.to_bits()))
+    }
+    fn next_down(self) -> Self {
+        -(-self).next_up()
+    }
+    #[inline(always)]
+    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
+        // Adding just under half a unit of the last place kept, and its bit, carries where the nearest-even is above.
+        let bits = b.bits(x.single());
+        let odd = b.and(b.shift_right::<16>(bits), b.splat(1));
+        let rounded = b.add(b.add(bits, b.splat(0x7fff)), odd);
+        b.store_low_halves(b.shift_right::<16>(rounded), to.reinterpret_cast_mut());
+    }
+}
+
+/// The bits of the next greater 16-bit float: a sign, then a magnitude in order.
+fn next_up(bits: u16) -> u16 {
+    match bits {
+        0x8000 => 1, // after -0.0 the least positive
+        0x8001.. => bits - 1,
+        _ => bits + 1,
+    }
+}

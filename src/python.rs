@@ -1,0 +1,150 @@
+//! The extension module `seedbed._core`: check, detach, call, wrap.
+
+use crate::fans::{fans, fans_along};
+use crate::fill::Fill;
+use crate::keystream::Keystream;
+use crate::narrow::Element;
+use crate::recipe::{Distribution, Recipe};
+use crate::region::{Axis, Region};
+use half::slice::HalfBitsSliceExt;
+use half::{bf16, f16};
+use numpy::{Element as NumpyElement, PyReadwriteArrayDyn};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+use std::num::NonZero;
+
+/// Contiguous memory of one of the element types; 16-bit floats come as their bits.
+#[derive(FromPyObject)]
+enum Out<'py> {
+    Float32(PyReadwriteArrayDyn<'py, f32>),
+    Float64(PyReadwriteArrayDyn<'py, f64>),
+    Bits16(PyReadwriteArrayDyn<'py, u16>),
+}
+
+fn value_error(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
+    let key = key.try_into().map_err(|_| value_error("key must have 32 bytes"))?;
+    Ok(Keystream::new(key, stream))
+}
+
+fn slice_of<'a, T: NumpyElement>(array: &'a mut PyReadwriteArrayDyn<'_, T>) -> PyResult<&'a mut [T]> {
+    array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
+}
+
+fn distribution(name: &str, (a, b): (f64, f64)) -> PyResult<Distribution> {
+    match name {
+        "uniform" => Ok(Distribution::Uniform { minval: a, maxval: b }),
+        "normal" => Ok(Distribution::Normal { mean: a, stddev: b }),
+        "truncated_normal" => Ok(Distribution::TruncatedNormal { mean: a, stddev: b }),
+        _ => Err(value_error(format!("distribution must be uniform, normal or truncated_normal. Received: {name}"))),
+    }
+}
+
+/// A distribution and its parameters: (minval, maxval) or (mean, stddev).
+type NamedDistribution<'a> = (&'a str, (f64, f64));
+
+fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
+    let distribution = distribution(named.0, named.1)?;
+    match dtype {
+        "float16" => Recipe::new::<f16>(distribution),
+        "bfloat16" => Recipe::new::<bf16>(distribution),
+        "float32" => Recipe::new::<f32>(distribution),
+        "float64" => Recipe::new::<f64>(distribution),
+        _ => {
+            return Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}")));
+        }
+    }
+    .map_err(value_error)
+}
+
+/// Whether a distribution has a recipe for a dtype: the ValueError that `fill` would raise, without filling.
+#[pyfunction]
+fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
+    recipe(named, dtype).map(drop)
+}
+
+/// Fill `out` with a region of the tensor at (key, stream). Axes are (length, start, step, count).
+#[pyfunction]
+fn fill(
+    py: Python<'_>,
+    out: Out<'_>,
+    dtype: &str,
+    named: NamedDistribution<'_>,
+    key_and_stream: (&[u8], u64),
+    axes: Vec<(u64, u64, i64, u64)>,
+    threads: NonZero<usize>,
+) -> PyResult<()> {
+    let axes = axes.into_iter().map(|(length, start, step, count)| Axis { length, start, step, count });
+    let region = Region::new(&axes.collect::<Vec<_>>()).map_err(value_error)?;
+    let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
+    match (out, dtype) {
+        (Out::Float32(mut out), "float32") => detached(py, &fill, slice_of(&mut out)?, threads),
+        (Out::Float64(mut out), "float64") => detached(py, &fill, slice_of(&mut out)?, threads),
+        (Out::Bits16(mut out), "float16") => {
+            detached::<f16>(py, &fill, slice_of(&mut out)?.reinterpret_cast_mut(), threads)
+        }
+        (Out::Bits16(mut out), "bfloat16") => {
+            detached::<bf16>(py, &fill, slice_of(&mut out)?.reinterpret_cast_mut(), threads)
+        }
+        _ => Err(value_error(format!("out must hold {dtype}, 16-bit floats as uint16"))),
+    }
+}
+
+/// Fill without holding the interpreter. An exception that a signal handler raises meanwhile ends it and is raised.
+fn detached<T: Element>(py: Python<'_>, fill: &Fill<'_>, out: &mut [T], threads: NonZero<usize>) -> PyResult<()> {
+    if out.len() as u64 != fill.region.len() {
+        return Err(value_error(format!(
+            "out must have the {} elements of the region. Received: {}",
+            fill.region.len(),
+            out.len()
+        )));
+    }
+    py.detach(|| {
+        let raised = std::cell::Cell::new(None);
+        let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
+        fill.run(out, threads, proceed).map_err(|_| raised.take().expect("only a raised exception interrupts"))
+    })
+}
+
+/// (fan_in, fan_out) of a shape, in the layout (..., in, out) or along given axes.
+#[pyfunction]
+#[pyo3(signature = (shape, axes=None))]
+fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyResult<(u64, u64)> {
+    match axes {
+        None => fans(&shape),
+        Some((inputs, outputs)) => {
+            if let Some(axis) = inputs.iter().chain(&outputs).find(|&&axis| axis >= shape.len()) {
+                return Err(value_error(format!("axes must be less than the rank {}. Received: {axis}", shape.len())));
+            }
+            fans_along(&shape, &inputs, &outputs)
+        }
+    }
+    .map_err(|error| PyOverflowError::new_err(error.to_string()))
+}
+
+/// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
+#[pyfunction]
+fn words(
+    py: Python<'_>,
+    mut out: PyReadwriteArrayDyn<'_, u32>,
+    key_and_stream: (&[u8], u64),
+    start: u128,
+) -> PyResult<()> {
+    let keystream = keystream(key_and_stream)?;
+    let out = slice_of(&mut out)?;
+    py.detach(|| keystream.words(start, out));
+    Ok(())
+}
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(check, module)?)?;
+    module.add_function(wrap_pyfunction!(fill, module)?)?;
+    module.add_function(wrap_pyfunction!(compute_fans, module)?)?;
+    module.add_function(wrap_pyfunction!(words, module)?)
+}

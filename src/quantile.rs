@@ -1,0 +1,218 @@
+//! Words to standard values: the quantile functions, in bit-portable arithmetic.
+//!
+//! A word `w` of `n` bits (32 for float32, 64 for float64) stands for u = (w + 1/2) / 2^n. Its distance from the centre,
+//! a = |2u - 1|, and its side, the sign of 2u - 1, come from the bits alone:
+//!
+//! ```text
+//! rest = w where the top bit is clear (u < 1/2), else not w        m = 2^(n-1) - 1 - rest        a = (m + 1/2) / 2^(n-1)
+//! ```
+//!
+//! The quantile of a symmetric distribution is odd in 2u - 1, so half of it is enough: a [`Table`] of polynomials in
+//! a. The row is read off the exponent and the first mantissa bits of y = rest + offset, and the value is
+//!
+//! ```text
+//! f = (origin[row] - rest + 1/2) / 2^(n-1)        x = c0[row] + f (c1[row] + f (c2[row] + ...))
+//! ```
+//!
+//! Each step is one correctly rounded operation, none fused. No coefficient is negative, so each is also nondecreasing
+//! in `f`, *rounding included*: the computed quantile is monotone in the word, exactly, and exactly odd. Rows shorten
+//! towards the singularity, which makes low degrees accurate; sixteen rows fit a vector register, so that a look-up is
+//! one instruction. The coefficients are made by `tools/quantile_tables.py`.
+
+mod tables;
+
+use crate::backend::{Backend, MOST_LANES, Portable};
+
+/// Half of a quantile function: polynomials by row.
+#[derive(Debug)]
+#[repr(align(64))] // sixteen float32 coefficients are one cache line
+pub struct Table<Real, Integer, const SHIFT: u32, const ROWS: usize, const COEFFICIENTS: usize> {
+    offset: Real,
+    origin: [Integer; ROWS],
+    coefficients: [[Real; ROWS]; COEFFICIENTS],
+}
+
+impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f32, i32, SHIFT, 16, COEFFICIENTS> {
+    #[inline(always)]
+    fn y<B: Backend>(&self, b: B, rest: B::U32) -> B::F32 {
+        b.add_f32(b.to_f32(rest), b.splat_f32(self.offset))
+    }
+
+    #[inline(always)]
+    fn half<B: Backend>(&self, b: B, rest: B::U32) -> B::F32 {
+        let row = b.shift_right::<SHIFT>(b.bits(self.y(b, rest)));
+        let distance = b.to_f32(b.sub(b.lookup(&self.origin, row), rest));
+        let f = b.mul_f32(b.add_f32(distance, b.splat_f32(0.5)), b.splat_f32(1.0 / (1u32 << 31) as f32));
+        let mut x = b.lookup_f32(&self.coefficients[COEFFICIENTS - 1], row);
+        for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
+            x = b.add_f32(b.mul_f32(x, f), b.lookup_f32(coefficients, row));
+        }
+        x
+    }
+}
+
+impl<const SHIFT: u32, const ROWS: usize, const COEFFICIENTS: usize> Table<f64, i64, SHIFT, ROWS, COEFFICIENTS> {
+    #[inline(always)]
+    fn half<B: Backend>(&self, b: B, rest: B::U64) -> B::F64 {
+        let y = b.add_f64(b.to_f64(rest), b.splat_f64(self.offset));
+        let row = b.shift_right_u64::<SHIFT>(b.bits_u64(y));
+        let f = fraction_u64(b, b.sub_u64(b.lookup_u64(&self.origin, row), rest));
+        let mut x = b.lookup_f64(&self.coefficients[COEFFICIENTS - 1], row);
+        for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
+            x = b.add_f64(b.mul_f64(x, f), b.lookup_f64(coefficients, row));
+        }
+        x
+    }
+}
+
+/// (m + 1/2) / 2^63.
+#[inline(always)]
+fn fraction_u64<B: Backend>(b: B, m: B::U64) -> B::F64 {
+    b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64))
+}
+
+/// `w` where its top bit is clear, else not `w`: how far the word is from the end of its half.
+#[inline(always)]
+fn rest<B: Backend>(b: B, word: B::U32) -> B::U32 {
+    b.xor(word, b.sign_mask(word))
+}
+
+/// Negate where the word's top bit is clear, as u < 1/2 there.
+#[inline(always)]
+fn with_side<B: Backend>(b: B, word: B::U32, half: B::F32) -> B::F32 {
+    let top = b.splat(1 << 31);
+    b.f32_of_bits(b.xor(b.bits(half), b.xor(b.and(word, top), top)))
+}
+
+#[inline(always)]
+fn rest_u64<B: Backend>(b: B, word: B::U64) -> B::U64 {
+    b.xor_u64(word, b.sign_mask_u64(word))
+}
+
+#[inline(always)]
+fn with_side_u64<B: Backend>(b: B, word: B::U64, half: B::F64) -> B::F64 {
+    let top = b.splat_u64(1 << 63);
+    b.f64_of_bits(b.xor_u64(b.bits_u64(half), b.xor_u64(b.and_u64(word, top), top)))
+}
+
+/// A standard distribution: symmetric about zero.
+pub trait Standard {
+    /// Whether its values end, and are to be kept inside given bounds.
+    const BOUNDED: bool;
+
+    /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vector, for those that need it.
+    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32;
+
+    /// Q(u) in float64, by the high and the low word.
+    fn double<B: Backend>(b: B, word: B::U64) -> B::F64;
+}
+
+/// center + scale x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Of the distribution.
+    pub center: f64,
+    /// Standard deviation, or half the width.
+    pub scale: f64,
+}
+
+impl Scale {
+    #[inline(always)]
+    fn apply<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
+        b.add_f32(b.mul_f32(x, b.splat_f32(self.scale as f32)), b.splat_f32(self.center as f32))
+    }
+
+    /// center + scale x in float64.
+    #[inline(always)]
+    pub fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+        b.add_f64(b.mul_f64(x, b.splat_f64(self.scale)), b.splat_f64(self.center))
+    }
+}
+
+/// Uniform on (-1, 1). In float32 it is the float64 value of the high word's midpoint, rounded once.
+#[derive(Debug)]
+pub struct Uniform;
+
+impl Standard for Uniform {
+    const BOUNDED: bool = true;
+
+    #[inline(always)]
+    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
+        let signed = b.widen(b.xor(high, b.splat(1 << 31)));
+        let x = b.mul_f64(b.add_f64(signed, b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 31) as f64));
+        b.narrow(scale.apply_f64(b, x))
+    }
+
+    #[inline(always)]
+    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
+        let m = b.sub_u64(b.splat_u64(i64::MAX as u64), rest_u64(b, word));
+        with_side_u64(b, word, fraction_u64(b, m))
+    }
+}
+
+/// Normal, mean 0 and variance 1, truncated at +-2.
+#[derive(Debug)]
+pub struct TruncatedNormal;
+
+impl Standard for TruncatedNormal {
+    const BOUNDED: bool = true;
+
+    #[inline(always)]
+    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
+        scale.apply(b, with_side(b, high, tables::TRUNCATED_F32.half(b, rest(b, high))))
+    }
+
+    #[inline(always)]
+    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
+        with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word)))
+    }
+}
+
+/// Normal, mean 0 and variance 1.
+///
+/// In float32, the 1/256 of the values that lie farthest out, y < 2^23, are float64 values rounded: of the high word's
+/// midpoint or, where the high word is among the outermost 2^16 of its end, of all 64 bits.
+#[derive(Debug)]
+pub struct Normal;
+
+/// The bits of 2^23 as float32.
+const TAIL: u32 = 0x4b00_0000;
+
+impl Standard for Normal {
+    const BOUNDED: bool = false;
+
+    #[inline(always)]
+    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
+        let rest = rest(b, high);
+        let mut half = tables::NORMAL_F32.half(b, rest);
+        if b.any_less(b.bits(tables::NORMAL_F32.y(b, rest)), b.splat(TAIL)) {
+            half = normal_tails(b, high, half, low);
+        }
+        scale.apply(b, with_side(b, high, half))
+    }
+
+    #[inline(always)]
+    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
+        with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word)))
+    }
+}
+
+#[inline(always)]
+fn normal_tails<B: Backend>(b: B, high: B::U32, half: B::F32, low: impl Fn(usize) -> u32) -> B::F32 {
+    let (mut words, mut values) = ([0; MOST_LANES], [0.0; MOST_LANES]);
+    b.store(high, &mut words);
+    b.store_f32(half, &mut values);
+    for i in 0..B::LANES {
+        if tables::NORMAL_F32.y(Portable::<1>, rest(Portable::<1>, [words[i]]))[0] < f32::from_bits(TAIL) {
+            values[i] = normal_tail(words[i], || low(i));
+        }
+    }
+    b.f32_of_bits(b.load(&values.map(f32::to_bits)))
+}
+
+#[inline(never)]
+fn normal_tail(high: u32, low: impl Fn() -> u32) -> f32 {
+    let rest = u64::from(rest(Portable::<1>, [high])[0]);
+    let below = if rest < 1 << 16 { low() ^ ((high.cast_signed() >> 31).cast_unsigned()) } else { 1 << 31 };
+    tables::NORMAL_F64.half(Portable::<1>, [rest << 32 | u64::from(below)])[0] as f32
+}

@@ -1,0 +1,283 @@
+import json
+import math
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedbed.plan import MAX_DIGITS, MAX_PLAN_BYTES, MAX_RANK, load_plan, parse_plan
+
+NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
+
+
+def plan_of(*tensors, **fields):
+    return parse_plan(json.dumps({**fields, "tensors": tensors}))
+
+
+def settings(initializer):
+    """The configuration of an initializer that has no seed of its own yet."""
+    return type(initializer).__name__, {k: v for k, v in initializer.get_config().items() if k != "seed"}
+
+
+class TestGPT2:
+    def test_has_148_tensors_and_124439808_parameters_in_float32(self):
+        plan = load_plan("gpt2")
+        assert len(plan.tensors) == 148
+        assert plan.parameters == 124_439_808
+        assert plan.nbytes == 4 * 124_439_808
+
+    def test_has_the_names_and_shapes_of_the_published_checkpoint(self):
+        expected = {"wte.weight": (50257, 768), "wpe.weight": (1024, 768), "ln_f.weight": (768,), "ln_f.bias": (768,)}
+        for layer in range(12):
+            for name, shape in {
+                "ln_1": (768,),
+                "attn.c_attn": (768, 2304),
+                "attn.c_proj": (768, 768),
+                "ln_2": (768,),
+                "mlp.c_fc": (768, 3072),
+                "mlp.c_proj": (3072, 768),
+            }.items():
+                expected[f"h.{layer}.{name}.weight"] = shape
+                expected[f"h.{layer}.{name}.bias"] = shape[-1:]
+        assert {tensor.name: tensor.shape for tensor in load_plan("gpt2").tensors} == expected
+
+    def test_follows_the_rules_by_which_gpt2_is_initialised(self):
+        for tensor in load_plan("gpt2").tensors:
+            kind, config = settings(tensor.initializer)
+            if tensor.name.endswith(".bias"):
+                assert kind == "Zeros", tensor.name
+            elif tensor.name.split(".")[-2] in ("ln_1", "ln_2", "ln_f"):
+                assert kind == "Ones", tensor.name
+            else:
+                stddev = 0.02 / math.sqrt(2 * 12) if ".c_proj." in tensor.name else 0.02
+                assert (kind, config) == ("RandomNormal", {"mean": 0.0, "stddev": stddev}), tensor.name
+
+
+def test_the_order_of_the_plan_is_kept():
+    plan = plan_of(*({"name": name, "shape": [2], "initializer": "ones"} for name in "cab"))
+    assert [tensor.name for tensor in plan.tensors] == ["c", "a", "b"]
+
+
+def test_the_first_default_whose_pattern_matches_serves():
+    defaults = [{"pattern": "*.bias", "initializer": "zeros"}, {"pattern": "*", "initializer": NORMAL}]
+    plan = plan_of({"name": "a.bias", "shape": [2]}, {"name": "a.Bias", "shape": [2]}, defaults=defaults)
+    assert [settings(tensor.initializer)[0] for tensor in plan.tensors] == ["Zeros", "RandomNormal"]
+
+
+def test_the_initializer_of_a_tensor_comes_before_every_default():
+    defaults = [{"pattern": "*", "initializer": "zeros"}]
+    plan = plan_of({"name": "a", "shape": [2], "initializer": "ones"}, defaults=defaults)
+    assert settings(plan.tensors[0].initializer)[0] == "Ones"
+
+
+@pytest.mark.parametrize(
+    ("tensor", "default", "asked", "plan", "expected"),
+    [
+        ("float16", "float64", "bfloat16", "float32", "float16"),
+        (None, "float64", "bfloat16", "float16", "float64"),
+        (None, None, "bfloat16", "float16", "bfloat16"),
+        (None, None, None, "float16", "float16"),
+        (None, None, None, None, "float32"),
+    ],
+)
+def test_the_dtype_of_a_tensor_is_the_one_said_closest_to_it(tensor, default, asked, plan, expected):
+    def said(dtype):
+        return {} if dtype is None else {"dtype": dtype}
+
+    document = {
+        "defaults": [{"pattern": "*", "initializer": "zeros", **said(default)}],
+        "tensors": [{"name": "a", "shape": [2], **said(tensor)}],
+        **said(plan),
+    }
+    assert parse_plan(json.dumps(document), dtype=asked).tensors[0].dtype.name == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [([], 1), ([0], 0), ([3, 0, 2**59], 0), ([2, 3], 6), ([1] * MAX_RANK, 1), ([2**61 - 1], 2**61 - 1)],
+)
+def test_a_shape_is_any_that_an_array_can_have(shape, size):
+    tensor = plan_of({"name": "a", "shape": shape, "initializer": NORMAL}).tensors[0]
+    assert (tensor.shape, tensor.size, tensor.nbytes) == (tuple(shape), size, 4 * size)
+
+
+def test_a_plan_of_no_tensors_is_a_plan():
+    assert plan_of().tensors == ()
+
+
+def a(**fields):
+    """The text of a plan with one tensor, whose entry is right but for `fields`."""
+    return json.dumps({"tensors": [{"name": "a", "shape": [2], "initializer": "ones", **fields}]})
+
+
+def default(**fields):
+    """The text of a plan with one default, whose entry is right but for `fields`."""
+    return json.dumps({"tensors": [], "defaults": [{"pattern": "*", "initializer": "ones", **fields}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("", ValueError, "a plan must be JSON. Received: something else, Expecting value: line 1 column 1 (char 0)"),
+        ("\ufeff{}", ValueError, "a plan must be JSON. Received: something else, Unexpected UTF-8 BOM"),
+        ("[" * 200_000, ValueError, "a plan must be a few levels deep at most. Received: one too deep to be read"),
+        ("[]", TypeError, "a plan must be an object. Received: []"),
+        ("{}", ValueError, 'a plan must have the key "tensors". Received: {}'),
+        ('{"tensors": {}}', TypeError, '"tensors" must be a list. Received: {}'),
+        ('{"tensors": [], "default": []}', ValueError, 'must be among tensors, dtype, defaults. Received: "default"'),
+        ('{"tensors": [], "defaults": null}', TypeError, '"defaults" must be a list. Received: null'),
+        ('{"tensors": [], "dtype": 32}', TypeError, "a dtype must be a string. Received: 32"),
+        ('{"tensors": [], "dtype": "float33"}', ValueError, "float33"),
+        (
+            '{"tensors": [], "tensors": []}',
+            ValueError,
+            'each key once. Received: "tensors" again after {"tensors": []}',
+        ),
+        ('{"tensors": [NaN]}', ValueError, "a number must be finite. Received: NaN"),
+        ('{"tensors": [-Infinity]}', ValueError, "a number must be finite. Received: -Infinity"),
+        ('{"tensors": [1e999]}', ValueError, "a number must be finite. Received: 1e999"),
+        (f'{{"tensors": [{10**MAX_DIGITS}]}}', ValueError, "an integer must have at most 20 digits. Received: 1000"),
+        ('{"tensors": ["a"]}', TypeError, 'tensors[0]: a tensor must be an object. Received: "a"'),
+        (
+            a(dtpye="float32"),
+            ValueError,
+            'tensors[0] "a": the keys of a tensor must be among name, shape, dtype, initial',
+        ),
+        (
+            '{"tensors": [{"name": "a"}]}',
+            ValueError,
+            'tensors[0] "a": a tensor must have the key "shape". Received: {"name"',
+        ),
+        (
+            '{"tensors": [{"shape": []}]}',
+            ValueError,
+            'tensors[0]: a tensor must have the key "name". Received: {"shape"',
+        ),
+        (
+            '{"tensors": [{"name": "a", "shape": []}]}',
+            ValueError,
+            'tensors[0] "a": a tensor must have an initializer, its',
+        ),
+        (a(name=3), TypeError, "tensors[0] 3: a name must be a string. Received: 3"),
+        (a(name=""), ValueError, 'tensors[0] "": a name must be neither empty nor "__metadata__". Received: ""'),
+        (
+            a(name="__metadata__"),
+            ValueError,
+            'a name must be neither empty nor "__metadata__". Received: "__metadata__"',
+        ),
+        (a(name="\ud800"), ValueError, 'a name must be Unicode without lone surrogates. Received: "\\ud800"'),
+        (a(shape=3), TypeError, 'tensors[0] "a": a shape must be a list of integers. Received: 3'),
+        (a(shape=None), TypeError, "a shape must be a list of integers. Received: null"),
+        (a(shape=[2, None]), TypeError, "a shape must be a list of integers. Received: [2, null]"),
+        (a(shape=[True]), TypeError, "a shape must be a list of integers. Received: [true]"),
+        (a(shape=[2.0]), TypeError, "a shape must be a list of integers. Received: [2.0]"),
+        (a(shape=["2"]), TypeError, 'a shape must be a list of integers. Received: ["2"]'),
+        (a(shape=[2, -1]), ValueError, 'tensors[0] "a": a dimension must not be negative. Received: [2, -1]'),
+        (a(shape=[1] * (MAX_RANK + 1)), ValueError, "a shape must have at most 32 dimensions. Received: 33"),
+        (a(shape=[2**61]), ValueError, "at most 9223372036854775807 bytes. Received: [2305843009213693952] of float32"),
+        (a(shape=[2**31, 2**31]), ValueError, "a tensor must have at most 9223372036854775807 bytes"),
+        (a(shape=[0, 2**61]), ValueError, "a tensor must have at most 9223372036854775807 bytes"),
+        (a(dtype=None), TypeError, "a dtype must be a string. Received: null"),
+        (a(dtype="int7"), ValueError, "int7"),
+        (a(initializer=None), TypeError, "an initializer must be a string or an object. Received: null"),
+        (a(initializer=[]), TypeError, "an initializer must be a string or an object. Received: []"),
+        (a(initializer="glorot"), ValueError, "glorot"),
+        (a(initializer={"class_name": "Nope", "config": {}}), ValueError, "Nope"),
+        (a(initializer={"class_name": "RandomNormal", "config": {"sigma": 1.0}}), (TypeError, ValueError), "sigma"),
+        (a(initializer={"class_name": "RandomNormal", "config": {"stddev": -1.0}}), ValueError, "-1.0"),
+        (a(initializer={"class_name": "RandomNormal", "config": {"stddev": "1"}}), (TypeError, ValueError), "'1'"),
+        (a(initializer={**NORMAL, "config": {"seed": 0}}), ValueError, "Received: seed=0"),
+        (a(initializer=NORMAL, dtype="int32"), (TypeError, ValueError), "int32"),
+        (default(pattern=1), TypeError, "defaults[0] 1: a pattern must be a string. Received: 1"),
+        (default(dtype="x"), ValueError, 'defaults[0] "*": '),
+        (default(initializer="glorot"), ValueError, 'defaults[0] "*": '),
+        (default(initializer={**NORMAL, "config": {"seed": 7}}), ValueError, "Received: seed=7"),
+        (
+            default(name="a"),
+            ValueError,
+            'the keys of a default must be among pattern, initializer, dtype. Received: "name"',
+        ),
+    ],
+)
+def test_a_plan_that_breaks_a_rule_is_refused_with_the_rule_and_what_was_received(text, kind, message):
+    with pytest.raises(kind) as caught:
+        parse_plan(text)
+    assert message in str(caught.value)
+
+
+def test_a_name_that_occurs_twice_is_refused_with_both_places():
+    entries = [{"name": name, "shape": [2], "initializer": "ones"} for name in ("a", "b", "a")]
+    with pytest.raises(
+        ValueError, match=r'^tensors\[2\] "a": a name must occur once. Received: the name of tensors\[0\]$'
+    ):
+        plan_of(*entries)
+
+
+def test_a_seed_of_null_is_no_seed():
+    config = {"mean": 0.0, "stddev": 0.02, "seed": None}
+    tensor = plan_of({"name": "a", "shape": [2], "initializer": {**NORMAL, "config": config}}).tensors[0]
+    assert settings(tensor.initializer) == ("RandomNormal", {"mean": 0.0, "stddev": 0.02})
+
+
+def test_what_was_received_is_cut_where_it_is_long():
+    with pytest.raises(TypeError) as caught:
+        parse_plan(json.dumps({"tensors": "x" * 10_000}))
+    assert str(caught.value) == '"tensors" must be a list. Received: "' + "x" * 76 + "..."
+
+
+def test_a_dtype_that_nobody_knows_is_refused_when_it_is_asked_for():
+    with pytest.raises(ValueError, match="float33"):
+        load_plan("gpt2", dtype="float33")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+entries = st.fixed_dictionaries(
+    {"name": json_values, "shape": st.lists(st.integers(-1, 9)) | json_values},
+    optional={"initializer": st.just(NORMAL) | json_values, "dtype": st.sampled_from(["float16", "x"]) | json_values},
+)
+
+
+@given(st.fixed_dictionaries({"tensors": st.lists(entries | json_values, max_size=3)}) | json_values)
+def test_any_json_is_a_plan_or_is_refused_by_a_value_or_a_type_error(document):
+    with suppress(TypeError, ValueError):
+        plan = parse_plan(json.dumps(document))
+        assert [tensor.name for tensor in plan.tensors] == [entry["name"] for entry in document["tensors"]]
+
+
+class TestFile:
+    def test_is_read_at_its_path(self, tmp_path):
+        path = tmp_path / "model.json"
+        path.write_text(a(name="größe"), encoding="utf-8")
+        assert load_plan(path) == load_plan(str(path))
+        assert load_plan(path).tensors[0].name == "größe"
+
+    def test_called_as_a_shipped_plan_is_reached_by_its_path_only(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "gpt2").write_text(a())
+        assert len(load_plan("gpt2").tensors) == 148
+        assert len(load_plan("./gpt2").tensors) == 1
+
+    def test_that_is_missing_is_told_beside_the_plans_there_are(self):
+        with pytest.raises(FileNotFoundError) as caught:
+            load_plan("nowhere.json")
+        assert caught.value.strerror == "there is no such file, and the plans of seedbed are [gpt2]"
+        assert caught.value.filename == "nowhere.json"
+
+    def test_that_is_a_folder_is_an_os_error(self, tmp_path):
+        with pytest.raises(IsADirectoryError):
+            load_plan(tmp_path)
+
+    def test_that_is_not_utf8_is_refused_with_the_byte(self, tmp_path):
+        (tmp_path / "plan.json").write_bytes(b'{"tensors": "\xe9"}')
+        with pytest.raises(ValueError, match=r"a plan must be UTF-8\. Received: 0xe9 at byte 13"):
+            load_plan(tmp_path / "plan.json")
+
+    def test_is_too_long_is_refused(self, tmp_path):
+        with (tmp_path / "plan.json").open("wb") as file:
+            file.truncate(MAX_PLAN_BYTES + 1)
+        with pytest.raises(ValueError, match=f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more"):
+            load_plan(tmp_path / "plan.json")

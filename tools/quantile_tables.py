@@ -1,0 +1,206 @@
+"""Make src/quantile/tables.rs: the coefficients of the quantile functions.
+
+    python tools/quantile_tables.py > src/quantile/tables.rs        (about a minute; needs mpmath and numpy)
+
+The half of a symmetric distribution beyond its centre is a function x(a), 0 < a < 1, of the distance a of u from 1/2 in
+units of 1/2: the normal has x(a) = sqrt(2) erfinv(a), the normal truncated at two standard deviations
+x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). Every derivative of both is positive on (0, 1). They are cut into *rows* that grow
+shorter towards the singularity beyond a = 1, as the exponent and the first mantissa bits of y = (1 - a) + offset change;
+in each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's origin. All coefficients are
+kept nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded arithmetic too*: the computed
+quantile is monotone by construction, and that it stays so from row to row is checked, and mended by an ulp, at the end.
+
+The polynomials interpolate x at the zeros of a Chebyshev polynomial stretched so that its first zero is the origin
+(near-minimax). Origins of float32 rows are moved by a few hundred words to where t is nearly a float32.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import mpmath as mp
+import numpy as np
+
+mp.mp.dps = 60
+TRUNCATED = mp.erf(mp.sqrt(2))  # P(|x| <= 2) of a standard normal
+ORIGIN_CANDIDATES = 256
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    of: str
+    mass: mp.mpf  # P of the part of the normal distribution that is kept: 1, or TRUNCATED
+    real: type  # numpy type of the arithmetic
+    bits: int  # a is (m + 1/2) / 2**bits, m an integer of that many bits
+    offset: float  # y = real(2**bits - 1 - m) + offset
+    mantissa_bits: int  # of y that choose the row, below its exponent
+    rows: int
+    degree: int
+
+    def exact(self, a: mp.mpf) -> mp.mpf:
+        return mp.sqrt(2) * mp.erfinv(self.mass * a)
+
+    def row(self, rest: int) -> int:
+        """The row, before wrapping, of the words whose distance from the end of the distribution is `rest`."""
+        y = self.real(rest) + self.real(self.offset)
+        word = y.view(np.uint32 if self.real is np.float32 else np.uint64)
+        return int(word) >> (np.finfo(self.real).nmant - self.mantissa_bits)
+
+    def value(self, row: Row, rest: int) -> np.floating:
+        real = self.real
+        f = (real(row.origin - rest) + real(0.5)) * real(2.0**-self.bits)
+        x = row.coefficients[-1]
+        for c in row.coefficients[-2::-1]:
+            x = x * f + c
+        return x
+
+
+@dataclass
+class Row:
+    origin: int  # `rest` at f = 0
+    first: int  # the largest and the smallest `rest` that use the row
+    last: int
+    coefficients: list[np.floating]
+
+
+TABLES = (
+    Table("NORMAL_F32", "the standard normal, 1 - a >= 2^-8", mp.mpf(1), np.float32, 31, -128.0, 1, 16, 6),
+    Table("TRUNCATED_F32", "the normal truncated at 2 sigma", TRUNCATED, np.float32, 31, 1.25 * 2**27, 2, 16, 5),
+    Table("NORMAL_F64", "the standard normal", mp.mpf(1), np.float64, 63, 1.0, 2, 256, 10),
+    Table("TRUNCATED_F64", "the normal truncated at 2 sigma", TRUNCATED, np.float64, 63, 1.25 * 2**59, 2, 16, 10),
+)
+
+
+def nodes(n: int, at_centre: bool, words: int) -> list[mp.mpf]:
+    """Where in (0, 1) to interpolate (x - t) / f: at the centre for a small relative error of that, elsewhere of x."""
+    if words <= n:  # a row of few words: at those
+        return [(i + mp.mpf(1) / 2) / (words - mp.mpf(1) / 2) for i in range(words)]
+    if at_centre:
+        return [(1 - mp.cos(mp.pi * (2 * i + 1) / (2 * n))) / 2 for i in range(n)]
+    zeros = [-mp.cos(mp.pi * (2 * i + 1) / (2 * n + 2)) for i in range(n + 1)]
+    return [(z - zeros[0]) / (1 - zeros[0]) for z in zeros[1:]]
+
+
+def fit(table: Table, a0: mp.mpf, width: mp.mpf, words: int) -> list[mp.mpf]:
+    """Nonnegative c1, c2, ... with x(a0 + f) near x(a0) + c1 f + c2 f^2 + ..., 0 <= f <= width."""
+    t = table.exact(a0)
+    powers = list(range(min(table.degree, words)))
+    while True:
+        where = nodes(len(powers), a0 == 0, words)
+        slopes = mp.matrix([(table.exact(a0 + width * s) - t) / (width * s) for s in where])
+        found = mp.lu_solve(mp.matrix([[s**p for p in powers] for s in where]), slopes)
+        negative = [p for p, c in zip(powers, found) if c < 0]
+        if not negative:
+            coefficients = dict(zip(powers, found))
+            return [coefficients.get(p, mp.mpf(0)) / width**p for p in range(table.degree)]
+        # At the centre the function is odd: its even powers go first. Elsewhere the highest one is the least missed.
+        powers.remove(negative[0] if a0 == 0 else negative[-1])
+
+
+def limits(table: Table) -> list[tuple[int, int]]:
+    """The rows from the centre outwards, as (largest, smallest) `rest`: found by bisection of the rounded index."""
+    end, found = 2**table.bits - 1, []
+    least = 0 if table.name != "NORMAL_F32" else 2**23 + 128
+    while end >= least:
+        low, high = least - 1, end  # the row of `low` is another (or there is none), that of `high` is the row of `end`
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if table.row(middle) == table.row(end) else (middle, high)
+        found.append((end, high))
+        end = high - 1
+    return found
+
+
+def origin(table: Table, first: int) -> int:
+    if table.real is np.float64 or first == 2**table.bits - 1:
+        return first
+    scale = mp.mpf(2) ** table.bits
+
+    def distance(rest: int) -> mp.mpf:
+        t = table.exact(1 - (rest + 1) / scale)
+        return abs(t / mp.mpf(float(np.float32(float(t)))) - 1)
+
+    last = min(first + ORIGIN_CANDIDATES, 2**table.bits - 1)
+    return min(range(first, last), key=distance)
+
+
+def make(table: Table) -> list[Row]:
+    scale = mp.mpf(2) ** table.bits
+    rows: list[Row] = []
+    for first, last in limits(table):
+        start = origin(table, first)
+        a0 = 1 - (start + 1) / scale
+        width = (start - last + mp.mpf(1) / 2) / scale
+        exact = [table.exact(a0), *fit(table, a0, width, start - last + 1)]
+        rows.append(Row(start, first, last, [to_real(table, c) for c in exact]))
+    mend(table, rows)
+    return rows
+
+
+def to_real(table: Table, c: mp.mpf) -> np.floating:
+    return table.real(mp.nstr(c, 25, strip_zeros=False))
+
+
+def mend(table: Table, rows: list[Row]) -> None:
+    """Lower a row's slope until its last value is no greater than the next row's first."""
+    bounds = [table.value(row, row.first) for row in rows[1:]]
+    bounds.append(table.real(2) if table.mass != 1 else table.real(np.inf))
+    for row, bound in zip(rows, bounds):
+        while table.value(row, row.last) > bound:
+            print(f"{table.name}: mended the row at {row.first}", file=sys.stderr)
+            row.coefficients[1] = np.nextafter(row.coefficients[1], table.real(0))
+
+
+def largest_error(table: Table, rows: list[Row], per_row: int = 24) -> float:
+    """The largest relative error of the computed values, in units of the type's epsilon."""
+    worst = 0.0
+    for row in rows:
+        for i in range(per_row):
+            rest = row.last + (row.first - row.last) * i // per_row
+            exact = table.exact(1 - (rest + mp.mpf(1) / 2) / mp.mpf(2) ** table.bits)
+            worst = max(worst, float(abs(mp.mpf(float(table.value(row, rest))) / exact - 1)))
+    return worst / float(np.finfo(table.real).eps)
+
+
+def literal(x: np.floating) -> str:
+    text = repr(float(x)) if isinstance(x, np.float64) else np.format_float_scientific(x, unique=True)
+    mantissa, _, exponent = text.partition("e")
+    mantissa = mantissa + "0" if mantissa.endswith(".") else mantissa
+    return mantissa + (f"e{int(exponent)}" if exponent else "")
+
+
+def rust(table: Table, rows: list[Row]) -> str:
+    real, integer = ("f32", "i32") if table.real is np.float32 else ("f64", "i64")
+    unused = Row(0, 0, 0, [table.real(0)] * (table.degree + 1))
+    placed = [unused] * table.rows
+    for row in rows:
+        index = table.row(row.first) % table.rows
+        assert placed[index] is unused, f"{table.name}: two rows at {index}"
+        placed[index] = row
+    shift = np.finfo(table.real).nmant - table.mantissa_bits
+    shape = f"{shift}, {table.rows}, {table.degree + 1}"
+    error = largest_error(table, rows)
+    lines = [
+        f"/// Half of {table.of}: relative error at most {error:.2f} epsilon.",
+        f"pub static {table.name}: Table<{real}, {integer}, {shape}> = Table {{",
+        f"    offset: {literal(table.real(table.offset))},",
+        "    origin: [",
+        *(f"        {row.origin}," for row in placed),
+        "    ],",
+        "    coefficients: [",
+    ]
+    for k in range(table.degree + 1):
+        lines += ["        [", *(f"            {literal(row.coefficients[k])}," for row in placed), "        ],"]
+    return "\n".join([*lines, "    ],", "};", ""])
+
+
+def main() -> None:
+    print("//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.")
+    print("#![cfg_attr(rustfmt, rustfmt::skip)]\n\nuse super::Table;\n")
+    print("\n".join(rust(table, make(table)) for table in TABLES), end="")
+
+
+if __name__ == "__main__":
+    main()
