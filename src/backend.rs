@@ -67,6 +67,7 @@ pub trait Backend: Copy + Send + Sync {
     /// `high * 2^32 + low`.
     fn join(self, high: Self::U32, low: Self::U32) -> Self::U64;
     fn splat_u64(self, x: u64) -> Self::U64;
+    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
@@ -104,6 +105,15 @@ pub trait Task {
 }
 
 pub use portable::Portable;
+
+/// Run `task` on every backend that this CPU has, each by its name.
+#[cfg(test)]
+pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
+    let mut outputs = vec![("scalar", Portable::<1>.vectorize(task)), ("portable", Portable::<8>.vectorize(task))];
+    #[cfg(target_arch = "x86_64")]
+    outputs.extend(avx512::Avx512::detect().map(|backend| ("avx512", backend.vectorize(task))));
+    outputs
+}
 
 /// Run `task` on the best backend this CPU has.
 pub fn run<T: Task>(task: T) -> T::Output {

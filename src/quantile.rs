@@ -11,7 +11,7 @@
 //! a. The row is read off the exponent and the first mantissa bits of y = rest + offset, and the value is
 //!
 //! ```text
-//! f = (origin[row] - rest + 1/2) / 2^(n-1)        x = c0[row] + f (c1[row] + f (c2[row] + ...))
+//! f = (2 origin[row] - 2 rest + 1) / 2^n        x = c0[row] + f (c1[row] + f (c2[row] + ...))
 //! ```
 //!
 //! Each step is one correctly rounded operation, none fused. No coefficient is negative, so each is also nondecreasing
@@ -28,6 +28,7 @@ use crate::backend::{Backend, MOST_LANES, Portable};
 #[repr(align(64))] // sixteen float32 coefficients are one cache line
 pub struct Table<Real, Integer, const SHIFT: u32, const ROWS: usize, const COEFFICIENTS: usize> {
     offset: Real,
+    /// 2 origin + 1, as the integer type holds it.
     origin: [Integer; ROWS],
     coefficients: [[Real; ROWS]; COEFFICIENTS],
 }
@@ -41,8 +42,8 @@ impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f32, i32, SHIFT, 16, COE
     #[inline(always)]
     fn half<B: Backend>(&self, b: B, rest: B::U32) -> B::F32 {
         let row = b.shift_right::<SHIFT>(b.bits(self.y(b, rest)));
-        let distance = b.to_f32(b.sub(b.lookup(&self.origin, row), rest));
-        let f = b.mul_f32(b.add_f32(distance, b.splat_f32(0.5)), b.splat_f32(1.0 / (1u32 << 31) as f32));
+        let distance = b.to_f32(b.sub(b.lookup(&self.origin, row), b.add(rest, rest)));
+        let f = b.mul_f32(distance, b.splat_f32(1.0 / (1u64 << 32) as f32));
         let mut x = b.lookup_f32(&self.coefficients[COEFFICIENTS - 1], row);
         for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
             x = b.add_f32(b.mul_f32(x, f), b.lookup_f32(coefficients, row));
@@ -56,19 +57,14 @@ impl<const SHIFT: u32, const ROWS: usize, const COEFFICIENTS: usize> Table<f64, 
     fn half<B: Backend>(&self, b: B, rest: B::U64) -> B::F64 {
         let y = b.add_f64(b.to_f64(rest), b.splat_f64(self.offset));
         let row = b.shift_right_u64::<SHIFT>(b.bits_u64(y));
-        let f = fraction_u64(b, b.sub_u64(b.lookup_u64(&self.origin, row), rest));
+        let distance = b.to_f64(b.sub_u64(b.lookup_u64(&self.origin, row), b.add_u64(rest, rest)));
+        let f = b.mul_f64(distance, b.splat_f64(1.0 / (1u128 << 64) as f64));
         let mut x = b.lookup_f64(&self.coefficients[COEFFICIENTS - 1], row);
         for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
             x = b.add_f64(b.mul_f64(x, f), b.lookup_f64(coefficients, row));
         }
         x
     }
-}
-
-/// (m + 1/2) / 2^63.
-#[inline(always)]
-fn fraction_u64<B: Backend>(b: B, m: B::U64) -> B::F64 {
-    b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64))
 }
 
 /// `w` where its top bit is clear, else not `w`: how far the word is from the end of its half.
@@ -146,7 +142,8 @@ impl Standard for Uniform {
     #[inline(always)]
     fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
         let m = b.sub_u64(b.splat_u64(i64::MAX as u64), rest_u64(b, word));
-        with_side_u64(b, word, fraction_u64(b, m))
+        let a = b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64));
+        with_side_u64(b, word, a)
     }
 }
 
@@ -215,4 +212,141 @@ fn normal_tail(high: u32, low: impl Fn() -> u32) -> f32 {
     let rest = u64::from(rest(Portable::<1>, [high])[0]);
     let below = if rest < 1 << 16 { low() ^ ((high.cast_signed() >> 31).cast_unsigned()) } else { 1 << 31 };
     tables::NORMAL_F64.half(Portable::<1>, [rest << 32 | u64::from(below)])[0] as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{self, Task};
+    use std::marker::PhantomData;
+    use std::thread;
+
+    const STANDARD: Scale = Scale { center: 0.0, scale: 1.0 };
+    const VECTORS: u64 = 1 << 12;
+
+    /// The float32 and float64 values of consecutive high words; the low words are all 2^31, the middle.
+    struct Values<'a, S>(u32, &'a mut [f32], &'a mut [f64], PhantomData<S>);
+
+    impl<S: Standard> Task for Values<'_, S> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) {
+            let mut words = [0u32; MOST_LANES];
+            let singles = self.1.chunks_exact_mut(B::LANES);
+            for (i, (single, double)) in singles.zip(self.2.chunks_exact_mut(B::LANES)).enumerate() {
+                for (lane, word) in words.iter_mut().enumerate() {
+                    *word = self.0 + (i * B::LANES + lane) as u32;
+                }
+                let high = b.load(&words);
+                b.store_f32(S::single(b, STANDARD, high, |_| 1 << 31), single);
+                b.store_f64(S::double(b, b.join(high, b.splat(1 << 31))), double);
+            }
+        }
+    }
+
+    /// Go through all 2^32 high words: the values rise, and differ from the float64 ones by how many ulp at the most?
+    fn sweep<S: Standard + Send + Sync>(threads: u64) -> f64 {
+        let size = VECTORS * MOST_LANES as u64;
+        let part = |thread: u64| {
+            let (mut single, mut double) = (vec![0.0; size as usize], vec![0.0; size as usize]);
+            let (mut last, mut worst) = (f32::NEG_INFINITY, 0.0f64);
+            let words = (1u64 << 32) / threads;
+            for first in (thread * words..(thread + 1) * words).step_by(size as usize) {
+                backend::run(Values::<S>(first as u32, &mut single, &mut double, PhantomData));
+                for (&x, &exact) in single.iter().zip(&double) {
+                    assert!(last <= x, "the value {x} follows {last}, near the word {first:#x}");
+                    last = x;
+                    let ulp = f64::from(f32::from_bits((exact.abs() as f32).to_bits() & 0x7f80_0000)) * 2f64.powi(-23);
+                    worst = worst.max((f64::from(x) - exact).abs() / ulp);
+                }
+            }
+            worst
+        };
+        thread::scope(|scope| {
+            let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || part(thread))).collect();
+            parts.into_iter().map(|part| part.join().expect("no thread panicked")).fold(0.0, f64::max)
+        })
+    }
+
+    #[test]
+    fn the_float32_normal_rises_with_the_word_and_is_near_the_float64_one() {
+        let worst = sweep::<Normal>(2);
+        println!("normal: at most {worst:.3} ulp");
+        assert!(worst < 2.3);
+    }
+
+    #[test]
+    fn the_float32_truncated_normal_rises_with_the_word_and_is_near_the_float64_one() {
+        let worst = sweep::<TruncatedNormal>(2);
+        println!("truncated normal: at most {worst:.3} ulp");
+        assert!(worst < 2.3);
+    }
+
+    #[test]
+    fn the_float32_uniform_rises_with_the_word_and_is_rounded_once() {
+        let worst = sweep::<Uniform>(2);
+        println!("uniform: at most {worst:.3} ulp");
+        assert!(worst <= 0.5 + 1e-6);
+    }
+
+    /// The float64 value of one 64-bit word.
+    fn double<S: Standard>(word: u64) -> f64 {
+        S::double(Portable::<1>, [word])[0]
+    }
+
+    fn single<S: Standard>(word: u64) -> f32 {
+        S::single(Portable::<1>, STANDARD, [(word >> 32) as u32], |_| word as u32)[0]
+    }
+
+    #[test]
+    fn the_outermost_words_take_in_their_low_words_and_rise_with_them() {
+        let mut last = f32::NEG_INFINITY;
+        for high in 0..=1u64 << 16 {
+            for low in [0, 1 << 31, u64::from(u32::MAX)] {
+                let x = single::<Normal>(high << 32 | low);
+                assert!(last <= x, "{x} follows {last} at {high:#x}, {low:#x}");
+                last = x;
+            }
+        }
+        assert!(single::<Normal>(0) < -9.0);
+        assert_eq!(single::<Normal>(1 << 48), single::<Normal>(1 << 48 | 5), "further in, the low word has no say");
+        assert_ne!(single::<Normal>((1 << 48) - 1), single::<Normal>((1 << 48) - (1 << 32)));
+    }
+
+    #[test]
+    fn the_quantiles_are_odd() {
+        for i in 0..100_000u64 {
+            let word = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 50);
+            assert_eq!(double::<Normal>(word), -double::<Normal>(!word));
+            assert_eq!(double::<TruncatedNormal>(word), -double::<TruncatedNormal>(!word));
+            assert_eq!(double::<Uniform>(word), -double::<Uniform>(!word));
+            assert_eq!(single::<Normal>(word), -single::<Normal>(!word));
+            assert_eq!(single::<TruncatedNormal>(word), -single::<TruncatedNormal>(!word));
+            assert_eq!(single::<Uniform>(word), -single::<Uniform>(!word));
+        }
+    }
+
+    #[test]
+    fn the_ends_are_where_they_should_be() {
+        assert!((double::<Normal>(0) + 9.155_293_772_686_073).abs() < 1e-14);
+        assert!((double::<TruncatedNormal>(0) + 2.0).abs() < 1e-13);
+        assert_eq!(single::<TruncatedNormal>(0), -2.0);
+        assert_eq!(double::<Normal>(1 << 63), 1.253_314_137_315_500_3 * 2f64.powi(-64));
+        assert_eq!(single::<Normal>(1 << 63), 1.253_314_1 * 2f32.powi(-32));
+    }
+
+    #[test]
+    fn the_float64_quantiles_rise_from_row_to_row() {
+        for value in [double::<Normal>, double::<TruncatedNormal>, double::<Uniform>] {
+            for exponent in 0..63u32 {
+                for step in 0..1u64 << exponent.min(12) {
+                    let word = (1 << exponent) + (step << exponent.saturating_sub(12));
+                    for word in word.saturating_sub(3)..word + 3 {
+                        assert!(value(word) <= value(word + 1), "at {word:#x}");
+                    }
+                }
+            }
+        }
+    }
 }

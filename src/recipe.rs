@@ -145,12 +145,14 @@ fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), Re
     }
     checked_size::<T>("minval and maxval", minval.abs().max(maxval.abs()))?;
     let scale = Scale { center: minval / 2.0 + maxval / 2.0, scale: maxval / 2.0 - minval / 2.0 };
-    let (low, high) = if minval == maxval {
-        inside::<T>(minval, maxval)?
-    } else {
-        let below = T::ceil(maxval).next_down().to_f64();
-        inside::<T>(minval, below.max(minval)).map_err(|_| empty::<T>(&format!("[{minval:?}, {maxval:?})")))?
-    };
+    if minval == maxval {
+        let only = T::nearest(minval).to_f64();
+        return Ok((scale, only, only));
+    }
+    let (low, high) = (T::ceil(minval).to_f64(), T::ceil(maxval).next_down().to_f64());
+    if low > high {
+        return Err(empty::<T>(&format!("[{minval:?}, {maxval:?})")));
+    }
     Ok((scale, low, high))
 }
 
@@ -190,4 +192,148 @@ fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
 
 fn empty<T: Element>(interval: &str) -> RecipeError {
     RecipeError(format!("there must be a {} number within the bounds. Received: bounds {interval}", T::NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{self, MOST_LANES, Task};
+    use half::{bf16, f16};
+
+    /// Words of all kinds: near both ends and the middle, of every size, and in between.
+    fn words(salt: u64) -> Vec<u32> {
+        let mixed = (0..4000u64).map(|i| ((i + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32);
+        let ends = (0..200).flat_map(|i| [i, !i, (1 << 31) + i, (1 << 31) - 1 - i]);
+        let powers = (0..32).flat_map(|i| [1 << i, (1 << i) - 1, !(1 << i), (1u32 << i).wrapping_neg()]);
+        mixed.chain(ends).chain(powers).collect()
+    }
+
+    #[derive(Clone, Copy)]
+    struct Values<'a, T> {
+        recipe: Recipe,
+        high: &'a [u32],
+        low: &'a [u32],
+        element: std::marker::PhantomData<T>,
+    }
+
+    impl<T: Element> Task for Values<'_, T> {
+        type Output = Vec<T>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<T> {
+            let mut out = vec![T::default(); self.high.len() - MOST_LANES];
+            let words = Words { high: self.high, low: self.low, low_word: |i: usize| self.low[i] };
+            self.recipe.values(b, &words, &mut out);
+            out
+        }
+    }
+
+    fn backends_agree<T: Element>() {
+        let (high, low) = (words(1), words(99));
+        for distribution in [
+            Distribution::Uniform { minval: -1.0, maxval: 1.0 },
+            Distribution::Uniform { minval: 1.0, maxval: 1.1 },
+            Distribution::Normal { mean: 0.0, stddev: 1.0 },
+            Distribution::Normal { mean: -3.0, stddev: 0.1 },
+            Distribution::TruncatedNormal { mean: 0.0, stddev: 1.0 },
+            Distribution::TruncatedNormal { mean: 0.3, stddev: 1e-3 },
+        ] {
+            let recipe = Recipe::new::<T>(distribution).expect("a recipe");
+            for skip in [0, 1, 7] {
+                let (high, low) = (&high[skip..], &low[skip..]);
+                let values = Values { recipe, high, low, element: std::marker::PhantomData::<T> };
+                let outputs = backend::on_each(values);
+                for (name, output) in &outputs[1..] {
+                    assert!(*output == outputs[0].1, "{name} for {distribution:?} in {}", T::NAME);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_backends_give_the_same_bits() {
+        backends_agree::<f16>();
+        backends_agree::<bf16>();
+        backends_agree::<f32>();
+        backends_agree::<f64>();
+    }
+
+    fn values<T: Element>(distribution: Distribution) -> Vec<f64> {
+        let (high, low) = (words(1), words(99));
+        let recipe = Recipe::new::<T>(distribution).expect("a recipe");
+        let values = Values { recipe, high: &high, low: &low, element: std::marker::PhantomData::<T> };
+        backend::run(values).into_iter().map(T::to_f64).collect()
+    }
+
+    fn bounds_hold<T: Element>() {
+        for (minval, maxval) in [(0.0, 1.0), (1.0, 1.1), (-1.0, 0.0), (-3e-5, 1e-5), (1e-7, 3.5), (-1000.3, -1000.0)] {
+            let Ok(recipe) = Recipe::new::<T>(Distribution::Uniform { minval, maxval }) else { continue };
+            let values = values::<T>(Distribution::Uniform { minval, maxval });
+            assert!(values.iter().all(|&x| minval <= x && x < maxval), "[{minval}, {maxval}) in {}", T::NAME);
+            let ends_are_reached = values.contains(&recipe.low) && values.contains(&recipe.high);
+            assert!(ends_are_reached || T::DOUBLE, "[{minval}, {maxval}) in {}", T::NAME);
+        }
+        for (mean, stddev) in [(0.0, 1.0), (0.3, 0.001), (-7.7, 0.3), (0.0, 1e-7), (1e4, 1.0)] {
+            let Ok(_) = Recipe::new::<T>(Distribution::TruncatedNormal { mean, stddev }) else { continue };
+            let values = values::<T>(Distribution::TruncatedNormal { mean, stddev });
+            let (low, high) = (mean - 2.0 * stddev, mean + 2.0 * stddev);
+            assert!(values.iter().all(|&x| low <= x && x <= high), "[{low}, {high}] in {}", T::NAME);
+        }
+    }
+
+    #[test]
+    fn bounds_hold_in_every_type() {
+        bounds_hold::<f16>();
+        bounds_hold::<bf16>();
+        bounds_hold::<f32>();
+        bounds_hold::<f64>();
+    }
+
+    #[test]
+    fn narrow_types_are_float32_rounded_but_never_past_a_bound() {
+        let distribution = Distribution::TruncatedNormal { mean: 0.1, stddev: 0.7 };
+        let (single, half) = (values::<f32>(distribution), values::<f16>(distribution));
+        let brain = values::<bf16>(distribution);
+        let (low, high) = (0.1 - 1.4, 0.1 + 1.4);
+        for ((x, h), b) in single.into_iter().zip(half).zip(brain) {
+            assert_eq!(h, f16::from_f64(x).to_f64().clamp(f16::ceil(low).to_f64(), f16::floor(high).to_f64()));
+            assert_eq!(b, bf16::from_f64(x).to_f64().clamp(bf16::ceil(low).to_f64(), bf16::floor(high).to_f64()));
+        }
+    }
+
+    #[test]
+    fn equal_bounds_and_no_deviation_are_one_value() {
+        let third = f64::from(1.0f32 / 3.0);
+        assert!(
+            values::<f32>(Distribution::Uniform { minval: 1.0 / 3.0, maxval: 1.0 / 3.0 }).iter().all(|&x| x == third)
+        );
+        for mean in [0.0, 1.0 / 3.0] {
+            let nearest = f64::from(mean as f32);
+            let normal = values::<f32>(Distribution::Normal { mean, stddev: 0.0 });
+            let truncated = values::<f32>(Distribution::TruncatedNormal { mean, stddev: 0.0 });
+            assert!(normal.iter().chain(&truncated).all(|&x| x == nearest && x.is_sign_positive()));
+        }
+    }
+
+    #[test]
+    fn what_has_no_values_is_an_error() {
+        let nan = f64::NAN;
+        for bad in [
+            Distribution::Uniform { minval: 1.0, maxval: 0.0 },
+            Distribution::Uniform { minval: nan, maxval: 0.0 },
+            Distribution::Uniform { minval: 0.0, maxval: f64::INFINITY },
+            Distribution::Uniform { minval: 0.0, maxval: 65505.0 },
+            Distribution::Uniform { minval: 1.0001, maxval: 1.0002 },
+            Distribution::Normal { mean: nan, stddev: 1.0 },
+            Distribution::Normal { mean: 0.0, stddev: -1.0 },
+            Distribution::Normal { mean: 0.0, stddev: nan },
+            Distribution::Normal { mean: 0.0, stddev: 8000.0 },
+            Distribution::TruncatedNormal { mean: 0.0, stddev: f64::INFINITY },
+            Distribution::TruncatedNormal { mean: 65000.0, stddev: 300.0 },
+            Distribution::TruncatedNormal { mean: 1.0005, stddev: 1e-6 },
+        ] {
+            assert!(Recipe::new::<f16>(bad).is_err(), "{bad:?}");
+        }
+        assert!(Recipe::new::<f64>(Distribution::Uniform { minval: -f64::MAX, maxval: f64::MAX }).is_ok());
+    }
 }

@@ -50,7 +50,7 @@ class Table:
 
     def value(self, row: Row, rest: int) -> np.floating:
         real = self.real
-        f = (real(row.origin - rest) + real(0.5)) * real(2.0**-self.bits)
+        f = real(2 * (row.origin - rest) + 1) * real(0.5 ** (self.bits + 1))
         x = row.coefficients[-1]
         for c in row.coefficients[-2::-1]:
             x = x * f + c
@@ -171,6 +171,11 @@ def literal(x: np.floating) -> str:
     return mantissa + (f"e{int(exponent)}" if exponent else "")
 
 
+def signed(x: int, bits: int) -> int:
+    """The two's complement of that many bits that has the same remainder."""
+    return (x + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+
+
 def rust(table: Table, rows: list[Row]) -> str:
     real, integer = ("f32", "i32") if table.real is np.float32 else ("f64", "i64")
     unused = Row(0, 0, 0, [table.real(0)] * (table.degree + 1))
@@ -187,7 +192,7 @@ def rust(table: Table, rows: list[Row]) -> str:
         f"pub static {table.name}: Table<{real}, {integer}, {shape}> = Table {{",
         f"    offset: {literal(table.real(table.offset))},",
         "    origin: [",
-        *(f"        {row.origin}," for row in placed),
+        *(f"        {signed(2 * row.origin + 1, table.bits + 1)}," for row in placed),
         "    ],",
         "    coefficients: [",
     ]

@@ -11,8 +11,8 @@ seedbed: the SHA-256 is to change when a value does, and at no other time.
 
 The file is made under a temporary name in the target's folder. Its space is taken before anything is evaluated: a
 store into the map of a file that the disk cannot back is a signal, not an exception. Each tensor is then evaluated
-where it belongs in the map, and hashed by a thread of its own while the next one is evaluated. What is whole and on the
-disk takes the final name in one step; whatever ends the work before that leaves the final name as it was. (Only a
+where it belongs in the map, and hashed by a thread of its own while the next ones are evaluated. What is whole and on
+the disk takes the final name in one step; whatever ends the work before that leaves the final name as it was. (Only a
 process that is killed leaves the temporary file behind, ``.seedbed-*.part``.)
 """
 
@@ -26,7 +26,8 @@ import os
 import secrets
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ __all__ = ["Summary", "write_checkpoint"]
 
 ALIGNMENT = 64
 """The data begin at a multiple of this many bytes: a cache line, and the widest SIMD load."""
+
+MAX_BYTES_BEHIND = 1 << 30
+"""How far the hash may be behind the evaluation: about a second."""
 
 MAX_HEADER_BYTES = 100_000_000
 """The longest header that the safetensors library reads."""
@@ -215,21 +219,19 @@ def _fill(
     pages = mmap.mmap(file.fileno(), size)
     pages[: len(header)] = header
     data = memoryview(pages)[len(header) :]
-    digest = hashlib.sha256()
     fill_seconds = 0.0
-    with ThreadPoolExecutor(max_workers=1) as hasher:
-        hashing = hasher.submit(digest.update, header)
+    with _Hasher() as hasher:
+        hasher.update(header)
         for place in places:
             piece = data[place.start : place.stop]
             began = time.perf_counter()
             _evaluate(place.tensor, root, piece)
             fill_seconds += time.perf_counter() - began
-            hashing.result()  # one tensor behind, and never further: the progress is true, and Ctrl-C waits for little
-            hashing = hasher.submit(digest.update, piece)
+            hasher.update(piece)
             progress(place.tensor)
-        hashing.result()
+        os.fsync(file.fileno())  # while the hash catches up; the flush, which holds the GIL, finds little left to do
     pages.flush()
-    return digest.hexdigest(), fill_seconds
+    return hasher.hexdigest(), fill_seconds
 
 
 def _evaluate(tensor: PlannedTensor, root: SeedGenerator, piece: memoryview) -> None:
@@ -237,3 +239,28 @@ def _evaluate(tensor: PlannedTensor, root: SeedGenerator, piece: memoryview) -> 
     tensor.initializer.with_seed(root.child(tensor.name))(tensor.shape, tensor.dtype, out=out)
     if sys.byteorder == "big":  # the format is little-endian
         out.byteswap(inplace=True)
+
+
+class _Hasher:
+    """SHA-256 in a thread of its own, some bytes behind, but not so many that they have left the page cache."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._behind: deque[tuple[int, Future[None]]] = deque()
+
+    def __enter__(self) -> _Hasher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=kind is not None)
+
+    def update(self, piece: bytes | memoryview) -> None:
+        self._behind.append((len(piece), self._thread.submit(self._digest.update, piece)))
+        while sum(size for size, _ in self._behind) > MAX_BYTES_BEHIND:
+            self._behind.popleft()[1].result()
+
+    def hexdigest(self) -> str:
+        for _, done in self._behind:
+            done.result()
+        return self._digest.hexdigest()

@@ -218,6 +218,10 @@ impl Backend for Avx512 {
         [simd!(_mm512_set1_epi64(x.cast_signed())); 2]
     }
     #[inline(always)]
+    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        zip(a, b, |a, b| simd!(_mm512_add_epi64(a, b)))
+    }
+    #[inline(always)]
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
         zip(a, b, |a, b| simd!(_mm512_sub_epi64(a, b)))
     }

@@ -135,6 +135,10 @@ impl<const N: usize> Backend for Portable<N> {
         [x; N]
     }
     #[inline(always)]
+    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        map(a, b, u64::wrapping_add)
+    }
+    #[inline(always)]
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
         map(a, b, u64::wrapping_sub)
     }
