@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+export PIP_QUIET := 1
 
 .PHONY: build demo test lint check
 
@@ -16,8 +17,8 @@ build: $(VENV)/ready
 # `pip install --group` came with pip 25.1.
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --group dev
+	$(BIN)/pip install --upgrade "pip>=25.1"
+	$(BIN)/pip install --group dev
 	touch $@
 
 demo: build

@@ -149,7 +149,8 @@ fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), Re
         let only = T::nearest(minval).to_f64();
         return Ok((scale, only, only));
     }
-    let (low, high) = (T::ceil(minval).to_f64(), T::ceil(maxval).next_down().to_f64());
+    // Below maxval, and below what it is rounded to: those who compare in `T` see the bound excluded too.
+    let (low, high) = (T::ceil(minval).to_f64(), T::nearest(maxval).next_down().to_f64());
     if low > high {
         return Err(empty::<T>(&format!("[{minval:?}, {maxval:?})")));
     }

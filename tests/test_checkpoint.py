@@ -96,6 +96,13 @@ def test_tensors_stand_without_gaps_each_aligned_to_its_items(path):
     assert text.rstrip(b" ").endswith(b"}")
 
 
+@pytest.mark.parametrize("length", range(1, 65, 7))
+def test_the_data_begin_at_a_multiple_of_64_bytes_whatever_the_names(path, length):
+    write_checkpoint(plan_of({"name": "n" * length, "shape": [2]}), path)
+    text, data = header_of(path)
+    assert ((8 + len(text)) % 64, len(data)) == (0, 8)
+
+
 def test_the_summary_counts_what_stands_in_the_file(path):
     plan = plan_of(*ENTRIES)
     summary = write_checkpoint(plan, path)

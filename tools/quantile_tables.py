@@ -4,9 +4,9 @@
 
 The half of a symmetric distribution beyond its centre is a function x(a), 0 < a < 1, of the distance a of u from 1/2 in
 units of 1/2: the normal has x(a) = sqrt(2) erfinv(a), the normal truncated at two standard deviations
-x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). Every derivative of both is positive on (0, 1). They are cut into *rows* that grow
-shorter towards the singularity beyond a = 1, as the exponent and the first mantissa bits of y = (1 - a) + offset change;
-in each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's origin. All coefficients are
+x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). Every derivative of both is positive on (0, 1). They are cut into *rows* that
+grow shorter towards the singularity beyond a = 1, as the exponent and the first mantissa bits of y = (1 - a) + offset
+change; in each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's origin. All coefficients are
 kept nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded arithmetic too*: the computed
 quantile is monotone by construction, and that it stays so from row to row is checked, and mended by an ulp, at the end.
 
@@ -91,9 +91,9 @@ def fit(table: Table, a0: mp.mpf, width: mp.mpf, words: int) -> list[mp.mpf]:
         where = nodes(len(powers), a0 == 0, words)
         slopes = mp.matrix([(table.exact(a0 + width * s) - t) / (width * s) for s in where])
         found = mp.lu_solve(mp.matrix([[s**p for p in powers] for s in where]), slopes)
-        negative = [p for p, c in zip(powers, found) if c < 0]
+        negative = [p for p, c in zip(powers, found, strict=True) if c < 0]
         if not negative:
-            coefficients = dict(zip(powers, found))
+            coefficients = dict(zip(powers, found, strict=True))
             return [coefficients.get(p, mp.mpf(0)) / width**p for p in range(table.degree)]
         # At the centre the function is odd: its even powers go first. Elsewhere the highest one is the least missed.
         powers.remove(negative[0] if a0 == 0 else negative[-1])
@@ -140,14 +140,15 @@ def make(table: Table) -> list[Row]:
 
 
 def to_real(table: Table, c: mp.mpf) -> np.floating:
-    return table.real(mp.nstr(c, 25, strip_zeros=False))
+    real: np.floating = table.real(mp.nstr(c, 25, strip_zeros=False))
+    return real
 
 
 def mend(table: Table, rows: list[Row]) -> None:
     """Lower a row's slope until its last value is no greater than the next row's first."""
     bounds = [table.value(row, row.first) for row in rows[1:]]
     bounds.append(table.real(2) if table.mass != 1 else table.real(np.inf))
-    for row, bound in zip(rows, bounds):
+    for row, bound in zip(rows, bounds, strict=True):
         while table.value(row, row.last) > bound:
             print(f"{table.name}: mended the row at {row.first}", file=sys.stderr)
             row.coefficients[1] = np.nextafter(row.coefficients[1], table.real(0))
@@ -173,7 +174,8 @@ def literal(x: np.floating) -> str:
 
 def signed(x: int, bits: int) -> int:
     """The two's complement of that many bits that has the same remainder."""
-    return (x + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+    half = 1 << (bits - 1)
+    return (x + half) % (2 * half) - half
 
 
 def rust(table: Table, rows: list[Row]) -> str:

@@ -75,7 +75,7 @@ def _resolve(dtype: object) -> np.dtype:
     if name == "bfloat16":
         return _bfloat16()
     try:
-        resolved = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
+        resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
     except TypeError:
         raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
     if resolved.name != "bfloat16" and resolved.kind not in "biufc":
@@ -99,4 +99,5 @@ def _bfloat16() -> np.dtype:
         raise ImportError(
             "bfloat16 arrays need the package ml_dtypes, which is not installed: pip install 'seedbed[bfloat16]'"
         ) from None
-    return np.dtype(ml_dtypes.bfloat16)
+    bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)
+    return bfloat16

@@ -114,10 +114,12 @@ class LazyArray:
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("a lazy array has no memory of its own: it can't be had as an array without a copy")
-        values = self.read()
+        values: np.ndarray = self.read()
         return values if dtype is None else values.astype(dtype, copy=False)
 
-    def read(self, out: np.ndarray | None = None, shape: ShapeLike | None = None, offset: ShapeLike | None = None) -> Any:
+    def read(
+        self, out: np.ndarray | None = None, shape: ShapeLike | None = None, offset: ShapeLike | None = None
+    ) -> np.ndarray:
         """Evaluate the whole tensor, or the part of that `shape` at that `offset`.
 
         Arguments:
@@ -156,8 +158,10 @@ def check_out(out: object, shape: Shape, dtype: np.dtype) -> None:
     if out.shape != shape:
         raise ValueError(f"out must have the shape of the result, {shape}. Received: out.shape={out.shape}")
     if out.dtype != dtype:
-        raise ValueError(f"out must have the dtype of the result, {dtype.str if dtype.kind != 'V' else dtype}, "
-                         f"byte order included. Received: out.dtype={out.dtype.str}")
+        raise ValueError(
+            f"out must have the dtype of the result, {dtype.str if dtype.kind != 'V' else dtype}, "
+            f"byte order included. Received: out.dtype={out.dtype.str}"
+        )
     if not out.flags.writeable:
         raise ValueError("out must be writable. Received: a read-only array")
     if not (out.flags.c_contiguous and out.flags.aligned):

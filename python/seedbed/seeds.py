@@ -1,7 +1,7 @@
 """From what a person types to where the values come from: seed -> key, draw -> stream.
 
-A *key* is 32 bytes. That of an integer seed is its two's complement, little-endian; that of a child is a keyed BLAKE2b of
-its name. A *stream* is a 64-bit number: an integer seed always draws from stream 0, a `SeedGenerator` from 0, 1, 2, ...
+A *key* is 32 bytes. That of an integer seed is its two's complement, little-endian; that of a child is a keyed BLAKE2b
+of its name. A *stream* is a 64-bit number: an integer seed always draws from stream 0, a `SeedGenerator` from 0, 1, ...
 """
 
 from __future__ import annotations

@@ -89,8 +89,7 @@ class Initializer(ABC):
         """
         if dtype is None and isinstance(out, np.ndarray):
             dtype = out.dtype
-        result: np.ndarray = self.lazy(shape, dtype).read(out, partition_shape, partition_offset)
-        return result
+        return self.lazy(shape, dtype).read(out, partition_shape, partition_offset)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
@@ -146,7 +145,7 @@ class RandomInitializer(Initializer):
     each call; a `SeedGenerator` gives new ones. `seed` is the integer or the generator.
     """
 
-    parameters = ("seed",)
+    parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
     def __init__(self, seed: seeds.SeedLike = None) -> None:
         self._given_seed = seeds.as_seed_source(seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Constant(Initializer):
     [[1.0, 2.0], [1.0, 2.0]]
     """
 
-    parameters = ("value",)
+    parameters: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, value: complex | npt.ArrayLike = 0.0) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from seedbed import seeds
 from seedbed.initializers.base import RandomInitializer, as_finite
 from seedbed.shapes import Shape
@@ -18,8 +20,8 @@ class RandomUniform(RandomInitializer):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a bound is not finite, or `minval > maxval`; at the call, where the dtype is not floating point
-            or has no number in the interval.
+        ValueError: where a bound is not finite, or `minval > maxval`; at the call, where the dtype is not floating
+            point or has no number in the interval.
 
     >>> import seedbed as sb
     >>> w = sb.RandomUniform(1.0, 1.1, seed=3)((1000,), "float16")
@@ -27,7 +29,7 @@ class RandomUniform(RandomInitializer):
     True
     """
 
-    parameters = ("minval", "maxval", "seed")
+    parameters: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed")
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: seeds.SeedLike = None) -> None:
         super().__init__(seed)
@@ -49,8 +51,8 @@ class RandomNormal(RandomInitializer):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is not floating
-            point or values 9.25 standard deviations from the mean would be beyond its finite numbers.
+        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is not
+            floating point, or values 9.25 standard deviations from the mean would be beyond its finite numbers.
 
     >>> import seedbed as sb
     >>> w = sb.RandomNormal(stddev=0.02, seed=3)((1000, 1000))
@@ -58,8 +60,8 @@ class RandomNormal(RandomInitializer):
     0.02
     """
 
-    parameters = ("mean", "stddev", "seed")
-    kind = "normal"
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
+    kind: ClassVar[str] = "normal"
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: seeds.SeedLike = None) -> None:
         super().__init__(seed)
@@ -83,8 +85,8 @@ class TruncatedNormal(RandomNormal):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is not floating
-            point, the bounds are beyond its finite numbers, or it has no number between them.
+        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is not
+            floating point, the bounds are beyond its finite numbers, or it has no number between them.
 
     >>> import seedbed as sb
     >>> w = sb.TruncatedNormal(stddev=0.5, seed=3)((1000, 1000))

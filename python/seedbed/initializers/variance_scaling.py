@@ -40,7 +40,7 @@ class VarianceScaling(RandomInitializer):
     True
     """
 
-    parameters = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
+    parameters: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
 
     def __init__(
         self,
@@ -57,7 +57,9 @@ class VarianceScaling(RandomInitializer):
             raise ValueError(f"scale must be positive. Received: scale={self.scale}")
         self.mode = _one_of("mode", mode, MODES)
         lowered = distribution.lower() if isinstance(distribution, str) else distribution
-        self.distribution = _one_of("distribution", "truncated_normal" if lowered == "normal" else lowered, DISTRIBUTIONS)
+        self.distribution = _one_of(
+            "distribution", "truncated_normal" if lowered == "normal" else lowered, DISTRIBUTIONS
+        )
         self.input_axes, self.output_axes = as_axes_pair(input_axes, output_axes)
 
     def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
@@ -83,7 +85,7 @@ def _one_of(what: str, value: object, accepted: Sequence[str]) -> str:
 class _Named(VarianceScaling):
     """A choice of scale, mode and distribution."""
 
-    parameters = ("seed", "input_axes", "output_axes")
+    parameters: ClassVar[tuple[str, ...]] = ("seed", "input_axes", "output_axes")
     choice: ClassVar[tuple[float, str, str]]
 
     def __init__(
