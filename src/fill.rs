@@ -1,6 +1,6 @@
 //! Runs of addresses to values in memory, on as many threads as asked for.
 //!
-//! The memory is cut into chunks that threads take in turn. A chunk goes through batches of [`BATCH_BLOCKS`] blocks of
+//! The memory is cut into chunks that threads take in turn. A chunk goes through batches of 64 blocks of
 //! keystream, which stay in the first-level cache: which blocks are wanted, their words, the wanted words in order, their
 //! values. What is written where depends on the addresses alone; threads, chunks and batches change no bit of it.
 

@@ -118,6 +118,15 @@ def test_a_plan_of_no_tensors_is_a_file_of_none(path):
     assert (summary.tensors, summary.parameters, summary.bytes) == (0, 0, path.stat().st_size)
 
 
+def test_the_hash_is_the_same_however_far_it_is_behind(path, monkeypatch):
+    digests = set()
+    for limit in (0, 3000, 1 << 30):
+        monkeypatch.setattr(checkpoint, "MAX_BYTES_BEHIND", limit)
+        summary = write_checkpoint(plan_of(*ENTRIES), path)
+        digests |= {summary.sha256, hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert len(digests) == 1
+
+
 def test_progress_is_told_after_each_tensor_in_the_order_of_the_file(path):
     told = []
     write_checkpoint(plan_of(*ENTRIES), path, progress=lambda tensor: told.append(tensor.name))

@@ -4,6 +4,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["__version__", "check", "compute_fans", "fill", "words"]
+
 __version__: str
 
 _Distribution: TypeAlias = tuple[str, tuple[float, float]]

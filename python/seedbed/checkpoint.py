@@ -248,6 +248,7 @@ class _Hasher:
         self._digest = hashlib.sha256()
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._behind: deque[tuple[int, Future[None]]] = deque()
+        self._bytes_behind = 0
 
     def __enter__(self) -> _Hasher:
         return self
@@ -257,10 +258,13 @@ class _Hasher:
 
     def update(self, piece: bytes | memoryview) -> None:
         self._behind.append((len(piece), self._thread.submit(self._digest.update, piece)))
-        while sum(size for size, _ in self._behind) > MAX_BYTES_BEHIND:
-            self._behind.popleft()[1].result()
+        self._bytes_behind += len(piece)
+        while self._behind and (self._behind[0][1].done() or self._bytes_behind > MAX_BYTES_BEHIND):
+            size, hashed = self._behind.popleft()
+            hashed.result()
+            self._bytes_behind -= size
 
     def hexdigest(self) -> str:
-        for _, done in self._behind:
-            done.result()
+        for _, hashed in self._behind:
+            hashed.result()
         return self._digest.hexdigest()

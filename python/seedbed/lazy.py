@@ -53,11 +53,12 @@ class Repeated:
     value: npt.NDArray[Any]
 
     def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
-        whole = np.broadcast_to(self.value, [length for length, *_ in axes])
-        for axis, (_, start, step, count) in enumerate(axes):
-            indices = slice(start, None if count == 0 else _stop(start, step, count), step)
-            whole = whole[(slice(None),) * axis + (indices,)]
-        out[...] = whole.reshape(out.shape)
+        value = self.value.reshape((1,) * (len(axes) - self.value.ndim) + self.value.shape)
+        wanted = (
+            slice(0, 1) if length == 1 else _slice(start, step, count)
+            for length, (_, start, step, count) in zip(value.shape, axes, strict=True)
+        )
+        out.reshape([count for *_, count in axes])[...] = value[tuple(wanted)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,14 +206,17 @@ def _axis(item: Index, length: int, axis: int) -> Axis:
         start, stop, step = item.indices(length)
         count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
         return (length, start if count else 0, step if count > 1 else 1, count)
-    if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
-        raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}")
-    index = operator.index(item)  # type: ignore[arg-type]
+    try:
+        if isinstance(item, (bool, np.bool_)):
+            raise TypeError
+        index = operator.index(item)  # type: ignore[arg-type]
+    except TypeError:
+        raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}") from None
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
     return (length, index % length, 1, 1)
 
 
-def _stop(start: int, step: int, count: int) -> int | None:
+def _slice(start: int, step: int, count: int) -> slice:
     stop = start + step * count
-    return stop if stop >= 0 else None
+    return slice(start, stop if stop >= 0 else None, step)

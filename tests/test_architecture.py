@@ -1,0 +1,90 @@
+"""Who may know whom: the direction of dependence, and what an import brings along."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "python" / "seedbed"
+
+LAYERS = [
+    {"_core"},
+    {"threads", "dtypes", "shapes"},
+    {"seeds"},
+    {"lazy"},
+    {"initializers.base"},
+    {"initializers.constant", "initializers.random", "initializers.variance_scaling"},
+    {"initializers"},
+    {"config"},
+    {"__init__"},
+    {"plan"},
+    {"checkpoint"},
+    {"cli"},
+    {"__main__"},
+]
+"""Each module may import from the sets before its own."""
+
+RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "fill", "fans", "python"]
+"""Each module may use those before its own; and only one knows Python."""
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1]) if parts[-1] == "__init__" and len(parts) > 1 else ".".join(parts)
+
+
+def imported(path, known):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "seedbed":
+            module = node.module.partition(".")[2]
+            for alias in node.names:
+                whole = f"{module}.{alias.name}".lstrip(".")
+                yield whole if whole in known else module or "__init__"
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "seedbed":
+                    yield alias.name.partition(".")[2] or "__init__"
+
+
+def test_python_modules_import_only_those_below_them():
+    level = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+    paths = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+    assert set(paths) <= set(level), "a new module has a place in the layers"
+    for name, path in paths.items():
+        for other in imported(path, level):
+            assert level[other] < level[name], f"{name} imports {other}"
+
+
+def test_rust_modules_use_only_those_below_them():
+    for path in (ROOT / "src").rglob("*.rs"):
+        name = path.relative_to(ROOT / "src").with_suffix("").parts[0]
+        if name == "lib":
+            continue
+        code = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
+        for other in re.findall(r"crate::(\w+)", code):
+            assert RUST_LAYERS.index(other) <= RUST_LAYERS.index(name), f"{name} uses {other}"
+        assert ("pyo3" in code) == (name == "python"), f"only python.rs knows Python: {path}"
+        assert not re.search(r"keras|tensorflow|torch|jax", code, re.IGNORECASE), f"no framework in Rust: {path}"
+
+
+def test_unsafe_stays_in_the_backends():
+    for path in (ROOT / "src").rglob("*.rs"):
+        code = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
+        assert "unsafe" not in code or path.parent.name == "backend", path
+
+
+@pytest.mark.parametrize("module", ["ml_dtypes", "rich", "safetensors", "keras", "torch", "jax", "tensorflow", "scipy"])
+def test_import_needs_numpy_and_nothing_else(module):
+    program = f"import sys; sys.modules['{module}'] = None; import seedbed; seedbed.GlorotNormal(seed=1)((3, 3))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_import_brings_no_command_line_along():
+    program = "import sys, seedbed; print([m for m in sys.modules if m.startswith('seedbed.')])"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert "seedbed.cli" not in loaded
+    assert "seedbed.plan" not in loaded

@@ -1,0 +1,131 @@
+"""A slice of a lazy tensor has the bits of the whole, and is computed alone."""
+
+import time
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+import seedbed as sb
+
+INITIALIZERS = [
+    sb.RandomUniform(-0.5, 1.5, seed=1),
+    sb.RandomNormal(0.1, 2.0, seed=2),
+    sb.TruncatedNormal(0.1, 2.0, seed=3),
+    sb.VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=4),
+    sb.GlorotUniform(seed=-5),
+    sb.Zeros(),
+    sb.Ones(),
+    sb.Constant(0.25),
+]
+DTYPES = ["float16", ml_dtypes.bfloat16, "float32", "float64"]
+
+initializers = st.sampled_from(INITIALIZERS)
+dtypes = st.sampled_from(DTYPES)
+shapes = npst.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=40)
+
+
+def same_bits(a, b):
+    assert a.dtype == b.dtype
+    assert a.shape == b.shape
+    return np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@given(st.data(), initializers, dtypes, shapes)
+@settings(max_examples=400, deadline=None)
+def test_any_basic_index_gives_what_it_gives_of_the_whole(data, init, dtype, shape):
+    index = data.draw(npst.basic_indices(shape, allow_newaxis=False))
+    whole = init(shape, dtype)
+    part = init.lazy(shape, dtype)[index]
+    assert same_bits(part, whole[index])
+    assert isinstance(part, np.ndarray) == isinstance(whole[index], np.ndarray)
+
+
+@given(st.data(), initializers, dtypes, shapes.filter(len), st.integers(1, 7))
+@settings(max_examples=200, deadline=None)
+def test_parts_and_thread_counts_do_not_change_a_bit(data, init, dtype, shape, threads):
+    offset = tuple(data.draw(st.integers(0, n)) for n in shape)
+    part = tuple(data.draw(st.integers(0, n - at)) for n, at in zip(shape, offset, strict=True))
+    slices = tuple(slice(at, at + n) for n, at in zip(part, offset, strict=True))
+    whole = init(shape, dtype)
+    before = sb.get_num_threads()
+    sb.set_num_threads(threads)
+    try:
+        assert same_bits(init(shape, dtype, partition_shape=part, partition_offset=offset), whole[slices])
+        assert same_bits(init(shape, dtype), whole)
+    finally:
+        sb.set_num_threads(before)
+
+
+def test_an_array_with_a_shape_of_its_own_is_sliced_too():
+    init = sb.Constant([[1, 2, 3], [4, 5, 6]])
+    assert init.lazy((4, 2, 3))[1:3, ::-1, 2].tolist() == [[6, 3], [6, 3]]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_tensors_are_the_same_on_any_number_of_threads(threads, dtype):
+    init = sb.TruncatedNormal(seed=9)
+    before = sb.get_num_threads()
+    try:
+        sb.set_num_threads(1)
+        one = init((701, 1009), dtype)
+        sb.set_num_threads(threads)
+        assert same_bits(init((701, 1009), dtype), one)
+    finally:
+        sb.set_num_threads(before)
+
+
+def test_the_last_elements_of_a_tensor_of_terabytes_come_at_once():
+    start = time.perf_counter()
+    tail = sb.RandomNormal(seed=1).lazy((10**6, 10**6))[999_999, -5:]
+    assert time.perf_counter() - start < 1
+    flat = sb.RandomNormal(seed=1).lazy(10**12)
+    assert same_bits(tail, flat[-5:])
+
+
+def test_a_lazy_tensor_describes_itself():
+    t = sb.HeNormal(seed=1).lazy((7, 5, 3), "float16")
+    assert (t.shape, t.ndim, t.size, t.itemsize, t.nbytes, len(t)) == ((7, 5, 3), 3, 105, 2, 210, 7)
+    assert t.dtype == np.float16
+    assert repr(t) == "LazyArray(shape=(7, 5, 3), dtype=float16)"
+    with pytest.raises(TypeError, match="unsized"):
+        len(sb.Zeros().lazy(()))
+
+
+def test_numpy_takes_a_lazy_tensor_for_an_array():
+    t = sb.HeNormal(seed=1).lazy((7, 5))
+    assert same_bits(np.asarray(t), sb.HeNormal(seed=1)((7, 5)))
+    assert np.asarray(t, dtype="float64").dtype == np.float64
+    assert [row.tolist() for row in t] == np.asarray(t).tolist()
+    with pytest.raises(ValueError, match="without a copy"):
+        t.__array__(copy=False)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (7, "index 7 is out of bounds for axis 0 with size 7"),
+        ((0, -6), "index -6 is out of bounds for axis 1 with size 5"),
+        ((0, 0, 0), "too many indices"),
+        ((..., ...), "single ellipsis"),
+        (None, "only integers"),
+        (True, "only integers"),
+        (1.0, "only integers"),
+        ([0, 1], "only integers"),
+        (np.array([True] * 7), "only integers"),
+    ],
+)
+def test_an_index_that_is_not_one_is_an_index_error(index, message):
+    with pytest.raises(IndexError, match=message):
+        sb.Zeros().lazy((7, 5))[index]
+    with pytest.raises(IndexError, match=message):
+        sb.RandomUniform(seed=1).lazy((7, 5))[index]
+
+
+def test_a_slice_with_a_step_of_zero_is_an_error():
+    with pytest.raises(ValueError, match="step cannot be zero"):
+        sb.Zeros().lazy(7)[::0]
