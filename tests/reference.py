@@ -1,0 +1,209 @@
+"""The specification in `docs/streams.md` in plain Python: from a seed to a value, one element at a time.
+
+Written from that page alone, to be read beside it and to be compared with the package bit for bit. Of seedbed it uses
+nothing but the coefficients, which it reads as text. Integers and float64 arithmetic are Python's, float32 arithmetic
+is NumPy's; both round every operation by itself.
+"""
+
+import hashlib
+import math
+import re
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+TABLES_RS = Path(__file__).parents[1] / "src" / "quantile" / "tables.rs"
+
+PRECISION = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+"""Bits of a significand."""
+
+LEAST_EXPONENT = {"float16": -24, "bfloat16": -133, "float32": -149, "float64": -1074}
+"""The exponent of the least positive number."""
+
+TRUNCATED_STDDEV = 0.87962566103423978
+
+
+# From a seed to words.
+
+
+def key_of(seed):
+    return seed.to_bytes(32, "little", signed=True)
+
+
+def child_key(key, name):
+    return hashlib.blake2b(name.encode("utf-8"), key=key, digest_size=32, person=b"seedbed.v1").digest()
+
+
+@cache
+def block(key, stream, counter):
+    """The sixteen words of a block of ChaCha8."""
+    initial = struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<QQ", counter, stream))
+    state = list(initial)
+    for _ in range(4):
+        for i in range(4):
+            quarter_round(state, i, 4 + i, 8 + i, 12 + i)
+        for i in range(4):
+            quarter_round(state, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    return tuple((x + y) % 2**32 for x, y in zip(state, initial, strict=True))
+
+
+def quarter_round(state, a, b, c, d):
+    for left, right, target, by in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)]:
+        state[left] = (state[left] + state[right]) % 2**32
+        mixed = state[target] ^ state[left]
+        state[target] = (mixed << by | mixed >> (32 - by)) % 2**32
+
+
+def word(key, stream, index):
+    return block(key, stream, index // 16 % 2**64)[index % 16]
+
+
+def element_words(key, stream, element):
+    """The high and the low word of an element."""
+    return word(key, stream, element), word(key, stream, 2**67 + element)
+
+
+def element_index(indices, shape):
+    """The number of an element in C order."""
+    number = 0
+    for index, length in zip(indices, shape, strict=True):
+        number = number * length + index
+    return number
+
+
+# From a word to a standard value.
+
+
+def rest_of(word, bits):
+    """How far the word is from the end of its half."""
+    return word if word < 2 ** (bits - 1) else 2**bits - 1 - word
+
+
+def with_side(half, word, bits):
+    return half if word >= 2 ** (bits - 1) else -half
+
+
+@dataclass(frozen=True)
+class Table:
+    """Half of a quantile function: polynomials by row."""
+
+    real: type
+    bits: int  # of a word, and of a number of type `real`
+    shift: int
+    offset: float
+    origins: list[int]
+    coefficients: list[list[float]]
+
+    def half(self, rest):
+        real, rows = self.real, len(self.origins)
+        y = real(rest) + real(self.offset)
+        row = (int.from_bytes(y.tobytes(), "little") >> self.shift) % rows
+        distance = (self.origins[row] - 2 * rest) % 2**self.bits
+        f = real(distance) * real(0.5**self.bits)
+        x = real(self.coefficients[-1][row])
+        for coefficients in self.coefficients[-2::-1]:
+            x = x * f + real(coefficients[row])
+        return x
+
+
+@cache
+def table(name):
+    """A table, by its name in the source."""
+    declared = re.compile(rf"static {name}: Table<f(\d+), i\d+, (\d+), (\d+), \d+> = Table \{{(.*?)\n\}};", re.DOTALL)
+    bits, shift, rows, body = declared.search(TABLES_RS.read_text()).groups()
+    offset, *numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", body)
+    lists = [numbers[i : i + int(rows)] for i in range(0, len(numbers), int(rows))]
+    origins = [int(origin) for origin in lists[0]]
+    coefficients = [[float(c) for c in row] for row in lists[1:]]
+    real = np.float32 if bits == "32" else np.float64
+    return Table(real, int(bits), int(shift), float(offset), origins, coefficients)
+
+
+def from_table(name, word):
+    half = table(name)
+    return with_side(half.half(rest_of(word, half.bits)), word, half.bits)
+
+
+def normal_float32(high, low):
+    rest = rest_of(high, 32)
+    if rest >= 2**23 + 128:
+        return from_table("NORMAL_F32", high)
+    below = 2**31 if rest >= 2**16 else low if high < 2**31 else 2**32 - 1 - low
+    return with_side(np.float32(table("NORMAL_F64").half(2**32 * rest + below)), high, 32)
+
+
+def uniform_float64(word):
+    m = 2**63 - 1 - rest_of(word, 64)
+    return with_side((float(m) + 0.5) * 0.5**63, word, 64)
+
+
+# From a standard value to one of the distribution and the dtype.
+
+
+def rounded(x, dtype, how=round):
+    """A number of the dtype next to x: the nearest (ties to even) with `round`, else by `math.floor` or `math.ceil`."""
+    fraction, exponent = math.frexp(x)
+    kept = min(PRECISION[dtype], exponent - LEAST_EXPONENT[dtype])
+    return math.ldexp(how(math.ldexp(fraction, kept)), exponent - kept)
+
+
+def bounds(distribution, a, b, dtype):
+    """The least and the greatest value, both included."""
+    if distribution == "normal":
+        return -math.inf, math.inf
+    least, end = (a, b) if distribution == "uniform" else (a - 2 * b, a + 2 * b)
+    if least == end:
+        return rounded(least, dtype), rounded(least, dtype)
+    if distribution == "uniform":
+        end = math.nextafter(rounded(end, dtype), -math.inf)
+    return rounded(least, dtype, math.ceil), rounded(end, dtype, math.floor)
+
+
+def scaled(distribution, a, b, dtype, high, low):
+    """The value before its bounds: a float64 for float64, else a float32."""
+    word = 2**32 * high + low
+    if distribution == "uniform":
+        center, scale = a / 2 + b / 2, b / 2 - a / 2
+        if dtype == "float64":
+            return center + scale * uniform_float64(word)
+        return np.float32(center + scale * ((high - 2**31 + 0.5) * 0.5**31))
+    if dtype == "float64":
+        return a + b * from_table("NORMAL_F64" if distribution == "normal" else "TRUNCATED_F64", word)
+    x = normal_float32(high, low) if distribution == "normal" else from_table("TRUNCATED_F32", high)
+    return np.float32(a) + np.float32(b) * x
+
+
+def value(distribution, a, b, dtype, high, low):
+    """Uniform on [a, b), or a normal of mean a and standard deviation b; exact, as a float."""
+    a, b = a + 0.0, b + 0.0  # -0.0 is 0.0
+    least, greatest = bounds(distribution, a, b, dtype)
+    x = float(scaled(distribution, a, b, dtype, high, low))
+    return math.copysign(rounded(least if x < least else greatest if x > greatest else x, dtype), x)
+
+
+# VarianceScaling.
+
+
+def fans(shape, input_axes=None, output_axes=None):
+    if input_axes is not None:
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
+    if len(shape) < 2:
+        return math.prod(shape), math.prod(shape)
+    field = math.prod(shape[:-2])
+    return field * shape[-2], field * shape[-1]
+
+
+def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_axes=None):
+    """The distribution that it samples, and its two parameters."""
+    fan_in, fan_out = fans(shape, input_axes, output_axes)
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+    variance = scale / max(1.0, fan)
+    if distribution == "uniform":
+        limit = math.sqrt(3.0 * variance)
+        return "uniform", -limit, limit
+    if distribution == "untruncated_normal":
+        return "normal", 0.0, math.sqrt(variance)
+    return "truncated_normal", 0.0, math.sqrt(variance) / TRUNCATED_STDDEV
