@@ -8,7 +8,7 @@ use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
-use numpy::{Element as NumpyElement, PyReadwriteArrayDyn};
+use numpy::{Element as NumpyElement, PyReadwriteArray1};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
@@ -17,9 +17,20 @@ use std::num::NonZero;
 /// Contiguous memory of one of the element types; 16-bit floats come as their bits.
 #[derive(FromPyObject)]
 enum Out<'py> {
-    Float32(PyReadwriteArrayDyn<'py, f32>),
-    Float64(PyReadwriteArrayDyn<'py, f64>),
-    Bits16(PyReadwriteArrayDyn<'py, u16>),
+    Float32(PyReadwriteArray1<'py, f32>),
+    Float64(PyReadwriteArray1<'py, f64>),
+    Bits16(PyReadwriteArray1<'py, u16>),
+}
+
+impl Out<'_> {
+    fn len(&self) -> u64 {
+        let len = match self {
+            Self::Float32(out) => out.as_array().len(),
+            Self::Float64(out) => out.as_array().len(),
+            Self::Bits16(out) => out.as_array().len(),
+        };
+        len as u64
+    }
 }
 
 fn value_error(error: impl std::fmt::Display) -> PyErr {
@@ -31,7 +42,7 @@ fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     Ok(Keystream::new(key, stream))
 }
 
-fn slice_of<'a, T: NumpyElement>(array: &'a mut PyReadwriteArrayDyn<'_, T>) -> PyResult<&'a mut [T]> {
+fn slice_of<'a, T: NumpyElement>(array: &'a mut PyReadwriteArray1<'_, T>) -> PyResult<&'a mut [T]> {
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
 }
 
@@ -67,7 +78,8 @@ fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
     recipe(named, dtype).map(drop)
 }
 
-/// Fill `out` with a region of the tensor at (key, stream). Axes are (length, start, step, count).
+/// Fill `out` with a region of the tensor at (key, stream). Axes are (length, start, step, count); without them `out` is
+/// the whole tensor.
 #[pyfunction]
 fn fill(
     py: Python<'_>,
@@ -75,11 +87,17 @@ fn fill(
     dtype: &str,
     named: NamedDistribution<'_>,
     key_and_stream: (&[u8], u64),
-    axes: Vec<(u64, u64, i64, u64)>,
+    axes: Option<Vec<(u64, u64, i64, u64)>>,
     threads: NonZero<usize>,
 ) -> PyResult<()> {
-    let axes = axes.into_iter().map(|(length, start, step, count)| Axis { length, start, step, count });
-    let region = Region::new(&axes.collect::<Vec<_>>()).map_err(value_error)?;
+    let region = match axes {
+        None => Region::whole(&[out.len()]),
+        Some(axes) => {
+            let axes = axes.into_iter().map(|(length, start, step, count)| Axis { length, start, step, count });
+            Region::new(&axes.collect::<Vec<_>>())
+        }
+    }
+    .map_err(value_error)?;
     let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
     match (out, dtype) {
         (Out::Float32(mut out), "float32") => detached(py, &fill, slice_of(&mut out)?, threads),
@@ -130,7 +148,7 @@ fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyRe
 #[pyfunction]
 fn words(
     py: Python<'_>,
-    mut out: PyReadwriteArrayDyn<'_, u32>,
+    mut out: PyReadwriteArray1<'_, u32>,
     key_and_stream: (&[u8], u64),
     start: u128,
 ) -> PyResult<()> {

@@ -147,19 +147,22 @@ def rounded(x, dtype, how=round):
     """A number of the dtype next to x: the nearest (ties to even) with `round`, else by `math.floor` or `math.ceil`."""
     fraction, exponent = math.frexp(x)
     kept = min(PRECISION[dtype], exponent - LEAST_EXPONENT[dtype])
-    return math.ldexp(how(math.ldexp(fraction, kept)), exponent - kept)
+    return math.copysign(math.ldexp(how(math.ldexp(fraction, kept)), exponent - kept), x)
 
 
 def bounds(distribution, a, b, dtype):
     """The least and the greatest value, both included."""
     if distribution == "normal":
         return -math.inf, math.inf
-    least, end = (a, b) if distribution == "uniform" else (a - 2 * b, a + 2 * b)
-    if least == end:
-        return rounded(least, dtype), rounded(least, dtype)
+    first, last = (a, b) if distribution == "uniform" else (a - 2 * b, a + 2 * b)
+    if first == last:
+        return rounded(first, dtype), rounded(first, dtype)
     if distribution == "uniform":
-        end = math.nextafter(rounded(end, dtype), -math.inf)
-    return rounded(least, dtype, math.ceil), rounded(end, dtype, math.floor)
+        last = math.nextafter(rounded(last, dtype), -math.inf)
+    least, greatest = rounded(first, dtype, math.ceil), rounded(last, dtype, math.floor)
+    if least > greatest:
+        raise ValueError(f"no {dtype} number is within the bounds")
+    return least, greatest
 
 
 def scaled(distribution, a, b, dtype, high, low):
@@ -181,7 +184,7 @@ def value(distribution, a, b, dtype, high, low):
     a, b = a + 0.0, b + 0.0  # -0.0 is 0.0
     least, greatest = bounds(distribution, a, b, dtype)
     x = float(scaled(distribution, a, b, dtype, high, low))
-    return math.copysign(rounded(least if x < least else greatest if x > greatest else x, dtype), x)
+    return rounded(least if x < least else greatest if x > greatest else x, dtype)
 
 
 # VarianceScaling.

@@ -208,9 +208,18 @@ def test_a_child_is_bound_to_its_name_and_to_nothing_else():
 def test_a_refused_call_takes_no_draw():
     generator = sb.SeedGenerator(1)
     init = sb.GlorotNormal(seed=generator)
-    for shape, dtype in [((2, -1), None), ((2, 2), "int32"), ((2, 2), "nonsense")]:
+    refused = [
+        {"shape": (2, -1)},
+        {"shape": (2, 2), "dtype": "int32"},
+        {"shape": (2, 2), "dtype": "nonsense"},
+        {"shape": (2, 2), "out": np.zeros(3, "float32")},
+        {"shape": (2, 2), "partition_shape": (3, 3)},
+    ]
+    for arguments in refused:
         with pytest.raises(ValueError, match=r"must"):
-            init(shape, dtype)
+            init(**arguments)
+    with pytest.raises(ValueError, match="finite float16 numbers"):
+        sb.RandomNormal(0.0, 1e9, seed=generator).lazy((2, 2), "float16")
     assert generator.draws == 0
 
 

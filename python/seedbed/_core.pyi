@@ -18,7 +18,7 @@ def fill(
     dtype: str,
     named: _Distribution,
     key_and_stream: _KeyAndStream,
-    axes: Sequence[_Axis],
+    axes: Sequence[_Axis] | None,
     threads: int,
 ) -> None: ...
 def compute_fans(shape: Sequence[int], axes: tuple[Sequence[int], Sequence[int]] | None = None) -> tuple[int, int]: ...

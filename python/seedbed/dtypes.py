@@ -10,6 +10,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 _floatx = "float32"
 _known: dict[object, np.dtype] = {}
+_names: dict[np.dtype, str] = {}
 
 
 def floatx() -> str:
@@ -58,6 +59,14 @@ def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
     return known
 
 
+def name_of(dtype: np.dtype) -> str:
+    """`dtype.name`, which NumPy takes a microsecond to make."""
+    name = _names.get(dtype)
+    if name is None:
+        name = _names[dtype] = dtype.name
+    return name
+
+
 def as_float_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
     """`as_dtype(dtype)` where it is one of `FLOATS`.
 
@@ -65,8 +74,9 @@ def as_float_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
         ValueError: where it is another.
     """
     resolved = as_dtype(dtype)
-    if resolved.name not in FLOATS:
-        raise ValueError(f"dtype must be a floating point type: one of {', '.join(FLOATS)}. Received: {resolved.name}")
+    name = name_of(resolved)
+    if name not in FLOATS:
+        raise ValueError(f"dtype must be a floating point type: one of {', '.join(FLOATS)}. Received: {name}")
     return resolved
 
 

@@ -7,12 +7,13 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core
+from seedbed.dtypes import name_of
 from seedbed.seeds import Address
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.threads import get_num_threads
@@ -26,33 +27,32 @@ Index: TypeAlias = SupportsIndex | slice | EllipsisType
 class Rule(Protocol):
     """What stands at each element of a tensor."""
 
-    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
-        """Write the elements of a region to `out`, an array of its counts in C order."""
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        """Write the elements of a region, of all where there are no axes, to `out`: contiguous, as many, in C order."""
 
 
-@dataclass(frozen=True)
-class Sampled:
+class Sampled(NamedTuple):
     """A distribution with its two parameters, evaluated at addresses."""
 
-    distribution: str
-    parameters: tuple[float, float]
+    distribution: tuple[str, tuple[float, float]]
     address: Address
 
-    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
-        dtype = out.dtype
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         flat = out.reshape(-1)
-        # Extension modules have no 16-bit floats: their bits are handed over.
-        bits = flat.view(np.uint16) if dtype.itemsize == 2 else flat
-        _core.fill(bits, dtype.name, (self.distribution, self.parameters), self.address, axes, get_num_threads())
+        # The extension module has no 16-bit floats: their bits are handed over.
+        bits = flat.view(np.uint16) if out.itemsize == 2 else flat
+        _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())
 
 
-@dataclass(frozen=True, eq=False)
-class Repeated:
+class Repeated(NamedTuple):
     """A value, or an array repeated along leading axes and axes of length one as NumPy broadcasts."""
 
     value: npt.NDArray[Any]
 
-    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        if axes is None:
+            out[...] = self.value
+            return
         value = self.value.reshape((1,) * (len(axes) - self.value.ndim) + self.value.shape)
         wanted = (
             slice(0, 1) if length == 1 else _slice(start, step, count)
@@ -115,65 +115,44 @@ class LazyArray:
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("a lazy array has no memory of its own: it can't be had as an array without a copy")
-        values: np.ndarray = self.read()
+        values: np.ndarray = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
-
-    def read(
-        self, out: np.ndarray | None = None, shape: ShapeLike | None = None, offset: ShapeLike | None = None
-    ) -> np.ndarray:
-        """Evaluate the whole tensor, or the part of that `shape` at that `offset`.
-
-        Arguments:
-            out: where to write: an array of the part's shape and this dtype, writable and contiguous in C order.
-            shape: of the part; the whole tensor where there is none.
-            offset: of the part's first element; zeros where there is none.
-
-        Returns:
-            `out`, or a new array.
-
-        Raises:
-            ValueError: where the part is not one, or `out` is not as said.
-        """
-        axes = _part(self.shape, shape, offset)
-        counts = self.shape if shape is None else tuple(count for _, _, _, count in axes)
-        if out is None:
-            out = np.empty(counts, self.dtype)
-        else:
-            check_out(out, counts, self.dtype)
-        self.rule.write(out, axes)
-        return out
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
 
 
-def check_out(out: object, shape: Shape, dtype: np.dtype) -> None:
-    """Check that a tensor of that shape and dtype can be written to `out`.
+def as_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """`out`, where a tensor of that shape and dtype can be written to it; a new array, where it is None.
 
     Raises:
         TypeError: where it is not a NumPy array.
         ValueError: where its shape, dtype or byte order is another, or it is read-only or not contiguous.
     """
+    if out is None:
+        return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out must have the shape of the result, {shape}. Received: out.shape={out.shape}")
     if out.dtype != dtype:
         raise ValueError(
-            f"out must have the dtype of the result, {dtype.str if dtype.kind != 'V' else dtype}, "
-            f"byte order included. Received: out.dtype={out.dtype.str}"
+            f"out must have the dtype of the result, {name_of(dtype)} in this machine's byte order. "
+            f"Received: out.dtype={out.dtype.str if out.dtype.kind != 'V' else out.dtype.name}"
         )
     if not out.flags.writeable:
         raise ValueError("out must be writable. Received: a read-only array")
     if not (out.flags.c_contiguous and out.flags.aligned):
         raise ValueError(f"out must be contiguous in C order and aligned. Received: strides={out.strides}")
+    return out
 
 
-def _part(shape: Shape, part: ShapeLike | None, offset: ShapeLike | None) -> list[Axis]:
-    if part is None:
-        if offset is not None:
-            raise ValueError(f"partition_offset must come with partition_shape. Received: partition_offset={offset!r}")
-        return [(length, 0, 1, length) for length in shape]
+def part_of(shape: Shape, part: ShapeLike, offset: ShapeLike | None) -> list[Axis]:
+    """The axes of the part of that shape that begins at an offset, at zeros where there is none.
+
+    Raises:
+        ValueError: where it does not lie within the whole.
+    """
     counts = as_shape(part, "partition_shape")
     starts = (0,) * len(shape) if offset is None else as_shape(offset, "partition_offset")
     within = len(counts) == len(starts) == len(shape) and all(

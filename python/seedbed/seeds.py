@@ -11,6 +11,7 @@ import operator
 import random
 import threading
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -67,6 +68,12 @@ def as_seed(seed: object) -> int:
 def key_of(seed: int) -> bytes:
     """The key of an integer seed: its two's complement in 32 little-endian bytes."""
     return seed.to_bytes(32, "little", signed=True)
+
+
+@lru_cache(maxsize=256)
+def address_of(seed: int) -> Address:
+    """The address of an integer seed: stream 0 of its key."""
+    return Address(key_of(seed), 0)
 
 
 def child_key(key: bytes, name: str) -> bytes:

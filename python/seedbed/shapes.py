@@ -25,6 +25,10 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
+    if type(shape) is tuple and all(type(item) is int for item in shape):  # the usual case, without detours
+        dimensions = shape
+        if all(0 <= item <= _MOST_ELEMENTS for item in dimensions) and math.prod(dimensions) <= _MOST_ELEMENTS:
+            return dimensions
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
     items = tuple(shape) if isinstance(shape, Iterable) else (shape,)
@@ -73,17 +77,20 @@ def compute_fans(
     >>> compute_fans((128, 64, 3, 3), input_axes=(1, 2, 3), output_axes=(0, 2, 3))
     (576, 1152)
     """
-    dimensions = as_shape(shape)
-    inputs, outputs = as_axes_pair(input_axes, output_axes)
+    return fans_of(as_shape(shape), *as_axes_pair(input_axes, output_axes))
+
+
+def fans_of(shape: Shape, inputs: Shape | None, outputs: Shape | None) -> tuple[int, int]:
+    """`compute_fans` of what has been checked but for the shape's having those axes."""
     if inputs is None or outputs is None:
-        return _core.compute_fans(dimensions)
-    rank = len(dimensions)
+        return _core.compute_fans(shape)
+    rank = len(shape)
     for axis in inputs + outputs:
         if not -rank <= axis < rank:
             raise ValueError(
-                f"input_axes and output_axes must be axes of the shape. Received: axis {axis}, shape={dimensions}"
+                f"input_axes and output_axes must be axes of the shape. Received: axis {axis}, shape={shape}"
             )
-    return _core.compute_fans(dimensions, ([axis % rank for axis in inputs], [axis % rank for axis in outputs]))
+    return _core.compute_fans(shape, ([axis % rank for axis in inputs], [axis % rank for axis in outputs]))
 
 
 def as_axes_pair(input_axes: object, output_axes: object) -> tuple[Shape | None, Shape | None]:

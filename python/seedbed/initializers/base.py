@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seedbed import dtypes, seeds
-from seedbed.lazy import LazyArray, Rule, Sampled
+from seedbed import _core, dtypes, seeds
+from seedbed.lazy import LazyArray, Rule, Sampled, as_out, part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -89,7 +89,18 @@ class Initializer(ABC):
         """
         if dtype is None and isinstance(out, np.ndarray):
             dtype = out.dtype
-        return self.lazy(shape, dtype).read(out, partition_shape, partition_offset)
+        dimensions, element = as_shape(shape), self.as_dtype(dtype)
+        axes, counts = None, dimensions
+        if partition_shape is not None:
+            axes = part_of(dimensions, partition_shape, partition_offset)
+            counts = tuple(count for *_, count in axes)
+        elif partition_offset is not None:
+            raise ValueError(
+                f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
+            )
+        result = as_out(out, counts, element)
+        self.rule(dimensions, element).write(result, axes)
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
@@ -159,12 +170,10 @@ class RandomInitializer(Initializer):
         return dtypes.as_float_dtype(dtype)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        return Sampled(*self.sampling(shape), self._draw())
-
-    def _draw(self) -> seeds.Address:
-        if isinstance(self.seed, seeds.SeedGenerator):
-            return self.seed.next()
-        return seeds.Address(seeds.key_of(self.seed), 0)
+        distribution = self.sampling(shape)
+        _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
+        seed = self.seed
+        return Sampled(distribution, seed.next() if isinstance(seed, seeds.SeedGenerator) else seeds.address_of(seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}

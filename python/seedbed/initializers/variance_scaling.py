@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from seedbed import seeds
 from seedbed.initializers.base import RandomInitializer, as_finite
-from seedbed.shapes import Shape, as_axes_pair, compute_fans
+from seedbed.shapes import Shape, as_axes_pair, fans_of
 
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
@@ -72,8 +72,10 @@ class VarianceScaling(RandomInitializer):
         return "truncated_normal", (0.0, math.sqrt(variance) / TRUNCATED_STDDEV)
 
     def _fan(self, shape: Shape) -> float:
-        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
-        return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        fan_in, fan_out = fans_of(shape, self.input_axes, self.output_axes)
+        if self.mode == "fan_avg":
+            return (fan_in + fan_out) / 2
+        return fan_in if self.mode == "fan_in" else fan_out
 
 
 def _one_of(what: str, value: object, accepted: Sequence[str]) -> str:

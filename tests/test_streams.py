@@ -1,0 +1,342 @@
+"""The package against the specification (`reference`) bit for bit, and both against the exact quantiles."""
+
+import math
+from fractions import Fraction
+
+import mpmath as mp
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import seedbed as sb
+
+CLASSES = {"uniform": sb.RandomUniform, "normal": sb.RandomNormal, "truncated_normal": sb.TruncatedNormal}
+DISTRIBUTIONS = [
+    ("uniform", -0.05, 0.05),
+    ("uniform", 0.0, 1.0),
+    ("uniform", 1.0, 1.1),
+    ("uniform", -1000.3, -1000.0 + 1 / 3),
+    ("uniform", 2.0, 2.0),
+    ("normal", 0.0, 1.0),
+    ("normal", -3.0, 0.1),
+    ("normal", 1 / 3, 0.0),
+    ("normal", 0.0, 1e-7),
+    ("truncated_normal", 0.0, 1.0),
+    ("truncated_normal", 0.3, 1 / 7),
+    ("truncated_normal", -7.7, 0.0),
+    ("truncated_normal", 0.0, 3e-6),
+]
+DTYPES = list(reference.PRECISION)
+SEEDS = [0, 1, -1, 42, -(2**63) - 7, 2**64 + 3, 2**255 - 1, -(2**255)]
+ELEMENTS = [
+    *(0, 1, 14, 15, 16, 17, 63, 64, 1023, 1024),
+    *(2**32 - 1, 2**32, 2**36 - 1, 2**36),  # the block counter goes past 32 bits at element 2^36
+    *(10**12, 10**12 + 1, 2**62 + 5, 2**63 - 2),
+]
+LONGEST = (2**63 - 1,)
+NAMES = ["block3/attn/q", "", "größe", "h.0", "h.0.h.0"]
+
+# Elements of seed 42 whose high words are the first or last two there are, or the two in the middle.
+OUTERMOST = [6228179416, 6907000171, 3971992243, 6912717394, 1602208986, 2318736567, 11206662687, 1540571749]
+INNERMOST = [1224178036, 2640012464, 8699043275, 10787752413]
+
+
+def hexes(values):
+    """Exact texts: they tell 0.0 from -0.0, and read well where they differ."""
+    return [float(value).hex() for value in values]
+
+
+def evaluated(initializer, elements, dtype):
+    tensor = initializer.lazy(LONGEST, dtype)
+    return hexes(tensor[element] for element in elements)
+
+
+def specified(distribution, a, b, dtype, key, stream, elements):
+    words = (reference.element_words(key, stream, element) for element in elements)
+    return hexes(reference.value(distribution, a, b, dtype, high, low) for high, low in words)
+
+
+def generator(seed, path, draws):
+    found = sb.SeedGenerator(seed)
+    for name in path:
+        found = found.child(name)
+    found.draws = draws
+    return found
+
+
+def key_along(seed, path):
+    key = reference.key_of(seed)
+    for name in path:
+        key = reference.child_key(key, name)
+    return key
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("distribution", "a", "b"), DISTRIBUTIONS)
+def test_an_element_is_what_the_specification_says(distribution, a, b, dtype):
+    for seed in SEEDS:
+        made = evaluated(CLASSES[distribution](a, b, seed=seed), ELEMENTS, dtype)
+        assert made == specified(distribution, a, b, dtype, reference.key_of(seed), 0, ELEMENTS), f"seed {seed}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("distribution", CLASSES)
+def test_a_whole_tensor_is_its_elements_in_c_order(distribution, dtype):
+    made = CLASSES[distribution](-0.5, 0.5, seed=3)((5, 7, 131), dtype)
+    elements = [reference.element_index(indices, made.shape) for indices in np.ndindex(made.shape)]
+    assert hexes(made.flat) == specified(distribution, -0.5, 0.5, dtype, reference.key_of(3), 0, elements)
+
+
+def test_an_element_of_a_tensor_beyond_any_memory_is_numbered_in_c_order():
+    shape, columns = (10**6, 10**6), range(10**6 - 5, 10**6)
+    made = sb.RandomNormal(0.0, 1.0, seed=42).lazy(shape)[999_999, -5:]
+    elements = [reference.element_index((999_999, column), shape) for column in columns]
+    assert hexes(made) == specified("normal", 0.0, 1.0, "float32", reference.key_of(42), 0, elements)
+
+
+@pytest.mark.parametrize("draws", [0, 1, 2, 2**32, 2**64 - 1])
+@pytest.mark.parametrize("path", [[], NAMES[:1], NAMES[1:2], NAMES[:2], NAMES])
+def test_a_generator_draws_a_stream_a_call_from_the_key_of_its_path(path, draws):
+    init = sb.TruncatedNormal(0.0, 1.0, seed=generator(-5, path, draws))
+    made = hexes(init((40,)))
+    assert made == specified("truncated_normal", 0.0, 1.0, "float32", key_along(-5, path), draws, range(40))
+
+
+def test_each_call_and_each_lazy_tensor_is_one_draw():
+    source = sb.SeedGenerator(9)
+    init = sb.RandomUniform(0.0, 1.0, seed=source)
+    made = [init((3,)), init.lazy((3,))[:], sb.RandomUniform(0.0, 1.0, seed=source)((3,)), init((0,)), init((3,))]
+    for stream in (0, 1, 2, 4):
+        expected = specified("uniform", 0.0, 1.0, "float32", reference.key_of(9), stream, range(3))
+        assert hexes(made[stream]) == expected, f"draw {stream}"
+
+
+parameters = st.floats(-2e3, 2e3, allow_subnormal=False)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(-(2**255), 2**255 - 1),
+    path=st.lists(st.text(), max_size=3),
+    draws=st.integers(0, 2**64 - 1),
+    element=st.integers(0, 2**63 - 2),
+    distribution=st.sampled_from(list(CLASSES)),
+    pair=st.tuples(parameters, parameters),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_any_element_of_any_address_is_what_the_specification_says(
+    seed, path, draws, element, distribution, pair, dtype
+):
+    a, b = sorted(pair) if distribution == "uniform" else (pair[0], abs(pair[1]))
+    init = CLASSES[distribution](a, b, seed=generator(seed, path, draws))
+    try:
+        expected = specified(distribution, a, b, dtype, key_along(seed, path), draws, [element])
+    except ValueError:
+        with pytest.raises(ValueError, match="within the bounds"):
+            evaluated(init, [element], dtype)
+    else:
+        assert evaluated(init, [element], dtype) == expected
+
+
+class TestTails:
+    """Where a float32 normal is a float64 one rounded, and where it takes the low word in."""
+
+    def test_float32_normals_beyond_2_66_deviations_are_what_the_specification_says(self):
+        made = sb.RandomNormal(0.0, 1.0, seed=7)((100_000,))
+        far = np.flatnonzero(np.abs(made) > 2.66)
+        expected = specified("normal", 0.0, 1.0, "float32", reference.key_of(7), 0, far.tolist())
+        assert len(far) > 600
+        assert hexes(made[far]) == expected
+
+    def test_float32_normals_beyond_4_deviations_are_what_the_specification_says(self):
+        made = sb.RandomNormal(0.0, 1.0, seed=8)((20_000_000,))
+        far = np.flatnonzero(np.abs(made) > 4)
+        expected = specified("normal", 0.0, 1.0, "float32", reference.key_of(8), 0, far.tolist())
+        assert len(far) > 1000
+        assert hexes(made[far]) == expected
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("distribution", CLASSES)
+    def test_the_outermost_and_innermost_elements_are_what_the_specification_says(self, distribution, dtype):
+        elements = OUTERMOST + INNERMOST
+        made = evaluated(CLASSES[distribution](-1.0, 1.0, seed=42), elements, dtype)
+        assert made == specified(distribution, -1.0, 1.0, dtype, reference.key_of(42), 0, elements)
+
+    def test_the_outermost_and_innermost_elements_are_such(self):
+        words = [reference.element_words(reference.key_of(42), 0, element)[0] for element in OUTERMOST + INNERMOST]
+        rest = [reference.rest_of(word, 32) for word in words]
+        assert max(rest[: len(OUTERMOST)]) == 1
+        assert min(rest[len(OUTERMOST) :]) == 2**31 - 1
+
+
+class TestWords:
+    """Keystream words."""
+
+    @pytest.mark.parametrize(
+        ("key", "stream", "block"),
+        [
+            (
+                "00" * 32,
+                "00" * 8,
+                "3e00ef2f895f40d67f5bb8e81f09a5a12c840ec3ce9a7f3b181be188ef711a1e"
+                "984ce172b9216f419f445367456d5619314a42a3da86b001387bfdb80e0cfe42",
+            ),
+            (
+                "c46ec1b18ce8a878725a37e780dfb7351f68ed2e194c79fbc6aebee1a667975d",
+                "1ada31d5cf688221",
+                "838751b42d8ddd8a3d77f48825a2ba752cf4047cb308a5978ef274973be374c9"
+                "6ad848065871417b08f034e681fe46a93f7d5c61d1306614d4aaf257a7cff08b",
+            ),
+        ],
+    )
+    def test_the_published_vectors_come_out(self, key, stream, block):
+        """J. Strombergson, Test Vectors for the Stream Cipher ChaCha (2013): 256-bit keys, 8 rounds."""
+        seed, stream = (int.from_bytes(bytes.fromhex(text), "little", signed=signed) for text, signed in zip(
+            (key, stream), (True, False), strict=True
+        ))
+        words = np.frombuffer(bytes.fromhex(block), "<u4").tolist()
+        assert sb.random_words(seed, 16, stream).tolist() == words
+        assert [reference.word(reference.key_of(seed), stream, i) for i in range(16)] == words
+
+    @pytest.mark.parametrize("stream", [0, 1, 2**32, 2**64 - 1])
+    @pytest.mark.parametrize("start", [0, 5, 16 * 2**32 - 40, 2**67 - 3, 2**67 + 10**12, 2**68 - 70])
+    def test_words_of_any_position_and_stream_are_what_the_specification_says(self, stream, start):
+        for seed in SEEDS:
+            expected = [reference.word(reference.key_of(seed), stream, start + i) for i in range(100)]
+            assert sb.random_words(seed, 100, stream, start).tolist() == expected, f"seed {seed}"
+
+
+class TestVarianceScaling:
+    """The parameters that shapes give."""
+
+    @pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
+    @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+    @pytest.mark.parametrize("shape", [(), (7,), (0, 3), (5, 2), (3, 3, 5, 11), (2**21 + 1, 2**40 + 1)])
+    def test_an_element_is_what_the_specification_says(self, shape, mode, distribution):
+        for scale in (1.0, 2.0, 1 / 3, 1e-9):
+            init = sb.VarianceScaling(scale, mode, distribution, seed=6)
+            expected = reference.variance_scaling(shape, scale, mode, distribution)
+            assert init.sampling(shape) == (expected[0], expected[1:])
+            last = tuple(length - 1 for length in shape)
+            if 0 in shape:
+                continue
+            element = reference.element_index(last, shape)
+            made = [init.lazy(shape, "float64")[last]]
+            assert hexes(made) == specified(*expected, "float64", reference.key_of(6), 0, [element])
+
+    @pytest.mark.parametrize(
+        ("init", "scale", "mode", "distribution"),
+        [
+            (sb.GlorotNormal, 1.0, "fan_avg", "truncated_normal"),
+            (sb.GlorotUniform, 1.0, "fan_avg", "uniform"),
+            (sb.HeNormal, 2.0, "fan_in", "truncated_normal"),
+            (sb.HeUniform, 2.0, "fan_in", "uniform"),
+            (sb.LecunNormal, 1.0, "fan_in", "truncated_normal"),
+            (sb.LecunUniform, 1.0, "fan_in", "uniform"),
+        ],
+    )
+    @pytest.mark.parametrize("axes", [(None, None), ((1, 2), (0,)), ((-1,), (0, 1, 2))])
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_the_named_ones_are_choices_of_it(self, init, scale, mode, distribution, axes, dtype):
+        made = init(seed=6, input_axes=axes[0], output_axes=axes[1])((6, 5, 4), dtype)
+        expected = reference.variance_scaling((6, 5, 4), scale, mode, distribution, *axes)
+        assert hexes(made.flat) == specified(*expected, dtype, reference.key_of(6), 0, range(120))
+
+
+class TestBounds:
+    """The least and the greatest value of each dtype."""
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("beyond", [-(2.0**-52), -(2.0**-40), 0.0, 2.0**-40, 2.0**-52])
+    def test_a_bound_next_to_the_middle_of_two_numbers_is_rounded_once(self, dtype, beyond):
+        middle = 1.0 + 2.0 ** -reference.PRECISION[dtype] + beyond
+        for distribution, a, b in [
+            ("uniform", middle, middle),
+            ("uniform", 0.75, middle),
+            ("uniform", -middle, 0.25),
+            ("truncated_normal", middle, 0.0),
+            ("truncated_normal", middle - 0.5, 0.25),
+        ]:
+            made = hexes(CLASSES[distribution](a, b, seed=2)((1000,), dtype))
+            assert made == specified(distribution, a, b, dtype, reference.key_of(2), 0, range(1000)), (a, b)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize(
+        ("distribution", "a", "b"),
+        [
+            ("uniform", -0.0, 0.0),
+            ("uniform", -0.0, -0.0),
+            ("uniform", -0.0, 1.0),
+            ("normal", -0.0, 0.0),
+            ("truncated_normal", -0.0, 0.0),
+        ],
+    )
+    def test_a_parameter_of_minus_zero_is_zero(self, distribution, a, b, dtype):
+        made = hexes(CLASSES[distribution](a, b, seed=2)((100,), dtype))
+        assert made == hexes(CLASSES[distribution](a + 0.0, b + 0.0, seed=2)((100,), dtype))
+        assert made == specified(distribution, a, b, dtype, reference.key_of(2), 0, range(100))
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize(("a", "b"), [(-1.0, 6.0), (-6.0, 1.0), (-0.25, 3.0), (0.0, 3.0), (-3.0, 0.0)])
+    def test_the_least_numbers_of_a_dtype_and_zeros_are_what_the_specification_says(self, a, b, dtype):
+        """In multiples of the least positive number."""
+        least = math.ldexp(1.0, max(reference.LEAST_EXPONENT[dtype], -1070))
+        made = hexes(sb.RandomUniform(a * least, b * least, seed=2)((300,), dtype))
+        assert made == specified("uniform", a * least, b * least, dtype, reference.key_of(2), 0, range(300))
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_the_greatest_numbers_of_a_dtype_are_what_the_specification_says(self, dtype):
+        largest = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max), "float64": np.finfo(float).max}
+        end = largest.get(dtype, (2 - 2.0**-7) * 2.0**127)
+        for distribution, a, b in [
+            ("uniform", -end, end),
+            ("normal", 0.0, end / 9.25 * (1 - 2.0**-52)),
+            ("truncated_normal", 0.0, end / 2),
+        ]:
+            made = hexes(CLASSES[distribution](a, b, seed=2)((300,), dtype))
+            assert made == specified(distribution, a, b, dtype, reference.key_of(2), 0, range(300))
+
+
+def exact_quantile(distribution, word, bits):
+    """The standard quantile at the middle of a word, to 40 digits."""
+    with mp.workdps(60):
+        a = 1 - mp.mpf(2 * reference.rest_of(word, bits) + 1) / 2**bits
+        mass = mp.erf(mp.sqrt(2)) if distribution == "truncated_normal" else 1
+        return reference.with_side(mp.sqrt(2) * mp.erfinv(mass * a), word, bits)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "truncated_normal"])
+class TestAccuracy:
+    """Against mpmath, at the first 400 elements of seed 42, its outermost and its innermost ones."""
+
+    elements = (*range(400), *OUTERMOST, *INNERMOST)
+
+    def words(self, element):
+        return (int(sb.random_words(42, 1, start=start)[0]) for start in (element, 2**67 + element))
+
+    def test_float64_is_within_1e_13(self, distribution):
+        tensor = CLASSES[distribution](0.0, 1.0, seed=42).lazy(LONGEST, "float64")
+        for element in self.elements:
+            high, low = self.words(element)
+            exact = exact_quantile(distribution, 2**32 * high + low, 64)
+            assert abs(tensor[element] / exact - 1) < 1e-13, f"element {element}"
+
+    def test_float32_is_within_2_3_units_of_the_last_place(self, distribution):
+        tensor = CLASSES[distribution](0.0, 1.0, seed=42).lazy(LONGEST, "float32")
+        for element in self.elements:
+            high, low = self.words(element)
+            tail = distribution == "normal" and reference.rest_of(high, 32) < 2**16
+            exact = exact_quantile(distribution, *((2**32 * high + low, 64) if tail else (high, 32)))
+            ulp = float(np.spacing(abs(np.float32(exact))))
+            assert abs(float(tensor[element]) - exact) < 2.3 * ulp, f"element {element}"
+
+
+def test_a_float32_uniform_is_the_middle_of_its_word_rounded_once():
+    elements = [*range(400), *OUTERMOST, *INNERMOST]
+    tensor = sb.RandomUniform(-1.0, 1.0, seed=42).lazy(LONGEST)
+    for element in elements:
+        exact = Fraction(2 * int(sb.random_words(42, 1, start=element)[0]) + 1 - 2**32, 2**32)
+        limit = -1 if exact < -1 + Fraction(1, 2**26) else Fraction(np.float32(float(exact)))
+        assert Fraction(float(tensor[element])) == min(limit, 1 - Fraction(1, 2**24)), f"element {element}"
