@@ -4,9 +4,27 @@
 //! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
 //! have. No operation fuses a multiplication with an addition.
 
+/// What `$call` gives for the first and for the second of two registers. Not a function that takes a closure: it might
+/// not be inlined to where its instructions may be used.
+#[cfg(target_arch = "x86_64")]
+macro_rules! pair {
+    ($($x:ident),+ => $call:expr) => {
+        [{ $(let $x = $x[0];)+ simd!($call) }, { $(let $x = $x[1];)+ simd!($call) }]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+
+#[cfg(target_arch = "x86_64")]
+use {avx2::Avx2, avx512::Avx512};
+
+use std::ffi::OsString;
+use std::sync::OnceLock;
+use std::{env, fmt};
 
 /// The widest backend; buffers are padded to a multiple of it.
 pub const MOST_LANES: usize = 16;
@@ -54,7 +72,7 @@ pub trait Backend: Copy + Send + Sync {
     fn splat_f32(self, x: f32) -> Self::F32;
     fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32;
     fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The nearest of `x` in `[low, high]`.
+    /// `low` where x < low, `high` where x > high, else `x`: a zero keeps its sign.
     fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32;
     /// `table[index mod 16]`.
     fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32;
@@ -88,7 +106,7 @@ pub trait Backend: Copy + Send + Sync {
     fn splat_f64(self, x: f64) -> Self::F64;
     fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
     fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
-    /// The nearest of `x` in `[low, high]`.
+    /// As [`Self::clamp_f32`].
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64;
     /// `table[index mod ROWS]`; `ROWS` is a power of two.
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64;
@@ -106,22 +124,98 @@ pub trait Task {
 
 pub use portable::Portable;
 
-/// Run `task` on every backend that this CPU has, each by its name.
-#[cfg(test)]
-pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
-    let mut outputs = vec![("scalar", Portable::<1>.vectorize(task)), ("portable", Portable::<8>.vectorize(task))];
+/// The environment variable that forces a backend.
+const VARIABLE: &str = "SEEDBED_BACKEND";
+
+/// A backend that this CPU has.
+#[derive(Clone, Copy, Debug)]
+enum Available {
+    Portable(Portable<8>),
     #[cfg(target_arch = "x86_64")]
-    outputs.extend(avx512::Avx512::detect().map(|backend| ("avx512", backend.vectorize(task))));
-    outputs
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
 }
 
-/// Run `task` on the best backend this CPU has.
-pub fn run<T: Task>(task: T) -> T::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(backend) = avx512::Avx512::detect() {
-            return backend.vectorize(task);
+impl Available {
+    /// The slowest, which every CPU has, comes first.
+    fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable(Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Avx2::detect().map(Self::Avx2));
+            all.extend(Avx512::detect().map(Self::Avx512));
+        }
+        all
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
         }
     }
-    Portable::<8>.vectorize(task)
+
+    fn run<T: Task>(self, task: T) -> T::Output {
+        match self {
+            Self::Portable(backend) => backend.vectorize(task),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(backend) => backend.vectorize(task),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(backend) => backend.vectorize(task),
+        }
+    }
+}
+
+/// The environment asks for a backend that this CPU or this program does not have.
+#[derive(Clone, Debug)]
+pub struct Unavailable(OsString);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Available::all().into_iter().map(Available::name).collect();
+        let (names, received) = (names.join(", "), self.0.display());
+        write!(f, "{VARIABLE} must be one of {names} (those this CPU has). Received: '{received}'")
+    }
+}
+
+/// The one that `wanted` names, else the fastest.
+fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
+    let mut all = Available::all();
+    match wanted {
+        None => Ok(all.pop().expect("every CPU has the portable one")),
+        Some(wanted) => all.into_iter().find(|backend| wanted == backend.name()).ok_or(Unavailable(wanted)),
+    }
+}
+
+/// The backend of this process: chosen once, at the first use.
+fn chosen() -> Result<Available, &'static Unavailable> {
+    static CHOSEN: OnceLock<Result<Available, Unavailable>> = OnceLock::new();
+    CHOSEN.get_or_init(|| choose(env::var_os(VARIABLE))).as_ref().copied()
+}
+
+/// The name of the backend that [`run`] uses, if it can.
+#[cfg(feature = "python")]
+pub fn name() -> Result<&'static str, &'static Unavailable> {
+    chosen().map(Available::name)
+}
+
+/// Run `task` on the backend that the environment asks for, else on the best that this CPU has.
+///
+/// # Panics
+///
+/// Where the environment asks for one that this CPU does not have.
+pub fn run<T: Task>(task: T) -> T::Output {
+    chosen().unwrap_or_else(|error| panic!("{error}")).run(task)
+}
+
+/// Run `task` on every backend that this CPU has, each by its name; the scalar one comes first.
+#[cfg(test)]
+pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
+    let scalar = ("scalar", Portable::<1>.vectorize(task));
+    let vectors = Available::all().into_iter().map(|backend| (backend.name(), backend.run(task)));
+    std::iter::once(scalar).chain(vectors).collect()
 }

@@ -116,7 +116,7 @@ impl Element for f16 {
     const MAX: f64 = 65504.0;
 
     fn nearest(x: f64) -> Self {
-        Self::from_f64(x)
+        Self::from_f32(to_odd(x))
     }
     fn to_f64(self) -> f64 {
         self.into()
@@ -139,7 +139,7 @@ impl Element for bf16 {
     const MAX: f64 = 3.3895313892515355e38; // (2 - 2^-7) 2^127
 
     fn nearest(x: f64) -> Self {
-        Self::from_f64(x)
+        Self::from_f32(to_odd(x))
     }
     fn to_f64(self) -> f64 {
         self.into()
@@ -167,4 +167,13 @@ fn next_up(bits: u16) -> u16 {
         0x8001.. => bits - 1,
         _ => bits + 1,
     }
+}
+
+/// The float32 next to `x` whose last bit tells whether `x` is beyond it: rounding that to 16 bits rounds once.
+fn to_odd(x: f64) -> f32 {
+    let nearest = x as f32;
+    if f64::from(nearest) == x || nearest.to_bits() & 1 == 1 {
+        return nearest;
+    }
+    if f64::from(nearest) < x { nearest.next_up() } else { nearest.next_down() }
 }

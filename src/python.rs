@@ -72,6 +72,12 @@ fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
     .map_err(value_error)
 }
 
+/// The name of the backend in use.
+#[pyfunction]
+fn backend() -> PyResult<&'static str> {
+    crate::backend::name().map_err(value_error)
+}
+
 /// Whether a distribution has a recipe for a dtype: the ValueError that `fill` would raise, without filling.
 #[pyfunction]
 fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
@@ -90,6 +96,7 @@ fn fill(
     axes: Option<Vec<(u64, u64, i64, u64)>>,
     threads: NonZero<usize>,
 ) -> PyResult<()> {
+    backend()?;
     let region = match axes {
         None => Region::whole(&[out.len()]),
         Some(axes) => {
@@ -152,6 +159,7 @@ fn words(
     key_and_stream: (&[u8], u64),
     start: u128,
 ) -> PyResult<()> {
+    backend()?;
     let keystream = keystream(key_and_stream)?;
     let out = slice_of(&mut out)?;
     py.detach(|| keystream.words(start, out));
@@ -161,6 +169,7 @@ fn words(
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(fill, module)?)?;
     module.add_function(wrap_pyfunction!(compute_fans, module)?)?;

@@ -17,19 +17,12 @@ import numpy as np
 
 TABLES_RS = Path(__file__).parents[1] / "src" / "quantile" / "tables.rs"
 
-PRECISION = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
-"""Bits of a significand."""
-
-LEAST_EXPONENT = {"float16": -24, "bfloat16": -133, "float32": -149, "float64": -1074}
-"""The exponent of the least positive number."""
-
-TRUNCATED_STDDEV = 0.87962566103423978
-
-
-# From a seed to words.
+FORMATS = {"float16": (11, -24), "bfloat16": (8, -133), "float32": (24, -149), "float64": (53, -1074)}
+"""Bits of a significand, and the exponent of the least positive number."""
 
 
 def key_of(seed):
+    """Step 1."""
     return seed.to_bytes(32, "little", signed=True)
 
 
@@ -39,7 +32,7 @@ def child_key(key, name):
 
 @cache
 def block(key, stream, counter):
-    """The sixteen words of a block of ChaCha8."""
+    """Step 3: sixteen words of ChaCha8."""
     initial = struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<QQ", counter, stream))
     state = list(initial)
     for _ in range(4):
@@ -62,23 +55,19 @@ def word(key, stream, index):
 
 
 def element_words(key, stream, element):
-    """The high and the low word of an element."""
     return word(key, stream, element), word(key, stream, 2**67 + element)
 
 
 def element_index(indices, shape):
-    """The number of an element in C order."""
+    """Step 4: the number of an element in C order."""
     number = 0
     for index, length in zip(indices, shape, strict=True):
         number = number * length + index
     return number
 
 
-# From a word to a standard value.
-
-
 def rest_of(word, bits):
-    """How far the word is from the end of its half."""
+    """Step 5: how far the word is from the end of its half."""
     return word if word < 2 ** (bits - 1) else 2**bits - 1 - word
 
 
@@ -88,7 +77,7 @@ def with_side(half, word, bits):
 
 @dataclass(frozen=True)
 class Table:
-    """Half of a quantile function: polynomials by row."""
+    """Step 7: half of a quantile function, polynomials by row."""
 
     real: type
     bits: int  # of a word, and of a number of type `real`
@@ -98,9 +87,9 @@ class Table:
     coefficients: list[list[float]]
 
     def half(self, rest):
-        real, rows = self.real, len(self.origins)
+        real = self.real
         y = real(rest) + real(self.offset)
-        row = (int.from_bytes(y.tobytes(), "little") >> self.shift) % rows
+        row = (int(y.view(f"u{self.bits // 8}")) >> self.shift) % len(self.origins)
         distance = (self.origins[row] - 2 * rest) % 2**self.bits
         f = real(distance) * real(0.5**self.bits)
         x = real(self.coefficients[-1][row])
@@ -111,7 +100,6 @@ class Table:
 
 @cache
 def table(name):
-    """A table, by its name in the source."""
     declared = re.compile(rf"static {name}: Table<f(\d+), i\d+, (\d+), (\d+), \d+> = Table \{{(.*?)\n\}};", re.DOTALL)
     bits, shift, rows, body = declared.search(TABLES_RS.read_text()).groups()
     offset, *numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", body)
@@ -128,6 +116,7 @@ def from_table(name, word):
 
 
 def normal_float32(high, low):
+    """Step 8."""
     rest = rest_of(high, 32)
     if rest >= 2**23 + 128:
         return from_table("NORMAL_F32", high)
@@ -136,22 +125,21 @@ def normal_float32(high, low):
 
 
 def uniform_float64(word):
+    """Step 6."""
     m = 2**63 - 1 - rest_of(word, 64)
     return with_side((float(m) + 0.5) * 0.5**63, word, 64)
 
 
-# From a standard value to one of the distribution and the dtype.
-
-
 def rounded(x, dtype, how=round):
     """A number of the dtype next to x: the nearest (ties to even) with `round`, else by `math.floor` or `math.ceil`."""
+    precision, least_exponent = FORMATS[dtype]
     fraction, exponent = math.frexp(x)
-    kept = min(PRECISION[dtype], exponent - LEAST_EXPONENT[dtype])
+    kept = min(precision, exponent - least_exponent)
     return math.copysign(math.ldexp(how(math.ldexp(fraction, kept)), exponent - kept), x)
 
 
 def bounds(distribution, a, b, dtype):
-    """The least and the greatest value, both included."""
+    """Step 10: the least and the greatest value, both included."""
     if distribution == "normal":
         return -math.inf, math.inf
     first, last = (a, b) if distribution == "uniform" else (a - 2 * b, a + 2 * b)
@@ -166,7 +154,7 @@ def bounds(distribution, a, b, dtype):
 
 
 def scaled(distribution, a, b, dtype, high, low):
-    """The value before its bounds: a float64 for float64, else a float32."""
+    """Step 9: the value before its bounds, a float64 for float64, else a float32."""
     word = 2**32 * high + low
     if distribution == "uniform":
         center, scale = a / 2 + b / 2, b / 2 - a / 2
@@ -180,14 +168,11 @@ def scaled(distribution, a, b, dtype, high, low):
 
 
 def value(distribution, a, b, dtype, high, low):
-    """Uniform on [a, b), or a normal of mean a and standard deviation b; exact, as a float."""
+    """Of the uniform on [a, b), or a normal of mean a and standard deviation b; exact, as a float."""
     a, b = a + 0.0, b + 0.0  # -0.0 is 0.0
     least, greatest = bounds(distribution, a, b, dtype)
     x = float(scaled(distribution, a, b, dtype, high, low))
     return rounded(least if x < least else greatest if x > greatest else x, dtype)
-
-
-# VarianceScaling.
 
 
 def fans(shape, input_axes=None, output_axes=None):
@@ -209,4 +194,4 @@ def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_a
         return "uniform", -limit, limit
     if distribution == "untruncated_normal":
         return "normal", 0.0, math.sqrt(variance)
-    return "truncated_normal", 0.0, math.sqrt(variance) / TRUNCATED_STDDEV
+    return "truncated_normal", 0.0, math.sqrt(variance) / 0.87962566103423978

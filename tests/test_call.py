@@ -186,7 +186,7 @@ def test_fans_are_those_of_the_whole():
     [
         ("float16", sb.RandomNormal(stddev=8000.0), "finite float16 numbers"),
         ("float16", sb.RandomUniform(0, 1e5), "finite float16 numbers"),
-        ("bfloat16", sb.RandomUniform(1.001, 1.002), "a bfloat16 number within the bounds"),
+        ("bfloat16", sb.RandomUniform(1.001, 1.002), "a bfloat16 number from minval to below"),
         ("float32", sb.TruncatedNormal(stddev=1e39), "finite float32 numbers"),
         ("float16", sb.Constant(1e5), "one that float16 holds"),
         ("uint8", sb.Constant(-1), "one that uint8 holds"),

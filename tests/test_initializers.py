@@ -101,7 +101,7 @@ def test_an_axis_outside_the_shape_is_an_error():
         (lambda: sb.RandomUniform(1, 0), "minval must not exceed maxval. Received: minval=1.0, maxval=0.0"),
         (lambda: sb.RandomUniform(math.nan, 0), "minval must be a finite number"),
         (lambda: sb.RandomUniform(0, 10**400), "maxval must be a finite number"),
-        (lambda: sb.VarianceScaling(scale=0), "scale must be positive. Received: scale=0.0"),
+        (lambda: sb.VarianceScaling(scale=0), "scale must be positive, and at most 1e[+]300. Received: scale=0.0"),
         (lambda: sb.VarianceScaling(scale=math.nan), "scale must be a finite number"),
         (lambda: sb.VarianceScaling(mode="fan"), "mode must be one of fan_in, fan_out, fan_avg. Received: mode='fan'"),
         (lambda: sb.VarianceScaling(mode="FAN_IN"), "mode must be one of"),

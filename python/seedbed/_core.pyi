@@ -4,7 +4,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["__version__", "check", "compute_fans", "fill", "words"]
+__all__ = ["__version__", "backend", "check", "compute_fans", "fill", "words"]
 
 __version__: str
 
@@ -12,6 +12,7 @@ _Distribution: TypeAlias = tuple[str, tuple[float, float]]
 _KeyAndStream: TypeAlias = tuple[bytes, int]
 _Axis: TypeAlias = tuple[int, int, int, int]
 
+def backend() -> str: ...
 def check(named: _Distribution, dtype: str) -> None: ...
 def fill(
     out: npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16],

@@ -26,17 +26,14 @@ macro_rules! simd {
 /// Two registers of eight 64-bit elements.
 type Pair<T> = [T; 2];
 
-#[inline(always)]
-fn both<A: Copy, B>(a: Pair<A>, f: impl Fn(A) -> B) -> Pair<B> {
-    [f(a[0]), f(a[1])]
-}
-
-#[inline(always)]
-fn zip<A: Copy, B: Copy, C>(a: Pair<A>, b: Pair<B>, f: impl Fn(A, B) -> C) -> Pair<C> {
-    [f(a[0], b[0]), f(a[1], b[1])]
-}
-
 impl Avx512 {
+    /// `index mod ROWS`.
+    #[inline(always)]
+    fn within<const ROWS: usize>(index: __m512i) -> __m512i {
+        const { assert!(ROWS.is_power_of_two()) };
+        simd!(_mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1)))
+    }
+
     #[inline(always)]
     fn halves(self, a: __m512i) -> Pair<__m256i> {
         simd!([_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)])
@@ -127,31 +124,22 @@ impl Backend for Avx512 {
         simd!(_mm512_cmplt_epi32_mask(a, b) != 0)
     }
     #[inline(always)]
-    fn store_blocks(self, w: &[Self::U32; 16], to: &mut [u32]) {
+    fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
-        // quarters[q][k]: in its 128-bit part p, words 4q..4q+4 of block 4p + k.
-        let quarters = [
-            self.transpose4(w[0], w[1], w[2], w[3]),
-            self.transpose4(w[4], w[5], w[6], w[7]),
-            self.transpose4(w[8], w[9], w[10], w[11]),
-            self.transpose4(w[12], w[13], w[14], w[15]),
-        ];
-        let [q0, q1, q2, q3] = quarters;
-        for (k, (((a, b), c), d)) in q0.into_iter().zip(q1).zip(q2).zip(q3).enumerate() {
-            simd!({
-                let (ab02, ab13) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
-                let (cd02, cd13) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
-                let blocks = [
-                    _mm512_shuffle_i32x4::<0x88>(ab02, cd02),
-                    _mm512_shuffle_i32x4::<0x88>(ab13, cd13),
-                    _mm512_shuffle_i32x4::<0xdd>(ab02, cd02),
-                    _mm512_shuffle_i32x4::<0xdd>(ab13, cd13),
-                ];
-                for (p, block) in blocks.into_iter().enumerate() {
-                    let at = 16 * (4 * p + k);
-                    _mm512_storeu_epi32(to[at..at + 16].as_mut_ptr().cast(), block);
+        for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
+            for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
+                // Part p of this row: words 4q..4q+4 of block 4p + k. Stored from here, it needs no further shuffle.
+                let parts = simd!([
+                    _mm512_castsi512_si128(row),
+                    _mm512_extracti32x4_epi32::<1>(row),
+                    _mm512_extracti32x4_epi32::<2>(row),
+                    _mm512_extracti32x4_epi32::<3>(row),
+                ]);
+                for (p, part) in parts.into_iter().enumerate() {
+                    let at = 16 * (4 * p + k) + 4 * q;
+                    simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
                 }
-            });
+            }
         }
     }
     #[inline(always)]
@@ -185,7 +173,7 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
-        simd!(_mm512_min_ps(_mm512_max_ps(x, low), high))
+        simd!(_mm512_min_ps(high, _mm512_max_ps(low, x)))
     }
     #[inline(always)]
     fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32 {
@@ -209,9 +197,13 @@ impl Backend for Avx512 {
 
     #[inline(always)]
     fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
-        zip(self.halves(high), self.halves(low), |high, low| {
-            simd!(_mm512_or_si512(_mm512_slli_epi64::<32>(_mm512_cvtepu32_epi64(high)), _mm512_cvtepu32_epi64(low)))
-        })
+        // Of each pair of positions, the even one takes from `low` and the odd one from `high`, which begins at 16.
+        let first = [0, 8];
+        let index = pair!(first => _mm512_add_epi32(
+            _mm512_set1_epi32(first),
+            _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+        ));
+        pair!(index => _mm512_permutex2var_epi32(low, index, high))
     }
     #[inline(always)]
     fn splat_u64(self, x: u64) -> Self::U64 {
@@ -219,66 +211,61 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        zip(a, b, |a, b| simd!(_mm512_add_epi64(a, b)))
+        pair!(a, b => _mm512_add_epi64(a, b))
     }
     #[inline(always)]
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        zip(a, b, |a, b| simd!(_mm512_sub_epi64(a, b)))
+        pair!(a, b => _mm512_sub_epi64(a, b))
     }
     #[inline(always)]
     fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        zip(a, b, |a, b| simd!(_mm512_and_si512(a, b)))
+        pair!(a, b => _mm512_and_si512(a, b))
     }
     #[inline(always)]
     fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        zip(a, b, |a, b| simd!(_mm512_xor_si512(a, b)))
+        pair!(a, b => _mm512_xor_si512(a, b))
     }
     #[inline(always)]
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
-        both(a, |a| simd!(_mm512_srli_epi64::<BY>(a)))
+        pair!(a => _mm512_srli_epi64::<BY>(a))
     }
     #[inline(always)]
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
-        both(a, |a| simd!(_mm512_srai_epi64::<63>(a)))
+        pair!(a => _mm512_srai_epi64::<63>(a))
     }
     #[inline(always)]
     fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
-        both(index, |index| {
-            simd!(match table.as_chunks::<8>().0 {
-                [low, high] => _mm512_permutex2var_epi64(
-                    _mm512_loadu_epi64(low.as_ptr()),
-                    index,
-                    _mm512_loadu_epi64(high.as_ptr())
-                ),
-                _ => {
-                    const { assert!(ROWS.is_power_of_two()) };
-                    let index = _mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1));
-                    _mm512_i64gather_epi64::<8>(index, table.as_ptr())
-                }
-            })
+        pair!(index => match table.as_chunks::<8>().0 {
+            [low, high] => _mm512_permutex2var_epi64(
+                _mm512_loadu_epi64(low.as_ptr()),
+                index,
+                _mm512_loadu_epi64(high.as_ptr())
+            ),
+            _ => _mm512_i64gather_epi64::<8>(Self::within::<ROWS>(index), table.as_ptr()),
         })
     }
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        both(a, |a| simd!(_mm512_cvtepi64_pd(a)))
+        pair!(a => _mm512_cvtepi64_pd(a))
     }
     #[inline(always)]
     fn widen(self, a: Self::U32) -> Self::F64 {
-        both(self.halves(a), |a| simd!(_mm512_cvtepi32_pd(a)))
+        let a = self.halves(a);
+        pair!(a => _mm512_cvtepi32_pd(a))
     }
     #[inline(always)]
     fn narrow(self, a: Self::F64) -> Self::F32 {
-        let [low, high] = both(a, |a| simd!(_mm512_cvtpd_ps(a)));
+        let [low, high] = pair!(a => _mm512_cvtpd_ps(a));
         simd!(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
     }
     #[inline(always)]
     fn bits_u64(self, a: Self::F64) -> Self::U64 {
-        both(a, |a| simd!(_mm512_castpd_si512(a)))
+        pair!(a => _mm512_castpd_si512(a))
     }
     #[inline(always)]
     fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
-        both(a, |a| simd!(_mm512_castsi512_pd(a)))
+        pair!(a => _mm512_castsi512_pd(a))
     }
     #[inline(always)]
     fn splat_f64(self, x: f64) -> Self::F64 {
@@ -286,28 +273,23 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        zip(a, b, |a, b| simd!(_mm512_add_pd(a, b)))
+        pair!(a, b => _mm512_add_pd(a, b))
     }
     #[inline(always)]
     fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        zip(a, b, |a, b| simd!(_mm512_mul_pd(a, b)))
+        pair!(a, b => _mm512_mul_pd(a, b))
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
-        zip(zip(x, low, |x, low| simd!(_mm512_max_pd(x, low))), high, |x, high| simd!(_mm512_min_pd(x, high)))
+        pair!(x, low, high => _mm512_min_pd(high, _mm512_max_pd(low, x)))
     }
     #[inline(always)]
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
-        both(index, |index| {
-            simd!(match table.as_chunks::<8>().0 {
-                [low, high] =>
-                    _mm512_permutex2var_pd(_mm512_loadu_pd(low.as_ptr()), index, _mm512_loadu_pd(high.as_ptr())),
-                _ => {
-                    const { assert!(ROWS.is_power_of_two()) };
-                    let index = _mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1));
-                    _mm512_i64gather_pd::<8>(index, table.as_ptr())
-                }
-            })
+        pair!(index => match table.as_chunks::<8>().0 {
+            [low, high] => {
+                _mm512_permutex2var_pd(_mm512_loadu_pd(low.as_ptr()), index, _mm512_loadu_pd(high.as_ptr()))
+            }
+            _ => _mm512_i64gather_pd::<8>(Self::within::<ROWS>(index), table.as_ptr()),
         })
     }
     #[inline(always)]

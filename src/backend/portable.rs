@@ -107,7 +107,15 @@ impl<const N: usize> Backend for Portable<N> {
     }
     #[inline(always)]
     fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
-        from_fn(|i| x[i].max(low[i]).min(high[i]))
+        from_fn(|i| {
+            if x[i] < low[i] {
+                low[i]
+            } else if x[i] > high[i] {
+                high[i]
+            } else {
+                x[i]
+            }
+        })
     }
     #[inline(always)]
     fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32 {
@@ -197,7 +205,15 @@ impl<const N: usize> Backend for Portable<N> {
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
-        from_fn(|i| x[i].max(low[i]).min(high[i]))
+        from_fn(|i| {
+            if x[i] < low[i] {
+                low[i]
+            } else if x[i] > high[i] {
+                high[i]
+            } else {
+                x[i]
+            }
+        })
     }
     #[inline(always)]
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {

@@ -13,6 +13,9 @@ from seedbed.shapes import Shape, as_axes_pair, fans_of
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
+_LARGEST_SCALE = 1e300
+"""Beyond it 3 scale is no finite number."""
+
 TRUNCATED_STDDEV = 0.87962566103423978
 """The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
 
@@ -53,8 +56,8 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         super().__init__(seed)
         self.scale = as_finite("scale", scale)
-        if self.scale <= 0:
-            raise ValueError(f"scale must be positive. Received: scale={self.scale}")
+        if not 0 < self.scale <= _LARGEST_SCALE:
+            raise ValueError(f"scale must be positive, and at most {_LARGEST_SCALE}. Received: scale={self.scale}")
         self.mode = _one_of("mode", mode, MODES)
         lowered = distribution.lower() if isinstance(distribution, str) else distribution
         self.distribution = _one_of(

@@ -1,0 +1,305 @@
+//! x86-64 with AVX2 and F16C: eight lanes. A table of sixteen rows is two registers.
+
+use super::{Backend, Task};
+use std::arch::x86_64::*;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+impl Avx2 {
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then_some(Self(()))
+    }
+}
+
+macro_rules! simd {
+    ($call:expr) => {
+        // SAFETY: a value of `Avx2` exists only where `detect` saw the instructions.
+        unsafe { $call }
+    };
+}
+
+/// Two registers of four 64-bit elements.
+type Pair<T> = [T; 2];
+
+impl Avx2 {
+    /// `index mod ROWS`.
+    #[inline(always)]
+    fn within<const ROWS: usize>(index: __m256i) -> __m256i {
+        const { assert!(ROWS.is_power_of_two()) };
+        simd!(_mm256_and_si256(index, _mm256_set1_epi64x(ROWS as i64 - 1)))
+    }
+
+    #[inline(always)]
+    fn halves(self, a: __m256i) -> Pair<__m128i> {
+        simd!([_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a)])
+    }
+
+    /// Rows of four 32-bit words, transposed within each 128-bit part.
+    #[inline(always)]
+    fn transpose4(self, a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 4] {
+        simd!({
+            let (ab0, ab1) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+            let (cd0, cd1) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+            [
+                _mm256_unpacklo_epi64(ab0, cd0),
+                _mm256_unpackhi_epi64(ab0, cd0),
+                _mm256_unpacklo_epi64(ab1, cd1),
+                _mm256_unpackhi_epi64(ab1, cd1),
+            ]
+        })
+    }
+
+    /// `[low, high][index mod 16]`; the three low bits of an index choose within a half, the fourth between them.
+    #[inline(always)]
+    fn lookup16(self, low: __m256i, high: __m256i, index: __m256i) -> __m256i {
+        simd!({
+            let low = _mm256_permutevar8x32_epi32(low, index);
+            let differing = _mm256_permutevar8x32_epi32(high, index);
+            let in_high = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index));
+            _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(differing), in_high))
+        })
+    }
+}
+
+impl Backend for Avx2 {
+    const LANES: usize = 8;
+    type U32 = __m256i;
+    type F32 = __m256;
+    type U64 = Pair<__m256i>;
+    type F64 = Pair<__m256d>;
+
+    #[inline(always)]
+    fn vectorize<T: Task>(self, task: T) -> T::Output {
+        #[target_feature(enable = "avx2,f16c")]
+        fn inner<T: Task>(backend: Avx2, task: T) -> T::Output {
+            task.run(backend)
+        }
+        simd!(inner(self, task))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32]) -> Self::U32 {
+        let from: &[u32; 8] = from.first_chunk().expect("a whole vector");
+        simd!(_mm256_loadu_si256(from.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store(self, x: Self::U32, to: &mut [u32]) {
+        let to: &mut [u32; 8] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm256_storeu_si256(to.as_mut_ptr().cast(), x));
+    }
+    #[inline(always)]
+    fn splat(self, x: u32) -> Self::U32 {
+        simd!(_mm256_set1_epi32(x.cast_signed()))
+    }
+    #[inline(always)]
+    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm256_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm256_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::U32, b: Self::U32) -> Self::U32 {
+        simd!(_mm256_xor_si256(a, b))
+    }
+    #[inline(always)]
+    fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
+        simd!(match BY {
+            _ => _mm256_or_si256(
+                _mm256_sllv_epi32(a, _mm256_set1_epi32(BY as i32)),
+                _mm256_srlv_epi32(a, _mm256_set1_epi32(32 - BY as i32))
+            ),
+        })
+    }
+    #[inline(always)]
+    fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32 {
+        simd!(_mm256_srlv_epi32(a, _mm256_set1_epi32(BY as i32)))
+    }
+    #[inline(always)]
+    fn sign_mask(self, a: Self::U32) -> Self::U32 {
+        simd!(_mm256_srai_epi32::<31>(a))
+    }
+    #[inline(always)]
+    fn any_less(self, a: Self::U32, b: Self::U32) -> bool {
+        simd!(_mm256_movemask_epi8(_mm256_cmpgt_epi32(b, a)) != 0)
+    }
+    #[inline(always)]
+    fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
+        let to: &mut [u32; 128] = to.first_chunk_mut().expect("eight blocks");
+        for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
+            for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
+                // Part p of this row: words 4q..4q+4 of block 4p + k. Stored from here, it needs no further shuffle.
+                let parts = simd!([_mm256_castsi256_si128(row), _mm256_extracti128_si256::<1>(row)]);
+                for (p, part) in parts.into_iter().enumerate() {
+                    let at = 16 * (4 * p + k) + 4 * q;
+                    simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
+                }
+            }
+        }
+    }
+    #[inline(always)]
+    fn lookup(self, table: &[i32; 16], index: Self::U32) -> Self::U32 {
+        simd!({
+            let (low, high) =
+                (_mm256_loadu_si256(table[..8].as_ptr().cast()), _mm256_loadu_si256(table[8..].as_ptr().cast()));
+            self.lookup16(low, high, index)
+        })
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::U32) -> Self::F32 {
+        simd!(_mm256_cvtepi32_ps(a))
+    }
+    #[inline(always)]
+    fn bits(self, a: Self::F32) -> Self::U32 {
+        simd!(_mm256_castps_si256(a))
+    }
+    #[inline(always)]
+    fn f32_of_bits(self, a: Self::U32) -> Self::F32 {
+        simd!(_mm256_castsi256_ps(a))
+    }
+    #[inline(always)]
+    fn splat_f32(self, x: f32) -> Self::F32 {
+        simd!(_mm256_set1_ps(x))
+    }
+    #[inline(always)]
+    fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        simd!(_mm256_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        simd!(_mm256_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
+        simd!(_mm256_min_ps(high, _mm256_max_ps(low, x)))
+    }
+    #[inline(always)]
+    fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32 {
+        simd!({
+            let (low, high) =
+                (_mm256_loadu_si256(table[..8].as_ptr().cast()), _mm256_loadu_si256(table[8..].as_ptr().cast()));
+            _mm256_castsi256_ps(self.lookup16(low, high, index))
+        })
+    }
+    #[inline(always)]
+    fn store_f32(self, x: Self::F32, to: &mut [f32]) {
+        let to: &mut [f32; 8] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm256_storeu_ps(to.as_mut_ptr(), x));
+    }
+    #[inline(always)]
+    fn store_f16(self, x: Self::F32, to: &mut [u16]) {
+        let to: &mut [u16; 8] = to.first_chunk_mut().expect("a whole vector");
+        simd!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x)));
+    }
+    #[inline(always)]
+    fn store_low_halves(self, x: Self::U32, to: &mut [u16]) {
+        let to: &mut [u16; 8] = to.first_chunk_mut().expect("a whole vector");
+        let [low, high] = self.halves(simd!(_mm256_and_si256(x, _mm256_set1_epi32(0xffff))));
+        simd!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm_packus_epi32(low, high)));
+    }
+
+    #[inline(always)]
+    fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
+        simd!({
+            let (a, b) = (_mm256_unpacklo_epi32(low, high), _mm256_unpackhi_epi32(low, high));
+            [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)]
+        })
+    }
+    #[inline(always)]
+    fn splat_u64(self, x: u64) -> Self::U64 {
+        [simd!(_mm256_set1_epi64x(x.cast_signed())); 2]
+    }
+    #[inline(always)]
+    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        pair!(a, b => _mm256_add_epi64(a, b))
+    }
+    #[inline(always)]
+    fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        pair!(a, b => _mm256_sub_epi64(a, b))
+    }
+    #[inline(always)]
+    fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        pair!(a, b => _mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
+        pair!(a, b => _mm256_xor_si256(a, b))
+    }
+    #[inline(always)]
+    fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
+        pair!(a => _mm256_srlv_epi64(a, _mm256_set1_epi64x(BY.into())))
+    }
+    #[inline(always)]
+    fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
+        pair!(a => _mm256_cmpgt_epi64(_mm256_setzero_si256(), a))
+    }
+    #[inline(always)]
+    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
+        pair!(index => _mm256_i64gather_epi64::<8>(table.as_ptr(), Self::within::<ROWS>(index)))
+    }
+
+    #[inline(always)]
+    fn to_f64(self, a: Self::U64) -> Self::F64 {
+        // The halves, each as the low bits of a float with its own exponent: 2^52 + low, 2^84 + 2^32 high.
+        let (low, high) = (f64::from_bits(0x433 << 52), f64::from_bits(0x453 << 52));
+        pair!(a => {
+            let low_half = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low)));
+            let high_half = _mm256_or_si256(_mm256_srli_epi64::<32>(a), _mm256_castpd_si256(_mm256_set1_pd(high)));
+            let exact = _mm256_sub_pd(_mm256_castsi256_pd(high_half), _mm256_set1_pd(high + low));
+            _mm256_add_pd(exact, _mm256_castsi256_pd(low_half))
+        })
+    }
+    #[inline(always)]
+    fn widen(self, a: Self::U32) -> Self::F64 {
+        let a = self.halves(a);
+        pair!(a => _mm256_cvtepi32_pd(a))
+    }
+    #[inline(always)]
+    fn narrow(self, a: Self::F64) -> Self::F32 {
+        let [low, high] = pair!(a => _mm256_cvtpd_ps(a));
+        simd!(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high))
+    }
+    #[inline(always)]
+    fn bits_u64(self, a: Self::F64) -> Self::U64 {
+        pair!(a => _mm256_castpd_si256(a))
+    }
+    #[inline(always)]
+    fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
+        pair!(a => _mm256_castsi256_pd(a))
+    }
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> Self::F64 {
+        [simd!(_mm256_set1_pd(x)); 2]
+    }
+    #[inline(always)]
+    fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        pair!(a, b => _mm256_add_pd(a, b))
+    }
+    #[inline(always)]
+    fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        pair!(a, b => _mm256_mul_pd(a, b))
+    }
+    #[inline(always)]
+    fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
+        pair!(x, low, high => _mm256_min_pd(high, _mm256_max_pd(low, x)))
+    }
+    #[inline(always)]
+    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
+        pair!(index => _mm256_i64gather_pd::<8>(table.as_ptr(), Self::within::<ROWS>(index)))
+    }
+    #[inline(always)]
+    fn store_f64(self, x: Self::F64, to: &mut [f64]) {
+        let to: &mut [f64; 8] = to.first_chunk_mut().expect("two whole vectors");
+        simd!({
+            _mm256_storeu_pd(to[..4].as_mut_ptr(), x[0]);
+            _mm256_storeu_pd(to[4..].as_mut_ptr(), x[1]);
+        });
+    }
+}

@@ -1,0 +1,91 @@
+"""Make `v1.json`: SHA-256 values that freeze the algorithm.
+
+    python tests/golden/make.py               add what is missing
+    python tests/golden/make.py --replace     and replace what is another
+
+A value that stands in the file is a promise. To replace one is to make a new algorithm: `seedbed.ALGORITHM` changes,
+the changelog says so under Values, and the new values go to a file of that name.
+
+A value is the SHA-256 of a tensor's elements in C order, each in little-endian byte order. Its name is the initializer
+as Python writes it, the shape and the dtype. Where the seed is a generator, the tensor is its first draw.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import seedbed as sb
+
+PATH = Path(__file__).with_name(f"{sb.ALGORITHM}.json")
+
+SHAPES = ((5, 7, 11, 13), (70_001,))
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+NUMBERS = (*FLOATS, "int32")
+DTYPES = (*NUMBERS, "bool")
+
+CHILD = sb.SeedGenerator(42).child("block3/attn/q")
+NAMED = (sb.GlorotNormal, sb.GlorotUniform, sb.HeNormal, sb.HeUniform, sb.LecunNormal, sb.LecunUniform)
+AXES = {"input_axes": (0,), "output_axes": (-1,)}
+
+CASES = (
+    (sb.Zeros(), DTYPES),
+    (sb.Ones(), DTYPES),
+    (sb.Constant(1.0), DTYPES),
+    (sb.Constant(-7), NUMBERS),
+    (sb.Constant(0.1), FLOATS),
+    (sb.RandomNormal(seed=42), FLOATS),
+    (sb.RandomNormal(0.0, 1.0, seed=-1), FLOATS),
+    (sb.RandomNormal(-3.0, 0.1, seed=CHILD), FLOATS),
+    (sb.RandomUniform(seed=42), FLOATS),
+    (sb.RandomUniform(0.0, 1.0, seed=2**255 - 1), FLOATS),
+    (sb.RandomUniform(1.0, 1.1, seed=CHILD), FLOATS),
+    (sb.RandomUniform(-0.3, -0.3, seed=0), FLOATS),
+    (sb.TruncatedNormal(seed=42), FLOATS),
+    (sb.TruncatedNormal(0.0, 1.0, seed=-(2**255)), FLOATS),
+    (sb.TruncatedNormal(0.3, 1 / 7, seed=CHILD), FLOATS),
+    (sb.VarianceScaling(seed=42), FLOATS),
+    (sb.VarianceScaling(2.0, "fan_out", "uniform", seed=2**64 + 3), FLOATS),
+    (sb.VarianceScaling(1 / 3, "fan_avg", "untruncated_normal", seed=CHILD), FLOATS),
+    (sb.VarianceScaling(1e-3, "fan_in", "truncated_normal", seed=7, **AXES), FLOATS),
+    *((cls(seed=42), FLOATS) for cls in NAMED),
+    *((cls(seed=CHILD, **AXES), FLOATS) for cls in NAMED),
+)
+"""Initializers and the dtypes to make them in."""
+
+
+def tensors(initializer, dtypes):
+    """The shape and dtype of each tensor, by name."""
+    return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in SHAPES for dtype in dtypes}
+
+
+def digests(initializer, dtypes):
+    """The SHA-256 value of each tensor, by name."""
+    named = tensors(initializer, dtypes).items()
+    return {name: sha256(initializer.clone()(shape, dtype)) for name, (shape, dtype) in named}
+
+
+def sha256(values):
+    bits = values.view(f"u{values.itemsize}")
+    return hashlib.sha256(bits.astype(f"<u{values.itemsize}").tobytes()).hexdigest()
+
+
+def update(path, made, replace):
+    """Bring the file up to date, or exit where that would change a value and `replace` is false."""
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    changed = [name for name in known if made.get(name) != known[name]]
+    if changed and not replace:
+        raise SystemExit("\n".join(["these values would change or go (--replace does it):", *changed]))
+    path.write_text(json.dumps(made, indent=0, ensure_ascii=False) + "\n", "utf-8")
+    print(f"{path.name}: {len(made.keys() - known.keys())} added, {len(changed)} changed or gone, {len(made)} in all")
+
+
+def main(arguments):
+    if arguments not in ([], ["--replace"]):
+        raise SystemExit(__doc__)
+    made = {name: value for case in CASES for name, value in digests(*case).items()}
+    update(PATH, made, replace=bool(arguments))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
