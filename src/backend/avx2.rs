@@ -110,12 +110,10 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
-        simd!(match BY {
-            _ => _mm256_or_si256(
-                _mm256_sllv_epi32(a, _mm256_set1_epi32(BY as i32)),
-                _mm256_srlv_epi32(a, _mm256_set1_epi32(32 - BY as i32))
-            ),
-        })
+        simd!(_mm256_or_si256(
+            _mm256_sllv_epi32(a, _mm256_set1_epi32(BY as i32)),
+            _mm256_srlv_epi32(a, _mm256_set1_epi32(32 - BY as i32))
+        ))
     }
     #[inline(always)]
     fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32 {
