@@ -25,10 +25,8 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
-    if type(shape) is tuple and all(type(item) is int for item in shape):  # the usual case, without detours
-        dimensions = shape
-        if all(0 <= item <= _MOST_ELEMENTS for item in dimensions) and math.prod(dimensions) <= _MOST_ELEMENTS:
-            return dimensions
+    if type(shape) is tuple and _is_plain(shape):
+        return shape
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
     items = tuple(shape) if isinstance(shape, Iterable) else (shape,)
@@ -36,6 +34,16 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     if 0 not in dimensions and math.prod(dimensions) > _MOST_ELEMENTS:
         raise ValueError(f"a tensor must have fewer than 2**63 elements. Received: {what}={shape!r}")
     return dimensions
+
+
+def _is_plain(shape: tuple[object, ...]) -> bool:
+    """Whether a tuple is a shape as it stands: the usual case, told without detours."""
+    elements = 1
+    for item in shape:
+        if type(item) is not int or item < 1:
+            return False
+        elements *= item
+    return elements <= _MOST_ELEMENTS
 
 
 def _dimension(item: object, shape: object, what: str) -> int:
