@@ -1,15 +1,18 @@
 # `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
+# `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
 # Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
+RIVALS := torch jax tensorflow keras mkl_random
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check
+.PHONY: build demo test lint check bench
 
 build: $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -39,3 +42,14 @@ lint: build
 	$(BIN)/stubtest seedbed._core
 
 check: lint test
+
+bench: build $(BENCH)/ready
+	PYTHONPATH=python $(BENCH)/bin/python benches/bench.py
+
+# One by one: some rivals have no package for some systems, and the bench leaves out what is not there.
+$(BENCH)/ready: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --upgrade "pip>=25.1"
+	$(BENCH)/bin/pip install --group bench
+	for rival in $(RIVALS); do $(BENCH)/bin/pip install $$rival || echo "left out: $$rival"; done
+	touch $@

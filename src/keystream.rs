@@ -160,3 +160,40 @@ impl Task for Blocks<'_> {
         self.keystream.blocks(b, 0, self.counters, self.words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct Wanted<'a>(Keystream, u64, &'a [u64]);
+
+    impl Task for Wanted<'_> {
+        type Output = Vec<u32>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<u32> {
+            let mut words = vec![0; BLOCK * self.2.len()];
+            self.0.blocks(b, self.1, self.2, &mut words);
+            words
+        }
+    }
+
+    #[test]
+    fn every_backend_makes_the_same_blocks_of_any_counters() {
+        let carry = u64::from(u32::MAX);
+        let counters: Vec<u64> =
+            (0..16).flat_map(|i| [i * i * 7919, carry - 8 + i, u64::MAX - i, (i << 32) | (carry - i)]).collect();
+        for first in [0, 5, 1 << 63, u64::MAX - 1_000] {
+            for keystream in [Keystream::new([0; 32], 0), Keystream::new([0xa5; 32], u64::MAX - 7)] {
+                let outputs = backend::on_each(Wanted(keystream, first, &counters));
+                for (name, words) in &outputs[1..] {
+                    assert!(*words == outputs[0].1, "{name}, from block {first}");
+                }
+                let mut one = [0; BLOCK];
+                keystream.words(u128::from(first.wrapping_add(counters[5])) * BLOCK as u128, &mut one);
+                assert_eq!(one, outputs[0].1[5 * BLOCK..6 * BLOCK]);
+            }
+        }
+    }
+}

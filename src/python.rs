@@ -14,25 +14,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
 
-/// Contiguous memory of one of the element types; 16-bit floats come as their bits.
-#[derive(FromPyObject)]
-enum Out<'py> {
-    Float32(PyReadwriteArray1<'py, f32>),
-    Float64(PyReadwriteArray1<'py, f64>),
-    Bits16(PyReadwriteArray1<'py, u16>),
-}
-
-impl Out<'_> {
-    fn len(&self) -> u64 {
-        let len = match self {
-            Self::Float32(out) => out.as_array().len(),
-            Self::Float64(out) => out.as_array().len(),
-            Self::Bits16(out) => out.as_array().len(),
-        };
-        len as u64
-    }
-}
-
 fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
@@ -85,11 +66,10 @@ fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
 }
 
 /// Fill `out` with a region of the tensor at (key, stream). Axes are (length, start, step, count); without them `out` is
-/// the whole tensor.
+/// the whole tensor. 16-bit floats come as their bits.
 #[pyfunction]
 fn fill(
-    py: Python<'_>,
-    out: Out<'_>,
+    out: &Bound<'_, PyAny>,
     dtype: &str,
     named: NamedDistribution<'_>,
     key_and_stream: (&[u8], u64),
@@ -98,7 +78,7 @@ fn fill(
 ) -> PyResult<()> {
     backend()?;
     let region = match axes {
-        None => Region::whole(&[out.len()]),
+        None => Region::whole(&[out.len()? as u64]),
         Some(axes) => {
             let axes = axes.into_iter().map(|(length, start, step, count)| Axis { length, start, step, count });
             Region::new(&axes.collect::<Vec<_>>())
@@ -106,21 +86,24 @@ fn fill(
     }
     .map_err(value_error)?;
     let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
-    match (out, dtype) {
-        (Out::Float32(mut out), "float32") => detached(py, &fill, slice_of(&mut out)?, threads),
-        (Out::Float64(mut out), "float64") => detached(py, &fill, slice_of(&mut out)?, threads),
-        (Out::Bits16(mut out), "float16") => {
-            detached::<f16>(py, &fill, slice_of(&mut out)?.reinterpret_cast_mut(), threads)
-        }
-        (Out::Bits16(mut out), "bfloat16") => {
-            detached::<bf16>(py, &fill, slice_of(&mut out)?.reinterpret_cast_mut(), threads)
-        }
-        _ => Err(value_error(format!("out must hold {dtype}, 16-bit floats as uint16"))),
+    match dtype {
+        "float32" => fill_array::<f32, _>(out, &fill, threads, |values| values),
+        "float64" => fill_array::<f64, _>(out, &fill, threads, |values| values),
+        "float16" => fill_array::<f16, _>(out, &fill, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
+        _ => fill_array::<bf16, _>(out, &fill, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
     }
 }
 
 /// Fill without holding the interpreter. An exception that a signal handler raises meanwhile ends it and is raised.
-fn detached<T: Element>(py: Python<'_>, fill: &Fill<'_>, out: &mut [T], threads: NonZero<usize>) -> PyResult<()> {
+fn fill_array<T: Element, Stored: NumpyElement>(
+    array: &Bound<'_, PyAny>,
+    fill: &Fill<'_>,
+    threads: NonZero<usize>,
+    elements: impl Fn(&mut [Stored]) -> &mut [T],
+) -> PyResult<()> {
+    let py = array.py();
+    let mut array: PyReadwriteArray1<'_, Stored> = array.extract()?;
+    let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
             "out must have the {} elements of the region. Received: {}",

@@ -1,0 +1,93 @@
+"""The figures that seedbed is meant to reach, and what was measured."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cases import DTYPES, KINDS, PARTS, Case
+from results import Results
+from rivals import AVX2, FULL, ONE_THREAD, OURS, RIVALS, TORCH
+
+MIB = 2**20
+
+
+class Row(NamedTuple):
+    """A figure; where there is no goal, it is there to be seen."""
+
+    what: str
+    figure: str
+    unit: str
+    measured: float | None
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def goal(self) -> str:
+        if self.at_most is not None:
+            return f"at most {self.at_most:g} {self.unit}"
+        return "" if self.at_least is None else f"at least {self.at_least:g} {self.unit}"
+
+    @property
+    def shown(self) -> str:
+        return "-" if self.measured is None else f"{self.measured:.3g} {self.unit}"
+
+    @property
+    def verdict(self) -> str:
+        if self.measured is None or not self.goal:
+            return ""
+        met = self.measured <= self.at_most if self.at_most is not None else self.measured >= self.at_least
+        return "met" if met else "**not met**"
+
+
+def rows(results: Results) -> list[Row]:
+    sizes = results.sizes
+    uniform, truncated, normal = (Case(kind, sizes.large) for kind in KINDS)
+    small = Case("uniform", sizes.small)
+    small_seconds = results.of(OURS, small)
+    ratio = results.ratio
+    bfloat16, float64 = (ratio(OURS, truncated, OURS, truncated._replace(dtype=dtype)) for dtype in DTYPES[1:])
+    return [
+        Row("GlorotUniform", "time, of np.full's", "x", ratio(OURS, uniform, FULL), at_most=1.0),
+        Row("GlorotUniform, one thread", "time, of np.full's", "x", ratio(ONE_THREAD, uniform, FULL)),
+        Row("GlorotNormal", "time, of np.full's", "x", ratio(OURS, truncated, FULL), at_most=1.0),
+        Row("GlorotNormal, one thread", "time, of np.full's", "x", ratio(ONE_THREAD, truncated, FULL), at_most=1.5),
+        fastest(results, "GlorotUniform", uniform, at_least=6),
+        fastest(results, "GlorotNormal", truncated, at_least=20),
+        Row("RandomNormal", "torch's time, of ours", "x", ratio(TORCH, normal, OURS), at_least=4),
+        Row("GlorotNormal in bfloat16", "elements/s, of float32's", "x", bfloat16, at_least=0.9),
+        Row("GlorotNormal in float64", "elements/s, of float32's", "x", float64, at_least=0.4),
+        Row("GlorotNormal with AVX2", "elements/s, of the default's", "x", ratio(OURS, truncated, AVX2), at_least=0.4),
+        Row(f"GlorotUniform {sizes.small}", "time of a call", "µs", small_seconds and small_seconds * 1e6, at_most=6),
+        *slices(results),
+        Row("GlorotNormal", "peak of memory, beyond the result", "MiB", beyond_result(results, OURS), at_most=16),
+        Row("import seedbed", "time, beyond import numpy", "ms", import_beyond_numpy(results), at_most=20),
+    ]
+
+
+def fastest(results: Results, what: str, case: Case, at_least: float) -> Row:
+    found = {rival.name: results.ratio(rival.name, case, OURS) for rival in RIVALS if rival.is_framework}
+    measured = {name: ratio for name, ratio in found.items() if ratio}
+    name = min(measured, key=measured.__getitem__, default="none")
+    figure = f"time of the fastest framework ({name}), of ours"
+    return Row(what, figure, "x", measured.get(name), at_least=at_least)
+
+
+def slices(results: Results) -> list[Row]:
+    whole, *parts = (Case("truncated normal", results.sizes.large, part=part) for part in PARTS)
+    limits = {"1 % of the rows": 2, "1 % of the columns": 2}
+    measured = [(part.part, results.ratio(OURS, part, OURS, whole)) for part in parts]
+    return [
+        Row(f"lazy GlorotNormal: {part}", "time, of the whole's", "%", ratio and 100 * ratio, at_most=limits.get(part))
+        for part, ratio in measured
+    ]
+
+
+def beyond_result(results: Results, rival: str) -> float | None:
+    """MiB of memory at the peak, beyond those before and those of the result."""
+    large = results.sizes.elements(Case("truncated normal", results.sizes.large))
+    return (results.peaks[rival] - 4 * large) / MIB if rival in results.peaks else None
+
+
+def import_beyond_numpy(results: Results) -> float | None:
+    imports = results.imports
+    return (imports["seedbed"] - imports["numpy"]) * 1000 if imports else None

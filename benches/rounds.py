@@ -1,0 +1,189 @@
+"""The rivals' processes, and the rounds in which they take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cases import Case
+from results import Results
+from rivals import Rival
+
+PLAIN = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+"""The environment of every rival: all of them make arrays in the CPU's memory."""
+
+PAUSE = 0.005
+"""Seconds between two turns: the threads of some libraries spin for a while after their work."""
+
+
+class Pace(NamedTuple):
+    """How often things are done."""
+
+    turn: float  # seconds of a turn: shorter calls are repeated within it
+    total: float  # seconds of all turns together, where the limits allow:
+    least: int  # so many turns,
+    least_slow: int  # or so many where a call takes more than 2 seconds,
+    most: int  # and no more than these
+    starts: int  # of Python, to import something
+
+    def calls(self, seconds: float) -> int:
+        """In a turn, of a call that takes about so long."""
+        return max(1, min(2000, int(self.turn / seconds)))
+
+    def turns(self, seconds: float) -> int:
+        """Of a call that takes about so long."""
+        least = self.least_slow if seconds > 2 else self.least
+        return max(least, min(self.most, int(self.total / max(seconds, self.turn))))
+
+
+FULL_PACE = Pace(turn=0.02, total=1.5, least=5, least_slow=3, most=15, starts=16)
+QUICK_PACE = Pace(turn=0.0001, total=0.001, least=2, least_slow=2, most=3, starts=2)
+
+
+class RefusedError(Exception):
+    """What a rival can't do, and why."""
+
+
+class Process:
+    """A rival's process, until it is closed."""
+
+    def __init__(self, rival: Rival) -> None:
+        self.rival = rival
+        self.popen = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("worker.py"), rival.name],
+            env={**os.environ, **PLAIN, **rival.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+        """Wait for an answer.
+
+        Raises:
+            RefusedError: where there is none, or it is that it can't.
+        """
+        try:
+            print(json.dumps({"do": do, **request}), file=self.popen.stdin, flush=True)
+            line = self.popen.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RefusedError(f"its process ended with status {self.popen.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RefusedError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        self.popen.communicate()
+
+
+class Turn(NamedTuple):
+    """What a process does in a round, and in how many of them."""
+
+    process: Process
+    case: Case
+    calls: int
+    rounds: int
+
+
+class Rounds:
+    """All processes of a run, and what they found."""
+
+    def __init__(self, results: Results, pace: Pace, processes: Sequence[Process], recomputed: Process) -> None:
+        self.results, self.pace = results, pace
+        self.processes = [process for process in processes if self._starts(process)]
+        self.recomputed = recomputed
+        self.digests: dict[Case, str] = {}
+
+    def measure_peaks(self, small: Case, large: Case) -> None:
+        """The memory of the first large call in each process, of those measured in it."""
+        for process in self.processes:
+            try:
+                process.ask("prepare", **self._request(small))
+                self.results.peaks[process.rival.name] = process.ask("peak", **self._request(large))["bytes"]
+            except RefusedError as reason:
+                self._leave_out(process, "memory", reason)
+
+    def measure(self, group: Sequence[Case]) -> None:
+        """The medians of a group of cases."""
+        turns = [turn for case in group for process in self.processes if (turn := self._prepare(process, case))]
+        found: dict[Turn, list[float]] = defaultdict(list)
+        for number in range(max((turn.rounds for turn in turns), default=0)):
+            due = [turn for turn in turns if number < turn.rounds]
+            for turn in random.sample(due, len(due)):
+                try:
+                    found[turn].append(self._take(turn, last=number == turn.rounds - 1))
+                except RefusedError as reason:
+                    self._leave_out(turn.process, turn.case, reason)
+                    turns.remove(turn)
+                    found.pop(turn, None)
+        for turn, seconds in found.items():
+            self.results.seconds.setdefault(str(turn.case), {})[turn.process.rival.name] = statistics.median(seconds)
+
+    def _starts(self, process: Process) -> bool:
+        try:
+            self.results.versions.update(process.ask("versions")["versions"])
+        except RefusedError as reason:
+            self._leave_out(process, "", reason)
+            return False
+        return True
+
+    def _prepare(self, process: Process, case: Case) -> Turn | None:
+        """Warmed up; None where the rival doesn't make this."""
+        rival = process.rival
+        if case.dtype not in rival.dtypes or (case.part and not rival.is_ours):
+            return None
+        try:
+            seconds = process.ask("prepare", **self._request(case))["seconds"]
+        except RefusedError as reason:
+            self._leave_out(process, case, reason)
+            return None
+        return Turn(process, case, self.pace.calls(seconds), self.pace.turns(seconds))
+
+    def _take(self, turn: Turn, last: bool) -> float:
+        """The seconds of a call in this turn. What the last one of ours made is compared."""
+        time.sleep(PAUSE)
+        compared = last and turn.process.rival.is_ours
+        answer = turn.process.ask("time", case=str(turn.case), calls=turn.calls, digest=compared)
+        if compared:
+            self._compare(turn, answer["digest"])
+        return answer["seconds"]
+
+    def _compare(self, turn: Turn, digest: str) -> None:
+        """With the values made in slices, on other threads, by the portable backend: a fast wrong kernel can't win."""
+        if turn.case not in self.digests:
+            self.digests[turn.case] = self.recomputed.ask("digest", **self._request(turn.case))["digest"]
+        if digest != self.digests[turn.case]:
+            raise SystemExit(f"{turn.process.rival.name} made other values than it should: {turn.case}")
+        self.results.compared += 1
+
+    def _request(self, case: Case) -> dict[str, Any]:
+        return {"case": str(case), "tensors": self.results.sizes.tensors(case)}
+
+    def _leave_out(self, process: Process, what: object, reason: RefusedError) -> None:
+        key = f"{process.rival.name}: {what}" if what else process.rival.name
+        self.results.left_out[key] = str(reason)
+        print(f"left out: {key}: {reason}", file=sys.stderr)
+
+
+def import_seconds(modules: Sequence[str], starts: int) -> dict[str, float]:
+    """The median seconds of a Python that imports a module and ends."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for _ in range(starts + 1):
+        for module in modules:
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+            spent[module].append(time.perf_counter() - start)
+    return {module: statistics.median(seconds[1:]) for module, seconds in spent.items()}
