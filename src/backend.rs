@@ -4,12 +4,12 @@
 //! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
 //! have. No operation fuses a multiplication with an addition.
 
-/// What `$call` gives for the first and for the second of two registers. Not a function that takes a closure: it might
-/// not be inlined to where its instructions may be used.
+/// An expression for the first and for the second of two registers. Not a function of a closure: that might not be
+/// inlined to where its instructions may be used.
 #[cfg(target_arch = "x86_64")]
 macro_rules! pair {
-    ($($x:ident),+ => $call:expr) => {
-        [{ $(let $x = $x[0];)+ simd!($call) }, { $(let $x = $x[1];)+ simd!($call) }]
+    ($($x:ident),+ => $each:expr) => {
+        [{ $(let $x = $x[0];)+ $each }, { $(let $x = $x[1];)+ $each }]
     };
 }
 
@@ -44,8 +44,15 @@ pub trait Backend: Copy + Send + Sync {
     /// `LANES` f64.
     type F64: Copy;
 
-    /// Run `task` where the compiler may use the instructions.
+    /// Run `task` where the compiler may use the instructions: in a function of its own, so that its loop has all the
+    /// registers.
     fn vectorize<T: Task>(self, task: T) -> T::Output;
+
+    /// Apply a function of each lane by itself.
+    #[inline(always)]
+    fn lanewise<F: Lanewise<N>, const N: usize>(self, function: F, vectors: &mut [Self::U32; N]) {
+        function.run(self, vectors);
+    }
 
     fn load(self, from: &[u32]) -> Self::U32;
     fn store(self, x: Self::U32, to: &mut [u32]);
@@ -58,8 +65,8 @@ pub trait Backend: Copy + Send + Sync {
     fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32;
     /// All ones where the sign bit is set, else zero.
     fn sign_mask(self, a: Self::U32) -> Self::U32;
-    /// Whether any `a < b`, as i32.
-    fn any_less(self, a: Self::U32, b: Self::U32) -> bool;
+    /// Where `a < b`, as i32: a bit for each lane, that of the first one lowest.
+    fn less(self, a: Self::U32, b: Self::U32) -> u32;
     /// Vector `w` holds word `w` of `LANES` blocks: write those blocks, one after the other.
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]);
     /// `table[index mod 16]`.
@@ -122,6 +129,12 @@ pub trait Task {
     fn run<B: Backend>(self, backend: B) -> Self::Output;
 }
 
+/// A function of `N` vectors in which no lane has a say in another.
+pub trait Lanewise<const N: usize> {
+    /// Apply it, with operations that act on each lane by itself. As inlined as a [`Task`].
+    fn run<B: Backend>(&self, backend: B, vectors: &mut [B::U32; N]);
+}
+
 pub use portable::Portable;
 
 /// The environment variable that forces a backend.
@@ -130,7 +143,7 @@ const VARIABLE: &str = "SEEDBED_BACKEND";
 /// A backend that this CPU has.
 #[derive(Clone, Copy, Debug)]
 enum Available {
-    Portable(Portable<8>),
+    Portable(Portable<MOST_LANES>),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]

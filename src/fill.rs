@@ -158,6 +158,11 @@ impl<T: Element> Task for Chunk<'_, T> {
     }
 }
 
+/// Words from the beginning of a cache line on: vectors of them straddle no two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Lines<const N: usize>([u32; N]);
+
 /// Blocks of keystream, and what is wanted of them.
 struct Batch<'a> {
     fill: &'a Fill<'a>,
@@ -167,8 +172,8 @@ struct Batch<'a> {
     picks: [u16; BATCH],
     pick_count: usize,
     /// By plane: all words of the blocks, and the picked ones.
-    words: [[u32; BATCH + MOST_LANES]; 2],
-    picked: [[u32; BATCH]; 2],
+    words: [Lines<{ BATCH + MOST_LANES }>; 2],
+    picked: [Lines<BATCH>; 2],
 }
 
 impl<'a> Batch<'a> {
@@ -179,8 +184,8 @@ impl<'a> Batch<'a> {
             block_count: 0,
             picks: [0; BATCH],
             pick_count: 0,
-            words: [[0; BATCH + MOST_LANES]; 2],
-            picked: [[0; BATCH]; 2],
+            words: [Lines([0; BATCH + MOST_LANES]); 2],
+            picked: [Lines([0; BATCH]); 2],
         }
     }
 
@@ -195,7 +200,7 @@ impl<'a> Batch<'a> {
             }
             self.block_count = (skip + now.len()).div_ceil(BLOCK);
             self.make_words::<B, T>(b);
-            let [high, low] = &self.words;
+            let [Lines(high), Lines(low)] = &self.words;
             let low_word = |i: usize| self.fill.keystream.word(Plane::Low, first + i as u64);
             self.fill.recipe.values(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
             first += now.len() as u64;
@@ -241,12 +246,13 @@ impl<'a> Batch<'a> {
     fn write_picked<'o, B: Backend, T: Element>(&mut self, b: B, out: &'o mut [T]) -> &'o mut [T] {
         let (now, later) = out.split_at_mut(self.pick_count);
         self.make_words::<B, T>(b);
-        for (words, picked) in self.words.iter().zip(&mut self.picked).take(if T::DOUBLE { 2 } else { 1 }) {
+        for (Lines(words), Lines(picked)) in self.words.iter().zip(&mut self.picked).take(if T::DOUBLE { 2 } else { 1 })
+        {
             for (word, pick) in picked.iter_mut().zip(&self.picks[..self.pick_count]) {
                 *word = words[usize::from(*pick)];
             }
         }
-        let [high, low] = &self.picked;
+        let [Lines(high), Lines(low)] = &self.picked;
         let low_word = |i: usize| {
             let pick = u64::from(self.picks[i]);
             let block = self.blocks[(pick / BLOCK as u64) as usize];
@@ -261,9 +267,9 @@ impl<'a> Batch<'a> {
     #[inline(always)]
     fn make_words<B: Backend, T: Element>(&mut self, b: B) {
         let blocks = &self.blocks[..self.block_count.next_multiple_of(B::LANES)];
-        self.fill.keystream.blocks(b, Plane::High.first_block(), blocks, &mut self.words[0]);
+        self.fill.keystream.blocks(b, Plane::High.first_block(), blocks, &mut self.words[0].0);
         if T::DOUBLE {
-            self.fill.keystream.blocks(b, Plane::Low.first_block(), blocks, &mut self.words[1]);
+            self.fill.keystream.blocks(b, Plane::Low.first_block(), blocks, &mut self.words[1].0);
         }
     }
 }

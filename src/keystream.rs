@@ -21,7 +21,7 @@
 //! assert_eq!(words, [0xd6405f89, 0xe8b85b7f]);
 //! ```
 
-use crate::backend::{self, Backend, MOST_LANES, Task};
+use crate::backend::{self, Backend, Lanewise, MOST_LANES, Task};
 
 /// Words of a block.
 pub const BLOCK: usize = 16;
@@ -75,7 +75,7 @@ impl Keystream {
                 *counter = block;
                 block = block.wrapping_add(1);
             }
-            backend::run(Blocks { keystream: self, counters: &counters, words: &mut buffer });
+            backend::run(Blocks { keystream: *self, first: 0, counters: &counters, words: &mut buffer });
             let (now, later) = rest.split_at_mut(rest.len().min(buffer.len() - skip));
             now.copy_from_slice(&buffer[skip..skip + now.len()]);
             (rest, skip) = (later, 0);
@@ -92,14 +92,11 @@ impl Keystream {
     /// The blocks `first + counters[i]`, in order; both slices are padded to whole vectors.
     #[inline(always)]
     pub(crate) fn blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
-        let counters = counters.chunks_exact(B::LANES);
-        for (counters, words) in counters.zip(words.chunks_exact_mut(BLOCK * B::LANES)) {
-            self.vector_of_blocks(b, first, counters, words);
-        }
+        b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
     #[inline(always)]
-    fn vector_of_blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
+    fn vector_of_blocks<B: Backend>(self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
         let mut halves = [[0; MOST_LANES]; 2];
         for (i, counter) in counters.iter().enumerate() {
             let counter = first.wrapping_add(*counter);
@@ -114,8 +111,10 @@ impl Keystream {
         initial[14] = b.splat(self.stream as u32);
         initial[15] = b.splat((self.stream >> 32) as u32);
         let mut state = initial;
-        for _ in 0..4 {
-            double_round(b, &mut state);
+        // The first round does the same to half of the columns of all blocks. Out of the loop, it is done to them once.
+        b.lanewise(DoubleRound, &mut state);
+        for _ in 1..4 {
+            b.lanewise(DoubleRound, &mut state);
         }
         for (word, initial) in state.iter_mut().zip(initial) {
             *word = b.add(*word, initial);
@@ -124,13 +123,18 @@ impl Keystream {
     }
 }
 
-#[inline(always)]
-fn double_round<B: Backend>(b: B, state: &mut [B::U32; BLOCK]) {
-    for i in 0..4 {
-        quarter_round(b, state, i, 4 + i, 8 + i, 12 + i);
-    }
-    for i in 0..4 {
-        quarter_round(b, state, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
+/// A round on the columns and one on the diagonals.
+struct DoubleRound;
+
+impl Lanewise<BLOCK> for DoubleRound {
+    #[inline(always)]
+    fn run<B: Backend>(&self, b: B, state: &mut [B::U32; BLOCK]) {
+        for i in 0..4 {
+            quarter_round(b, state, i, 4 + i, 8 + i, 12 + i);
+        }
+        for i in 0..4 {
+            quarter_round(b, state, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
+        }
     }
 }
 
@@ -147,7 +151,8 @@ fn quarter_round<B: Backend>(b: B, s: &mut [B::U32; BLOCK], i: usize, j: usize, 
 }
 
 struct Blocks<'a> {
-    keystream: &'a Keystream,
+    keystream: Keystream,
+    first: u64,
     counters: &'a [u64],
     words: &'a mut [u32],
 }
@@ -157,7 +162,10 @@ impl Task for Blocks<'_> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        self.keystream.blocks(b, 0, self.counters, self.words);
+        let counters = self.counters.chunks_exact(B::LANES);
+        for (counters, words) in counters.zip(self.words.chunks_exact_mut(BLOCK * B::LANES)) {
+            self.keystream.vector_of_blocks(b, self.first, counters, words);
+        }
     }
 }
 

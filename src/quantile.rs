@@ -182,8 +182,9 @@ impl Standard for Normal {
     fn single<B: Backend>(b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
         let rest = rest(b, high);
         let mut half = tables::NORMAL_F32.half(b, rest);
-        if b.any_less(b.bits(tables::NORMAL_F32.y(b, rest)), b.splat(TAIL)) {
-            half = normal_tails(b, high, half, low);
+        let tails = b.less(b.bits(tables::NORMAL_F32.y(b, rest)), b.splat(TAIL));
+        if tails != 0 {
+            half = normal_tails(b, tails, high, half, low);
         }
         scale.apply(b, with_side(b, high, half))
     }
@@ -194,15 +195,16 @@ impl Standard for Normal {
     }
 }
 
+/// `half`, with the values of the lanes whose bits are set in `tails` made anew.
 #[inline(always)]
-fn normal_tails<B: Backend>(b: B, high: B::U32, half: B::F32, low: impl Fn(usize) -> u32) -> B::F32 {
+fn normal_tails<B: Backend>(b: B, mut tails: u32, high: B::U32, half: B::F32, low: impl Fn(usize) -> u32) -> B::F32 {
     let (mut words, mut values) = ([0; MOST_LANES], [0.0; MOST_LANES]);
     b.store(high, &mut words);
     b.store_f32(half, &mut values);
-    for i in 0..B::LANES {
-        if tables::NORMAL_F32.y(Portable::<1>, rest(Portable::<1>, [words[i]]))[0] < f32::from_bits(TAIL) {
-            values[i] = normal_tail(words[i], || low(i));
-        }
+    while tails != 0 {
+        let i = tails.trailing_zeros() as usize;
+        values[i] = normal_tail(words[i], || low(i));
+        tails &= tails - 1;
     }
     b.f32_of_bits(b.load(&values.map(f32::to_bits)))
 }

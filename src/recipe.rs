@@ -1,9 +1,10 @@
 //! A distribution and an element type: how words become the values of a tensor.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, MOST_LANES, Task};
 use crate::narrow::{Element, Vector};
 use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// What the values of a tensor are distributed like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,37 +94,21 @@ impl Recipe {
     /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
     #[inline(always)]
     pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
+        let recipe = *self;
         match self.distribution {
-            Distribution::Uniform { .. } => self.values_of::<B, T, Uniform>(b, words, out),
-            Distribution::Normal { .. } => self.values_of::<B, T, Normal>(b, words, out),
-            Distribution::TruncatedNormal { .. } => self.values_of::<B, T, TruncatedNormal>(b, words, out),
-        }
-    }
-
-    #[inline(always)]
-    fn values_of<B: Backend, T: Element, S: Standard>(
-        &self,
-        b: B,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        out: &mut [T],
-    ) {
-        let mut vectors = out.chunks_exact_mut(B::LANES);
-        let mut at = 0;
-        for to in &mut vectors {
-            T::store(b, self.vector::<B, T, S>(b, words, at), to);
-            at += B::LANES;
-        }
-        let rest = vectors.into_remainder();
-        if !rest.is_empty() {
-            let mut last = [T::default(); crate::backend::MOST_LANES];
-            T::store(b, self.vector::<B, T, S>(b, words, at), &mut last);
-            rest.copy_from_slice(&last[..rest.len()]);
+            Distribution::Uniform { .. } => {
+                b.vectorize(Values { recipe, standard: PhantomData::<Uniform>, words, out })
+            }
+            Distribution::Normal { .. } => b.vectorize(Values { recipe, standard: PhantomData::<Normal>, words, out }),
+            Distribution::TruncatedNormal { .. } => {
+                b.vectorize(Values { recipe, standard: PhantomData::<TruncatedNormal>, words, out });
+            }
         }
     }
 
     #[inline(always)]
     fn vector<B: Backend, T: Element, S: Standard>(
-        &self,
+        self,
         b: B,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
@@ -147,6 +132,34 @@ pub(crate) struct Words<'a, F: Fn(usize) -> u32> {
     pub high: &'a [u32],
     pub low: &'a [u32],
     pub low_word: F,
+}
+
+/// The values of words, of one distribution. The recipe is at hand by value: no store of a value can change it.
+struct Values<'a, T, S, F: Fn(usize) -> u32> {
+    recipe: Recipe,
+    standard: PhantomData<S>,
+    words: &'a Words<'a, F>,
+    out: &'a mut [T],
+}
+
+impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let mut vectors = self.out.chunks_exact_mut(B::LANES);
+        let mut at = 0;
+        for to in &mut vectors {
+            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), to);
+            at += B::LANES;
+        }
+        let rest = vectors.into_remainder();
+        if !rest.is_empty() {
+            let mut last = [T::default(); MOST_LANES];
+            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), &mut last);
+            rest.copy_from_slice(&last[..rest.len()]);
+        }
+    }
 }
 
 fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), RecipeError> {
@@ -213,7 +226,7 @@ fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{self, MOST_LANES, Task};
+    use crate::backend;
     use half::{bf16, f16};
 
     /// Words of all kinds: near both ends and the middle, of every size, and in between.
@@ -225,14 +238,14 @@ mod tests {
     }
 
     #[derive(Clone, Copy)]
-    struct Values<'a, T> {
+    struct Drawn<'a, T> {
         recipe: Recipe,
         high: &'a [u32],
         low: &'a [u32],
-        element: std::marker::PhantomData<T>,
+        element: PhantomData<T>,
     }
 
-    impl<T: Element> Task for Values<'_, T> {
+    impl<T: Element> Task for Drawn<'_, T> {
         type Output = Vec<T>;
 
         #[inline(always)]
@@ -260,7 +273,7 @@ mod tests {
             let Ok(recipe) = Recipe::new::<T>(distribution) else { continue }; // too small for 16 bits
             for skip in [0, 1, 7] {
                 let (high, low) = (&high[skip..], &low[skip..]);
-                let values = Values { recipe, high, low, element: std::marker::PhantomData::<T> };
+                let values = Drawn { recipe, high, low, element: PhantomData::<T> };
                 let outputs = backend::on_each(values);
                 let bits = |output: &[T]| output.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
                 for (name, output) in &outputs[1..] {
@@ -281,7 +294,7 @@ mod tests {
     fn values<T: Element>(distribution: Distribution) -> Vec<f64> {
         let (high, low) = (words(1), words(99));
         let recipe = Recipe::new::<T>(distribution).expect("a recipe");
-        let values = Values { recipe, high: &high, low: &low, element: std::marker::PhantomData::<T> };
+        let values = Drawn { recipe, high: &high, low: &low, element: PhantomData::<T> };
         backend::run(values).into_iter().map(T::to_f64).collect()
     }
 

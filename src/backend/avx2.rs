@@ -1,4 +1,4 @@
-//! x86-64 with AVX2 and F16C: eight lanes. A table of sixteen rows is two registers.
+//! x86-64 with AVX2 and F16C: eight lanes. A table of sixteen rows is two registers, or four of 64-bit elements.
 
 use super::{Backend, Task};
 use std::arch::x86_64::*;
@@ -14,7 +14,8 @@ impl Avx2 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: a value of `Avx2` exists only where `detect` saw the instructions.
+        // SAFETY: a value of `Avx2` exists only where `detect` saw the instructions; what is loaded or stored through a
+        // pointer is an array or slice of that size.
         unsafe { $call }
     };
 }
@@ -23,13 +24,6 @@ macro_rules! simd {
 type Pair<T> = [T; 2];
 
 impl Avx2 {
-    /// `index mod ROWS`.
-    #[inline(always)]
-    fn within<const ROWS: usize>(index: __m256i) -> __m256i {
-        const { assert!(ROWS.is_power_of_two()) };
-        simd!(_mm256_and_si256(index, _mm256_set1_epi64x(ROWS as i64 - 1)))
-    }
-
     #[inline(always)]
     fn halves(self, a: __m256i) -> Pair<__m128i> {
         simd!([_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a)])
@@ -50,15 +44,64 @@ impl Avx2 {
         })
     }
 
-    /// `[low, high][index mod 16]`; the three low bits of an index choose within a half, the fourth between them.
+    /// The low and the high words of 64-bit elements, in the order: two of `a`, two of `b`, two of `a`, two of `b`.
     #[inline(always)]
-    fn lookup16(self, low: __m256i, high: __m256i, index: __m256i) -> __m256i {
+    fn split(self, a: __m256i, b: __m256i) -> Pair<__m256i> {
         simd!({
-            let low = _mm256_permutevar8x32_epi32(low, index);
-            let differing = _mm256_permutevar8x32_epi32(high, index);
-            let in_high = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index));
-            _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(differing), in_high))
+            let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+            let words = [_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b)];
+            [_mm256_castps_si256(words[0]), _mm256_castps_si256(words[1])]
         })
+    }
+
+    /// A register of constants.
+    #[inline(always)]
+    fn constants<T, const N: usize>(self, rows: &[T; N]) -> __m256i {
+        const { assert!(size_of::<[T; N]>() == size_of::<__m256i>()) };
+        simd!(_mm256_loadu_si256(rows.as_ptr().cast()))
+    }
+
+    /// Of the sixteen words of two registers, those at `index mod 16`.
+    #[inline(always)]
+    fn choose(self, low: __m256i, high: __m256i, index: __m256i) -> __m256i {
+        simd!({
+            // `low`, and how `high` differs from it where the fourth bit of the index is set: less work than a blend.
+            let differs = _mm256_permutevar8x32_epi32(_mm256_xor_si256(low, high), index);
+            let in_high = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(index));
+            _mm256_xor_si256(_mm256_permutevar8x32_epi32(low, index), _mm256_and_si256(differs, in_high))
+        })
+    }
+
+    /// `table[index mod 16]` of 32-bit elements.
+    #[inline(always)]
+    fn lookup_32<T>(self, table: &[T; 16], index: __m256i) -> __m256i {
+        let [low, high] = table.as_chunks::<8>().0 else { unreachable!("two halves") };
+        self.choose(self.constants(low), self.constants(high), index)
+    }
+
+    /// `table[index mod ROWS]` of 64-bit elements: sixteen by their low and their high words, more of them one by one.
+    /// Gathers would be no faster, and are slow on many of the CPUs that have no more than AVX2.
+    #[inline(always)]
+    fn lookup_64<T: Copy, const ROWS: usize>(self, table: &[T; ROWS], index: Pair<__m256i>) -> Pair<__m256i> {
+        let [a, b, c, d] = table.as_chunks::<4>().0 else {
+            return pair!(index => self.constants(&self.each(table, index)));
+        };
+        let (first, last) =
+            (self.split(self.constants(a), self.constants(b)), self.split(self.constants(c), self.constants(d)));
+        // By row again.
+        let first = simd!(pair!(first => _mm256_permute4x64_epi64::<0b11_01_10_00>(first)));
+        let last = simd!(pair!(last => _mm256_permute4x64_epi64::<0b11_01_10_00>(last)));
+        let [index, _] = self.split(index[0], index[1]);
+        let [low, high] = pair!(first, last => self.choose(first, last, index));
+        simd!([_mm256_unpacklo_epi32(low, high), _mm256_unpackhi_epi32(low, high)])
+    }
+
+    #[inline(always)]
+    fn each<T: Copy, const ROWS: usize>(self, table: &[T; ROWS], index: __m256i) -> [T; 4] {
+        const { assert!(ROWS.is_power_of_two()) };
+        let mut rows = [0u64; 4];
+        simd!(_mm256_storeu_si256(rows.as_mut_ptr().cast(), index));
+        rows.map(|row| table[row as usize % ROWS])
     }
 }
 
@@ -69,7 +112,7 @@ impl Backend for Avx2 {
     type U64 = Pair<__m256i>;
     type F64 = Pair<__m256d>;
 
-    #[inline(always)]
+    #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx2,f16c")]
         fn inner<T: Task>(backend: Avx2, task: T) -> T::Output {
@@ -110,6 +153,7 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
+        // By 8 and by 16, the compiler makes this a shuffle of bytes.
         simd!(_mm256_or_si256(
             _mm256_sllv_epi32(a, _mm256_set1_epi32(BY as i32)),
             _mm256_srlv_epi32(a, _mm256_set1_epi32(32 - BY as i32))
@@ -124,17 +168,16 @@ impl Backend for Avx2 {
         simd!(_mm256_srai_epi32::<31>(a))
     }
     #[inline(always)]
-    fn any_less(self, a: Self::U32, b: Self::U32) -> bool {
-        simd!(_mm256_movemask_epi8(_mm256_cmpgt_epi32(b, a)) != 0)
+    fn less(self, a: Self::U32, b: Self::U32) -> u32 {
+        simd!(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)))).cast_unsigned()
     }
     #[inline(always)]
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
         let to: &mut [u32; 128] = to.first_chunk_mut().expect("eight blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // Part p of this row: words 4q..4q+4 of block 4p + k. Stored from here, it needs no further shuffle.
-                let parts = simd!([_mm256_castsi256_si128(row), _mm256_extracti128_si256::<1>(row)]);
-                for (p, part) in parts.into_iter().enumerate() {
+                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more shuffles.
+                for (p, part) in self.halves(row).into_iter().enumerate() {
                     let at = 16 * (4 * p + k) + 4 * q;
                     simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
                 }
@@ -143,11 +186,7 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn lookup(self, table: &[i32; 16], index: Self::U32) -> Self::U32 {
-        simd!({
-            let (low, high) =
-                (_mm256_loadu_si256(table[..8].as_ptr().cast()), _mm256_loadu_si256(table[8..].as_ptr().cast()));
-            self.lookup16(low, high, index)
-        })
+        self.lookup_32(table, index)
     }
 
     #[inline(always)]
@@ -180,11 +219,7 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32 {
-        simd!({
-            let (low, high) =
-                (_mm256_loadu_si256(table[..8].as_ptr().cast()), _mm256_loadu_si256(table[8..].as_ptr().cast()));
-            _mm256_castsi256_ps(self.lookup16(low, high, index))
-        })
+        simd!(_mm256_castsi256_ps(self.lookup_32(table, index)))
     }
     #[inline(always)]
     fn store_f32(self, x: Self::F32, to: &mut [f32]) {
@@ -216,61 +251,61 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm256_add_epi64(a, b))
+        simd!(pair!(a, b => _mm256_add_epi64(a, b)))
     }
     #[inline(always)]
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm256_sub_epi64(a, b))
+        simd!(pair!(a, b => _mm256_sub_epi64(a, b)))
     }
     #[inline(always)]
     fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm256_and_si256(a, b))
+        simd!(pair!(a, b => _mm256_and_si256(a, b)))
     }
     #[inline(always)]
     fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm256_xor_si256(a, b))
+        simd!(pair!(a, b => _mm256_xor_si256(a, b)))
     }
     #[inline(always)]
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
-        pair!(a => _mm256_srlv_epi64(a, _mm256_set1_epi64x(BY.into())))
+        simd!(pair!(a => _mm256_srlv_epi64(a, _mm256_set1_epi64x(BY.into()))))
     }
     #[inline(always)]
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
-        pair!(a => _mm256_cmpgt_epi64(_mm256_setzero_si256(), a))
+        simd!(pair!(a => _mm256_cmpgt_epi64(_mm256_setzero_si256(), a)))
     }
     #[inline(always)]
     fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
-        pair!(index => _mm256_i64gather_epi64::<8>(table.as_ptr(), Self::within::<ROWS>(index)))
+        self.lookup_64(table, index)
     }
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        // The halves, each as the low bits of a float with its own exponent: 2^52 + low, 2^84 + 2^32 high.
-        let (low, high) = (f64::from_bits(0x433 << 52), f64::from_bits(0x453 << 52));
-        pair!(a => {
-            let low_half = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low)));
-            let high_half = _mm256_or_si256(_mm256_srli_epi64::<32>(a), _mm256_castpd_si256(_mm256_set1_pd(high)));
-            let exact = _mm256_sub_pd(_mm256_castsi256_pd(high_half), _mm256_set1_pd(high + low));
-            _mm256_add_pd(exact, _mm256_castsi256_pd(low_half))
-        })
+        // The low and the high 32 bits, each in the place of the lowest bits of a float: 2^52 + low and 2^84 + 2^32 high.
+        let (low_one, high_one) = ((1u64 << 52) as f64, (1u128 << 84) as f64);
+        simd!(pair!(a => {
+            let low = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low_one)));
+            let high = _mm256_or_si256(_mm256_srli_epi64::<32>(a), _mm256_castpd_si256(_mm256_set1_pd(high_one)));
+            let exact = _mm256_sub_pd(_mm256_castsi256_pd(high), _mm256_set1_pd(high_one + low_one));
+            _mm256_add_pd(exact, _mm256_castsi256_pd(low))
+        }))
     }
     #[inline(always)]
     fn widen(self, a: Self::U32) -> Self::F64 {
         let a = self.halves(a);
-        pair!(a => _mm256_cvtepi32_pd(a))
+        simd!(pair!(a => _mm256_cvtepi32_pd(a)))
     }
     #[inline(always)]
     fn narrow(self, a: Self::F64) -> Self::F32 {
-        let [low, high] = pair!(a => _mm256_cvtpd_ps(a));
+        let [low, high] = simd!(pair!(a => _mm256_cvtpd_ps(a)));
         simd!(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high))
     }
     #[inline(always)]
     fn bits_u64(self, a: Self::F64) -> Self::U64 {
-        pair!(a => _mm256_castpd_si256(a))
+        simd!(pair!(a => _mm256_castpd_si256(a)))
     }
     #[inline(always)]
     fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
-        pair!(a => _mm256_castsi256_pd(a))
+        simd!(pair!(a => _mm256_castsi256_pd(a)))
     }
     #[inline(always)]
     fn splat_f64(self, x: f64) -> Self::F64 {
@@ -278,19 +313,20 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        pair!(a, b => _mm256_add_pd(a, b))
+        simd!(pair!(a, b => _mm256_add_pd(a, b)))
     }
     #[inline(always)]
     fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        pair!(a, b => _mm256_mul_pd(a, b))
+        simd!(pair!(a, b => _mm256_mul_pd(a, b)))
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
-        pair!(x, low, high => _mm256_min_pd(high, _mm256_max_pd(low, x)))
+        simd!(pair!(x, low, high => _mm256_min_pd(high, _mm256_max_pd(low, x))))
     }
     #[inline(always)]
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
-        pair!(index => _mm256_i64gather_pd::<8>(table.as_ptr(), Self::within::<ROWS>(index)))
+        let x = self.lookup_64(table, index);
+        simd!(pair!(x => _mm256_castsi256_pd(x)))
     }
     #[inline(always)]
     fn store_f64(self, x: Self::F64, to: &mut [f64]) {

@@ -18,7 +18,8 @@ impl Avx512 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions.
+        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions; what is loaded or stored through a
+        // pointer is an array or slice of that size.
         unsafe { $call }
     };
 }
@@ -62,7 +63,7 @@ impl Backend for Avx512 {
     type U64 = Pair<__m512i>;
     type F64 = Pair<__m512d>;
 
-    #[inline(always)]
+    #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
         fn inner<T: Task>(backend: Avx512, task: T) -> T::Output {
@@ -103,13 +104,7 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
-        simd!(match BY {
-            7 => _mm512_rol_epi32::<7>(a),
-            8 => _mm512_rol_epi32::<8>(a),
-            12 => _mm512_rol_epi32::<12>(a),
-            16 => _mm512_rol_epi32::<16>(a),
-            _ => _mm512_rolv_epi32(a, _mm512_set1_epi32(BY as i32)),
-        })
+        simd!(_mm512_rolv_epi32(a, _mm512_set1_epi32(BY as i32)))
     }
     #[inline(always)]
     fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32 {
@@ -120,15 +115,15 @@ impl Backend for Avx512 {
         simd!(_mm512_srai_epi32::<31>(a))
     }
     #[inline(always)]
-    fn any_less(self, a: Self::U32, b: Self::U32) -> bool {
-        simd!(_mm512_cmplt_epi32_mask(a, b) != 0)
+    fn less(self, a: Self::U32, b: Self::U32) -> u32 {
+        simd!(_mm512_cmplt_epi32_mask(a, b).into())
     }
     #[inline(always)]
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // Part p of this row: words 4q..4q+4 of block 4p + k. Stored from here, it needs no further shuffle.
+                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more shuffles.
                 let parts = simd!([
                     _mm512_castsi512_si128(row),
                     _mm512_extracti32x4_epi32::<1>(row),
@@ -197,13 +192,12 @@ impl Backend for Avx512 {
 
     #[inline(always)]
     fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
-        // Of each pair of positions, the even one takes from `low` and the odd one from `high`, which begins at 16.
-        let first = [0, 8];
-        let index = pair!(first => _mm512_add_epi32(
-            _mm512_set1_epi32(first),
-            _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-        ));
-        pair!(index => _mm512_permutex2var_epi32(low, index, high))
+        // By turns a word of `low` and a word of `high`, whose words are counted from 16.
+        let index = simd!([
+            _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
+            _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+        ]);
+        simd!(pair!(index => _mm512_permutex2var_epi32(low, index, high)))
     }
     #[inline(always)]
     fn splat_u64(self, x: u64) -> Self::U64 {
@@ -211,61 +205,61 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm512_add_epi64(a, b))
+        simd!(pair!(a, b => _mm512_add_epi64(a, b)))
     }
     #[inline(always)]
     fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm512_sub_epi64(a, b))
+        simd!(pair!(a, b => _mm512_sub_epi64(a, b)))
     }
     #[inline(always)]
     fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm512_and_si512(a, b))
+        simd!(pair!(a, b => _mm512_and_si512(a, b)))
     }
     #[inline(always)]
     fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        pair!(a, b => _mm512_xor_si512(a, b))
+        simd!(pair!(a, b => _mm512_xor_si512(a, b)))
     }
     #[inline(always)]
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
-        pair!(a => _mm512_srli_epi64::<BY>(a))
+        simd!(pair!(a => _mm512_srli_epi64::<BY>(a)))
     }
     #[inline(always)]
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
-        pair!(a => _mm512_srai_epi64::<63>(a))
+        simd!(pair!(a => _mm512_srai_epi64::<63>(a)))
     }
     #[inline(always)]
     fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
-        pair!(index => match table.as_chunks::<8>().0 {
+        simd!(pair!(index => match table.as_chunks::<8>().0 {
             [low, high] => _mm512_permutex2var_epi64(
                 _mm512_loadu_epi64(low.as_ptr()),
                 index,
                 _mm512_loadu_epi64(high.as_ptr())
             ),
             _ => _mm512_i64gather_epi64::<8>(Self::within::<ROWS>(index), table.as_ptr()),
-        })
+        }))
     }
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        pair!(a => _mm512_cvtepi64_pd(a))
+        simd!(pair!(a => _mm512_cvtepi64_pd(a)))
     }
     #[inline(always)]
     fn widen(self, a: Self::U32) -> Self::F64 {
         let a = self.halves(a);
-        pair!(a => _mm512_cvtepi32_pd(a))
+        simd!(pair!(a => _mm512_cvtepi32_pd(a)))
     }
     #[inline(always)]
     fn narrow(self, a: Self::F64) -> Self::F32 {
-        let [low, high] = pair!(a => _mm512_cvtpd_ps(a));
+        let [low, high] = simd!(pair!(a => _mm512_cvtpd_ps(a)));
         simd!(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
     }
     #[inline(always)]
     fn bits_u64(self, a: Self::F64) -> Self::U64 {
-        pair!(a => _mm512_castpd_si512(a))
+        simd!(pair!(a => _mm512_castpd_si512(a)))
     }
     #[inline(always)]
     fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
-        pair!(a => _mm512_castsi512_pd(a))
+        simd!(pair!(a => _mm512_castsi512_pd(a)))
     }
     #[inline(always)]
     fn splat_f64(self, x: f64) -> Self::F64 {
@@ -273,24 +267,24 @@ impl Backend for Avx512 {
     }
     #[inline(always)]
     fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        pair!(a, b => _mm512_add_pd(a, b))
+        simd!(pair!(a, b => _mm512_add_pd(a, b)))
     }
     #[inline(always)]
     fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        pair!(a, b => _mm512_mul_pd(a, b))
+        simd!(pair!(a, b => _mm512_mul_pd(a, b)))
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
-        pair!(x, low, high => _mm512_min_pd(high, _mm512_max_pd(low, x)))
+        simd!(pair!(x, low, high => _mm512_min_pd(high, _mm512_max_pd(low, x))))
     }
     #[inline(always)]
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
-        pair!(index => match table.as_chunks::<8>().0 {
+        simd!(pair!(index => match table.as_chunks::<8>().0 {
             [low, high] => {
                 _mm512_permutex2var_pd(_mm512_loadu_pd(low.as_ptr()), index, _mm512_loadu_pd(high.as_ptr()))
             }
             _ => _mm512_i64gather_pd::<8>(Self::within::<ROWS>(index), table.as_ptr()),
-        })
+        }))
     }
     #[inline(always)]
     fn store_f64(self, x: Self::F64, to: &mut [f64]) {

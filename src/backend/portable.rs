@@ -1,6 +1,6 @@
 //! Any CPU: arrays of lanes, which compilers turn into vectors of what the target has (SSE2, NEON, ...).
 
-use super::{Backend, Task};
+use super::{Backend, Lanewise, Task};
 use half::f16;
 use std::array::from_fn;
 
@@ -20,8 +20,21 @@ impl<const N: usize> Backend for Portable<N> {
     type U64 = [u64; N];
     type F64 = [f64; N];
 
+    #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
         task.run(self)
+    }
+
+    /// A loop over the lanes, in scalars: long functions become vectors that way, but not operation by operation.
+    #[inline(always)]
+    fn lanewise<F: Lanewise<M>, const M: usize>(self, function: F, vectors: &mut [Self::U32; M]) {
+        for lane in 0..N {
+            let mut scalars = from_fn(|i| [vectors[i][lane]]);
+            function.run(Portable::<1>, &mut scalars);
+            for (vector, [scalar]) in vectors.iter_mut().zip(scalars) {
+                vector[lane] = scalar;
+            }
+        }
     }
 
     #[inline(always)]
@@ -65,8 +78,12 @@ impl<const N: usize> Backend for Portable<N> {
         a.map(|a| (a.cast_signed() >> 31).cast_unsigned())
     }
     #[inline(always)]
-    fn any_less(self, a: Self::U32, b: Self::U32) -> bool {
-        map(a, b, |a, b| u32::from(a.cast_signed() < b.cast_signed())).into_iter().fold(0, |any, one| any | one) != 0
+    fn less(self, a: Self::U32, b: Self::U32) -> u32 {
+        let less = map(a, b, |a, b| u32::from(a.cast_signed() < b.cast_signed()));
+        if less.iter().fold(0, |any, one| any | one) == 0 {
+            return 0;
+        }
+        less.iter().rev().fold(0, |bits, bit| bits << 1 | bit)
     }
     #[inline(always)]
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
