@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,10 @@ class Initializer(ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     """The constructor's arguments, which are the configuration."""
+
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Those that Keras does not have, with their defaults. At its default, one is no part of the configuration, which
+    Keras can then load."""
 
     @abstractmethod
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
@@ -104,7 +109,7 @@ class Initializer(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
-        return {name: getattr(self, name) for name in self.parameters}
+        return self._arguments()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -133,6 +138,13 @@ class Initializer(ABC):
             return self
         return type(self).from_config({**self.get_config(), "seed": seed})
 
+    def _arguments(self) -> dict[str, Any]:
+        arguments = {name: getattr(self, name) for name in self.parameters}
+        for name, default in self.beyond_keras.items():
+            if arguments[name] == default:
+                del arguments[name]
+        return arguments
+
     def _identity(self) -> dict[str, Any]:
         return self.get_config()
 
@@ -145,7 +157,7 @@ class Initializer(ABC):
         return hash((type(self), repr(self._identity())))
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameters)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
         return f"{type(self).__name__}({arguments})"
 
 
