@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 /// Elements of a chunk: a quarter of a mebibyte of float32.
 const CHUNK: usize = 1 << 16;
 
+/// Bytes of a huge page. New memory comes in such pages, zeroed: a page that two threads touch first at the same time is
+/// zeroed twice, so where there are many, each is a chunk.
+const PAGE: usize = 1 << 21;
+
 /// Blocks of a batch: a multiple of every backend's lanes.
 const BATCH_BLOCKS: usize = 64;
 const BATCH: usize = BATCH_BLOCKS * BLOCK;
@@ -73,12 +77,12 @@ impl Fill<'_> {
     ) -> Result<(), Interrupted> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
-        let chunks = Mutex::new(out.chunks_mut(CHUNK).enumerate());
+        let chunks = Mutex::new(Chunks::new(out, workers));
         let stop = AtomicBool::new(false);
         let work = |proceed: &dyn Fn() -> bool| {
             while !stop.load(Ordering::Relaxed) {
-                let Some((index, out)) = chunks.lock().expect("no thread panics here").next() else { break };
-                backend::run(Chunk { fill: self, first: (index * CHUNK) as u64, out });
+                let Some((first, out)) = chunks.lock().expect("no thread panics here").next() else { break };
+                backend::run(Chunk { fill: self, first, out });
                 if !proceed() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -121,6 +125,37 @@ fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
         }
         asked.set(Instant::now());
         proceed()
+    }
+}
+
+/// Memory in chunks, each with the number of its first element.
+struct Chunks<'o, T> {
+    first: u64,
+    rest: &'o mut [T],
+    /// Of the next chunk, and of those after it.
+    lengths: [usize; 2],
+}
+
+impl<'o, T> Chunks<'o, T> {
+    fn new(out: &'o mut [T], workers: usize) -> Self {
+        let lengths = if workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
+            let offset = out.as_ptr().addr() % PAGE;
+            [(PAGE - offset).div_ceil(size_of::<T>()), PAGE / size_of::<T>()]
+        } else {
+            [CHUNK; 2]
+        };
+        Self { first: 0, rest: out, lengths }
+    }
+}
+
+impl<'o, T> Iterator for Chunks<'o, T> {
+    type Item = (u64, &'o mut [T]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (first, rest) = (self.first, std::mem::take(&mut self.rest));
+        let (chunk, rest) = rest.split_at_mut(rest.len().min(self.lengths[0]));
+        (self.first, self.rest, self.lengths[0]) = (first + chunk.len() as u64, rest, self.lengths[1]);
+        (!chunk.is_empty()).then_some((first, chunk))
     }
 }
 

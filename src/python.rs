@@ -8,7 +8,11 @@ use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
-use numpy::{Element as NumpyElement, PyReadwriteArray1};
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element as NumpyElement, PyReadwriteArray, PyReadwriteArray1, PyReadwriteArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
@@ -23,7 +27,7 @@ fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     Ok(Keystream::new(key, stream))
 }
 
-fn slice_of<'a, T: NumpyElement>(array: &'a mut PyReadwriteArray1<'_, T>) -> PyResult<&'a mut [T]> {
+fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
 }
 
@@ -69,7 +73,7 @@ fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
 /// the whole tensor. 16-bit floats come as their bits.
 #[pyfunction]
 fn fill(
-    out: &Bound<'_, PyAny>,
+    out: &Bound<'_, PyUntypedArray>,
     dtype: &str,
     named: NamedDistribution<'_>,
     key_and_stream: (&[u8], u64),
@@ -78,7 +82,7 @@ fn fill(
 ) -> PyResult<()> {
     backend()?;
     let region = match axes {
-        None => Region::whole(&[out.len()? as u64]),
+        None => Region::whole(&[out.len() as u64]),
         Some(axes) => {
             let axes = axes.into_iter().map(|(length, start, step, count)| Axis { length, start, step, count });
             Region::new(&axes.collect::<Vec<_>>())
@@ -96,13 +100,13 @@ fn fill(
 
 /// Fill without holding the interpreter. An exception that a signal handler raises meanwhile ends it and is raised.
 fn fill_array<T: Element, Stored: NumpyElement>(
-    array: &Bound<'_, PyAny>,
+    array: &Bound<'_, PyUntypedArray>,
     fill: &Fill<'_>,
     threads: NonZero<usize>,
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
     let py = array.py();
-    let mut array: PyReadwriteArray1<'_, Stored> = array.extract()?;
+    let mut array: PyReadwriteArrayDyn<'_, Stored> = array.extract()?;
     let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(

@@ -135,8 +135,9 @@ impl Standard for Uniform {
     #[inline(always)]
     fn single<B: Backend>(b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
         let signed = b.widen(b.xor(high, b.splat(1 << 31)));
-        let x = b.mul_f64(b.add_f64(signed, b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 31) as f64));
-        b.narrow(scale.apply_f64(b, x))
+        // 2^-31 scale is exact: where there are float32 numbers between the bounds, the scale is far from the subnormals.
+        let scale = Scale { scale: scale.scale * (1.0 / (1u64 << 31) as f64), ..scale };
+        b.narrow(scale.apply_f64(b, b.add_f64(signed, b.splat_f64(0.5))))
     }
 
     #[inline(always)]

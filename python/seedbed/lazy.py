@@ -38,9 +38,8 @@ class Sampled(NamedTuple):
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
-        flat = out.reshape(-1)
         # The extension module has no 16-bit floats: their bits are handed over.
-        bits = flat.view(np.uint16) if out.itemsize == 2 else flat
+        bits = out.view(np.uint16) if out.itemsize == 2 else out
         _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())
 
 
