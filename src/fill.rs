@@ -308,3 +308,85 @@ impl<'a> Batch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Distribution;
+    use crate::region::Axis;
+
+    /// The bits of elements from `start` on, `step` apart.
+    #[derive(Clone, Copy)]
+    struct Elements<T> {
+        recipe: Recipe,
+        start: usize,
+        step: usize,
+        count: usize,
+        element: std::marker::PhantomData<T>,
+    }
+
+    impl<T: Element> Task for Elements<T> {
+        type Output = Vec<u64>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<u64> {
+            let Self { start, step, count, .. } = self;
+            let axis = Axis { length: 1 << 40, start: start as u64, step: step as i64, count: count as u64 };
+            let region = Region::new(&[axis]).expect("within the tensor");
+            let fill = Fill { keystream: Keystream::new([7; 32], 3), recipe: self.recipe, region: &region };
+            // The memory begins at any multiple of an element, too.
+            let mut out = vec![T::default(); start % 5 + count];
+            Chunk { fill: &fill, first: 0, out: &mut out[start % 5..] }.run(b);
+            out[start % 5..].iter().map(|x| x.to_f64().to_bits()).collect()
+        }
+    }
+
+    fn every_backend_agrees_at_every_alignment<T: Element>() {
+        for distribution in [
+            Distribution::Uniform { minval: -0.5, maxval: 1.5 },
+            Distribution::Normal { mean: 0.25, stddev: 2.0 },
+            Distribution::TruncatedNormal { mean: -0.25, stddev: 0.5 },
+        ] {
+            let recipe = Recipe::new::<T>(distribution).expect("a recipe");
+            let elements =
+                |start, step, count| Elements { recipe, start, step, count, element: std::marker::PhantomData::<T> };
+            let scalar = Elements::run(elements(0, 1, 4096), backend::Portable::<1>);
+            for (start, step) in (0..33).map(|start| (start, 1)).chain([(3, 2), (1000, 17), (5, 33)]) {
+                for count in (0..=34).chain([63, 64, 65, 90, 1023 - start % 16, 1024, 1025, 1040 + start]) {
+                    let last = start + step * count;
+                    if last > scalar.len() {
+                        continue;
+                    }
+                    let expected: Vec<_> = scalar[start..last].iter().copied().step_by(step).collect();
+                    for (name, bits) in backend::on_each(elements(start, step, count)) {
+                        assert!(
+                            bits == expected,
+                            "{name}, {distribution:?}, {} from {start} by {step}, {count}",
+                            T::NAME
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_backend_agrees_at_every_alignment_in_float16() {
+        every_backend_agrees_at_every_alignment::<half::f16>();
+    }
+
+    #[test]
+    fn every_backend_agrees_at_every_alignment_in_bfloat16() {
+        every_backend_agrees_at_every_alignment::<half::bf16>();
+    }
+
+    #[test]
+    fn every_backend_agrees_at_every_alignment_in_float32() {
+        every_backend_agrees_at_every_alignment::<f32>();
+    }
+
+    #[test]
+    fn every_backend_agrees_at_every_alignment_in_float64() {
+        every_backend_agrees_at_every_alignment::<f64>();
+    }
+}

@@ -99,9 +99,9 @@ fn regions_of_float64_are_slices_of_the_whole() {
 fn every_number_of_threads_gives_the_same_bits() {
     for distribution in DISTRIBUTIONS {
         let recipe = Recipe::new::<f32>(distribution).expect("a recipe");
-        let region = Region::whole(&[1_000_003]).expect("a region");
+        let region = Region::whole(&[5_000_003]).expect("a region"); // 20 MB: enough for chunks of huge pages
         let one = part::<f32>(recipe, &region, 1);
-        for n in [2, 3, 7, 64] {
+        for n in [2, 3, 64] {
             assert!(part::<f32>(recipe, &region, n) == one, "{n} threads");
         }
     }
