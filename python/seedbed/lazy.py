@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
@@ -60,7 +59,6 @@ class Repeated(NamedTuple):
         out.reshape([count for *_, count in axes])[...] = value[tuple(wanted)]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class LazyArray:
     """A tensor of which nothing is computed until it is sliced.
 
@@ -75,9 +73,12 @@ class LazyArray:
     True
     """
 
-    rule: Rule
-    shape: Shape
-    dtype: np.dtype
+    __slots__ = ("dtype", "rule", "shape")
+
+    def __init__(self, rule: Rule, shape: Shape, dtype: np.dtype) -> None:
+        self.rule = rule
+        self.shape = shape
+        self.dtype = dtype
 
     @property
     def ndim(self) -> int:

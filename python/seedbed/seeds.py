@@ -6,9 +6,7 @@ of its name. A *stream* is a 64-bit number: an integer seed always draws from st
 
 from __future__ import annotations
 
-import hashlib
 import operator
-import random
 import threading
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -21,6 +19,8 @@ from seedbed import _core
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
 _WORDS = 2**68
+
+# `random` and `hashlib` take longer to import than all of this package: who needs one waits for it then.
 
 _drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
 
@@ -40,11 +40,15 @@ def set_random_seed(seed: int) -> None:
     Arguments:
         seed: an integer.
     """
+    import random
+
     random.seed(as_seed(seed))
 
 
 def random_seed() -> int:
     """A fresh seed of 64 bits, from Python's global `random`."""
+    import random
+
     return random.getrandbits(64)
 
 
@@ -78,6 +82,8 @@ def address_of(seed: int) -> Address:
 
 def child_key(key: bytes, name: str) -> bytes:
     """The key of the child of that name."""
+    import hashlib
+
     return hashlib.blake2b(name.encode(), digest_size=32, key=key, person=_PERSON).digest()
 
 
