@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from seedbed import dtypes, initializers
 from seedbed.initializers import Initializer
 from seedbed.lazy import Axis, Rule
-from seedbed.seeds import SeedGenerator
+from seedbed.seeds import SeedGenerator, random_seed
 from seedbed.shapes import Shape
 
 INTEGERS = ("int32", "int64")
@@ -35,7 +35,7 @@ class Generation(Initializer):
 
     def _unseeded(self) -> SeedGenerator:
         """Not an integer as at the top level: calls of an unseeded initializer differ."""
-        return SeedGenerator()
+        return SeedGenerator(random_seed())
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype) if self.floating else super().as_dtype(dtype)
@@ -120,3 +120,68 @@ def present(generation: type, names: Mapping[str, str], module: str) -> dict[str
         for name, of in names.items()
         if (top := getattr(initializers, of, None)) is not None
     }
+
+
+class Registry:
+    """A generation's names, and configurations in its form: `{"class_name": ..., "config": ...}`."""
+
+    def __init__(self, generation: type, module: Mapping[str, Any], **others: type[Initializer]) -> None:
+        own = {name for name, made in module.items() if isinstance(made, type) and issubclass(made, generation)}
+        self.names: dict[str, type[Initializer]] = {
+            **others,
+            **{name: module[name] for name in own if not name.startswith("_")},
+        }
+
+    def serialize(self, initializer: Initializer | str | None) -> dict[str, Any] | str | None:
+        """The configuration of an initializer, in TensorFlow's form; a name and None are their own.
+
+        Raises:
+            ValueError: where it is none of these, or an initializer of another module.
+        """
+        if initializer is None or isinstance(initializer, str):
+            return initializer
+        if not isinstance(initializer, Initializer) or type(initializer) not in self.names.values():
+            raise ValueError(f"only initializers of this module can be serialized. Received: {initializer!r}")
+        # `random_normal_initializer` and the like are the class after which TensorFlow names both.
+        of = next(cls.__name__ for cls in type(initializer).__mro__ if cls.__name__[0].isupper())
+        return {"class_name": of, "config": initializer.get_config()}
+
+    def deserialize(self, config: Mapping[str, Any] | str) -> Initializer:
+        """The initializer of a configuration, or of a name.
+
+        Raises:
+            ValueError: for an unknown name or key, or a bad value.
+        """
+        if isinstance(config, str):
+            return self._named(config)()
+        if not isinstance(config, Mapping) or not {"class_name"} <= set(config) <= {"class_name", "config"}:
+            raise ValueError(f"a configuration must be a name, or class_name and config. Received: {config!r}")
+        arguments = config.get("config", {})
+        if not isinstance(arguments, Mapping):
+            raise ValueError(f"config must be a dict. Received: config={arguments!r}")
+        return self._named(config["class_name"]).from_config(arguments)
+
+    def get(self, identifier: object) -> Initializer | Callable[..., Any] | None:
+        """The initializer that an identifier stands for.
+
+        Arguments:
+            identifier: a name, a configuration, a class of this module, an initializer or another callable, or None.
+
+        Raises:
+            ValueError: where it stands for none.
+        """
+        if identifier is None:
+            return None
+        if isinstance(identifier, (str, Mapping)):
+            return self.deserialize(identifier)
+        if isinstance(identifier, type) and issubclass(identifier, Initializer):
+            return identifier()
+        if callable(identifier):
+            return identifier
+        raise ValueError(f"an initializer must be a name, a configuration or a callable. Received: {identifier!r}")
+
+    def _named(self, name: object) -> type[Initializer]:
+        found = self.names.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise ValueError(f"the names of initializers are {', '.join(sorted(self.names))}. Received: {name!r}")
+        return found

@@ -499,3 +499,17 @@ truncated_normal = TruncatedNormal
 uniform = random_uniform = RandomUniform
 variance_scaling = variance_scaling_initializer = VarianceScaling
 zeros = zeros_initializer = Zeros
+
+_registry = _generation.Registry(
+    _V1,
+    globals(),
+    he_normal=HeNormal,
+    he_uniform=HeUniform,
+    lecun_normal=LecunNormal,
+    lecun_uniform=LecunUniform,
+    one=Ones,
+    zero=Zeros,
+)
+get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize
+__all__ = ["Initializer", "PartitionInfo", "deserialize", "get", "serialize", "set_random_seed"]
+__all__ += sorted({*_registry.names} & {*globals()})

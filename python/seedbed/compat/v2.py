@@ -237,3 +237,8 @@ truncated_normal = TruncatedNormal
 variance_scaling = VarianceScaling
 zeros = zeros_initializer = Zeros
 globals().update({name.lower(): made for name, made in _PRESENT.items()})
+
+_registry = _generation.Registry(_V2, globals(), normal=RandomNormal, one=Ones, uniform=RandomUniform, zero=Zeros)
+get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize
+__all__ = ["Initializer", "deserialize", "get", "serialize"]
+__all__ += sorted({*_registry.names} & {*globals()})
