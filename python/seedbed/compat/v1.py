@@ -218,7 +218,7 @@ class Constant(_V1, _generation.Constant):
     def __init__(
         self, value: complex | npt.ArrayLike = 0, dtype: npt.DTypeLike = "float32", verify_shape: bool = False
     ) -> None:
-        if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray))):
+        if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
             raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
         super().__init__(value=value)
         self.verify_shape = _as_bool(verify_shape)
@@ -244,7 +244,7 @@ class Constant(_V1, _generation.Constant):
         return super().rule(shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return self._arguments()
+        return {**self._arguments(), **super().get_config()}
 
 
 def _as_bool(verify_shape: object) -> bool:
