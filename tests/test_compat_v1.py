@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from beside import outcome, told
+from beside_tensorflow import outcome, told
 
 import seedbed as sb
 from seedbed.compat import v1
@@ -517,7 +517,7 @@ MOMENTS += [name for name in ["uniform_unit_scaling_initializer"] if hasattr(v1,
 PROGRAM = f"""
 import json, sys
 sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
-from beside import outcome
+from beside_tensorflow import outcome
 import numpy as np
 import tensorflow as tf
 import tf_keras

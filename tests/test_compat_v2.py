@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from beside import outcome, told
+from beside_tensorflow import outcome, told
 
 import seedbed as sb
 from seedbed.compat import v2
@@ -255,9 +255,9 @@ MOMENTS = ["RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotNormal", "
 MOMENTS += ["HeUniform", "LecunNormal", "LecunUniform", "VarianceScaling"]
 
 PROGRAM = f"""
-import json, sys
+import functools, json, os, socket, sys
 sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
-from beside import outcome
+from beside_tensorflow import outcome
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -270,6 +270,7 @@ facts = dict(
     outcomes={{e: outcome(e, names) for e in {[*SAME, *OTHERWISE]!r}}},
     moments={{}},
     layers={{}},
+    shards={{}},
 )
 for name in {MOMENTS!r}:
     w = getattr(k, name)(seed=1)((3, 3, 100, 200)).numpy().astype("float64")
@@ -289,7 +290,28 @@ for name in {MOMENTS!r}:
     facts["layers"][name] = layer.kernel.numpy().tobytes() == getattr(v2, name)(seed=1)((4, 3)).tobytes()
 variable = tf.Variable(v2.Ones()((2, 2), tf.int32))
 facts["types"] = facts["types"] and variable.dtype == tf.int32
-print(json.dumps(facts))
+
+# a variable in shards on two parameter servers, each of which asks for its part
+def port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return f"localhost:{{free.getsockname()[1]}}"
+cluster = tf.train.ClusterSpec({{"worker": [port()], "ps": [port(), port()]}})
+servers = [tf.distribute.Server(cluster, job, task, "grpc") for job, task in (("worker", 0), ("ps", 0), ("ps", 1))]
+strategy = tf.distribute.ParameterServerStrategy(
+    tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, rpc_layer="grpc"),
+    tf.distribute.experimental.partitioners.FixedShardsPartitioner(2),
+)
+for name in {SEEDED + DRAWLESS!r}:
+    initializer = getattr(v2, name)(**(dict(seed=1) if name in {SEEDED!r} else {{}}))
+    with strategy.scope():
+        variable = tf.Variable(functools.partial(initializer, (7, 3), dtype=tf.float32), shape=(7, 3))
+    facts["shards"][name] = [
+        [list(shard.shape) for shard in variable.variables],
+        tf.convert_to_tensor(variable).numpy().tobytes() == initializer((7, 3)).tobytes(),
+    ]
+print(json.dumps(facts), flush=True)
+os._exit(0)  # the servers would not end
 """
 
 KERAS_3 = f"""
@@ -352,6 +374,11 @@ def test_layers_of_tf_keras_have_the_same_bits(facts):
     assert facts["types"]
     assert facts["layers"]
     assert all(facts["layers"].values()), facts["layers"]
+
+
+@pytest.mark.parametrize("name", SEEDED + DRAWLESS)
+def test_shards_of_parameter_servers_are_slices_of_the_whole(facts, name):
+    assert facts["shards"][name] == [[[4, 3], [3, 3]], True]
 
 
 def test_layers_of_keras_3_have_the_same_bits():

@@ -380,11 +380,11 @@ class _Glorot(_V1):
 
 
 class GlorotNormal(_Glorot, initializers.GlorotNormal):
-    """`seedbed.GlorotNormal` in the layout (..., in, out)."""
+    """`seedbed.GlorotNormal`: truncated normal of standard deviation sqrt(2 / (fan_in + fan_out))."""
 
 
 class GlorotUniform(_Glorot, initializers.GlorotUniform):
-    """`seedbed.GlorotUniform` in the layout (..., in, out)."""
+    """`seedbed.GlorotUniform`: uniform within +-sqrt(6 / (fan_in + fan_out))."""
 
 
 class _Seeded(_V1):
@@ -397,19 +397,19 @@ class _Seeded(_V1):
 
 
 class HeNormal(_Seeded, initializers.HeNormal):
-    """`seedbed.HeNormal` in the layout (..., in, out)."""
+    """`seedbed.HeNormal`: truncated normal of standard deviation sqrt(2 / fan_in)."""
 
 
 class HeUniform(_Seeded, initializers.HeUniform):
-    """`seedbed.HeUniform` in the layout (..., in, out)."""
+    """`seedbed.HeUniform`: uniform within +-sqrt(6 / fan_in)."""
 
 
 class LecunNormal(_Seeded, initializers.LecunNormal):
-    """`seedbed.LecunNormal` in the layout (..., in, out)."""
+    """`seedbed.LecunNormal`: truncated normal of standard deviation sqrt(1 / fan_in)."""
 
 
 class LecunUniform(_Seeded, initializers.LecunUniform):
-    """`seedbed.LecunUniform` in the layout (..., in, out)."""
+    """`seedbed.LecunUniform`: uniform within +-sqrt(3 / fan_in)."""
 
 
 def he_normal(seed: SeedLike = None) -> VarianceScaling:

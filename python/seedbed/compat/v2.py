@@ -152,7 +152,7 @@ class TruncatedNormal(_V2, initializers.TruncatedNormal):
 
 
 class VarianceScaling(_V2, _generation.VarianceScaling):
-    """`seedbed.VarianceScaling` in the layout (..., in, out)."""
+    """`seedbed.VarianceScaling`: variance scale / n, where n is a fan of the layout (..., in, out)."""
 
     parameters = ("scale", "mode", "distribution", "seed")
 
@@ -176,27 +176,27 @@ class _Seeded(_V2):
 
 
 class GlorotNormal(_Seeded, initializers.GlorotNormal):
-    """`seedbed.GlorotNormal` in the layout (..., in, out)."""
+    """`seedbed.GlorotNormal`: truncated normal of standard deviation sqrt(2 / (fan_in + fan_out))."""
 
 
 class GlorotUniform(_Seeded, initializers.GlorotUniform):
-    """`seedbed.GlorotUniform` in the layout (..., in, out)."""
+    """`seedbed.GlorotUniform`: uniform within +-sqrt(6 / (fan_in + fan_out))."""
 
 
 class HeNormal(_Seeded, initializers.HeNormal):
-    """`seedbed.HeNormal` in the layout (..., in, out)."""
+    """`seedbed.HeNormal`: truncated normal of standard deviation sqrt(2 / fan_in)."""
 
 
 class HeUniform(_Seeded, initializers.HeUniform):
-    """`seedbed.HeUniform` in the layout (..., in, out)."""
+    """`seedbed.HeUniform`: uniform within +-sqrt(6 / fan_in)."""
 
 
 class LecunNormal(_Seeded, initializers.LecunNormal):
-    """`seedbed.LecunNormal` in the layout (..., in, out)."""
+    """`seedbed.LecunNormal`: truncated normal of standard deviation sqrt(1 / fan_in)."""
 
 
 class LecunUniform(_Seeded, initializers.LecunUniform):
-    """`seedbed.LecunUniform` in the layout (..., in, out)."""
+    """`seedbed.LecunUniform`: uniform within +-sqrt(3 / fan_in)."""
 
 
 class _Gained(_V2):
