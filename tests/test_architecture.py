@@ -21,6 +21,9 @@ LAYERS = [
     {"initializers"},
     {"config"},
     {"__init__"},
+    {"compat._generation"},
+    {"compat.v1", "compat.v2"},
+    {"compat"},
     {"plan"},
     {"checkpoint"},
     {"cli"},
@@ -88,3 +91,4 @@ def test_import_brings_no_command_line_along():
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert "seedbed.cli" not in loaded
     assert "seedbed.plan" not in loaded
+    assert "seedbed.compat" not in loaded

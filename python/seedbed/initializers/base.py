@@ -172,7 +172,11 @@ class RandomInitializer(Initializer):
 
     def __init__(self, seed: seeds.SeedLike = None) -> None:
         self._given_seed = seeds.as_seed_source(seed)
-        self.seed = seeds.random_seed() if self._given_seed is None else self._given_seed
+        self.seed = self._unseeded() if self._given_seed is None else self._given_seed
+
+    def _unseeded(self) -> int | seeds.SeedGenerator:
+        """What an initializer that was given no seed draws from."""
+        return seeds.random_seed()
 
     @abstractmethod
     def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:

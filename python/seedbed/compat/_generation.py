@@ -1,0 +1,187 @@
+"""What both generations of TensorFlow share, and the top level has otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import dtypes, initializers
+from seedbed.initializers import Initializer
+from seedbed.lazy import Axis, Rule
+from seedbed.seeds import SeedGenerator, random_seed
+from seedbed.shapes import Shape
+
+INTEGERS = ("int32", "int64")
+"""The integer types that TensorFlow draws uniforms in."""
+
+MODES = ("fan_in", "fan_out", "fan_avg")
+
+_EXACT = 2**53
+
+
+class Generation(Initializer):
+    """An initializer as a generation of TensorFlow has it: to be derived from before the class of the values."""
+
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    floating: ClassVar[bool] = True
+    """Whether only floating point dtypes are made."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+
+    def _unseeded(self) -> SeedGenerator:
+        """Not an integer as at the top level: calls of an unseeded initializer differ."""
+        return SeedGenerator(random_seed())
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return dtypes.as_float_dtype(dtype) if self.floating else super().as_dtype(dtype)
+
+
+class Constant(Generation, initializers.Constant):
+    """A number everywhere; or an array, reshaped in C order where it has as many elements as the tensor."""
+
+    floating = False
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        value = np.array(self.value)
+        if value.size == 1:
+            value = value.reshape(())
+        elif value.size == np.prod(shape, dtype=object):
+            value = value.reshape(shape)
+        else:
+            raise ValueError(
+                "value must be a number, or as many as the tensor has elements. "
+                f"Received: shape={shape}, value of shape {value.shape}"
+            )
+        return initializers.Constant(value).rule(shape, dtype)
+
+
+class RandomUniform(Generation, initializers.RandomUniform):
+    """Uniform on [minval, maxval), also in int32 and int64: the float64 values of the same addresses, rounded down."""
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        resolved = dtypes.as_dtype(dtype)
+        name = dtypes.name_of(resolved)
+        if name in INTEGERS:
+            self._check_integers(resolved)
+        elif name not in dtypes.FLOATS:
+            accepted = ", ".join(dtypes.FLOATS + INTEGERS)
+            raise ValueError(f"dtype must be a floating point or integer type: one of {accepted}. Received: {name}")
+        return resolved
+
+    def _check_integers(self, dtype: np.dtype) -> None:
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        for what, bound in (("minval", self.minval), ("maxval", self.maxval)):
+            if int(bound) != bound or not max(least, -_EXACT) <= bound <= min(most, _EXACT):
+                raise ValueError(
+                    f"{what} must be an integer that {dtype.name} holds, of at most 2**53 in magnitude, "
+                    f"for an integer dtype. Received: {what}={bound}"
+                )
+        if self.minval == self.maxval:
+            raise ValueError(
+                "minval must be less than maxval for an integer dtype. "
+                f"Received: minval={self.minval}, maxval={self.maxval}"
+            )
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        if dtypes.name_of(dtype) not in INTEGERS:
+            return super().rule(shape, dtype)
+        return RoundedDown(super().rule(shape, np.dtype(np.float64)))
+
+
+class RoundedDown(NamedTuple):
+    """The float64 values of a rule, rounded down to integers."""
+
+    values: Rule
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        exact = np.empty(out.shape, np.float64)
+        self.values.write(exact, axes)
+        out[...] = np.floor(exact, out=exact)
+
+
+class VarianceScaling(Generation, initializers.VarianceScaling):
+    """Values of variance scale / n, of the modes that TensorFlow has."""
+
+    def __init__(self, *, mode: str, **arguments: Any) -> None:
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}. Received: mode={mode!r}")
+        super().__init__(mode=mode, **arguments)
+
+
+def present(generation: type, names: Mapping[str, str], module: str) -> dict[str, type[Initializer]]:
+    """For each name the class of a generation over the top-level class of the other name, where there is that."""
+    return {
+        name: type(name, (generation, top), {"__module__": module, "__doc__": f"`seedbed.{of}` in TensorFlow's words."})
+        for name, of in names.items()
+        if (top := getattr(initializers, of, None)) is not None
+    }
+
+
+class Registry:
+    """A generation's names, and configurations in its form: `{"class_name": ..., "config": ...}`."""
+
+    def __init__(self, generation: type, module: Mapping[str, Any], **others: type[Initializer]) -> None:
+        own = {name for name, made in module.items() if isinstance(made, type) and issubclass(made, generation)}
+        self.names: dict[str, type[Initializer]] = {
+            **others,
+            **{name: module[name] for name in own if not name.startswith("_")},
+        }
+
+    def serialize(self, initializer: Initializer | str | None) -> dict[str, Any] | str | None:
+        """The configuration of an initializer, in TensorFlow's form; a name and None are their own.
+
+        Raises:
+            ValueError: where it is none of these, or an initializer of another module.
+        """
+        if initializer is None or isinstance(initializer, str):
+            return initializer
+        if not isinstance(initializer, Initializer) or type(initializer) not in self.names.values():
+            raise ValueError(f"only initializers of this module can be serialized. Received: {initializer!r}")
+        # `random_normal_initializer` and the like are the class after which TensorFlow names both.
+        of = next(cls.__name__ for cls in type(initializer).__mro__ if cls.__name__[0].isupper())
+        return {"class_name": of, "config": initializer.get_config()}
+
+    def deserialize(self, config: Mapping[str, Any] | str) -> Initializer:
+        """The initializer of a configuration, or of a name.
+
+        Raises:
+            ValueError: for an unknown name or key, or a bad value.
+        """
+        if isinstance(config, str):
+            return self._named(config)()
+        if not isinstance(config, Mapping) or not {"class_name"} <= set(config) <= {"class_name", "config"}:
+            raise ValueError(f"a configuration must be a name, or class_name and config. Received: {config!r}")
+        arguments = config.get("config", {})
+        if not isinstance(arguments, Mapping):
+            raise ValueError(f"config must be a dict. Received: config={arguments!r}")
+        return self._named(config["class_name"]).from_config(arguments)
+
+    def get(self, identifier: object) -> Initializer | Callable[..., Any] | None:
+        """The initializer that an identifier stands for.
+
+        Arguments:
+            identifier: a name, a configuration, a class of this module, an initializer or another callable, or None.
+
+        Raises:
+            ValueError: where it stands for none.
+        """
+        if identifier is None:
+            return None
+        if isinstance(identifier, (str, Mapping)):
+            return self.deserialize(identifier)
+        if isinstance(identifier, type) and issubclass(identifier, Initializer):
+            return identifier()
+        if callable(identifier):
+            return identifier
+        raise ValueError(f"an initializer must be a name, a configuration or a callable. Received: {identifier!r}")
+
+    def _named(self, name: object) -> type[Initializer]:
+        found = self.names.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise ValueError(f"the names of initializers are {', '.join(sorted(self.names))}. Received: {name!r}")
+        return found

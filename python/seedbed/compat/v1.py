@@ -1,0 +1,515 @@
+"""TF 1's initializers: `tf.keras.initializers` and `tf.compat.v1` of the first generation, in one module.
+
+Names that end in `_initializer` are those of TensorFlow itself, with its defaults; all others are those of its Keras,
+with Keras' defaults. They differ in three:
+
+| TensorFlow, `tf.*_initializer`, `tf.initializers.*` | Keras, `tf.keras.initializers.*` |
+|---|---|
+| `random_normal_initializer`: stddev 1 | `RandomNormal`, `random_normal`, `normal`: stddev 0.05 |
+| `truncated_normal_initializer`: stddev 1 | `TruncatedNormal`, `truncated_normal`: stddev 0.05 |
+| `random_uniform_initializer`: [0, 1) | `RandomUniform`, `random_uniform`, `uniform`: [-0.05, 0.05) |
+
+Each is called `(shape, dtype=None, partition_info=None)`. `dtype` is that of the constructor where there is none.
+`partition_info` is anything with `full_shape` and `var_offset`, such as a `PartitionInfo`: `shape` is then that of the
+slice of `full_shape` that begins at `var_offset`, and its bits are those that the whole has there.
+
+>>> from seedbed.compat import v1
+>>> initializer = v1.glorot_normal(seed=1, dtype="float32")
+>>> whole = initializer((100, 8))
+>>> part = initializer((25, 8), partition_info=v1.PartitionInfo([100, 8], [50, 0]))
+>>> bool((part == whole[50:75]).all())
+True
+
+An initializer's own seed and the global one of `set_random_seed` make a pair, which says where the values come from
+when it is called:
+
+| own seed | global seed | values |
+|---|---|---|
+| n | none | at each call those of the top-level class with the seed n |
+| n | g | at each call the same, those of the seed `SeedGenerator(g).child("compat.v1").child(str(n))` |
+| none | g | new at each call: the next draw of `SeedGenerator(g).child("compat.v1")`, which all initializers share |
+| none | none | new at each call: the next draw of a generator of its own, with a seed that `seed.seed` tells |
+
+>>> v1.set_random_seed(7)
+>>> first, second = v1.glorot_normal()((2, 3)), v1.glorot_normal()((2, 3))
+>>> v1.set_random_seed(7)
+>>> again = v1.glorot_normal()((2, 3))
+>>> bool((again == first).all()), bool((second == first).any())
+(True, False)
+>>> v1.set_random_seed(None)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import dtypes, initializers
+from seedbed.compat import _generation
+from seedbed.initializers import Initializer
+from seedbed.lazy import Rule
+from seedbed.seeds import SeedGenerator, SeedLike
+from seedbed.shapes import Shape, ShapeLike, as_shape
+
+_global: SeedGenerator | None = None
+
+
+def set_random_seed(seed: SupportsIndex | None) -> None:
+    """Set the global seed, and begin its draws anew; with None there is no global seed, as at first.
+
+    It is that of this module alone: what the top level has is `seedbed.set_random_seed`.
+
+    Arguments:
+        seed: an integer in [-2**255, 2**255), or None.
+
+    Raises:
+        ValueError: for any other seed.
+    """
+    global _global
+    _global = None if seed is None else SeedGenerator(seed).child("compat.v1")
+
+
+@dataclass(frozen=True)
+class PartitionInfo:
+    """Where a slice of a variable lies.
+
+    Arguments:
+        full_shape: a tuple or list: the shape of the whole variable.
+        var_offset: a tuple or list: where the slice begins, along each axis.
+
+    Raises:
+        TypeError: where one is neither a tuple nor a list.
+        ValueError: where they differ in length, or an offset is not in [0, dimension).
+
+    >>> PartitionInfo((100, 8), (100, 0))
+    Traceback (most recent call last):
+        ...
+    ValueError: var_offset must lie within full_shape. Received: full_shape=(100, 8), var_offset=(100, 0)
+    """
+
+    full_shape: Sequence[int]
+    var_offset: Sequence[int]
+
+    def __post_init__(self) -> None:
+        for what in ("full_shape", "var_offset"):
+            given = getattr(self, what)
+            if not isinstance(given, (tuple, list)):
+                raise TypeError(f"{what} must be a tuple or a list. Received: {what}={given!r}")
+            object.__setattr__(self, what, as_shape(given, what))
+        if len(self.full_shape) != len(self.var_offset) or any(
+            offset >= length for offset, length in zip(self.var_offset, self.full_shape, strict=True)
+        ):
+            raise ValueError(
+                "var_offset must lie within full_shape. "
+                f"Received: full_shape={self.full_shape}, var_offset={self.var_offset}"
+            )
+
+
+class _V1(_generation.Generation):
+    """The call, the seeds and the configurations of TF 1."""
+
+    dtype: str = "float32"
+    """The name of the dtype of a result where a call says none."""
+
+    _as_given: Mapping[str, object] = {}
+    """Arguments that the configuration has in another form than the class of the values."""
+
+    def _set_dtype(self, dtype: npt.DTypeLike) -> None:
+        if dtype is None:
+            raise ValueError("dtype must name an element type, such as float32. Received: dtype=None")
+        self.dtype = dtypes.name_of(self.as_dtype(dtype))
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return super().as_dtype(self.dtype if dtype is None else dtype)
+
+    def __call__(  # type: ignore[override]  # TF 1 has one word for the part, and `shape` is then that of the part
+        self,
+        shape: ShapeLike,
+        dtype: npt.DTypeLike | None = None,
+        partition_info: Any = None,
+        *,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The tensor, or a part of it.
+
+        Arguments:
+            shape: of the result: an integer or integers.
+            dtype: of its elements; where there is none, that of `out`, or that of the constructor.
+            partition_info: anything with `full_shape` and `var_offset`: of which tensor the result is a part, and where
+                it begins.
+            out: where to write: an array of the result's shape and dtype, writable and contiguous in C order.
+
+        Raises:
+            TypeError: where `partition_info` has no such attributes, or they are neither tuples nor lists.
+            ValueError: for a bad shape, dtype, part or `out`.
+        """
+        if partition_info is None:
+            return super().__call__(shape, dtype, out=out)
+        try:
+            part = PartitionInfo(partition_info.full_shape, partition_info.var_offset)
+        except AttributeError:
+            raise TypeError(
+                f"partition_info must have full_shape and var_offset. Received: partition_info={partition_info!r}"
+            ) from None
+        return super().__call__(
+            part.full_shape, dtype, out=out, partition_shape=shape, partition_offset=part.var_offset
+        )
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        paired, root, own = self, _global, getattr(self, "_given_seed", None)
+        if root is not None and "seed" in self.parameters and not isinstance(own, SeedGenerator):
+            paired = copy.copy(self)
+            paired.__dict__["seed"] = root if own is None else root.child(str(own))
+        return super(_V1, paired).rule(shape, dtype)  # type: ignore[safe-super]  # a class of values follows
+
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), **self._as_given}
+
+
+class _Drawless(_V1):
+    """What is given a dtype and nothing else."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("dtype",)
+    floating = False
+
+    def __init__(self, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__()
+        self._set_dtype(dtype)
+
+
+class Zeros(_Drawless, initializers.Zeros):
+    """0 everywhere, in any numeric dtype or bool."""
+
+
+class Ones(_Drawless, initializers.Ones):
+    """1 everywhere, in any numeric dtype or bool."""
+
+
+class Constant(_V1, _generation.Constant):
+    """A number everywhere; or an array with as many elements as the tensor, reshaped in C order.
+
+    Arguments:
+        value: a finite number, or an array, list or tuple of such.
+        dtype: the name of a numeric dtype or bool, or the dtype.
+        verify_shape: whether an array must have the tensor's shape, and is not reshaped. A call can say otherwise.
+
+    Raises:
+        TypeError: where `value` is neither a number nor an array; at the call, where the shape is verified and another.
+        ValueError: where `value` is not finite; at the call, where it has another number of elements, or is beyond what
+            the dtype holds.
+
+    >>> Constant([1, 2, 3, 4])((2, 2)).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    >>> Constant([1, 2, 3, 4])((2, 2), verify_shape=True)
+    Traceback (most recent call last):
+        ...
+    TypeError: value must have the shape of the tensor, (2, 2). Received: value of shape (4,)
+    """
+
+    parameters = ("value", "dtype", "verify_shape")
+    beyond_keras = MappingProxyType({"verify_shape": False})  # TF leaves it out always
+
+    def __init__(
+        self, value: complex | npt.ArrayLike = 0, dtype: npt.DTypeLike = "float32", verify_shape: bool = False
+    ) -> None:
+        if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
+            raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
+        super().__init__(value=value)
+        self.verify_shape = _as_bool(verify_shape)
+        self._set_dtype(dtype)
+
+    def __call__(  # type: ignore[override]
+        self,
+        shape: ShapeLike,
+        dtype: npt.DTypeLike | None = None,
+        partition_info: Any = None,
+        verify_shape: bool | None = None,
+        *,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        if verify_shape is not None and _as_bool(verify_shape) != self.verify_shape:
+            return Constant(self.value, self.dtype, verify_shape)(shape, dtype, partition_info, out=out)
+        return super().__call__(shape, dtype, partition_info, out=out)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        given = np.shape(self.value)
+        if self.verify_shape and given != shape:
+            raise TypeError(f"value must have the shape of the tensor, {shape}. Received: value of shape {given}")
+        return super().rule(shape, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self._arguments(), **super().get_config()}
+
+
+def _as_bool(verify_shape: object) -> bool:
+    if not isinstance(verify_shape, (bool, np.bool_)):
+        raise ValueError(f"verify_shape must be True or False. Received: verify_shape={verify_shape!r}")
+    return bool(verify_shape)
+
+
+class RandomUniform(_V1, _generation.RandomUniform):
+    """`seedbed.RandomUniform`, and uniform integers in int32 and int64.
+
+    Arguments:
+        minval: the lower bound.
+        maxval: the upper bound, which is never reached; where it is None, that is 1 for floating point dtypes.
+        seed: None, an integer or a `SeedGenerator`.
+        dtype: the name of a floating point dtype, int32 or int64, or the dtype.
+
+    Raises:
+        ValueError: for another dtype, bounds that are not finite or not in order, and for bounds that are no integers
+            where the dtype is one of integers.
+
+    >>> sorted(set(RandomUniform(0, 4, seed=1, dtype="int32")((100,)).tolist()))
+    [0, 1, 2, 3]
+    """
+
+    parameters = ("minval", "maxval", "seed", "dtype")
+
+    def __init__(
+        self,
+        minval: float = -0.05,
+        maxval: float | None = 0.05,
+        seed: SeedLike = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        super().__init__(minval=minval, maxval=1.0 if maxval is None else maxval, seed=seed)
+        if maxval is None:
+            self._as_given = {"maxval": None}
+        self._set_dtype(dtype)
+        if self.dtype in _generation.INTEGERS:
+            self._as_given = {"minval": int(self.minval), "maxval": int(self.maxval)}
+
+    def _check_integers(self, dtype: np.dtype) -> None:
+        if self._as_given.get("maxval", self.maxval) is None:
+            raise ValueError(f"maxval must be given where the dtype is {dtype.name}. Received: maxval=None")
+        super()._check_integers(dtype)
+
+
+class RandomNormal(_V1, initializers.RandomNormal):
+    """`seedbed.RandomNormal`: normal, without bounds."""
+
+    parameters = ("mean", "stddev", "seed", "dtype")
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed)
+        self._set_dtype(dtype)
+
+
+class TruncatedNormal(_V1, initializers.TruncatedNormal):
+    """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
+
+    parameters = ("mean", "stddev", "seed", "dtype")
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed)
+        self._set_dtype(dtype)
+
+
+class random_uniform_initializer(RandomUniform):  # noqa: N801  # a class in TF as well
+    """`RandomUniform` with TensorFlow's own defaults: the values are in [0, 1) where no bounds are given."""
+
+    def __init__(
+        self,
+        minval: float = 0.0,
+        maxval: float | None = None,
+        seed: SeedLike = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        super().__init__(minval, maxval, seed, dtype)
+
+
+class random_normal_initializer(RandomNormal):  # noqa: N801
+    """`RandomNormal` with TensorFlow's own default, a standard deviation of 1."""
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean, stddev, seed, dtype)
+
+
+class truncated_normal_initializer(TruncatedNormal):  # noqa: N801
+    """`TruncatedNormal` with TensorFlow's own default, a standard deviation of 1 before the truncation."""
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean, stddev, seed, dtype)
+
+
+class VarianceScaling(_V1, _generation.VarianceScaling):
+    """`seedbed.VarianceScaling` in the layout (..., in, out).
+
+    The distribution `"normal"` is the truncated one, and stays in the configuration as it was given.
+    """
+
+    parameters = ("scale", "mode", "distribution", "seed", "dtype")
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: SeedLike = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
+        super().__init__(scale=scale, mode=mode, distribution=distribution, seed=seed)
+        if distribution.lower() == "normal":
+            self._as_given = {"distribution": "normal"}
+        self._set_dtype(dtype)
+
+
+class _Glorot(_V1):
+    """What is given a seed and a dtype."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("seed", "dtype")
+
+    def __init__(self, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(seed=seed)
+        self._set_dtype(dtype)
+
+
+class GlorotNormal(_Glorot, initializers.GlorotNormal):
+    """`seedbed.GlorotNormal`: truncated normal of standard deviation sqrt(2 / (fan_in + fan_out))."""
+
+
+class GlorotUniform(_Glorot, initializers.GlorotUniform):
+    """`seedbed.GlorotUniform`: uniform within +-sqrt(6 / (fan_in + fan_out))."""
+
+
+class _Seeded(_V1):
+    """What is given a seed and nothing else; the dtype is float32 where a call says none."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def __init__(self, seed: SeedLike = None) -> None:
+        super().__init__(seed=seed)
+
+
+class HeNormal(_Seeded, initializers.HeNormal):
+    """`seedbed.HeNormal`: truncated normal of standard deviation sqrt(2 / fan_in)."""
+
+
+class HeUniform(_Seeded, initializers.HeUniform):
+    """`seedbed.HeUniform`: uniform within +-sqrt(6 / fan_in)."""
+
+
+class LecunNormal(_Seeded, initializers.LecunNormal):
+    """`seedbed.LecunNormal`: truncated normal of standard deviation sqrt(1 / fan_in)."""
+
+
+class LecunUniform(_Seeded, initializers.LecunUniform):
+    """`seedbed.LecunUniform`: uniform within +-sqrt(3 / fan_in)."""
+
+
+def he_normal(seed: SeedLike = None) -> VarianceScaling:
+    """The values of `HeNormal`, as the `VarianceScaling` that TF 1 returns here."""
+    return VarianceScaling(2.0, "fan_in", "truncated_normal", seed)
+
+
+def he_uniform(seed: SeedLike = None) -> VarianceScaling:
+    """The values of `HeUniform`, as the `VarianceScaling` that TF 1 returns here."""
+    return VarianceScaling(2.0, "fan_in", "uniform", seed)
+
+
+def lecun_normal(seed: SeedLike = None) -> VarianceScaling:
+    """The values of `LecunNormal`, as the `VarianceScaling` that TF 1 returns here."""
+    return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
+
+
+def lecun_uniform(seed: SeedLike = None) -> VarianceScaling:
+    """The values of `LecunUniform`, as the `VarianceScaling` that TF 1 returns here."""
+    return VarianceScaling(1.0, "fan_in", "uniform", seed)
+
+
+class _Gained(_V1):
+    """What is given a gain, a seed and a dtype."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "dtype")
+
+    def __init__(self, gain: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(gain=gain, seed=seed)
+        self._set_dtype(dtype)
+
+
+class _Plain(_V1):
+    """What is given a gain and a dtype, and draws nothing."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "dtype")
+
+    def __init__(self, gain: float = 1.0, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(gain=gain)
+        self._set_dtype(dtype)
+
+
+class _Factored(_V1):
+    """What is given a factor, a seed and a dtype."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("factor", "seed", "dtype")
+
+    def __init__(self, factor: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(factor=factor, seed=seed)
+        self._set_dtype(dtype)
+
+
+_PRESENT: dict[str, type[Initializer]] = {
+    **_generation.present(_Plain, {"Identity": "Identity"}, __name__),
+    **_generation.present(_Factored, {"UniformUnitScaling": "UniformUnitScaling"}, __name__),
+    **_generation.present(
+        _Gained,
+        {
+            "Orthogonal": "Orthogonal",
+            "ConvolutionDeltaOrthogonal": "DeltaOrthogonal",
+            "ConvolutionOrthogonal1D": "ConvolutionOrthogonal1D",
+            "ConvolutionOrthogonal2D": "ConvolutionOrthogonal2D",
+            "ConvolutionOrthogonal3D": "ConvolutionOrthogonal3D",
+        },
+        __name__,
+    ),
+}
+globals().update(_PRESENT)
+
+_OTHER_NAMES = {
+    "Identity": ("identity", "identity_initializer"),
+    "UniformUnitScaling": ("uniform_unit_scaling", "uniform_unit_scaling_initializer"),
+    "Orthogonal": ("orthogonal", "orthogonal_initializer"),
+    "ConvolutionDeltaOrthogonal": ("convolutional_delta_orthogonal",),
+    "ConvolutionOrthogonal1D": ("convolutional_orthogonal_1d",),
+    "ConvolutionOrthogonal2D": ("convolutional_orthogonal_2d",),
+    "ConvolutionOrthogonal3D": ("convolutional_orthogonal_3d",),
+}
+globals().update({other: made for name, made in _PRESENT.items() for other in _OTHER_NAMES[name]})
+
+constant = constant_initializer = Constant
+glorot_normal = glorot_normal_initializer = GlorotNormal
+glorot_uniform = glorot_uniform_initializer = GlorotUniform
+normal = random_normal = RandomNormal
+ones = ones_initializer = Ones
+truncated_normal = TruncatedNormal
+uniform = random_uniform = RandomUniform
+variance_scaling = variance_scaling_initializer = VarianceScaling
+zeros = zeros_initializer = Zeros
+
+_registry = _generation.Registry(
+    _V1,
+    globals(),
+    he_normal=HeNormal,
+    he_uniform=HeUniform,
+    lecun_normal=LecunNormal,
+    lecun_uniform=LecunUniform,
+    one=Ones,
+    zero=Zeros,
+)
+get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize
+__all__ = ["Initializer", "PartitionInfo", "deserialize", "get", "serialize", "set_random_seed"]
+__all__ += sorted({*_registry.names} & {*globals()})

@@ -1,0 +1,40 @@
+"""Facts from the real TensorFlow and Keras, each told by a process of its own; where they are absent, tests skip."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "python"
+
+
+def told(program, *needed, **environment):
+    """What a program prints as JSON in its last line, where the modules that it needs are installed."""
+    for module in needed:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(PACKAGE)}
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **quiet, **environment},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def outcome(expression, names):
+    """What an expression gives: the dtype and shape of an array, a configuration; or that it is refused."""
+    try:
+        result = eval(expression, {"__builtins__": {}}, names)
+    except Exception:
+        return "refused"
+    if hasattr(result, "get_config"):
+        return result.get_config()
+    return [str(getattr(result.dtype, "name", result.dtype)), [int(n) for n in result.shape]]
