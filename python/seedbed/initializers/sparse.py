@@ -53,11 +53,18 @@ class Thinned(NamedTuple):
         ranks = np.empty((rows, columns[3]), np.float64)
         address = seeds.Address(seeds.child_key(key, _RANKS), stream)
         Sampled(("uniform", (-1.0, 1.0)), address).write(ranks, [*axes_of((rows,)), columns])
-        last = np.partition(ranks, self.zeros - 1, axis=0)[self.zeros - 1]
-        below, equal = ranks < last, ranks == last
-        room = self.zeros - below.sum(axis=0)
-        zeroed: npt.NDArray[np.bool_] = below | (equal & (equal.cumsum(axis=0) <= room))
-        return zeroed
+        return least(ranks, self.zeros)
+
+
+def least(ranks: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.bool_]:
+    """Which elements are the `count` least of their column, 1 or more; of equal ones, those in upper rows."""
+    by_column = np.array(ranks.T, order="C")
+    by_column.partition(count - 1, axis=1)
+    chosen: npt.NDArray[np.bool_] = ranks <= by_column[:, count - 1]
+    for column in np.flatnonzero(chosen.sum(axis=0) > count):
+        chosen[:, column] = False
+        chosen[np.argsort(ranks[:, column], kind="stable")[:count], column] = True
+    return chosen
 
 
 class Sparse(RandomInitializer):
@@ -106,6 +113,5 @@ class Sparse(RandomInitializer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        if "sparsity" not in config:
-            raise ValueError(f"a {cls.__name__} config must have sparsity. Received: {list(config)}")
-        return super().from_config(config)
+        # It alone has no default; its absence is told here, an unknown key above.
+        return super().from_config({"sparsity": None, **config})

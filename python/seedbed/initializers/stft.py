@@ -90,25 +90,25 @@ class STFT(Initializer):
         if 0 in shape:
             return Repeated(np.zeros((), dtype))
         if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
-            held("window", self.factors(times), dtype)
+            held("window", self.factors(times, np.arange(times)), dtype)
         return Transform(self, times, 2 * (frequencies - 1))
 
-    def factors(self, times: int) -> npt.NDArray[np.float64]:
-        """w(t) / s."""
+    def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """w(t) / s of so many times, at some of them."""
         if self._window is None:
-            return np.ones(times)
+            return np.ones(at.shape)
+        scale = 1.0 if self.scaling is None else self._scale(self._weights(times, np.arange(times)))
+        return self._weights(times, at) / scale
+
+    def _weights(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         if isinstance(self._window, tuple):
-            window = np.array(self._window)
-        elif times == 1:
-            window = np.ones(1)
-        else:
-            a, b = WINDOWS[self._window]
-            window = a - b * cosine.cosines(np.arange(times), times if self.periodic else times - 1)
-        return window / self._scale(window)
+            return np.array(self._window)[at]
+        if self._window is None or times == 1:
+            return np.ones(at.shape)
+        a, b = WINDOWS[self._window]
+        return a - b * cosine.cosines(at, times if self.periodic else times - 1)
 
     def _scale(self, window: npt.NDArray[np.float64]) -> float:
-        if self.scaling is None:
-            return 1.0
         with np.errstate(all="ignore"):
             terms = np.abs(window) if self.scaling == "spectrum" else window * window
         try:
@@ -132,7 +132,7 @@ class Transform(NamedTuple):
         axes = axes_of(out.shape) if axes is None else axes
         kernel = out.reshape([count for *_, count in axes])
         times, _, frequencies = (indices(axis) for axis in axes)
-        factors = self.initializer.factors(self.times)[times]
+        factors = self.initializer.factors(self.times, times)
         at_once = max(1, _MOST_VALUES // max(1, frequencies.size))
         for first in range(0, times.size, at_once):
             some = slice(first, first + at_once)
@@ -153,14 +153,13 @@ def _as_window(window: object) -> str | tuple[float, ...]:
     if isinstance(window, str):
         return one_of("window", window, tuple(WINDOWS))
     try:
-        given = np.array(window)
-        array = given.astype(np.float64)
-        numbers = given.dtype.kind in "iuf" and array.ndim == 1 and bool(np.isfinite(array).all())
+        array = np.array(window)
+        numbers = array.dtype.kind in "iuf" and array.ndim == 1
     except (TypeError, ValueError):  # no array at all, or a ragged one
         numbers = False
-    if not numbers:
+    if not numbers or not np.isfinite(array.astype(np.float64)).all():
         raise ValueError(
             f"window must be one of {', '.join(WINDOWS)}, a sequence of finite numbers or None. "
             f"Received: window={window!r}"
         )
-    return tuple(array.tolist())
+    return tuple(array.astype(np.float64).tolist())

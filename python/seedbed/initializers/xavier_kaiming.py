@@ -214,7 +214,8 @@ class KaimingUniform(_Kaiming):
 class KaimingNormal(_Kaiming):
     """Normal, *not* truncated, of standard deviation gain / sqrt(n), where n is the fan-in or the fan-out.
 
-    He et al. 2015, eq. 15. The gain is `calculate_gain(nonlinearity, a)`. `HeNormal` is the truncated one of the same standard deviation.
+    He et al. 2015, eq. 15. The gain is `calculate_gain(nonlinearity, a)`. `HeNormal` has the standard deviation of the
+    defaults, but is truncated.
 
     Arguments:
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
