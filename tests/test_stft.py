@@ -131,7 +131,7 @@ def test_a_kernel_of_more_rows_than_stand_in_memory_at_a_time_is_the_same():
         (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), "window must have a scale"),
         (lambda: sb.STFT(window=[1e308] * 9, scaling="spectrum")((9, 1, 4)), "window must have a scale"),
         (lambda: sb.STFT().lazy((2, 1, 4)), "window must have a scale"),  # its Hann window is 0, 0
-        (lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)), "window must be what float32 holds"),
+        (lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)), "window must be one that float32 holds"),
         (lambda: sb.STFT()((5, 1, 4), "int32"), "dtype must be a floating point type"),
     ],
 )

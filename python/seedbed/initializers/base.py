@@ -245,5 +245,5 @@ def held(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
             else:
                 fits = bool((elements == value).all())
     if not fits:
-        raise ValueError(f"{what} must be what {dtype.name} holds. Received: {what}={reprlib.repr(value.tolist())}")
+        raise ValueError(f"{what} must be one that {dtype.name} holds. Received: {what}={reprlib.repr(value.tolist())}")
     return elements
