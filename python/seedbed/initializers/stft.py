@@ -30,8 +30,8 @@ class STFT(Initializer):
 
     for every channel, so a convolution with it adds up the transforms of its channels. w is the window, 1 without one;
     s is sqrt(sum of w^2) for `"density"`, the sum of |w| for `"spectrum"`, and 1 without scaling or window (Keras'
-    formulas; on the scalings Heinzel, Ruediger & Schilling 2002). Its cosines are correctly rounded. A slice costs what its
-    elements cost, and s what the window costs.
+    formulas; on the scalings Heinzel, Ruediger & Schilling 2002). Its cosines are correctly rounded. A slice costs
+    what its elements cost, and s what the window costs.
 
     Arguments:
         side: `"real"` or `"imag"`.
