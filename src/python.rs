@@ -1,6 +1,6 @@
 //! The extension module `seedbed._core`: check, detach, call, wrap.
 
-use crate::fans::{fans, fans_along};
+use crate::fans::{Axes, NoFans, fans};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
 use crate::narrow::Element;
@@ -17,6 +17,9 @@ use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
+
+/// The axes of the inputs, of the outputs, and of the batch where the rest is the receptive field.
+type FanAxes = (Vec<usize>, Vec<usize>, Option<Vec<usize>>);
 
 fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
@@ -122,20 +125,27 @@ fn fill_array<T: Element, Stored: NumpyElement>(
     })
 }
 
-/// (fan_in, fan_out) of a shape, in the layout (..., in, out) or along given axes.
+/// (fan_in, fan_out) of a shape, in the layout (..., in, out) or by axes: inputs, outputs, and batch or None.
 #[pyfunction]
-#[pyo3(signature = (shape, axes=None))]
-fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyResult<(u64, u64)> {
+#[pyo3(signature = (shape, axes=None, groups=1))]
+fn compute_fans(shape: Vec<u64>, axes: Option<FanAxes>, groups: u64) -> PyResult<(u64, u64)> {
+    if groups == 0 {
+        return Err(value_error("groups must be positive. Received: 0"));
+    }
     match axes {
-        None => fans(&shape),
-        Some((inputs, outputs)) => {
-            if let Some(axis) = inputs.iter().chain(&outputs).find(|&&axis| axis >= shape.len()) {
+        None => fans(&shape, groups),
+        Some((inputs, outputs, batch)) => {
+            let all = inputs.iter().chain(&outputs).chain(batch.iter().flatten());
+            if let Some(axis) = all.copied().find(|&axis| axis >= shape.len()) {
                 return Err(value_error(format!("axes must be less than the rank {}. Received: {axis}", shape.len())));
             }
-            fans_along(&shape, &inputs, &outputs)
+            Axes { inputs: &inputs, outputs: &outputs, batch: batch.as_deref() }.fans(&shape, groups)
         }
     }
-    .map_err(|error| PyOverflowError::new_err(error.to_string()))
+    .map_err(|error| match error {
+        NoFans::TooLarge => PyOverflowError::new_err(error.to_string()),
+        NoFans::Ungrouped(..) => value_error(error),
+    })
 }
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import mpmath
 import numpy as np
 
 TABLES_RS = Path(__file__).parents[1] / "src" / "quantile" / "tables.rs"
@@ -175,19 +176,30 @@ def value(distribution, a, b, dtype, high, low):
     return rounded(least if x < least else greatest if x > greatest else x, dtype)
 
 
-def fans(shape, input_axes=None, output_axes=None):
-    if input_axes is not None:
-        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
-    if len(shape) < 2:
-        return math.prod(shape), math.prod(shape)
-    field = math.prod(shape[:-2])
-    return field * shape[-2], field * shape[-1]
+def fans(shape, input_axes=None, output_axes=None, batch_axes=None, groups=1, layout="keras"):
+    if input_axes is None:
+        if batch_axes is None and len(shape) < 2:
+            return math.prod(shape), math.prod(shape) // groups
+        input_axes, output_axes = ((-2,), (-1,)) if layout == "keras" else ((1,), (0,))
+        batch_axes = batch_axes or ()
+    fan_in = math.prod(shape[axis] for axis in input_axes)
+    fan_out = math.prod(shape[axis] for axis in output_axes) // groups
+    field = 1
+    if batch_axes is not None:
+        named = {axis % len(shape) for axis in (*input_axes, *output_axes, *batch_axes)}
+        field = math.prod(length for axis, length in enumerate(shape) if axis not in named)
+    return field * fan_in, field * fan_out
 
 
-def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_axes=None):
+def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_axes=None, **more):
     """The distribution that it samples, and its two parameters."""
-    fan_in, fan_out = fans(shape, input_axes, output_axes)
-    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+    fan_in, fan_out = fans(shape, input_axes, output_axes, **more)
+    fan = {
+        "fan_in": fan_in,
+        "fan_out": fan_out,
+        "fan_avg": (fan_in + fan_out) / 2,
+        "fan_geo_avg": math.sqrt(fan_in * fan_out),
+    }[mode]
     variance = scale / max(1.0, fan)
     if distribution == "uniform":
         limit = math.sqrt(3.0 * variance)
@@ -195,3 +207,39 @@ def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_a
     if distribution == "untruncated_normal":
         return "normal", 0.0, math.sqrt(variance)
     return "truncated_normal", 0.0, math.sqrt(variance) / 0.87962566103423978
+
+
+def zeroed_rows(key, stream, shape, column, sparsity):
+    """Of a column of a sparse matrix."""
+    key = child_key(key, "seedbed.sparse")
+    ranks = []
+    for row in range(shape[0]):
+        high, low = element_words(key, stream, element_index((row, column), shape))
+        ranks.append((value("uniform", -1.0, 1.0, "float64", high, low), row))
+    return {row for _, row in sorted(ranks)[: math.ceil(sparsity * shape[0])]}
+
+
+def cosine(numerator, denominator):
+    """Of a fraction of a turn: the nearest float64 number."""
+    with mpmath.workprec(300):
+        exact = mpmath.cos(2 * mpmath.pi * mpmath.mpf(numerator % denominator) / denominator)
+        return 0.0 if abs(exact) < mpmath.mpf(2) ** -250 else float(exact)
+
+
+def stft(side, window, scaling, periodic, t, f, shape):
+    """The float64 value."""
+    times, length = shape[0], 2 * (shape[2] - 1)
+    phase = t * f % length
+    wave = cosine(phase, length) if side == "real" else cosine(4 * phase + length, 4 * length)
+    if window is None:
+        return wave
+    if isinstance(window, str):
+        a, b = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}[window]
+        period = times if periodic else times - 1
+        window = [1.0 if times == 1 else a - b * cosine(k, period) for k in range(times)]
+    scale = {
+        "density": lambda: math.sqrt(math.fsum(w * w for w in window)),
+        "spectrum": lambda: math.fsum(abs(w) for w in window),
+        None: lambda: 1.0,
+    }[scaling]()
+    return wave * (window[t] / scale)

@@ -13,11 +13,19 @@ PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
     {"_core"},
-    {"threads", "dtypes", "shapes"},
+    {"threads", "dtypes", "shapes", "cosine"},
     {"seeds"},
     {"lazy"},
     {"initializers.base"},
-    {"initializers.constant", "initializers.random", "initializers.variance_scaling"},
+    {
+        "initializers.constant",
+        "initializers.identity",
+        "initializers.random",
+        "initializers.sparse",
+        "initializers.stft",
+        "initializers.variance_scaling",
+    },
+    {"initializers.xavier_kaiming"},
     {"initializers"},
     {"config"},
     {"__init__"},

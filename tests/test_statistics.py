@@ -21,6 +21,9 @@ N = math.prod(SHAPE)
 SCALE, FAN_IN = 2.0, 500
 DEVIATION = math.sqrt(SCALE / FAN_IN)
 LIMIT = math.sqrt(3) * DEVIATION
+XAVIER = math.sqrt(6 / 2500)
+KAIMING = math.sqrt(3 * 0.4 / 500)
+UNIT = math.sqrt(3 / 500)
 BEFORE_TRUNCATION = DEVIATION / stats.truncnorm(-2, 2).std()
 
 LAWS = {
@@ -38,6 +41,21 @@ LAWS = {
     "VarianceScaling, uniform": (
         sb.VarianceScaling(SCALE, "fan_in", "uniform", seed=16),
         stats.uniform(-LIMIT, 2 * LIMIT),
+    ),
+    "VarianceScaling, fan_geo_avg": (
+        sb.VarianceScaling(SCALE, "fan_geo_avg", "untruncated_normal", seed=22),
+        stats.norm(0, math.sqrt(SCALE / 1000)),
+    ),
+    "XavierUniform": (sb.XavierUniform(3.0, seed=23), stats.uniform(-3 * XAVIER, 6 * XAVIER)),
+    "XavierNormal": (sb.XavierNormal(3.0, seed=24), stats.norm(0, 3 * math.sqrt(2 / 2500))),
+    "KaimingUniform": (sb.KaimingUniform(2.0, seed=25), stats.uniform(-KAIMING, 2 * KAIMING)),
+    "KaimingNormal": (
+        sb.KaimingNormal(mode="fan_out", nonlinearity="tanh", seed=26),
+        stats.norm(0, 5 / 3 / math.sqrt(2000)),
+    ),
+    "UniformUnitScaling": (
+        sb.UniformUnitScaling(1.43, seed=27),
+        stats.uniform(-1.43 * UNIT, 2 * 1.43 * UNIT),
     ),
 }
 

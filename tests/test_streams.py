@@ -249,6 +249,68 @@ class TestVarianceScaling:
         expected = reference.variance_scaling((6, 5, 4), scale, mode, distribution, *axes)
         assert hexes(made.flat) == specified(*expected, dtype, reference.key_of(6), 0, range(120))
 
+    @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
+    @pytest.mark.parametrize(
+        "counted",
+        [
+            {"groups": 3},
+            {"layout": "torch"},
+            {"layout": "torch", "groups": 2},
+            {"batch_axes": (0,)},
+            {"input_axes": (), "output_axes": (-1,), "batch_axes": (-2,)},
+            {"input_axes": (0, 1), "output_axes": (-1,), "groups": 3},
+        ],
+    )
+    def test_fans_are_counted_as_the_specification_says(self, counted, mode):
+        init = sb.VarianceScaling(1 / 3, mode, "uniform", seed=6, **counted)
+        expected = reference.variance_scaling((8, 5, 7, 9), 1 / 3, mode, "uniform", **counted)
+        assert init.sampling((8, 5, 7, 9)) == (expected[0], expected[1:])
+
+    @pytest.mark.parametrize("shape", [(7,), (5, 2), (3, 3, 5, 11)])
+    def test_xavier_kaiming_and_unit_scaling_are_rows_of_it(self, shape):
+        rows = [
+            (sb.XavierUniform(0.3), 0.3 * 0.3, "fan_avg", "uniform"),
+            (sb.XavierNormal(5 / 3), 5 / 3 * (5 / 3), "fan_avg", "untruncated_normal"),
+            (sb.KaimingUniform(0.2), 2 / (1 + 0.2 * 0.2), "fan_in", "uniform"),
+            (sb.KaimingNormal(0, "fan_out", "tanh"), 25 / 9, "fan_out", "untruncated_normal"),
+            (sb.KaimingNormal(0, "fan_in", "selu"), 9 / 16, "fan_in", "untruncated_normal"),
+        ]
+        for init, *row in rows:
+            expected = reference.variance_scaling(shape, *row)
+            assert init.sampling(shape) == (expected[0], expected[1:])
+        expected = reference.variance_scaling(shape if len(shape) > 1 else (1, 7), 1.43 * 1.43, "fan_in", "uniform")
+        assert sb.UniformUnitScaling(1.43).sampling(shape) == (expected[0], expected[1:])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sparse_matrix_is_what_the_specification_says(dtype):
+    shape = (19, 7)
+    init = sb.Sparse(1 / 3, 0.5, seed=sb.SeedGenerator(3).child("w"))
+    key = key_along(3, ["w"])
+    for stream in range(2):
+        normal = specified("normal", 0.0, 0.5, dtype, key, stream, range(19 * 7))
+        made = hexes(init(shape, dtype).flat)
+        for column in range(7):
+            zeroed = reference.zeroed_rows(key, stream, shape, column, 1 / 3)
+            for row in range(19):
+                element = row * 7 + column
+                assert made[element] == ("0x0.0p+0" if row in zeroed else normal[element]), (row, column)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (5, 2, 4), (12, 1, 7)])
+@pytest.mark.parametrize("scaling", ["density", "spectrum", None])
+@pytest.mark.parametrize("window", [None, "hann", "hamming", "numbers"])
+@pytest.mark.parametrize("side", ["real", "imag"])
+def test_a_transform_is_what_the_specification_says(side, window, scaling, shape):
+    numbers = [1 / (1 + t) - 0.3 for t in range(shape[0])] if window == "numbers" else window
+    for periodic in (False, True):
+        made = sb.STFT(side, numbers, scaling, periodic)(shape, "float64")
+        narrow = sb.STFT(side, numbers, scaling, periodic)(shape, "bfloat16")
+        for t, channel, f in np.ndindex(shape):
+            expected = reference.stft(side, numbers, scaling, periodic, t, f, shape)
+            assert hexes([made[t, channel, f]]) == hexes([expected]), (t, f)
+            assert float(narrow[t, channel, f]) == reference.rounded(float(np.float32(expected)), "bfloat16")
+
 
 class TestBounds:
     """The least and the greatest value of each dtype."""

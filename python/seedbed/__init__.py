@@ -16,52 +16,78 @@ from seedbed._core import __version__
 from seedbed.config import deserialize, get, serialize
 from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
+    STFT,
     Constant,
+    Dirac,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
     HeUniform,
+    Identity,
     Initializer,
+    KaimingNormal,
+    KaimingUniform,
     LecunNormal,
     LecunUniform,
     Ones,
     RandomInitializer,
     RandomNormal,
     RandomUniform,
+    Sparse,
     TruncatedNormal,
+    UniformUnitScaling,
     VarianceScaling,
+    XavierNormal,
+    XavierUniform,
     Zeros,
 )
+from seedbed.initializers.variance_scaling import fans
+from seedbed.initializers.xavier_kaiming import calculate_gain
 from seedbed.lazy import LazyArray
 from seedbed.seeds import SeedGenerator, random_words, set_random_seed
-from seedbed.shapes import compute_fans
+from seedbed.shapes import Fans, compute_fans
 from seedbed.threads import get_num_threads, set_num_threads
 
 ALGORITHM = "v1"
 """The version of the values: what stands at an address changes only with it."""
 
 constant = Constant
+dirac = Dirac
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
+identity = Identity
+kaiming_normal = KaimingNormal
+kaiming_uniform = KaimingUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = Ones
 random_normal = RandomNormal
 random_uniform = RandomUniform
+sparse = Sparse
+stft = STFT
 truncated_normal = TruncatedNormal
+uniform_unit_scaling = UniformUnitScaling
 variance_scaling = VarianceScaling
+xavier_normal = XavierNormal
+xavier_uniform = XavierUniform
 zeros = Zeros
 
 __all__ = [
     "ALGORITHM",
+    "STFT",
     "Constant",
+    "Dirac",
+    "Fans",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "Identity",
     "Initializer",
+    "KaimingNormal",
+    "KaimingUniform",
     "LazyArray",
     "LecunNormal",
     "LecunUniform",
@@ -70,13 +96,20 @@ __all__ = [
     "RandomNormal",
     "RandomUniform",
     "SeedGenerator",
+    "Sparse",
     "TruncatedNormal",
+    "UniformUnitScaling",
     "VarianceScaling",
+    "XavierNormal",
+    "XavierUniform",
     "Zeros",
     "__version__",
+    "calculate_gain",
     "compute_fans",
     "constant",
     "deserialize",
+    "dirac",
+    "fans",
     "floatx",
     "get",
     "get_num_threads",
@@ -84,6 +117,9 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
     "ones",
@@ -94,7 +130,12 @@ __all__ = [
     "set_floatx",
     "set_num_threads",
     "set_random_seed",
+    "sparse",
+    "stft",
     "truncated_normal",
+    "uniform_unit_scaling",
     "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
     "zeros",
 ]

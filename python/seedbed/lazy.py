@@ -122,6 +122,17 @@ class LazyArray:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
 
 
+def axes_of(shape: Shape) -> list[Axis]:
+    """The region that is the whole."""
+    return [(length, 0, 1, length) for length in shape]
+
+
+def indices(axis: Axis) -> npt.NDArray[np.int64]:
+    """What a region takes along an axis, one by one."""
+    _, start, step, count = axis
+    return start + step * np.arange(count, dtype=np.int64)
+
+
 def as_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
     """`out`, where a tensor of that shape and dtype can be written to it; a new array, where it is None.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import SupportsIndex, TypeAlias
+from typing import NamedTuple, SupportsIndex, TypeAlias
+
+import numpy as np
 
 from seedbed import _core
 
@@ -63,42 +65,148 @@ def _dimension(item: object, shape: object, what: str) -> int:
     return dimension
 
 
+LAYOUTS = ("keras", "torch")
+"""Where a kernel has its inputs and outputs: (..., in, out), as with Keras and JAX; (out, in, ...), as with torch."""
+
+AXES_OF_LAYOUT = {"keras": ((-2,), (-1,)), "torch": ((1,), (0,))}
+"""The axes of the inputs and of the outputs, from rank 2 on."""
+
+
+class Fans(NamedTuple):
+    """How many inputs a unit sees, and how many outputs an input feeds."""
+
+    fan_in: int
+    fan_out: int
+
+
 def compute_fans(
-    shape: ShapeLike, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+    shape: ShapeLike,
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+    *,
+    batch_axes: Sequence[int] | None = None,
+    groups: int = 1,
+    layout: str = "keras",
 ) -> tuple[int, int]:
     """Fan-in and fan-out of a kernel.
 
-    In the layout (..., in, out): (1, 1) for rank 0, (n, n) for rank 1, and from rank 2 on the last two dimensions, each
-    times the receptive field, the product of the others. With axes: the products of the dimensions along them.
+    By layout: (1, 1) for rank 0, (n, n) for rank 1, and from rank 2 on the dimensions of inputs and outputs, each times
+    the receptive field, the product of the others. By axes: the products of the dimensions along them, as Keras has it.
+    By axes with batch axes: those products times the receptive field, the product of the dimensions along all axes that
+    are named nowhere, as JAX has it.
 
     Arguments:
         shape: of the kernel.
         input_axes: axes whose product is the fan-in; negative ones count from the end.
         output_axes: axes whose product is the fan-out; given if and only if `input_axes` is.
+        batch_axes: axes along which one kernel stands beside the other, `()` for none; where they are given, each axis
+            has one part, and without `input_axes` and `output_axes` those are the layout's.
+        groups: into how many groups the outputs are divided, each of which sees inputs of its own. The kernel of a
+            grouped convolution has in / groups inputs already, so this divides the fan-out.
+        layout: `"keras"`, which is (..., in, out), or `"torch"`, (out, in, ...); not beside `input_axes`.
 
     Raises:
-        ValueError: for a bad shape, an axis outside it, or one kind of axes without the other.
+        ValueError: for a bad shape, an axis outside it, one kind of axes without the other, an axis of two parts beside
+            batch axes, or groups that do not divide the outputs.
         OverflowError: where a fan is 2**64 or more.
 
     >>> compute_fans((3, 3, 64, 128))
     (576, 1152)
     >>> compute_fans((128, 64, 3, 3), input_axes=(1, 2, 3), output_axes=(0, 2, 3))
     (576, 1152)
+    >>> compute_fans((128, 64, 3, 3), layout="torch")
+    (576, 1152)
+
+    Of a stack of ten kernels, of a convolution in 4 groups, and of a depthwise one, (..., in, multiplier):
+
+    >>> compute_fans((10, 3, 3, 64, 128), batch_axes=(0,))
+    (576, 1152)
+    >>> compute_fans((3, 3, 64, 128), groups=4)
+    (576, 288)
+    >>> compute_fans((3, 3, 64, 2), input_axes=(), output_axes=(-1,), batch_axes=(-2,))
+    (9, 18)
     """
-    return fans_of(as_shape(shape), *as_axes_pair(input_axes, output_axes))
+    return as_fan_rule(input_axes, output_axes, batch_axes, groups, layout).of(as_shape(shape))
 
 
-def fans_of(shape: Shape, inputs: Shape | None, outputs: Shape | None) -> tuple[int, int]:
-    """`compute_fans` of what has been checked but for the shape's having those axes."""
-    if inputs is None or outputs is None:
-        return _core.compute_fans(shape)
-    rank = len(shape)
-    for axis in inputs + outputs:
-        if not -rank <= axis < rank:
+class FanRule(NamedTuple):
+    """How the fans of a shape are counted: what `compute_fans` takes, checked but for the shape's having those axes."""
+
+    input_axes: Shape | None
+    output_axes: Shape | None
+    batch_axes: Shape | None
+    groups: int
+    layout: str
+
+    def of(self, shape: Shape) -> tuple[int, int]:
+        """(fan-in, fan-out) of that shape.
+
+        Raises:
+            ValueError, OverflowError: as `compute_fans`.
+        """
+        inputs, outputs, batch = self.input_axes, self.output_axes, self.batch_axes
+        if inputs is None or outputs is None:
+            if batch is None and (self.layout == "keras" or len(shape) < 2):
+                return _core.compute_fans(shape, None, self.groups)
+            (inputs, outputs), batch = AXES_OF_LAYOUT[self.layout], batch or ()
+        rank, named = len(shape), inputs + outputs + (batch or ())
+        for axis in named:
+            if not -rank <= axis < rank:
+                raise ValueError(
+                    "input_axes, output_axes and batch_axes must be axes of the shape. "
+                    f"Received: axis {axis}, shape={shape}"
+                )
+        if batch is not None and len({axis % rank for axis in named}) < len(named):
             raise ValueError(
-                f"input_axes and output_axes must be axes of the shape. Received: axis {axis}, shape={shape}"
+                "beside batch_axes an axis must be an input's, an output's or a batch's, and once. "
+                f"Received: input_axes={inputs}, output_axes={outputs}, batch_axes={batch}, shape={shape}"
             )
-    return _core.compute_fans(shape, ([axis % rank for axis in inputs], [axis % rank for axis in outputs]))
+        ins, outs, batches = ([axis % rank for axis in axes] for axes in (inputs, outputs, batch or ()))
+        return _core.compute_fans(shape, (ins, outs, None if batch is None else batches), self.groups)
+
+
+def as_fan_rule(input_axes: object, output_axes: object, batch_axes: object, groups: object, layout: object) -> FanRule:
+    """The rule of `compute_fans` for these arguments.
+
+    Raises:
+        ValueError: where one is not what `compute_fans` says.
+    """
+    inputs, outputs = as_axes_pair(input_axes, output_axes)
+    rule = FanRule(inputs, outputs, _as_axes("batch_axes", batch_axes), as_count("groups", groups), as_layout(layout))
+    if inputs is not None and rule.layout != "keras":
+        raise ValueError(
+            f"layout must not stand beside input_axes and output_axes. Received: layout={layout!r}, "
+            f"input_axes={input_axes!r}, output_axes={output_axes!r}"
+        )
+    return rule
+
+
+def as_layout(layout: object) -> str:
+    """One of `LAYOUTS`.
+
+    Raises:
+        ValueError: where it is none of them.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}")
+    return str(layout)
+
+
+def as_count(what: str, count: object) -> int:
+    """A positive integer of less than 64 bits.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    try:
+        if isinstance(count, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(count)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if not 1 <= number <= _MOST_ELEMENTS:
+        raise ValueError(f"{what} must be a positive integer. Received: {what}={count!r}")
+    return number
 
 
 def as_axes_pair(input_axes: object, output_axes: object) -> tuple[Shape | None, Shape | None]:

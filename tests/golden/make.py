@@ -20,6 +20,9 @@ import seedbed as sb
 PATH = Path(__file__).with_name(f"{sb.ALGORITHM}.json")
 
 SHAPES = ((5, 7, 11, 13), (70_001,))
+MATRICES = ((70, 101), (101, 70))
+KERNELS = ((5, 6, 8), (4, 7, 10, 8))
+WINDOWS = ((40, 2, 21), (7, 1, 700))
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 NUMBERS = (*FLOATS, "int32")
 DTYPES = (*NUMBERS, "bool")
@@ -50,18 +53,44 @@ CASES = (
     (sb.VarianceScaling(1e-3, "fan_in", "truncated_normal", seed=7, **AXES), FLOATS),
     *((cls(seed=42), FLOATS) for cls in NAMED),
     *((cls(seed=CHILD, **AXES), FLOATS) for cls in NAMED),
+    (sb.VarianceScaling(0.5, "fan_geo_avg", "uniform", seed=3, batch_axes=(0,)), FLOATS, KERNELS),
+    (sb.VarianceScaling(mode="fan_out", seed=CHILD, groups=2, layout="torch"), FLOATS, KERNELS[1:]),
+    (sb.GlorotUniform(seed=5, input_axes=(), output_axes=(-1,), batch_axes=(-2,)), FLOATS, KERNELS),
+    (sb.XavierUniform(seed=42), FLOATS),
+    (sb.XavierUniform(sb.calculate_gain("tanh"), seed=CHILD, layout="torch"), FLOATS),
+    (sb.XavierNormal(seed=42), FLOATS),
+    (sb.XavierNormal(0.3, seed=-9, groups=2), FLOATS, KERNELS),
+    (sb.KaimingUniform(seed=42), FLOATS),
+    (sb.KaimingUniform(0.2, "fan_out", seed=CHILD), FLOATS),
+    (sb.KaimingNormal(seed=42), FLOATS),
+    (sb.KaimingNormal(mode="fan_out", nonlinearity="selu", seed=8, layout="torch"), FLOATS),
+    (sb.UniformUnitScaling(seed=42), FLOATS),
+    (sb.UniformUnitScaling(1.43, seed=CHILD), FLOATS),
+    (sb.Sparse(0.9, seed=42), FLOATS, MATRICES),
+    (sb.Sparse(1 / 3, 1.0, seed=CHILD), FLOATS, MATRICES),
+    (sb.Constant([[0.1], [-2.5]]), FLOATS, ((3, 2, 4),)),
+    (sb.Identity(), DTYPES, MATRICES),
+    (sb.Identity(-3.0), NUMBERS, MATRICES),
+    (sb.Identity(0.1), FLOATS, MATRICES),
+    (sb.Dirac(), DTYPES, KERNELS),
+    (sb.Dirac(2), DTYPES, KERNELS),
+    (sb.Dirac(2, "torch"), DTYPES, KERNELS[1:]),
+    (sb.STFT(), FLOATS, WINDOWS),
+    (sb.STFT("imag", "hamming", "spectrum", periodic=True), FLOATS, WINDOWS),
+    (sb.STFT("imag", None), FLOATS, WINDOWS),
+    (sb.STFT("real", [0.5, 1, 2, -1, 0.25, 0, 3], None), FLOATS, WINDOWS[1:]),
 )
-"""Initializers and the dtypes to make them in."""
+"""Initializers, the dtypes to make them in, and the shapes, where `SHAPES` are not theirs."""
 
 
-def tensors(initializer, dtypes):
+def tensors(initializer, dtypes, shapes=SHAPES):
     """The shape and dtype of each tensor, by name."""
-    return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in SHAPES for dtype in dtypes}
+    return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in shapes for dtype in dtypes}
 
 
-def digests(initializer, dtypes):
+def digests(initializer, dtypes, shapes=SHAPES):
     """The SHA-256 value of each tensor, by name."""
-    named = tensors(initializer, dtypes).items()
+    named = tensors(initializer, dtypes, shapes).items()
     return {name: sha256(initializer.clone()(shape, dtype)) for name, (shape, dtype) in named}
 
 

@@ -1,8 +1,22 @@
-"""Initializers: what stands at each element of a tensor, by family."""
+"""Initializers: what stands at each element of a tensor, by family.
+
+| module | family |
+|---|---|
+| `constant` | numbers that are given: Zeros, Ones, Constant |
+| `identity` | layers that hand on what they get: Identity, Dirac |
+| `stft` | Fourier transforms: STFT |
+| `random` | a distribution of their own: RandomNormal, RandomUniform, TruncatedNormal |
+| `sparse` | the same, and zeros: Sparse |
+| `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
+| `xavier_kaiming` | the same by a gain: Xavier, Kaiming |
+"""
 
 from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.initializers.constant import Constant, Ones, Zeros
+from seedbed.initializers.identity import Dirac, Identity
 from seedbed.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
+from seedbed.initializers.sparse import Sparse
+from seedbed.initializers.stft import STFT
 from seedbed.initializers.variance_scaling import (
     GlorotNormal,
     GlorotUniform,
@@ -10,23 +24,34 @@ from seedbed.initializers.variance_scaling import (
     HeUniform,
     LecunNormal,
     LecunUniform,
+    UniformUnitScaling,
     VarianceScaling,
 )
+from seedbed.initializers.xavier_kaiming import KaimingNormal, KaimingUniform, XavierNormal, XavierUniform
 
 __all__ = [
+    "STFT",
     "Constant",
+    "Dirac",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "Identity",
     "Initializer",
+    "KaimingNormal",
+    "KaimingUniform",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
+    "Sparse",
     "TruncatedNormal",
+    "UniformUnitScaling",
     "VarianceScaling",
+    "XavierNormal",
+    "XavierUniform",
     "Zeros",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -214,3 +215,39 @@ def as_finite(what: str, value: object) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
     return number
+
+
+def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
+    """A word that is one of those accepted.
+
+    Raises:
+        ValueError: where it is none of them.
+    """
+    if value not in accepted:
+        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
+    return str(value)
+
+
+def held(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Numbers as elements of a dtype: integers and bools exactly, floating point ones rounded.
+
+    Raises:
+        ValueError: where the dtype does not hold them: a fraction or what is out of range as an integer, what is beyond
+            the largest finite number, an imaginary part.
+    """
+    if value.dtype.kind == "c" and dtype.kind != "c" and not value.imag.any():
+        value = value.real
+    fits = value.dtype.kind != "c" or dtype.kind == "c"
+    if fits:
+        with np.errstate(all="ignore"):
+            elements = value.astype(dtype)
+            if dtype.kind not in "biu":
+                fits = bool(np.isfinite(elements).all())
+            elif value.dtype.kind == "f":  # casts of what is out of range differ from machine to machine
+                least, limit = (0, 2) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max + 1)
+                fits = bool(((value >= float(least)) & (value < float(limit)) & (value == np.trunc(value))).all())
+            else:
+                fits = bool((elements == value).all())
+    if not fits:
+        raise ValueError(f"{what} must be one that {dtype.name} holds. Received: {what}={reprlib.repr(value.tolist())}")
+    return elements

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.initializers.base import Initializer
+from seedbed.initializers.base import Initializer, held
 from seedbed.lazy import Repeated, Rule
 from seedbed.shapes import Shape
 
@@ -40,36 +41,40 @@ class Constant(Initializer):
     """A number everywhere, or an array.
 
     Arguments:
-        value: a finite number, or an array of such that has the shape asked for or broadcasts to it.
+        value: a finite number, or an array of such (nested lists will do) that has the shape asked for or broadcasts to
+            it as NumPy does: along leading axes that it lacks, and along axes where its length is 1.
 
     Raises:
-        ValueError: where `value` is not that, does not broadcast to the shape, or is beyond what the dtype holds.
+        ValueError: where `value` is not that, does not broadcast to the shape, or is not what the dtype holds: a
+            fraction as an integer, an imaginary part as a float, a number beyond the largest finite one.
 
     >>> import seedbed as sb
     >>> sb.Constant([1, 2])((2, 2)).tolist()
     [[1.0, 2.0], [1.0, 2.0]]
+    >>> sb.Constant([[1, 2], [3, 4]]).lazy((5, 2, 2), "int8")[4, :, 1].tolist()
+    [2, 4]
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("value",)
 
-    def __init__(self, value: complex | npt.ArrayLike = 0.0) -> None:
+    def __init__(self, value: complex | npt.ArrayLike | Mapping[str, Any] = 0.0) -> None:
         try:
-            self._value = np.array(value)
+            self._value = _as_array(value)
             finite = self._value.dtype.kind in "biufc" and bool(np.isfinite(self._value).all())
-        except ValueError:  # ragged
+        except (TypeError, ValueError):  # no array at all, or a ragged one
             finite = False
         if not finite:
             raise ValueError(f"value must be a finite number or an array of such. Received: value={value!r}")
-        self.value = self._value.tolist()
+        self._value.flags.writeable = False
+
+    @property
+    def value(self) -> Any:
+        """The number, or the numbers in lists."""
+        return self._value.tolist()
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self._check_shape(shape)
-        with np.errstate(all="ignore"):
-            value = self._value.astype(dtype)
-            kept = np.isfinite(value) if dtype.kind not in "biu" else value == self._value
-        if not kept.all():
-            raise ValueError(f"value must be one that {dtype.name} holds. Received: value={self.value!r}")
-        return Repeated(value)
+        return Repeated(held("value", self._value, dtype))
 
     def _check_shape(self, shape: Shape) -> None:
         try:
@@ -80,4 +85,20 @@ class Constant(Initializer):
             raise ValueError(f"value must broadcast to the shape {shape}. Received: value of shape {self._value.shape}")
 
     def get_config(self) -> dict[str, Any]:
-        return {"value": self.value}
+        if self._value.dtype.kind != "c":
+            return {"value": self.value}
+        return {"value": {"real": self._value.real.tolist(), "imag": self._value.imag.tolist()}}
+
+
+def _as_array(value: object) -> np.ndarray:
+    """An array of one's own; also of what a configuration has for complex numbers, which JSON does not know."""
+    if not isinstance(value, Mapping):
+        return np.array(value)
+    if value.keys() != {"real", "imag"}:
+        raise TypeError
+    real, imag = np.array(value["real"]), np.array(value["imag"])
+    if real.shape != imag.shape or not {real.dtype.kind, imag.dtype.kind} <= set("biuf"):
+        raise TypeError
+    array = np.empty(real.shape, np.complex128)
+    array.real, array.imag = real, imag
+    return array

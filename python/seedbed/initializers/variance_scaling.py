@@ -1,17 +1,28 @@
-"""VarianceScaling and its named choices: each a row (scale, mode, distribution)."""
+"""VarianceScaling and its named choices, each a row (scale, mode, distribution); their forerunner."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
-from seedbed.shapes import Shape, as_axes_pair, fans_of
+from seedbed.initializers.base import Initializer, RandomInitializer, as_finite, one_of
+from seedbed.shapes import Fans, Shape, ShapeLike, as_fan_rule, as_shape
 
-MODES = ("fan_in", "fan_out", "fan_avg")
+MODES: Mapping[str, Callable[[int, int], float]] = {
+    "fan_in": lambda fan_in, fan_out: fan_in,
+    "fan_out": lambda fan_in, fan_out: fan_out,
+    "fan_avg": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
+    "fan_geo_avg": lambda fan_in, fan_out: math.sqrt(fan_in * fan_out),
+}
+"""What the scale is divided by."""
+
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
+
+FAN_PARAMETERS = ("input_axes", "output_axes", "batch_axes", "groups", "layout")
+"""What says how fans are counted."""
 
 _LARGEST_SCALE = 1e300
 """Beyond it 3 scale is no finite number."""
@@ -21,29 +32,39 @@ TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class VarianceScaling(RandomInitializer):
-    """Values of variance scale / n, where n is the fan-in, the fan-out or their mean (He et al. 2015, eq. 10).
+    """Values of variance scale / n, where n is the fan-in, the fan-out or a mean of both (He et al. 2015, eq. 10).
 
     With v = scale / max(1, n): a normal truncated at two standard deviations that has the variance v *after* the
-    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v).
+    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v). `fans` tells what was counted.
 
     Arguments:
         scale: a positive number.
-        mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`.
+        mode: `"fan_in"`, `"fan_out"`, `"fan_avg"`, or `"fan_geo_avg"` for the geometric mean.
         distribution: `"truncated_normal"` (or `"normal"`, the same), `"untruncated_normal"` or `"uniform"`.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: the axes whose dimensions multiply to the fan-in; the layout (..., in, out) where there are none.
+        input_axes: the axes whose dimensions multiply to the fan-in; the layout's where there are none.
         output_axes: likewise for the fan-out; given if and only if `input_axes` is.
+        batch_axes: axes along which one kernel stands beside the other, `()` for none. Where they are given, all axes
+            that are named nowhere are the receptive field, as in JAX; see `compute_fans`.
+        groups: of the convolution, or of any layer whose units see one group of inputs each.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...); not beside `input_axes`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point, or the shape
+            has no such axes or groups.
 
     >>> import seedbed as sb
     >>> init = sb.VarianceScaling(2.0, "fan_out", "uniform", seed=1, input_axes=(1, 2), output_axes=(0,))
     >>> bool(abs(init((600, 5, 5))).max() <= (3 * 2 / 600) ** 0.5)
     True
+    >>> init.fans((600, 5, 5))
+    Fans(fan_in=25, fan_out=600)
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
+    parameters: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", *FAN_PARAMETERS)
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType(
+        {"batch_axes": None, "groups": 1, "layout": "keras"}
+    )
 
     def __init__(
         self,
@@ -53,20 +74,33 @@ class VarianceScaling(RandomInitializer):
         seed: seeds.SeedLike = None,
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
+        *,
+        batch_axes: Sequence[int] | None = None,
+        groups: int = 1,
+        layout: str = "keras",
     ) -> None:
         super().__init__(seed)
         self.scale = as_finite("scale", scale)
         if not 0 < self.scale <= _LARGEST_SCALE:
             raise ValueError(f"scale must be positive, and at most {_LARGEST_SCALE}. Received: scale={self.scale}")
-        self.mode = _one_of("mode", mode, MODES)
+        self.mode = one_of("mode", mode, tuple(MODES))
         lowered = distribution.lower() if isinstance(distribution, str) else distribution
-        self.distribution = _one_of(
+        self.distribution = one_of(
             "distribution", "truncated_normal" if lowered == "normal" else lowered, DISTRIBUTIONS
         )
-        self.input_axes, self.output_axes = as_axes_pair(input_axes, output_axes)
+        self._fan_rule = as_fan_rule(input_axes, output_axes, batch_axes, groups, layout)
+        self.input_axes, self.output_axes, self.batch_axes, self.groups, self.layout = self._fan_rule
+
+    def fans(self, shape: ShapeLike) -> Fans:
+        """The fans that this initializer counts in a kernel of that shape.
+
+        Raises:
+            ValueError, OverflowError: as `compute_fans`.
+        """
+        return Fans(*self._count(as_shape(shape)))
 
     def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
-        variance = self.scale / max(1.0, self._fan(shape))
+        variance = self.scale / max(1.0, MODES[self.mode](*self._count(shape)))
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
             return "uniform", (-limit, limit)
@@ -74,23 +108,39 @@ class VarianceScaling(RandomInitializer):
             return "normal", (0.0, math.sqrt(variance))
         return "truncated_normal", (0.0, math.sqrt(variance) / TRUNCATED_STDDEV)
 
-    def _fan(self, shape: Shape) -> float:
-        fan_in, fan_out = fans_of(shape, self.input_axes, self.output_axes)
-        if self.mode == "fan_avg":
-            return (fan_in + fan_out) / 2
-        return fan_in if self.mode == "fan_in" else fan_out
+    def _count(self, shape: Shape) -> tuple[int, int]:
+        return self._fan_rule.of(shape)
 
 
-def _one_of(what: str, value: object, accepted: Sequence[str]) -> str:
-    if value not in accepted:
-        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
-    return str(value)
+def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
+    """The fans that an initializer of the variance-scaling family counts in a kernel of that shape.
+
+    Arguments:
+        initializer: `VarianceScaling` or one of its named choices.
+        shape: of the kernel.
+
+    Returns:
+        The named tuple (fan_in, fan_out).
+
+    Raises:
+        ValueError: where the initializer counts none, or as `compute_fans`.
+        OverflowError: as `compute_fans`.
+
+    >>> import seedbed as sb
+    >>> sb.fans(sb.HeNormal(), (3, 3, 64, 128))
+    Fans(fan_in=576, fan_out=1152)
+    >>> sb.fans(sb.KaimingNormal(layout="torch"), (128, 64, 3, 3))
+    Fans(fan_in=576, fan_out=1152)
+    """
+    if not isinstance(initializer, VarianceScaling):
+        raise ValueError(f"fans are those of a VarianceScaling initializer. Received: {initializer!r}")
+    return initializer.fans(shape)
 
 
 class _Named(VarianceScaling):
     """A choice of scale, mode and distribution."""
 
-    parameters: ClassVar[tuple[str, ...]] = ("seed", "input_axes", "output_axes")
+    parameters: ClassVar[tuple[str, ...]] = ("seed", *FAN_PARAMETERS)
     choice: ClassVar[tuple[float, str, str]]
 
     def __init__(
@@ -98,8 +148,14 @@ class _Named(VarianceScaling):
         seed: seeds.SeedLike = None,
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
+        *,
+        batch_axes: Sequence[int] | None = None,
+        groups: int = 1,
+        layout: str = "keras",
     ) -> None:
-        super().__init__(*self.choice, seed, input_axes, output_axes)
+        super().__init__(
+            *self.choice, seed, input_axes, output_axes, batch_axes=batch_axes, groups=groups, layout=layout
+        )
 
 
 class GlorotNormal(_Named):
@@ -108,7 +164,7 @@ class GlorotNormal(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> sb.GlorotNormal(seed=42)((4, 2)).dtype
@@ -124,7 +180,7 @@ class GlorotUniform(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.GlorotUniform(seed=42)((400, 200))).max() <= (6 / 600) ** 0.5)
@@ -140,7 +196,7 @@ class HeNormal(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> round(float(sb.HeNormal(seed=42)((800, 1000)).std()), 3)
@@ -156,7 +212,7 @@ class HeUniform(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.HeUniform(seed=42)((600, 200))).max() <= (6 / 600) ** 0.5)
@@ -172,7 +228,7 @@ class LecunNormal(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> round(float(sb.LecunNormal(seed=42)((400, 1000)).std()), 3)
@@ -188,7 +244,7 @@ class LecunUniform(_Named):
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
         input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.LecunUniform(seed=42)((300, 200))).max() <= 0.1)
@@ -196,3 +252,45 @@ class LecunUniform(_Named):
     """
 
     choice = (1.0, "fan_in", "uniform")
+
+
+class UniformUnitScaling(VarianceScaling):
+    """Uniform within +-factor sqrt(3 / n), where n is the product of all dimensions but the last, 1 where it is 0.
+
+    So it is in TensorFlow 1 (after Sussillo & Abbott 2014, who give the factors that nonlinearities ask for). From
+    rank 2 on n is the fan-in, and with a factor of 1 this is `LecunUniform`; but a vector has n = 1.
+
+    Arguments:
+        factor: positive, and from 1e-150 to 1e150.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+
+    >>> import seedbed as sb
+    >>> bool(abs(sb.UniformUnitScaling(1.43, seed=42)((300, 200))).max() <= 1.43 * 0.1)
+    True
+    """
+
+    parameters = ("factor", "seed")
+    beyond_keras = MappingProxyType({})
+
+    def __init__(self, factor: float = 1.0, seed: seeds.SeedLike = None) -> None:
+        self.factor, scale = squared("factor", factor)
+        super().__init__(scale, "fan_in", "uniform", seed)
+
+    def _count(self, shape: Shape) -> tuple[int, int]:
+        fan_in, fan_out = super()._count(shape)
+        return (fan_in if len(shape) > 1 else 1), fan_out
+
+
+def squared(what: str, factor: object) -> tuple[float, float]:
+    """A factor of the values as a float, and the scale that it makes: its square.
+
+    Raises:
+        ValueError: where it is not a number from 1e-150 to 1e150, beyond which its square is no good float.
+    """
+    number = as_finite(what, factor)
+    if not 1e-150 <= number <= 1e150:
+        raise ValueError(f"{what} must be positive, from 1e-150 to 1e150. Received: {what}={number}")
+    return number, number * number

@@ -1,0 +1,117 @@
+"""Initializers most of whose values are 0: Sparse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import seeds
+from seedbed.initializers.base import RandomInitializer, as_finite
+from seedbed.lazy import Axis, Rule, Sampled, axes_of, indices
+from seedbed.shapes import Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_RANKS = "seedbed.sparse"
+"""The child of the values' key from which the zeroed rows are drawn."""
+
+_MOST_RANKS = 1 << 20
+"""How many ranks stand in memory at a time, but for a single column of more rows."""
+
+
+class Thinned(NamedTuple):
+    """A matrix of samples in which some rows of each column are 0.
+
+    Each element has a rank: the standard uniform number, in float64, that stands at its index in the child of the
+    values' key. In each column the `zeros` elements of least rank are 0, of equal ranks those in upper rows.
+    """
+
+    values: Sampled
+    zeros: int
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        self.values.write(out, axes)
+        rows, columns = axes_of(out.shape) if axes is None else axes
+        matrix, wanted = out.reshape(rows[3], columns[3]), indices(rows)
+        if not matrix.size or not self.zeros:
+            return
+        length, start, step, count = columns
+        at_once = max(1, _MOST_RANKS // rows[0])
+        for first in range(0, count, at_once):
+            some = (length, start + step * first, step, min(at_once, count - first))
+            zeroed = self._zeroed(rows[0], some)
+            matrix[:, first : first + some[3]][zeroed[wanted]] = 0
+
+    def _zeroed(self, rows: int, columns: Axis) -> npt.NDArray[np.bool_]:
+        """Which elements are 0, of all rows of some columns."""
+        key, stream = self.values.address
+        ranks = np.empty((rows, columns[3]), np.float64)
+        address = seeds.Address(seeds.child_key(key, _RANKS), stream)
+        Sampled(("uniform", (-1.0, 1.0)), address).write(ranks, [*axes_of((rows,)), columns])
+        return least(ranks, self.zeros)
+
+
+def least(ranks: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.bool_]:
+    """Which elements are the `count` least of their column, 1 or more; of equal ones, those in upper rows."""
+    by_column = np.array(ranks.T, order="C")
+    by_column.partition(count - 1, axis=1)
+    chosen: npt.NDArray[np.bool_] = ranks <= by_column[:, count - 1]
+    for column in np.flatnonzero(chosen.sum(axis=0) > count):
+        chosen[:, column] = False
+        chosen[np.argsort(ranks[:, column], kind="stable")[:count], column] = True
+    return chosen
+
+
+class Sparse(RandomInitializer):
+    """Matrices of which a share of each column is 0, and the rest normal of mean 0 (Martens 2010).
+
+    As in torch, columns run along the second axis whatever the layout: of a shape (rows, columns) each column has
+    ceil(sparsity rows) zeros, exactly, the product rounded to float64. Which rows these are is drawn from the seed as
+    well, each choice as likely as any other. The other elements are those of `RandomNormal(0.0, stddev, seed)`.
+
+    A slice evaluates the choice for the columns that it takes, in all their rows.
+
+    Arguments:
+        sparsity: the share of zeros, from 0 to 1.
+        stddev: the standard deviation of the other elements, 0 or more.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape is not of rank 2, the dtype is not
+            floating point, or values 9.25 standard deviations from 0 would be beyond its finite numbers.
+
+    >>> import seedbed as sb
+    >>> w = sb.Sparse(0.9, seed=3)((20, 5))
+    >>> (w == 0).sum(axis=0).tolist()
+    [18, 18, 18, 18, 18]
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("sparsity", "stddev", "seed")
+
+    def __init__(self, sparsity: float, stddev: float = 0.01, seed: seeds.SeedLike = None) -> None:
+        super().__init__(seed)
+        self.sparsity = as_finite("sparsity", sparsity)
+        self.stddev = as_finite("stddev", stddev)
+        if not 0 <= self.sparsity <= 1:
+            raise ValueError(f"sparsity must be from 0 to 1. Received: sparsity={self.sparsity}")
+        if self.stddev < 0:
+            raise ValueError(f"stddev must not be negative. Received: stddev={self.stddev}")
+
+    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+        return "normal", (0.0, self.stddev)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        if len(shape) != 2:
+            raise ValueError(f"the shape of a sparse matrix must be of rank 2. Received: shape={shape}")
+        values = cast(Sampled, super().rule(shape, dtype))
+        return Thinned(values, math.ceil(self.sparsity * shape[0]))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        # It alone has no default; its absence is told here, an unknown key above.
+        return super().from_config({"sparsity": None, **config})

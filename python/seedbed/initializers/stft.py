@@ -1,0 +1,166 @@
+"""STFT: kernels of convolutions that are Fourier transforms of windows of a signal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import cosine, dtypes
+from seedbed.initializers.base import Initializer, held, one_of
+from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices
+from seedbed.shapes import Shape
+
+WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
+"""a and b of a - b cos(2 pi t / n), where n is the length of a periodic window, 1 less for a symmetric one."""
+
+_MOST_VALUES = 1 << 18
+"""How many values stand in memory as float64 at a time, but for a single row of more."""
+
+
+class STFT(Initializer):
+    """The real or the imaginary side of a short-time Fourier transform, as the kernel (time, channels, frequencies).
+
+    With n = 2 (frequencies - 1), the length of the transform, the element at (t, channel, f) is::
+
+        cos(2 pi t f / n) w(t) / s,     or for the imaginary side     -sin(2 pi t f / n) w(t) / s
+
+    for every channel, so a convolution with it adds up the transforms of its channels. w is the window, 1 without one;
+    s is sqrt(sum of w^2) for `"density"`, the sum of |w| for `"spectrum"`, and 1 without scaling or window (Keras'
+    formulas; on the scalings Heinzel, Ruediger & Schilling 2002). Its cosines are correctly rounded. A slice costs
+    what its elements cost, and s what the window costs.
+
+    Arguments:
+        side: `"real"` or `"imag"`.
+        window: `"hann"`, `"hamming"`, as many numbers as the kernel has times, or None.
+        scaling: `"density"`, `"spectrum"` or None; of the window, so without one there is none.
+        periodic: whether a window that is named is periodic, or symmetric.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point, the shape is
+            not of rank 3, has a single frequency or other times than the window, or the window is 0 and to be scaled.
+
+    >>> import seedbed as sb
+    >>> sb.STFT("imag", window=None)((4, 1, 3))[:, 0].tolist()
+    [[0.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("side", "window", "scaling", "periodic")
+
+    def __init__(
+        self,
+        side: str = "real",
+        window: str | npt.ArrayLike | None = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
+    ) -> None:
+        self.side = one_of("side", side, ("real", "imag"))
+        self._window = window if window is None else _as_window(window)
+        self.scaling = scaling if scaling is None else one_of("scaling", scaling, ("density", "spectrum"))
+        if not isinstance(periodic, (bool, np.bool_)):
+            raise ValueError(f"periodic must be True or False. Received: periodic={periodic!r}")
+        self.periodic = bool(periodic)
+
+    @property
+    def window(self) -> str | list[float] | None:
+        """As given; numbers in a list."""
+        return self._window if self._window is None or isinstance(self._window, str) else list(self._window)
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return dtypes.as_float_dtype(dtype)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        if len(shape) != 3:
+            raise ValueError(
+                f"the shape of an STFT kernel must be (time, channels, frequencies). Received: shape={shape}"
+            )
+        times, _, frequencies = shape
+        if isinstance(self._window, tuple) and len(self._window) != times:
+            raise ValueError(
+                "window must have as many numbers as the shape has times. "
+                f"Received: {len(self._window)} numbers, shape={shape}"
+            )
+        if frequencies == 1 or 8 * frequencies > cosine.MOST:
+            raise ValueError(
+                f"the frequencies of an STFT kernel must be 2 or more, and at most {cosine.MOST // 8}. "
+                f"Received: shape={shape}"
+            )
+        if 0 in shape:
+            return Repeated(np.zeros((), dtype))
+        if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
+            held("window", self.factors(times, np.arange(times)), dtype)
+        return Transform(self, times, 2 * (frequencies - 1))
+
+    def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """w(t) / s of so many times, at some of them."""
+        if self._window is None:
+            return np.ones(at.shape)
+        scale = 1.0 if self.scaling is None else self._scale(self._weights(times, np.arange(times)))
+        return self._weights(times, at) / scale
+
+    def _weights(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        if isinstance(self._window, tuple):
+            return np.array(self._window)[at]
+        if self._window is None or times == 1:
+            return np.ones(at.shape)
+        a, b = WINDOWS[self._window]
+        return a - b * cosine.cosines(at, times if self.periodic else times - 1)
+
+    def _scale(self, window: npt.NDArray[np.float64]) -> float:
+        with np.errstate(all="ignore"):
+            terms = np.abs(window) if self.scaling == "spectrum" else window * window
+        try:
+            total = math.fsum(terms)  # rounded once, whatever the order
+        except OverflowError:
+            total = math.inf
+        scale = total if self.scaling == "spectrum" else math.sqrt(total)
+        if not 0 < scale < math.inf:
+            raise ValueError(f"window must have a scale that is positive and finite. Received: {scale} for {self!r}")
+        return scale
+
+
+class Transform(NamedTuple):
+    """A kernel of an STFT for so many times, and a transform of that length."""
+
+    initializer: STFT
+    times: int
+    length: int
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        axes = axes_of(out.shape) if axes is None else axes
+        kernel = out.reshape([count for *_, count in axes])
+        times, _, frequencies = (indices(axis) for axis in axes)
+        factors = self.initializer.factors(self.times, times)
+        at_once = max(1, _MOST_VALUES // max(1, frequencies.size))
+        for first in range(0, times.size, at_once):
+            some = slice(first, first + at_once)
+            values = self._waves(times[some, None] * frequencies % self.length) * factors[some, None]
+            # The narrow floats are rounded from float32, here as everywhere.
+            kernel[some] = (values if out.itemsize == 8 else values.astype(np.float32))[:, None]
+
+    def _waves(self, phases: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Cos or -sin of 2 pi phase / length."""
+        if phases.size > self.length:
+            return self._waves(np.arange(self.length))[phases]
+        if self.initializer.side == "real":
+            return cosine.cosines(phases, self.length)
+        return cosine.cosines(4 * phases + self.length, 4 * self.length)  # a quarter of a turn further
+
+
+def _as_window(window: object) -> str | tuple[float, ...]:
+    if isinstance(window, str):
+        return one_of("window", window, tuple(WINDOWS))
+    try:
+        array = np.array(window)
+        numbers = array.dtype.kind in "iuf" and array.ndim == 1
+    except (TypeError, ValueError):  # no array at all, or a ragged one
+        numbers = False
+    if not numbers or not np.isfinite(array.astype(np.float64)).all():
+        raise ValueError(
+            f"window must be one of {', '.join(WINDOWS)}, a sequence of finite numbers or None. "
+            f"Received: window={window!r}"
+        )
+    return tuple(array.astype(np.float64).tolist())

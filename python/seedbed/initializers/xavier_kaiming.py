@@ -1,0 +1,236 @@
+"""What torch calls Xavier and Kaiming: VarianceScaling by a gain, without truncation; and the gains.
+
+Each is a row: the distribution, and the scale that its arguments make.
+
+| class | scale | n | distribution |
+|---|---|---|---|
+| XavierUniform, XavierNormal | gain^2 | (fan_in + fan_out) / 2 | uniform, untruncated normal |
+| KaimingUniform, KaimingNormal | calculate_gain(nonlinearity, a)^2 | fan_in or fan_out | uniform, untruncated normal |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from seedbed import seeds
+from seedbed.initializers.base import as_finite, one_of
+from seedbed.initializers.variance_scaling import FAN_PARAMETERS, VarianceScaling, squared
+
+_CONVOLUTIONS = tuple(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
+
+_SQUARED_GAINS: Mapping[str, float] = {
+    **dict.fromkeys(("linear", *_CONVOLUTIONS, "sigmoid"), 1.0),
+    "tanh": 25 / 9,
+    "relu": 2.0,
+    "selu": 9 / 16,
+}
+"""But for leaky_relu's, which depends on its slope."""
+
+NONLINEARITIES = (*_SQUARED_GAINS, "leaky_relu")
+
+_LARGEST_SLOPE = 1e150
+"""Beyond it its square is no finite number."""
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights have to be larger for the nonlinearity behind them, as torch has it.
+
+    | nonlinearity | gain |
+    |---|---|
+    | `linear`, `sigmoid`, `conv1d`, `conv2d`, `conv3d`, `conv_transpose1d`, ... `3d` | 1 |
+    | `tanh` | 5 / 3 |
+    | `relu` | sqrt(2) |
+    | `leaky_relu` | sqrt(2 / (1 + slope^2)) |
+    | `selu` | 3 / 4 |
+
+    Those of the rectifiers are from He et al. 2015, eq. 10 and 15; the others are torch's custom.
+
+    Arguments:
+        nonlinearity: one of these names.
+        param: the slope of `leaky_relu` on the negative side, 0.01 where there is none. The others have no parameter.
+
+    Raises:
+        ValueError: for another name, or a param that is not finite or not `leaky_relu`'s.
+
+    >>> calculate_gain("tanh"), calculate_gain("leaky_relu", 1)
+    (1.6666666666666667, 1.0)
+    """
+    if nonlinearity != "leaky_relu" and param is not None:
+        one_of("nonlinearity", nonlinearity, NONLINEARITIES)
+        raise ValueError(f"param must be None but for leaky_relu. Received: {nonlinearity!r}, param={param!r}")
+    return math.sqrt(_squared_gain(nonlinearity, 0.01 if param is None else as_finite("param", param)))
+
+
+def _squared_gain(nonlinearity: str, slope: float) -> float:
+    if one_of("nonlinearity", nonlinearity, NONLINEARITIES) != "leaky_relu":
+        return _SQUARED_GAINS[nonlinearity]
+    if abs(slope) > _LARGEST_SLOPE:
+        raise ValueError(f"the slope of leaky_relu must be within +-{_LARGEST_SLOPE}. Received: {slope}")
+    return 2.0 / (1.0 + slope * slope)
+
+
+class _Xavier(VarianceScaling):
+    """Both of Xavier: a gain."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", *FAN_PARAMETERS)
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        gain: float = 1.0,
+        seed: seeds.SeedLike = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+        *,
+        batch_axes: Sequence[int] | None = None,
+        groups: int = 1,
+        layout: str = "keras",
+    ) -> None:
+        self.gain, scale = squared("gain", gain)
+        super().__init__(
+            scale,
+            "fan_avg",
+            self.kind,
+            seed,
+            input_axes,
+            output_axes,
+            batch_axes=batch_axes,
+            groups=groups,
+            layout=layout,
+        )
+
+
+class XavierUniform(_Xavier):
+    """Uniform within +-gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16, times the gain).
+
+    With a gain of 1 it is `GlorotUniform`.
+
+    Arguments:
+        gain: a factor of all values, positive, such as `calculate_gain` gives.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+
+    >>> import seedbed as sb
+    >>> init = sb.XavierUniform(sb.calculate_gain("tanh"), seed=42)
+    >>> bool(abs(init((400, 200))).max() <= 5 / 3 * (6 / 600) ** 0.5)
+    True
+    """
+
+    kind = "uniform"
+
+
+class XavierNormal(_Xavier):
+    """Normal, *not* truncated, of standard deviation gain sqrt(2 / (fan_in + fan_out)).
+
+    Glorot & Bengio 2010, eq. 16, times the gain. `GlorotNormal` has the same standard deviation, but is truncated.
+
+    Arguments:
+        gain: a factor of all values, positive, such as `calculate_gain` gives.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+
+    >>> import seedbed as sb
+    >>> round(float(sb.XavierNormal(3.0, seed=42)((800, 1000)).std()), 2)
+    0.1
+    """
+
+    kind = "untruncated_normal"
+
+
+class _Kaiming(VarianceScaling):
+    """Both of Kaiming: a slope or a nonlinearity, and one of the fans."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("a", "mode", "nonlinearity", "seed", *FAN_PARAMETERS)
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        a: float = 0.0,
+        mode: str = "fan_in",
+        nonlinearity: str = "leaky_relu",
+        seed: seeds.SeedLike = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+        *,
+        batch_axes: Sequence[int] | None = None,
+        groups: int = 1,
+        layout: str = "keras",
+    ) -> None:
+        self.a = as_finite("a", a)
+        scale = _squared_gain(nonlinearity, self.a)
+        self.nonlinearity = nonlinearity
+        if self.a != 0 and nonlinearity != "leaky_relu":
+            raise ValueError(f"a must be 0 but for leaky_relu. Received: a={a!r}, nonlinearity={nonlinearity!r}")
+        super().__init__(
+            scale,
+            one_of("mode", mode.lower() if isinstance(mode, str) else mode, ("fan_in", "fan_out")),
+            self.kind,
+            seed,
+            input_axes,
+            output_axes,
+            batch_axes=batch_axes,
+            groups=groups,
+            layout=layout,
+        )
+
+
+class KaimingUniform(_Kaiming):
+    """Uniform within +-gain sqrt(3 / n), where n is the fan-in or the fan-out (He et al. 2015, eq. 15).
+
+    The gain is `calculate_gain(nonlinearity, a)`. With the defaults it is `HeUniform`.
+
+    Arguments:
+        a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
+        mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
+        nonlinearity: one of the names that `calculate_gain` knows.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+
+    What torch gives a linear layer of its own, ±sqrt(1 / fan_in):
+
+    >>> import seedbed as sb
+    >>> w = sb.KaimingUniform(a=5**0.5, seed=42, layout="torch")((200, 400))
+    >>> bool(abs(w).max() <= 0.05), bool(abs(w).max() > 0.0499)
+    (True, True)
+    """
+
+    kind = "uniform"
+
+
+class KaimingNormal(_Kaiming):
+    """Normal, *not* truncated, of standard deviation gain / sqrt(n), where n is the fan-in or the fan-out.
+
+    He et al. 2015, eq. 15. The gain is `calculate_gain(nonlinearity, a)`. `HeNormal` has the standard deviation of the
+    defaults, but is truncated.
+
+    Arguments:
+        a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
+        mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
+        nonlinearity: one of the names that `calculate_gain` knows.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: as for `VarianceScaling`.
+        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+
+    >>> import seedbed as sb
+    >>> round(float(sb.KaimingNormal(mode="fan_out", nonlinearity="relu", seed=42)((1000, 800)).std()), 3)
+    0.05
+    """
+
+    kind = "untruncated_normal"

@@ -1,0 +1,59 @@
+"""What the documentation says that the package has, it has; and the other way round."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import seedbed as sb
+
+DOCS = Path(__file__).parents[1] / "docs"
+NAME = re.compile(r"`(\w+)(?:\(([\w, ]*)\))?`")
+
+AWAITED = {
+    "Orthogonal": (),
+    "DeltaOrthogonal": (),
+    "ConvolutionOrthogonal1D": (),
+    "ConvolutionOrthogonal2D": (),
+    "ConvolutionOrthogonal3D": (),
+    "TruncatedNormal": ("lower", "upper"),
+}
+"""What the table promises and the package is yet to have."""
+
+
+def promised():
+    """Each name of the last column of the feature tables, with the arguments that it is told to have."""
+    text = (DOCS / "initializers.md").read_text("utf-8").partition("## Formulas")[0]
+    rows = [line.strip().split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {7}
+    for row in rows:
+        for name, arguments in NAME.findall(row[-1]):
+            yield name, tuple(arguments.split(", ")) if arguments else ()
+
+
+PROMISED = sorted(set(promised()))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        pytest.param(*item, marks=pytest.mark.xfail(reason="awaited") if AWAITED.get(item[0]) == item[1] else ())
+        for item in PROMISED
+    ],
+)
+def test_what_the_table_promises_is_there(name, arguments):
+    assert name in sb.__all__
+    assert set(arguments) <= set(inspect.signature(getattr(sb, name)).parameters)
+
+
+def test_every_initializer_is_in_the_table():
+    public = {name for name in sb.__all__ if inspect.isclass(getattr(sb, name)) and not name.islower()}
+    classes = {name for name in public if issubclass(getattr(sb, name), sb.Initializer)}
+    assert classes - {name for name, _ in PROMISED} == {"Initializer", "RandomInitializer"}
+
+
+def test_every_document_is_linked_from_the_readme():
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    for path in DOCS.glob("*.md"):
+        assert f"(docs/{path.name})" in readme, path.name

@@ -1,0 +1,154 @@
+"""STFT kernels and the cosines in them."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import signal
+
+import seedbed as sb
+from seedbed.cosine import MOST, ONE, PI, cosines
+
+DENOMINATORS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 100, 1023, 1024, 4096, 2**20, 999_999_937, MOST]
+
+
+def test_the_constant_is_pi():
+    with mpmath.workprec(400):
+        assert int(mpmath.floor(mpmath.pi * ONE)) == PI
+
+
+@pytest.mark.parametrize("denominator", DENOMINATORS)
+def test_a_cosine_is_the_nearest_number_to_the_exact_one(denominator):
+    d = denominator
+    corners = [0, 1, -1, d // 8, d // 6, d // 4, d // 3, 3 * d // 8, d // 2, 3 * d // 4, d - 1, d, d + 1]
+    numerators = np.append(corners, np.random.default_rng(1).integers(-5 * d, 5 * d, 200))
+    with mpmath.workprec(300):
+        for n, found in zip(numerators.tolist(), cosines(numerators, d).tolist(), strict=True):
+            exact = mpmath.cos(2 * mpmath.pi * mpmath.mpf(n) / d)
+            assert found == (0 if abs(exact) < mpmath.mpf(2) ** -250 else float(exact)), n
+
+
+@pytest.mark.parametrize("denominator", [2, 4, 6, 8, 24, 1000, 1024])
+def test_the_symmetries_are_exact(denominator):
+    n = np.arange(denominator)
+    c = cosines(n, denominator)
+    assert (c == cosines(-n, denominator)).all()
+    assert (c == cosines(n + 3 * denominator, denominator)).all()
+    assert (c == -cosines(n + denominator // 2, denominator)).all()
+    assert c[0] == 1
+    assert not np.signbit(c[c == 0]).any()
+
+
+def exact_kernel(shape, side, window, scaling):
+    """Keras' formulas, in NumPy's float64."""
+    times, _, frequencies = shape
+    angles = 2 * np.pi * np.outer(np.arange(times), np.arange(frequencies)) / (2 * (frequencies - 1))
+    window = np.ones(times) if window is None else np.asarray(window, float)
+    scale = {"density": np.sqrt((window**2).sum()), "spectrum": abs(window).sum(), None: 1.0}[scaling]
+    values = (np.cos(angles) if side == "real" else -np.sin(angles)) * window[:, None] / scale
+    return np.broadcast_to(values[:, None], shape)
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 4), (128, 1, 65), (7, 3, 33), (4, 1, 2), (1, 2, 5)])
+@pytest.mark.parametrize("scaling", ["density", "spectrum", None])
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("window", ["hann", "hamming"])
+@pytest.mark.parametrize("side", ["real", "imag"])
+def test_the_kernel_is_that_of_the_formula(side, window, periodic, scaling, shape):
+    made = sb.STFT(side, window, scaling, periodic)(shape, "float64")
+    want = exact_kernel(shape, side, signal.get_window(window, shape[0], periodic), scaling)
+    assert np.abs(made - want).max() < 1e-12
+
+
+@pytest.mark.parametrize("side", ["real", "imag"])
+def test_a_window_may_be_numbers_or_none(side):
+    numbers = signal.get_window(("kaiser", 8.6), 31)
+    for window in (numbers, list(numbers), tuple(numbers)):
+        made = sb.STFT(side, window, "spectrum")((31, 2, 17), "float64")
+        assert np.abs(made - exact_kernel((31, 2, 17), side, numbers, "spectrum")).max() < 1e-12
+    without = sb.STFT(side, None)((31, 2, 17), "float64")  # and so without scaling
+    assert np.abs(without - exact_kernel((31, 2, 17), side, None, None)).max() < 1e-12
+
+
+def test_a_convolution_with_both_sides_is_the_transform_of_the_windowed_signal():
+    n = 64
+    x = np.random.default_rng(1).standard_normal(n)
+    real, imag = (sb.STFT(side, "hann", None, True)((n, 1, n // 2 + 1), "float64")[:, 0] for side in ("real", "imag"))
+    want = np.fft.rfft(x * signal.get_window("hann", n))
+    assert np.abs(x @ real + 1j * (x @ imag) - want).max() < 1e-12
+
+
+def test_narrow_floats_are_rounded_from_float32():
+    init = sb.STFT("imag")
+    single = init((40, 1, 65))
+    assert (single == init((40, 1, 65), "float64").astype("float32")).all()
+    for dtype in ("float16", "bfloat16"):
+        narrow = init((40, 1, 65), dtype)
+        assert (narrow == single.astype(narrow.dtype)).all()
+
+
+def test_values_that_are_simple_numbers_are_exact():
+    real = sb.STFT("real", None)((13, 1, 7), "float64")[:, 0]
+    imag = sb.STFT("imag", None)((13, 1, 7), "float64")[:, 0]
+    assert (real[:, 0] == 1).all()
+    assert real[:5, 2].tolist() == [1, 0.5, -0.5, -1, -0.5]
+    assert real[:, 3].tolist() == [1, 0, -1, 0] * 3 + [1]
+    assert imag[:, 3].tolist() == [0, -1, 0, 1] * 3 + [0]
+    assert not imag[:, 6].any()
+
+
+def test_a_kernel_of_more_rows_than_stand_in_memory_at_a_time_is_the_same():
+    init = sb.STFT("real", "hamming")
+    shape = (1200, 1, 513)
+    whole = init(shape)
+    assert (whole[700:703] == init(shape, partition_shape=(3, 1, 513), partition_offset=(700, 0, 0))).all()
+    assert (
+        np.abs(whole - exact_kernel(shape, "real", signal.get_window("hamming", 1200, False), "density")).max() < 1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sb.STFT("both"), "side must be one of real, imag. Received: side='both'"),
+        (lambda: sb.STFT(window="kaiser"), "window must be one of hann, hamming. Received: window='kaiser'"),
+        (lambda: sb.STFT(window=[[1.0]]), "window must be one of hann, hamming, a sequence of finite numbers or None"),
+        (lambda: sb.STFT(window=[1, math.nan]), "window must be one of"),
+        (lambda: sb.STFT(window=[1, "2"]), "window must be one of"),
+        (lambda: sb.STFT(window=[1, 2j]), "window must be one of"),
+        (lambda: sb.STFT(window=3.0), "window must be one of"),
+        (lambda: sb.STFT(window=len), "window must be one of"),
+        (lambda: sb.STFT(window=[[1], [2, 3]]), "window must be one of"),
+        (lambda: sb.STFT(scaling="power"), "scaling must be one of density, spectrum. Received: scaling='power'"),
+        (lambda: sb.STFT(periodic=1), "periodic must be True or False. Received: periodic=1"),
+        (lambda: sb.STFT()((5, 4)), r"must be \(time, channels, frequencies\). Received: shape=\(5, 4\)"),
+        (lambda: sb.STFT()((5, 1, 1)), r"frequencies of an STFT kernel must be 2 or more, .*shape=\(5, 1, 1\)"),
+        (lambda: sb.STFT().lazy((0, 1, 1)), "must be 2 or more"),
+        (lambda: sb.STFT().lazy((2, 1, 2**34)), "must be 2 or more, and at most"),
+        (lambda: sb.STFT(window=[1, 2])((3, 1, 4)), "window must have as many numbers as the shape has times"),
+        (lambda: sb.STFT(window=[0, 0])((2, 1, 4)), "window must have a scale that is positive and finite"),
+        (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), "window must have a scale"),
+        (lambda: sb.STFT(window=[1e308] * 9, scaling="spectrum")((9, 1, 4)), "window must have a scale"),
+        (lambda: sb.STFT().lazy((2, 1, 4)), "window must have a scale"),  # its Hann window is 0, 0
+        (lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)), "window must be one that float32 holds"),
+        (lambda: sb.STFT()((5, 1, 4), "int32"), "dtype must be a floating point type"),
+    ],
+)
+def test_what_is_no_transform_is_an_error(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_empty_kernels_are_empty():
+    for shape in ((0, 1, 4), (5, 0, 4), (5, 2, 0)):
+        assert sb.STFT()(shape).shape == shape
+    assert not sb.STFT(scaling=None)((2, 1, 4)).any()
+
+
+def test_the_configuration_is_that_of_keras_in_types_that_json_has():
+    assert sb.STFT().get_config() == {"side": "real", "window": "hann", "scaling": "density", "periodic": False}
+    config = sb.STFT(window=np.array([1, 2], "int8"), periodic=np.True_).get_config()
+    assert config == {"side": "real", "window": [1.0, 2.0], "scaling": "density", "periodic": True}
+    assert type(config["window"]) is list
+    assert type(config["periodic"]) is bool
