@@ -7,6 +7,8 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex, TypeAlias
 
+import numpy as np
+
 from seedbed import _core
 
 Shape: TypeAlias = tuple[int, ...]
@@ -50,13 +52,13 @@ def _dimension(item: object, shape: object, what: str) -> int:
     if type(item) is int and 0 <= item <= _MOST_ELEMENTS:
         return item
     try:
-        if isinstance(item, bool):
+        if isinstance(item, (bool, np.bool_)):
             raise TypeError
-        if isinstance(item, float) and item.is_integer():
+        if isinstance(item, (float, np.floating)) and item.is_integer():
             item = int(item)
         dimension = operator.index(item)  # type: ignore[arg-type]
     except TypeError:
-        kind = ValueError if isinstance(item, float) else TypeError
+        kind = ValueError if isinstance(item, (float, np.floating)) else TypeError
         raise kind(f"each dimension of {what} must be an integer. Received: {what}={shape!r}") from None
     if not 0 <= dimension <= _MOST_ELEMENTS:
         raise ValueError(f"each dimension of {what} must be in [0, 2**63). Received: {what}={shape!r}")

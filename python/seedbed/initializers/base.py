@@ -109,7 +109,7 @@ class Initializer(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
-        return self._arguments()
+        return {name: list(value) if type(value) is tuple else value for name, value in self._arguments().items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -184,8 +184,7 @@ class RandomInitializer(Initializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         distribution = self.sampling(shape)
         _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
-        seed = self.seed
-        return Sampled(distribution, seed.next() if isinstance(seed, seeds.SeedGenerator) else seeds.address_of(seed))
+        return Sampled(distribution, seeds.draw(self.seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}
