@@ -23,7 +23,7 @@ Table: TypeAlias = Mapping[str, type[Initializer]]
 MOST_DEPTH = 32
 """How deep a configuration may be nested."""
 
-MOST_VALUES = 2**24
+MOST_VALUES = 2**22
 """How many values it may hold."""
 
 CLASSES: dict[str, type[Initializer]] = {
@@ -79,6 +79,7 @@ NAMES: dict[str, type[Initializer]] = {
 _KEYS = ("module", "class_name", "config", "registered_name", "shared_object_id")
 _MODULE = re.compile(r"(keras|tf_keras)(\.src)?\.initializers(\.\w+)?|seedbed(\.\w+)*", re.ASCII)
 _ARRAYS = ("__numpy__", "__tensor__")
+_PLAIN = frozenset([float, int, str, bool, type(None)])
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = _brief.maxlong = 100
@@ -258,7 +259,7 @@ def _check_size(config: Mapping[str, Any]) -> None:
     level: list[Any] = [config]
     values = 0
     for _ in range(MOST_DEPTH):
-        containers = [item for item in level if isinstance(item, (Mapping, list, tuple))]
+        containers = [item for item in level if type(item) not in _PLAIN and isinstance(item, (Mapping, list, tuple))]
         if not containers:
             return
         values += sum(map(len, containers))
@@ -287,7 +288,7 @@ def _decoded(value: Any) -> Any:
         return value
     encoded = value.get("config")
     if not isinstance(encoded, Mapping) or set(encoded) != {"value", "dtype"}:
-        raise ValueError(f"an encoded array has a config of value and dtype. Received: {_brief.repr(value)}")
+        raise ValueError(f"an encoded array must have a config of value and dtype. Received: {_brief.repr(value)}")
     dtype = dtypes.as_dtype("float32" if encoded["dtype"] == "bfloat16" else encoded["dtype"])
     try:
         array = np.array(encoded["value"])

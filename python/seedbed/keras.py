@@ -2,7 +2,7 @@
 
     layer = keras.layers.Dense(3, kernel_initializer=seedbed.keras.GlorotNormal(seed=42))
 
-Each class is at once the class of `seedbed` and the class of Keras of that name. From the first it has what it computes,
+Each class is at once the class of `seedbed` and the class of Keras of that name. From the first it has what it makes,
 its arguments and its configuration; by the second it is known to layers which ask for Keras' own class, as EinsumDense
 and the attention layers do to tell it their axes. A call gives a tensor of the backend.
 
