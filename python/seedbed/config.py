@@ -193,7 +193,7 @@ def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | N
             f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {_brief.repr(list(config))}"
         )
     name, arguments = config["class_name"], config.get("config")
-    arguments = {} if arguments is None else arguments
+    arguments = {} if arguments is None or arguments == [] else arguments  # R has one empty list for both
     for key in (config.get("registered_name"), name, arguments):
         if isinstance(key, str) and key in custom:
             return _made(custom[key], arguments)
