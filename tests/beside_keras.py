@@ -207,6 +207,15 @@ def attention_begins_with_equal_parts_unless_it_is_unseeded():
         keras.utils.set_random_seed(11)
         return attention(sk.GlorotNormal())
 
+    root = sb.SeedGenerator(42)  # the way out that docs/compatibility.md shows
+    layer = keras.layers.MultiHeadAttention(2, 3)
+    layer.build((None, 4, 6), (None, 4, 6))
+    for part in ("query", "key", "value"):
+        init = sk.GlorotNormal(root.child(f"block3/{part}"), input_axes=(0,), output_axes=(1, 2))
+        kernel = getattr(layer, f"{part}_dense").kernel
+        kernel.assign(init(kernel.shape, kernel.dtype))
+        same(kernel, sb.GlorotNormal(root.child(f"block3/{part}"), (0,), (1, 2))((6, 2, 3)))
+
     query, key, value = unseeded()
     assert (query != key).any()
     assert (key != value).any()

@@ -4,9 +4,11 @@ import inspect
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +76,17 @@ def keras_3(name, arguments, **more):
 def test_every_name_that_a_keras_has_is_known(name, cls):
     for made in (sb.get(name), sb.deserialize(name), sb.get({"class_name": name, "config": {}})):
         assert type(made) is getattr(initializers, cls)
+
+
+def test_the_documented_names_and_limits_are_those_of_the_code():
+    text = (Path(__file__).parents[1] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`.*`) \| (`.*`) \|$", text.partition("## Names")[2].partition("and each but")[0], re.MULTILINE
+    )
+    documented = {name for row in rows for cell in row for name in re.findall(r"`(\w+)`", cell)}
+    expected = {name for name, cls in PAIRS if cls not in OF_OTHERS and not re.fullmatch("[A-Z].*V2", name)}
+    assert documented == expected
+    assert f"no more than {config.MOST_VALUES:,} values, and {config.MOST_DEPTH - 1} levels" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", CLASSES)

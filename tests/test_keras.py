@@ -72,7 +72,7 @@ def test_the_example_runs():
     assert "the same bits as seedbed" in output
 
 
-def test_seedbed_itself_never_imports_keras_and_knows_its_generators_only_by_the_adapter():
+def test_what_is_so_before_and_after_the_adapter_is_imported():
     program = """
 import sys, seedbed as sb
 sb.get("he_normal")((3, 3))
@@ -82,11 +82,19 @@ try:
     sb.HeNormal(seed=keras.random.SeedGenerator(1))
 except ValueError as error:
     print(str(error)[:43])
+def cloned():
+    dense = keras.layers.Dense(3, kernel_initializer=sb.HeNormal(seed=1))
+    again = keras.models.clone_model(keras.Sequential([keras.Input((2,)), dense])).layers[0]
+    return type(again.kernel_initializer).__module__
+print(cloned())
 import seedbed.keras
+print(cloned())
 print((sb.HeNormal(seed=keras.random.SeedGenerator(1))((3, 3)) == sb.HeNormal(seed=1)((3, 3))).all())
 """
     assert python(["-c", program], "numpy").splitlines() == [
         "False",
         "a seed must be an integer. Received: seed=<",
+        "keras.src.initializers.random_initializers",
+        "seedbed.keras",
         "True",
     ]

@@ -134,6 +134,10 @@ class SeedGenerator:
     def child(self, name: str) -> SeedGenerator:
         """A generator bound to this one and a name, whatever else has been drawn or named.
 
+        Layers whose seeds are children begin with values of their own, and stay as they are when others come and go.
+        A clone of a child, as Keras' attention layers make of one initializer for query, key and value, is that child
+        again, and begins at its first draw: give each part a name.
+
         Raises:
             ValueError: where the name is not a string.
 

@@ -165,7 +165,8 @@ class RandomInitializer(Initializer):
     """An initializer that draws its values.
 
     An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
-    each call; a `SeedGenerator` gives new ones. `seed` is the integer or the generator.
+    each call, so two layers that share it begin equal; a `SeedGenerator` gives new ones, and its `child(name)` gives
+    each layer values of its own. `seed` is the integer or the generator.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("seed",)
