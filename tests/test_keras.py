@@ -1,6 +1,7 @@
 """seedbed in Keras 3: what `beside_keras.py` checks on each backend that is installed, and the same bits on all."""
 
 import functools
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -20,7 +21,16 @@ BACKENDS = {"numpy": "numpy", "jax": "jax", "torch": "torch", "tensorflow": "ten
 INSTALLED = [backend for backend, module in BACKENDS.items() if importlib.util.find_spec(module)]
 CHECKS = re.findall(r"@check\((.*)\)\ndef (\w+)", PROGRAM.read_text(encoding="utf-8"))
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="Keras is not installed")
+
+def _has_keras():
+    try:
+        major, minor = importlib.metadata.version("keras").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(major), int(minor)) >= (3, 15)
+
+
+pytestmark = pytest.mark.skipif(not _has_keras(), reason="Keras 3.15 or newer is not installed")
 
 
 @functools.cache
