@@ -183,7 +183,7 @@ def test_what_keras_2_wrote_is_read():
         before = json.dumps(form)
         assert sb.deserialize(form) == same
         assert json.dumps(form) == before
-    for dtype in ("float33", "object", 5, ["float32"], "V1000000000", "(1000000000,)f4"):
+    for dtype in ("float33", "object", 5, 0.0625, ["float32"], "V1000000000", "(1000000000,)f4"):
         with pytest.raises(ValueError, match="dtype must"):
             sb.deserialize({"class_name": "Zeros", "config": {"dtype": dtype}})
 
