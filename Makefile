@@ -1,4 +1,5 @@
 # `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
+# `make frameworks` installs Keras and its backends there, for the tests of the adapters.
 # `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
 # Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
 
@@ -7,12 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
+FRAMEWORKS := keras jax torch tensorflow
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check bench
+.PHONY: build demo test lint check frameworks bench
 
 build: $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -42,6 +44,14 @@ lint: build
 	$(BIN)/stubtest seedbed._core
 
 check: lint test
+
+# Tests of adapters skip what is not installed. As for the bench, what has no package for a system is left out there.
+frameworks: $(VENV)/frameworks
+
+$(VENV)/frameworks: pyproject.toml $(VENV)/ready
+	$(BIN)/pip install --group frameworks || \
+		for framework in $(FRAMEWORKS); do $(BIN)/pip install $$framework || echo "left out: $$framework"; done
+	touch $@
 
 bench: build $(BENCH)/ready
 	PYTHONPATH=python $(BENCH)/bin/python benches/bench.py

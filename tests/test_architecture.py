@@ -32,12 +32,16 @@ LAYERS = [
     {"compat._generation"},
     {"compat.v1", "compat.v2"},
     {"compat"},
+    {"keras"},
     {"plan"},
     {"checkpoint"},
     {"cli"},
     {"__main__"},
 ]
 """Each module may import from the sets before its own."""
+
+ADAPTERS = {"keras"}
+"""One framework each, which only they import; and nobody imports them."""
 
 RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "fill", "fans", "python"]
 """Each module may use those before its own; and only one knows Python."""
@@ -68,6 +72,7 @@ def test_python_modules_import_only_those_below_them():
     for name, path in paths.items():
         for other in imported(path, level):
             assert level[other] < level[name], f"{name} imports {other}"
+            assert other not in ADAPTERS, f"{name} imports an adapter"
 
 
 def test_rust_modules_use_only_those_below_them():

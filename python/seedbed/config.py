@@ -1,40 +1,89 @@
 """The registry: names and configurations to initializers, and back.
 
-A configuration can name the initializers of this table and nothing else: no module, no file, no callable.
+A configuration can name the initializers of this table, and objects that the caller hands over, and nothing else: no
+module, no file, no callable. What Keras 3 and Keras 2 wrote, and the short form that people write, is read.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
+import reprlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias, overload
 
-from seedbed import initializers
+import numpy as np
+
+from seedbed import dtypes, initializers
 from seedbed.initializers import Initializer
+from seedbed.shapes import ShapeLike, as_shape
 
-_CLASSES: dict[str, type[Initializer]] = {
+Table: TypeAlias = Mapping[str, type[Initializer]]
+
+MOST_DEPTH = 32
+"""How deep a configuration may be nested."""
+
+MOST_VALUES = 2**22
+"""How many values it may hold."""
+
+CLASSES: dict[str, type[Initializer]] = {
     name: getattr(initializers, name)
     for name in initializers.__all__
     if not inspect.isabstract(getattr(initializers, name))
 }
+"""The initializers of this package by name."""
 
-_SNAKE: dict[str, str] = {
-    "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_"): name for name in _CLASSES
+_VARIANCE_SCALING = ("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform")
+
+_IN_KERAS_2 = (
+    *("Constant", "Identity", "Ones", "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal"),
+    *("VarianceScaling", "Zeros", *_VARIANCE_SCALING),
+)
+
+IN_KERAS = (*_IN_KERAS_2, "STFT")
+"""The classes that Keras 3 has."""
+
+
+def snake_case(name: str) -> str:
+    """The name of a class as Keras spells functions.
+
+    >>> snake_case("GlorotNormal"), snake_case("STFT"), snake_case("ConvolutionOrthogonal1D")
+    ('glorot_normal', 'stft', 'convolution_orthogonal_1d')
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", name).lower()
+
+
+_OTHER_NAMES: dict[str, str] = {
+    "normal": "RandomNormal",
+    "one": "Ones",
+    "uniform": "RandomUniform",
+    "zero": "Zeros",
+    **{f"{name}Initializer": name for name in ("Identity", "Orthogonal", "STFT")},
+    **{f"{name}V2": name for name in _IN_KERAS_2},
+    **{f"{snake_case(name)}V2": name for name in _VARIANCE_SCALING},
+    **{f"convolutional_orthogonal_{n}d": f"ConvolutionOrthogonal{n}D" for n in (1, 2, 3)},
+    "convolutional_delta_orthogonal": "DeltaOrthogonal",
 }
+"""The names beyond those of the classes that Keras 3, tf-keras and TensorFlow 1 have for them."""
 
-_OTHER_NAMES = {"normal": "RandomNormal", "one": "Ones", "uniform": "RandomUniform", "zero": "Zeros"}
-
-ALIASES: dict[str, type[Initializer]] = {name: _CLASSES[of] for name, of in _SNAKE.items()}
+ALIASES: dict[str, type[Initializer]] = {snake_case(name): cls for name, cls in CLASSES.items()}
 """The snake-case names, which are the classes themselves."""
 
-_NAMES: dict[str, type[Initializer]] = {
-    **_CLASSES,
+NAMES: dict[str, type[Initializer]] = {
+    **CLASSES,
     **ALIASES,
-    **{name: _CLASSES[of] for name, of in _OTHER_NAMES.items()},
+    **{name: CLASSES[of] for name, of in _OTHER_NAMES.items() if of in CLASSES},
 }
+"""Every name that is accepted, and what it means."""
 
-_KEYS = ("module", "class_name", "config", "registered_name")
-_MODULES = ("keras.initializers", "keras.src.initializers", "seedbed", None)
+_KEYS = ("module", "class_name", "config", "registered_name", "shared_object_id")
+_MODULE = re.compile(r"(keras|tf_keras)(\.src)?\.initializers(\.\w+)?|seedbed(\.\w+)*", re.ASCII)
+_ARRAYS = ("__numpy__", "__tensor__")
+_PLAIN = frozenset([float, int, str, bool, type(None)])
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = 100
+_brief.maxlist = _brief.maxtuple = _brief.maxdict = 10
 
 
 def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | None:
@@ -49,18 +98,38 @@ def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | N
     """
     if initializer is None or isinstance(initializer, str):
         return initializer
-    if not isinstance(initializer, Initializer) or type(initializer).__name__ not in _CLASSES:
-        raise ValueError(f"only initializers of this package can be serialized. Received: {initializer!r}")
+    name = type(initializer).__name__
+    if name not in CLASSES or not isinstance(initializer, CLASSES[name]):
+        raise ValueError(f"only initializers of this package can be serialized. Received: {_brief.repr(initializer)}")
     return {
-        "module": "keras.initializers",
-        "class_name": type(initializer).__name__,
+        "module": "keras.initializers" if name in IN_KERAS else "seedbed",
+        "class_name": name,
         "config": initializer.get_config(),
         "registered_name": None,
     }
 
 
-def deserialize(config: Mapping[str, Any] | str) -> Initializer:
-    """The initializer of a configuration: a dict in Keras 3's form, `{"class_name": ..., "config": ...}`, or a name.
+@overload
+def deserialize(config: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+
+
+@overload
+def deserialize(config: Mapping[str, Any] | str, custom_objects: None = None) -> Initializer: ...
+
+
+@overload
+def deserialize(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any]) -> Any: ...
+
+
+def deserialize(config: Mapping[str, Any] | str | None, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The initializer of a configuration: a dict as Keras 3 or Keras 2 writes it, its short form, or a name.
+
+    The short form is `{"class_name": ..., "config": ...}`. A `dtype`, which Keras 2 wrote and did not heed, must be
+    one, and is left out. An array in the form in which Keras writes arrays is read as such.
+
+    Arguments:
+        config: the configuration. None stands for none.
+        custom_objects: classes and functions by the names that the configuration may have for them.
 
     Raises:
         ValueError: for an unknown name or key, or a bad value.
@@ -69,29 +138,15 @@ def deserialize(config: Mapping[str, Any] | str) -> Initializer:
     >>> sb.deserialize({"class_name": "HeNormal", "config": {"seed": 3}})
     HeNormal(seed=3, input_axes=None, output_axes=None)
     """
-    if isinstance(config, str):
-        return _class_of(config)()
-    if not isinstance(config, Mapping):
-        raise ValueError(f"a configuration must be a dict or a name. Received: {config!r}")
-    unknown = [key for key in config if key not in _KEYS]
-    if unknown or "class_name" not in config:
-        raise ValueError(f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {list(config)}")
-    if config.get("module") not in _MODULES or config.get("registered_name") is not None:
-        raise ValueError(
-            "a configuration must be of an initializer of Keras or of this package. "
-            f"Received: module={config.get('module')!r}, registered_name={config.get('registered_name')!r}"
-        )
-    arguments = config.get("config", {})
-    if not isinstance(arguments, Mapping):
-        raise ValueError(f"config must be a dict. Received: config={arguments!r}")
-    return _class_of(config["class_name"]).from_config(arguments)
+    return None if config is None else build(config, custom_objects, NAMES)
 
 
 def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     """The initializer that an identifier stands for.
 
     Arguments:
-        identifier: a name, a configuration, an initializer's class, an initializer or another callable, or None.
+        identifier: a name, a configuration, a class, an initializer or another callable, None, or an array, which is
+            what it makes, in the shape that it has and no other.
 
     Raises:
         ValueError: where it stands for none.
@@ -102,19 +157,150 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     >>> sb.get({"class_name": "he_normal", "config": {"seed": 1}}) == sb.HeNormal(seed=1)
     True
     """
+    found: Initializer | Callable[..., Any] | None = find(identifier, NAMES)
+    return found
+
+
+def find(identifier: object, names: Table) -> Any:
+    """`get` from a table of names."""
     if identifier is None:
         return None
     if isinstance(identifier, (str, Mapping)):
-        return deserialize(identifier)
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
+        return build(identifier, None, names)
+    if isinstance(identifier, type):
+        return _instance(identifier)
     if callable(identifier):
         return identifier
-    raise ValueError(f"an initializer must be a name, a configuration or a callable. Received: {identifier!r}")
+    if hasattr(identifier, "__array__"):
+        return _giving(np.asarray(identifier))
+    raise ValueError(
+        "an initializer must be a name, a configuration, a class, a callable or an array. "
+        f"Received: {_brief.repr(identifier)}"
+    )
 
 
-def _class_of(name: object) -> type[Initializer]:
-    found = _NAMES.get(name) if isinstance(name, str) else None
+def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | None, names: Table) -> Any:
+    """`deserialize` from a table of names."""
+    custom = _as_custom_objects(custom_objects)
+    if isinstance(config, str):
+        config = {"class_name": config}
+    if not isinstance(config, Mapping):
+        raise ValueError(f"a configuration must be a dict or a name. Received: {_brief.repr(config)}")
+    _check_size(config)
+    unknown = [key for key in config if key not in _KEYS]
+    if unknown or "class_name" not in config:
+        raise ValueError(
+            f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {_brief.repr(list(config))}"
+        )
+    name, arguments = config["class_name"], config.get("config")
+    arguments = {} if arguments is None or arguments == [] else arguments  # R has one empty list for both
+    for key in (config.get("registered_name"), name, arguments):
+        if isinstance(key, str) and key in custom:
+            return _made(custom[key], arguments)
+    _check_origin(config)
+    found = names.get(name) if isinstance(name, str) else None
     if found is None:
-        raise ValueError(f"the names of initializers are {', '.join(sorted(_NAMES))}. Received: {name!r}")
-    return found
+        raise ValueError(
+            f"the names of initializers are {', '.join(sorted(CLASSES))}, these in snake case, "
+            f"and {', '.join(sorted(name for name in _OTHER_NAMES if name in NAMES))}. Received: {_brief.repr(name)}"
+        )
+    return _made(found, arguments)
+
+
+def _made(target: Any, arguments: object) -> Any:
+    """What a class makes of its arguments. A function is an initializer as it stands."""
+    if not isinstance(target, type):
+        return target
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"config must be a dict. Received: config={_brief.repr(arguments)}")
+    if not issubclass(target, Initializer):
+        return target.from_config(dict(arguments)) if hasattr(target, "from_config") else target(**arguments)
+    decoded = {key: _decoded(value) for key, value in arguments.items()}
+    if "dtype" in decoded and "dtype" not in target.parameters:
+        _check_dtype(decoded.pop("dtype"))
+    try:
+        return target.from_config(decoded)
+    except TypeError as error:
+        raise ValueError(f"this is no configuration of {target.__name__}: {error}") from error
+
+
+def _instance(cls: type) -> Any:
+    instance = None if inspect.isabstract(cls) else cls()
+    if not callable(instance):
+        raise ValueError(f"a class must be one whose instances are initializers. Received: {cls!r}")
+    return instance
+
+
+def _giving(array: np.ndarray) -> Callable[..., np.ndarray]:
+    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
+        raise ValueError(f"an array must be one of numbers to be an initializer. Received: dtype={array.dtype}")
+
+    def initialize(shape: ShapeLike, dtype: Any = None) -> np.ndarray:
+        if as_shape(shape) != array.shape:
+            raise ValueError(f"shape must be that of the array, {array.shape}. Received: shape={shape!r}")
+        return array.astype(dtypes.as_dtype(dtype))
+
+    return initialize
+
+
+def _as_custom_objects(custom_objects: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if custom_objects is None:
+        return {}
+    if not isinstance(custom_objects, Mapping) or not all(callable(value) for value in custom_objects.values()):
+        raise ValueError(
+            "custom_objects must be a dict of classes and functions by name. "
+            f"Received: custom_objects={_brief.repr(custom_objects)}"
+        )
+    return custom_objects
+
+
+def _check_size(config: Mapping[str, Any]) -> None:
+    """Level by level, so that neither depth nor size nor a cycle can exhaust anything."""
+    level: list[Any] = [config]
+    values = 0
+    for _ in range(MOST_DEPTH):
+        containers = [item for item in level if type(item) not in _PLAIN and isinstance(item, (Mapping, list, tuple))]
+        if not containers:
+            return
+        values += sum(map(len, containers))
+        if values > MOST_VALUES:
+            raise ValueError(f"a configuration must hold at most {MOST_VALUES} values. Received: more than that")
+        level = [value for items in containers for value in (items.values() if isinstance(items, Mapping) else items)]
+    raise ValueError(f"a configuration must be nested at most {MOST_DEPTH - 1} deep. Received: one that is deeper")
+
+
+def _check_origin(config: Mapping[str, Any]) -> None:
+    """The module says where a class came from. It is compared, and never imported."""
+    name, module, registered = (config.get(key) for key in ("class_name", "module", "registered_name"))
+    if not (
+        (module is None or (isinstance(module, str) and _MODULE.fullmatch(module)))
+        and (registered is None or registered in (name, f"seedbed>{name}"))
+    ):
+        raise ValueError(
+            "a configuration must be of an initializer of Keras or of this package. "
+            f"Received: module={_brief.repr(module)}, registered_name={_brief.repr(registered)}"
+        )
+
+
+def _decoded(value: Any) -> Any:
+    """A value, or the array of which it is Keras' encoding."""
+    if not isinstance(value, Mapping) or value.get("class_name") not in _ARRAYS:
+        return value
+    encoded = value.get("config")
+    if not isinstance(encoded, Mapping) or set(encoded) != {"value", "dtype"}:
+        raise ValueError(f"an encoded array must have a config of value and dtype. Received: {_brief.repr(value)}")
+    dtype = dtypes.as_dtype("float32" if encoded["dtype"] == "bfloat16" else encoded["dtype"])
+    try:
+        array = np.array(encoded["value"])
+    except ValueError:  # ragged
+        array = np.array(None)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"an encoded array must be one of numbers. Received: {_brief.repr(encoded['value'])}")
+    with np.errstate(all="ignore"):
+        array = array.astype(dtype)
+    return array if array.ndim else array.item()
+
+
+def _check_dtype(dtype: object) -> None:
+    if dtype is not None and dtype not in dtypes.FLOATS:
+        dtypes.as_dtype(dtype)  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ def _resolve(dtype: object) -> np.dtype:
         return _bfloat16()
     try:
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as Python
         raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
     if resolved.name != "bfloat16" and resolved.kind not in "biufc":
         raise ValueError(f"dtype must be numeric or bool. Received: {dtype!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
@@ -21,6 +21,11 @@ _PERSON = b"seedbed.v1"
 _WORDS = 2**68
 
 # `random` and `hashlib` take longer to import than all of this package: who needs one waits for it then.
+_OF_GENERATORS = {
+    "module": (None, "keras.random", "keras.src.random.seed_generator", "seedbed.seeds"),
+    "registered_name": (None, "SeedGenerator"),
+}
+"""What a generator's serialized form may say of where it came from. Nothing is imported from there."""
 
 _drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
 
@@ -134,6 +139,10 @@ class SeedGenerator:
     def child(self, name: str) -> SeedGenerator:
         """A generator bound to this one and a name, whatever else has been drawn or named.
 
+        Layers whose seeds are children begin with values of their own, and stay as they are when others come and go.
+        A clone of a child, as Keras' attention layers make of one initializer for query, key and value, is that child
+        again, and begins at its first draw: give each part a name.
+
         Raises:
             ValueError: where the name is not a string.
 
@@ -170,6 +179,13 @@ class SeedGenerator:
 SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Mapping[str, Any] | None
 """What an initializer takes: None, an integer, a generator, or the configuration of one."""
 
+_frameworks: dict[type, Callable[[Any], Address]] = {}
+
+
+def accept_generators(kind: type, draw: Callable[[Any], Address]) -> None:
+    """Let a framework's own generators be seeds: its adapter says how an address is drawn from one."""
+    _frameworks[kind] = draw
+
 
 def as_seed_source(seed: SeedLike) -> int | SeedGenerator | None:
     """An initializer's `seed` argument: an integer, a generator, or None.
@@ -181,12 +197,23 @@ def as_seed_source(seed: SeedLike) -> int | SeedGenerator | None:
         return seed
     if isinstance(seed, Mapping):
         return _deserialize_generator(seed)
+    if isinstance(seed, tuple(_frameworks)):
+        return seed  # type: ignore[return-value]
     return as_seed(seed)
+
+
+def draw(seed: int | SeedGenerator) -> Address:
+    """The address of the next tensor of an initializer with that seed."""
+    if isinstance(seed, int):
+        return address_of(seed)
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    return next(take for kind, take in _frameworks.items() if isinstance(seed, kind))(seed)
 
 
 def serialize_seed(seed: int | SeedGenerator | None) -> int | dict[str, Any] | None:
     """The JSON form of a `seed`, a generator's as Keras writes it."""
-    if not isinstance(seed, SeedGenerator):
+    if seed is None or isinstance(seed, int):
         return seed
     return {
         "module": "keras.random",
@@ -236,6 +263,12 @@ def _as_path(path: Iterable[str]) -> tuple[str, ...]:
 
 
 def _deserialize_generator(config: Mapping[str, Any]) -> SeedGenerator:
-    if config.get("class_name") != "SeedGenerator" or not isinstance(config.get("config"), Mapping):
+    arguments = config.get("config")
+    if (
+        config.get("class_name") != "SeedGenerator"
+        or not isinstance(arguments, Mapping)
+        or any(config.get(key) not in accepted for key, accepted in _OF_GENERATORS.items())
+        or not {*config} <= {"class_name", "config", "shared_object_id", *_OF_GENERATORS}
+    ):
         raise ValueError(f"a seed must be None, an integer or a SeedGenerator. Received: seed={dict(config)!r}")
-    return SeedGenerator.from_config(config["config"])
+    return SeedGenerator.from_config(arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -52,13 +52,11 @@ def _dimension(item: object, shape: object, what: str) -> int:
     if type(item) is int and 0 <= item <= _MOST_ELEMENTS:
         return item
     try:
-        if isinstance(item, bool):
+        if isinstance(item, (bool, np.bool_)):
             raise TypeError
-        if isinstance(item, float) and item.is_integer():
-            item = int(item)
-        dimension = operator.index(item)  # type: ignore[arg-type]
+        dimension = operator.index(_whole(item))
     except TypeError:
-        kind = ValueError if isinstance(item, float) else TypeError
+        kind = ValueError if isinstance(item, (float, np.floating)) else TypeError
         raise kind(f"each dimension of {what} must be an integer. Received: {what}={shape!r}") from None
     if not 0 <= dimension <= _MOST_ELEMENTS:
         raise ValueError(f"each dimension of {what} must be in [0, 2**63). Received: {what}={shape!r}")
@@ -77,6 +75,11 @@ class Fans(NamedTuple):
 
     fan_in: int
     fan_out: int
+
+
+def _whole(item: object) -> Any:
+    """A float that is a whole number as an integer: R's numbers are doubles."""
+    return int(item) if isinstance(item, (float, np.floating)) and item.is_integer() else item
 
 
 def compute_fans(
@@ -232,6 +235,6 @@ def _as_axes(what: str, axes: object) -> Shape | None:
         items = tuple(axes) if isinstance(axes, Iterable) else (axes,)
         if any(isinstance(axis, bool) for axis in items):
             raise TypeError
-        return tuple(operator.index(axis) for axis in items)
+        return tuple(operator.index(_whole(axis)) for axis in items)
     except TypeError:
         raise ValueError(f"{what} must be a sequence of integers. Received: {what}={axes!r}") from None

@@ -110,7 +110,7 @@ class Initializer(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
-        return self._arguments()
+        return {name: list(value) if type(value) is tuple else value for name, value in self._arguments().items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -166,7 +166,8 @@ class RandomInitializer(Initializer):
     """An initializer that draws its values.
 
     An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
-    each call; a `SeedGenerator` gives new ones. `seed` is the integer or the generator.
+    each call, so two layers that share it begin equal; a `SeedGenerator` gives new ones, and its `child(name)` gives
+    each layer values of its own. `seed` is the integer or the generator.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("seed",)
@@ -189,8 +190,7 @@ class RandomInitializer(Initializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         distribution = self.sampling(shape)
         _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
-        seed = self.seed
-        return Sampled(distribution, seed.next() if isinstance(seed, seeds.SeedGenerator) else seeds.address_of(seed))
+        return Sampled(distribution, seeds.draw(self.seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}

@@ -1,0 +1,175 @@
+"""The initializers of seedbed as initializers of Keras 3, on any of its backends, with the same bits on each.
+
+    layer = keras.layers.Dense(3, kernel_initializer=seedbed.keras.GlorotNormal(seed=42))
+
+Each class is at once the class of `seedbed` and the class of Keras of that name. From the first it has what it makes,
+its arguments and its configuration; by the second it is known to layers which ask for Keras' own class, as EinsumDense
+and the attention layers do to tell it their axes. A call gives a tensor of the backend.
+
+All are registered with Keras under `seedbed>`: models that use them are saved, loaded and cloned in any process that
+has imported this module. So are the classes of `seedbed` itself, which Keras then loads as these. Snake-case names are
+the classes, and `get`, `serialize` and `deserialize` do what those of Keras do.
+
+A seed may be a `keras.random.SeedGenerator`: each call is one draw, from the stream that its counter says, of the key
+that its seed says. So its draws are those of a `seedbed.SeedGenerator` of that seed.
+
+Reuse: Keras makes all weights of an initializer with an integer seed the same, and its attention layers clone the
+initializer for query, key and value, so that these begin equal, with an integer seed and with a generator. This module
+does as Keras does. Seeds by name, `seedbed.SeedGenerator(42).child("block3/attn")`, tell layers apart;
+`docs/compatibility.md` says what tells the parts of one attention layer apart.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras.src.backend import in_stateless_scope  # Keras has no public name for it
+
+from seedbed import config, seeds
+from seedbed.initializers import Initializer
+from seedbed.lazy import LazyArray
+from seedbed.seeds import Address, SeedGenerator
+from seedbed.shapes import ShapeLike
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # the classes, which are made from a table below
+
+
+_WORD = 2**32
+
+
+class _InKeras:
+    """The call as Keras has it, of an initializer of seedbed that is one of Keras too."""
+
+    if TYPE_CHECKING:
+        seed: Any
+
+        def lazy(self, shape: ShapeLike, dtype: Any) -> LazyArray: ...
+
+    def __call__(self, shape: ShapeLike, dtype: Any = None, layout: Any = None) -> Any:
+        """The tensor, on the device where Keras makes tensors.
+
+        While Keras only infers shapes, in a `keras.StatelessScope`, a call takes no draw from a generator.
+
+        Arguments:
+            shape: of the tensor: an integer or integers.
+            dtype: of its elements, as Keras names them; `keras.config.floatx()` where there is none.
+            layout: on JAX, how to spread the tensor over devices: a `keras.distribution.TensorLayout` or a
+                `jax.sharding.Sharding`. Only the parts that this process holds are evaluated, each by itself, with
+                the bits of the whole.
+
+        Raises:
+            ValueError: for a bad shape or dtype, parameters that this dtype has no numbers for, or a layout on another
+                backend.
+        """
+        name, backend = keras.utils.standardize_dtype(dtype), keras.config.backend()
+        if layout is not None and backend != "jax":
+            raise ValueError(f"layout must be None on the backend {backend}. Received: layout={layout!r}")
+        tensor = _without_draw(self).lazy(shape, name) if in_stateless_scope() else self.lazy(shape, name)
+        return keras.ops.convert_to_tensor(tensor[...], name) if layout is None else _spread(tensor, layout)
+
+
+def _without_draw(initializer: Any) -> Any:
+    """The same, with a generator of its own in the place of the one that others draw from."""
+    seed = getattr(initializer, "seed", None)
+    if isinstance(seed, keras.random.SeedGenerator):  # its state may have no value in such a scope
+        seed = seed.get_config()["seed"] or 0
+    elif isinstance(seed, SeedGenerator):
+        seed = copy.copy(seed)
+    else:
+        return initializer
+    initializer = copy.copy(initializer)
+    initializer.seed = seed
+    return initializer
+
+
+def _spread(tensor: LazyArray, layout: Any) -> Any:
+    """A JAX array on the devices of a layout, of which each part is evaluated alone, and once."""
+    import jax
+
+    sharding = layout.backend_layout if isinstance(layout, keras.distribution.TensorLayout) else layout
+    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
+        # What Keras hands over: the devices are those of the mesh that it has set.
+        sharding = jax.sharding.NamedSharding(jax.sharding.get_mesh(), sharding.spec)
+    parts: dict[tuple[tuple[int, int, int], ...], np.ndarray] = {}
+
+    def part(index: tuple[slice, ...]) -> np.ndarray:
+        bounds = tuple(item.indices(length) for item, length in zip(index, tensor.shape, strict=True))
+        if bounds not in parts:
+            parts[bounds] = tensor[(*index, Ellipsis)]
+        return parts[bounds]
+
+    return jax.make_array_from_callback(tensor.shape, sharding, part)
+
+
+def _draw(generator: Any) -> Address:
+    """The next address of a generator of Keras, whose state is a seed and a counter.
+
+    The state's words have 32 bits on most backends. Where the first is still that of the generator's own seed, it is
+    this seed that counts, which may be any integer.
+    """
+    word, count = (int(number) for number in keras.ops.convert_to_numpy(generator.next()))
+    seed = generator.get_config()["seed"]
+    if seed is None or (seed - word) % _WORD:
+        seed = word % _WORD
+    return Address(seeds.key_of(seeds.as_seed(int(seed))), count % _WORD)
+
+
+def _keras_base(name: str, cls: type[Initializer]) -> Any:
+    """The class of Keras that `isinstance` is to find: of the same name, or the nearest by what it takes."""
+    if name in config.IN_KERAS:
+        return getattr(keras.initializers, name, keras.initializers.Initializer)
+    takes_axes = {"input_axes", "output_axes"} <= {*cls.parameters}
+    return keras.initializers.VarianceScaling if takes_axes else keras.initializers.Initializer
+
+
+def _adapted(name: str, cls: type[Initializer]) -> Any:
+    register = keras.saving.register_keras_serializable("seedbed")
+    register(cls)  # is saved under the name under which, from the next line on, the other is loaded
+    return register(
+        type(name, (_InKeras, cls, _keras_base(name, cls)), {"__module__": __name__, "__doc__": cls.__doc__})
+    )
+
+
+def get(identifier: Any) -> Any:
+    """The initializer that an identifier stands for: `keras.initializers.get`, whose names mean the classes here.
+
+    Arguments:
+        identifier: a name, a configuration, a class, a callable, an array or None.
+
+    Raises:
+        ValueError: where it stands for none.
+    """
+    known = isinstance(identifier, (str, Mapping))
+    return config.build(identifier, None, _NAMES) if known else keras.initializers.get(identifier)
+
+
+def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The initializer of a configuration: `seedbed.deserialize`, whose names mean the classes here.
+
+    Arguments:
+        configuration: a dict as Keras writes it, its short form, a name or None.
+        custom_objects: classes and functions by the names that the configuration may have for them.
+
+    Raises:
+        ValueError: for an unknown name or key, or a bad value.
+    """
+    return None if configuration is None else config.build(configuration, custom_objects, _NAMES)
+
+
+serialize = keras.initializers.serialize
+
+seeds.accept_generators(keras.random.SeedGenerator, _draw)
+
+_ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
+_NAMES = {name: _ADAPTED[cls] for name, cls in config.NAMES.items()}
+_PUBLIC = [name for name in _NAMES if name in {*config.CLASSES, *config.ALIASES} or hasattr(keras.initializers, name)]
+
+globals().update({name: _NAMES[name] for name in _PUBLIC})
+
+__all__ = [*_PUBLIC, "SeedGenerator", "deserialize", "get", "serialize"]

@@ -1,0 +1,110 @@
+"""seedbed in Keras 3: what `beside_keras.py` checks on each backend that is installed, and the same bits on all."""
+
+import functools
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = Path(__file__).with_name("beside_keras.py")
+BACKENDS = {"numpy": "numpy", "jax": "jax", "torch": "torch", "tensorflow": "tensorflow"}
+"""Each backend of Keras, and what is to be installed for it."""
+
+INSTALLED = [backend for backend, module in BACKENDS.items() if importlib.util.find_spec(module)]
+CHECKS = re.findall(r"@check\((.*)\)\ndef (\w+)", PROGRAM.read_text(encoding="utf-8"))
+
+
+def _has_keras():
+    try:
+        major, minor = importlib.metadata.version("keras").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(major), int(minor)) >= (3, 15)
+
+
+pytestmark = pytest.mark.skipif(not _has_keras(), reason="Keras 3.15 or newer is not installed")
+
+
+@functools.cache
+def folder():
+    """A folder for the saved models, that lasts as long as this process."""
+    return tempfile.TemporaryDirectory()
+
+
+def python(arguments, backend):
+    """The output of a Python of its own, with Keras on that backend."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@functools.cache
+def result(backend):
+    """What the program says of that backend. Those before it have run, and saved what it loads."""
+    for earlier in INSTALLED[: INSTALLED.index(backend)]:
+        result(earlier)
+    return json.loads(python([str(PROGRAM), folder().name], backend).splitlines()[-1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("only", "check"), CHECKS, ids=[check for _, check in CHECKS])
+def test_with_keras(backend, only, check):
+    if backend not in INSTALLED:
+        pytest.skip(f"{backend} is not installed")
+    raised = result(backend)["raised"]
+    assert (check in raised) == (not only or f'"{backend}"' in only)
+    assert raised.get(check) is None, raised[check]
+
+
+def test_the_bits_are_the_same_on_every_backend():
+    hashes = {backend: result(backend)["hashes"] for backend in INSTALLED}
+    assert len(hashes["numpy"]) > 100
+    assert "weights of the model" in hashes["numpy"]
+    for backend in INSTALLED:
+        assert hashes[backend] == hashes["numpy"]
+
+
+def test_every_saved_model_was_loaded_by_all_later_processes():
+    assert result(INSTALLED[-1])["loaded"] == sorted(INSTALLED[:-1])
+
+
+def test_the_example_runs():
+    output = python([str(ROOT / "examples" / "in_keras.py")], "numpy")
+    assert "the same bits as seedbed" in output
+
+
+def test_what_is_so_before_and_after_the_adapter_is_imported():
+    program = """
+import sys, seedbed as sb
+sb.get("he_normal")((3, 3))
+print("keras" in sys.modules)
+import keras
+try:
+    sb.HeNormal(seed=keras.random.SeedGenerator(1))
+except ValueError as error:
+    print(str(error)[:43])
+def cloned():
+    dense = keras.layers.Dense(3, kernel_initializer=sb.HeNormal(seed=1))
+    again = keras.models.clone_model(keras.Sequential([keras.Input((2,)), dense])).layers[0]
+    return type(again.kernel_initializer).__module__
+print(cloned())
+import seedbed.keras
+print(cloned())
+print((sb.HeNormal(seed=keras.random.SeedGenerator(1))((3, 3)) == sb.HeNormal(seed=1)((3, 3))).all())
+"""
+    assert python(["-c", program], "numpy").splitlines() == [
+        "False",
+        "a seed must be an integer. Received: seed=<",
+        "keras.src.initializers.random_initializers",
+        "seedbed.keras",
+        "True",
+    ]
