@@ -3,13 +3,15 @@
 use crate::fans::{fans, fans_along};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
-use crate::narrow::Element;
+use crate::matmul::product;
+use crate::narrow::{Element, Real};
+use crate::orthogonal::{Orthogonal, OrthogonalError, check_gain};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
-use numpy::{Element as NumpyElement, PyReadwriteArray1};
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use numpy::{Element as NumpyElement, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
@@ -111,10 +113,21 @@ fn fill_array<T: Element, Stored: NumpyElement>(
             out.len()
         )));
     }
+    interruptible(py, |proceed| fill.run(out, threads, proceed))?.expect("only a raised exception interrupts");
+    Ok(())
+}
+
+/// Do work that asks now and then whether to go on, without holding the interpreter. An exception that a signal handler
+/// raises meanwhile ends it and is raised.
+fn interruptible<E: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
+) -> PyResult<Result<(), E>> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
         let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
-        fill.run(out, threads, proceed).map_err(|_| raised.take().expect("only a raised exception interrupts"))
+        let done = work(&proceed);
+        raised.take().map_or(Ok(done), Err)
     })
 }
 
@@ -132,6 +145,89 @@ fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyRe
         }
     }
     .map_err(|error| PyOverflowError::new_err(error.to_string()))
+}
+
+/// The ValueError that `orthogonal` would raise for a gain.
+#[pyfunction]
+fn check_orthogonal(gain: f64, dtype: &str) -> PyResult<()> {
+    match dtype {
+        "float16" => check_gain::<f16>(gain),
+        "bfloat16" => check_gain::<bf16>(gain),
+        "float32" => check_gain::<f32>(gain),
+        _ => check_gain::<f64>(gain),
+    }
+    .map_err(value_error)
+}
+
+/// Fill `out` with an orthogonal matrix of (rows, columns) from (key, stream). 16-bit floats come as their bits.
+#[pyfunction]
+fn orthogonal(
+    out: &Bound<'_, PyAny>,
+    dtype: &str,
+    shape: (usize, usize),
+    gain: f64,
+    key_and_stream: (&[u8], u64),
+    threads: NonZero<usize>,
+) -> PyResult<()> {
+    backend()?;
+    let (rows, columns) = shape;
+    let matrix = Orthogonal { keystream: keystream(key_and_stream)?, rows, columns, gain };
+    match dtype {
+        "float32" => orthogonal_array::<f32, _>(out, &matrix, threads, |values| values),
+        "float64" => orthogonal_array::<f64, _>(out, &matrix, threads, |values| values),
+        "float16" => orthogonal_array::<f16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
+        "bfloat16" => {
+            orthogonal_array::<bf16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut())
+        }
+        _ => Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}"))),
+    }
+}
+
+fn orthogonal_array<T: Element, Stored: NumpyElement>(
+    array: &Bound<'_, PyAny>,
+    matrix: &Orthogonal,
+    threads: NonZero<usize>,
+    elements: impl Fn(&mut [Stored]) -> &mut [T],
+) -> PyResult<()> {
+    let py = array.py();
+    let mut array: PyReadwriteArray1<'_, Stored> = array.extract()?;
+    let out = elements(slice_of(&mut array)?);
+    if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
+        return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));
+    }
+    interruptible(py, |proceed| matrix.run(out, threads, proceed))?.map_err(|error| match error {
+        OrthogonalError::OutOfMemory => PyMemoryError::new_err(error.to_string()),
+        error => value_error(error),
+    })
+}
+
+/// Fill `out` with the product of two matrices, both float32 or both float64, summed in one order everywhere.
+#[pyfunction]
+fn matmul(out: &Bound<'_, PyAny>, left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<()> {
+    backend()?;
+    if out.extract::<PyReadwriteArray2<'_, f32>>().is_ok() {
+        matmul_arrays::<f32>(out, left, right)
+    } else {
+        matmul_arrays::<f64>(out, left, right)
+    }
+}
+
+fn matmul_arrays<T: Real + NumpyElement>(
+    out: &Bound<'_, PyAny>,
+    left: &Bound<'_, PyAny>,
+    right: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let (left, right): (PyReadonlyArray2<'_, T>, PyReadonlyArray2<'_, T>) = (left.extract()?, right.extract()?);
+    let mut array: PyReadwriteArray2<'_, T> = out.extract()?;
+    let ((m, k), (l, n)) = (left.as_array().dim(), right.as_array().dim());
+    if k != l || array.as_array().dim() != (m, n) {
+        return Err(value_error("out must have the shape of the product of left and right"));
+    }
+    let contiguous = |_| value_error("matrices must be contiguous and in C order");
+    let (left, right) = (left.as_slice().map_err(contiguous)?, right.as_slice().map_err(contiguous)?);
+    let to = array.as_slice_mut().map_err(contiguous)?;
+    out.py().detach(|| to.copy_from_slice(&product(left, right, [m, k, n])));
+    Ok(())
 }
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
@@ -155,6 +251,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(fill, module)?)?;
+    module.add_function(wrap_pyfunction!(check_orthogonal, module)?)?;
+    module.add_function(wrap_pyfunction!(orthogonal, module)?)?;
+    module.add_function(wrap_pyfunction!(matmul, module)?)?;
     module.add_function(wrap_pyfunction!(compute_fans, module)?)?;
     module.add_function(wrap_pyfunction!(words, module)?)
 }

@@ -28,7 +28,7 @@ LAYERS = [
 ]
 """Each module may import from the sets before its own."""
 
-RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "fill", "fans", "python"]
+RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "share", "fill", "matmul", "orthogonal", "fans", "python"]
 """Each module may use those before its own; and only one knows Python."""
 
 
