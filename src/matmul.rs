@@ -13,12 +13,19 @@
 //!
 //! ```
 //! use seedbed::matmul::product;
-//! let (a, b) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
-//! assert_eq!(product(&a, &b, [2, 2, 2]), [19.0, 22.0, 43.0, 50.0]);
+//!
+//! let (left, right, mut out) = ([1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [0.0; 4]);
+//! product((&left, &right), [2, 2, 2], &mut out, 1.try_into()?, || true)?;
+//! assert_eq!(out, [19.0, 22.0, 43.0, 50.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use crate::backend::{self, Backend, Task};
 use crate::narrow::Real;
+use crate::share::{GoOn, Stopped, share};
+use std::collections::TryReserveError;
+use std::num::NonZero;
+use std::ops::{Deref, DerefMut};
 
 /// `N` rows and columns of a left factor.
 pub(crate) type Block<T, const N: usize> = [[T; N]; N];
@@ -104,61 +111,141 @@ pub(crate) fn blocks_of<T: Real, const N: usize>(rows: &[T], step: usize, width:
     blocks
 }
 
-/// The product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C order.
+/// Numbers from the beginning of a cache line on: no vector of them straddles two.
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    numbers: Vec<T>,
+    skip: usize,
+}
+
+impl<T: Real> Lines<T> {
+    /// Zeros, where there is memory for them.
+    pub(crate) fn zeros(count: usize) -> Result<Self, TryReserveError> {
+        const LINE: usize = 64; // bytes
+        let mut numbers = Vec::new();
+        numbers.try_reserve_exact(count + LINE / size_of::<T>())?;
+        numbers.resize(numbers.capacity(), T::default());
+        let skip = numbers.as_ptr().align_offset(LINE);
+        numbers.truncate(skip + count);
+        Ok(Self { numbers, skip })
+    }
+}
+
+impl<T> Deref for Lines<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.numbers[self.skip..]
+    }
+}
+
+impl<T> DerefMut for Lines<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.numbers[self.skip..]
+    }
+}
+
+/// Rows of a product that are made at a time.
+const ROWS: usize = 16 * COMMON_ROWS;
+
+/// Below so many multiplications a thread does not pay.
+const SHARE: usize = 1 << 22;
+
+/// Write to `out` the product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C order,
+/// on up to `threads` threads, the calling one among them.
+///
+/// `proceed` is called there now and then; where it says no, the work stops soon and leaves part of `out` as it was.
+///
+/// # Errors
+///
+/// Where `proceed` said no, or there is no memory for copies of the factors.
 ///
 /// # Panics
 ///
 /// Where a slice has another length.
-pub fn product<T: Real>(a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
-    assert_eq!((a.len(), b.len()), (m * k, k * n), "the factors have the lengths of their shapes");
-    if m * n * k == 0 {
-        return vec![T::default(); m * n];
+pub fn product<T: Real>(
+    (left, right): (&[T], &[T]),
+    shape: [usize; 3],
+    out: &mut [T],
+    threads: NonZero<usize>,
+    proceed: impl Fn() -> bool,
+) -> Result<(), Stopped> {
+    let [m, k, n] = shape;
+    assert_eq!((left.len(), right.len(), out.len()), (m * k, k * n, m * n), "as many elements as the shapes have");
+    if k == 0 || out.is_empty() {
+        out.fill(T::default());
+        return Ok(());
     }
-    backend::run(Product { a, b, shape: [m, k, n] })
+    let threads = threads.get().min(1 + (m * n).saturating_mul(k) / SHARE);
+    backend::run(Product { left, right, shape, out, threads, proceed: &proceed })
 }
 
-#[derive(Clone, Copy)]
 struct Product<'a, T> {
-    a: &'a [T],
-    b: &'a [T],
+    left: &'a [T],
+    right: &'a [T],
     shape: [usize; 3],
+    out: &'a mut [T],
+    threads: usize,
+    proceed: &'a dyn Fn() -> bool,
 }
 
 impl<T: Real> Task for Product<'_, T> {
-    type Output = Vec<T>;
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Vec<T> {
+    fn run<B: Backend>(self, b: B) -> Self::Output {
         with_tiles(b, self)
     }
 }
 
 impl<T: Real> TileTask for Product<'_, T> {
-    type Output = Vec<T>;
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
-    fn run<B: Backend, const N: usize>(self, b: B) -> Vec<T> {
-        let [m, k, n] = self.shape;
-        let blocks = blocks_of::<T, N>(self.a, k, k);
-        let width = tile_width::<B, T>();
-        // A strip of the right factor, as wide as a tile, and what it gives.
-        let mut rows = vec![T::default(); k.next_multiple_of(N) * width];
-        let mut sums = vec![T::default(); N * width];
-        let mut out = vec![T::default(); m * n];
-        for first in (0..n).step_by(width) {
-            let count = width.min(n - first);
-            for (to, from) in rows.chunks_exact_mut(width).zip(self.b.chunks_exact(n)) {
-                to[..count].copy_from_slice(&from[first..first + count]);
-            }
-            for (blocks, out) in blocks.chunks_exact(k.div_ceil(N)).zip(out.chunks_mut(N * n)) {
-                sums.fill(T::default());
-                add_product::<B, T, N, false>(b, blocks.iter(), &rows, &mut sums, (width, 0));
-                for (to, from) in out.chunks_exact_mut(n).zip(sums.chunks_exact(width)) {
-                    to[first..first + count].copy_from_slice(&from[..count]);
-                }
+    fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
+        let [_, k, n] = self.shape;
+        let step = n.next_multiple_of(tile_width::<B, T>());
+        let mut right = Lines::zeros(k.next_multiple_of(N) * step)?;
+        for (to, from) in right.chunks_exact_mut(step).zip(self.right.chunks_exact(n)) {
+            to[..n].copy_from_slice(from);
+        }
+        let parts = self.left.chunks(ROWS * k).zip(self.out.chunks_mut(ROWS * n));
+        share(parts, self.threads.min(self.shape[0].div_ceil(ROWS)), self.proceed, |(left, out), go_on| {
+            b.vectorize(Part::<T, N> { left, right: &right, shape: [k, n], step, out, go_on })
+        })
+    }
+}
+
+/// Up to [`ROWS`] rows of a product.
+struct Part<'a, T, const N: usize> {
+    left: &'a [T],
+    right: &'a [T],
+    shape: [usize; 2],
+    step: usize,
+    out: &'a mut [T],
+    go_on: &'a GoOn<'a>,
+}
+
+impl<T: Real, const N: usize> Task for Part<'_, T, N> {
+    type Output = Result<(), Stopped>;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> Self::Output {
+        let ([k, n], step) = (self.shape, self.step);
+        let left = blocks_of::<T, N>(self.left, k, k);
+        let mut sums = Lines::zeros((self.out.len() / n).next_multiple_of(N) * step)?;
+        for at in (0..step).step_by(tile_width::<B, T>()) {
+            (self.go_on)()?;
+            for (blocks, sums) in left.chunks_exact(k.div_ceil(N)).zip(sums.chunks_exact_mut(N * step)) {
+                add_product::<B, T, N, false>(b, blocks.iter(), self.right, sums, (step, at));
             }
         }
-        out
+        for (to, from) in self.out.chunks_exact_mut(n).zip(sums.chunks_exact(step)) {
+            to.copy_from_slice(&from[..n]);
+        }
+        Ok(())
     }
 }
 
@@ -173,8 +260,28 @@ mod tests {
         (0..count as u64).map(number).map(T::nearest).collect()
     }
 
+    #[derive(Clone, Copy)]
+    struct Multiplied<'a, T> {
+        factors: (&'a [T], &'a [T]),
+        shape: [usize; 3],
+        threads: usize,
+    }
+
+    impl<T: Real> Task for Multiplied<'_, T> {
+        type Output = Vec<T>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<T> {
+            let ((left, right), shape, threads) = (self.factors, self.shape, self.threads);
+            let mut out = vec![T::default(); shape[0] * shape[2]];
+            with_tiles(b, Product { left, right, shape, out: &mut out, threads, proceed: &|| true })
+                .expect("a product");
+            out
+        }
+    }
+
     fn products_are_summed_in_order<T: Real>(fma: impl Fn(T, T, T) -> T) {
-        for (m, k, n) in [(1, 1, 1), (1, 7, 3), (5, 1, 2), (12, 12, 32), (13, 25, 33), (7, 300, 65), (40, 33, 100)] {
+        for (m, k, n) in [(1, 1, 1), (1, 7, 3), (5, 1, 2), (12, 12, 32), (13, 25, 33), (7, 300, 65), (400, 33, 50)] {
             let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
             let mut want = Vec::new();
             for i in 0..m {
@@ -182,8 +289,11 @@ mod tests {
                     want.push((0..k).fold(T::default(), |sum, l| fma(a[i * k + l], b[l * n + j], sum)));
                 }
             }
-            for (name, made) in backend::on_each(Product { a: &a, b: &b, shape: [m, k, n] }) {
-                assert_eq!(made, want, "{name}, {m} x {k} x {n} in {}", T::NAME);
+            for threads in 1..=3 {
+                let multiplied = Multiplied { factors: (&a, &b), shape: [m, k, n], threads };
+                for (name, made) in backend::on_each(multiplied) {
+                    assert_eq!(made, want, "{name}, {threads} threads, {m} x {k} x {n} in {}", T::NAME);
+                }
             }
         }
     }
@@ -195,9 +305,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_elements_has_no_product_or_zeros() {
-        assert_eq!(product::<f32>(&[], &[1.0; 6], [0, 2, 3]), []);
-        assert_eq!(product::<f64>(&[1.0; 2], &[], [2, 1, 0]), []);
-        assert_eq!(product::<f64>(&[], &[], [2, 0, 1]), [0.0; 2]);
+    fn a_sum_of_nothing_is_zero() {
+        let one = NonZero::<usize>::MIN;
+        let mut out = [1.0f64; 2];
+        product((&[], &[]), [2, 0, 1], &mut out, one, || true).expect("a product");
+        assert_eq!(out, [0.0; 2]);
+        product::<f32>((&[], &[1.0; 6]), [0, 2, 3], &mut [], one, || unreachable!()).expect("a product");
+    }
+
+    #[test]
+    fn it_stops_where_it_is_told_to() {
+        let factor = vec![1.0f32; 1 << 22];
+        let (mut out, shape) = (vec![0.0; 1 << 22], [1 << 11; 3]);
+        let run = product((&factor, &factor), shape, &mut out, NonZero::<usize>::MIN, || false);
+        assert_eq!(run, Err(Stopped::Interrupted));
     }
 }

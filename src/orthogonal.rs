@@ -33,13 +33,15 @@
 //! ```
 
 use crate::backend::{self, Backend, Task};
-use crate::fill::{Fill, Interrupted};
+use crate::fill::Fill;
 use crate::keystream::Keystream;
-use crate::matmul::{Block, COMMON_ROWS, TileTask, add_product, blocks_of, tile_width, with_tiles};
+use crate::matmul::{Block, COMMON_ROWS, Lines, TileTask, add_product, blocks_of, tile_width, with_tiles};
 use crate::narrow::{Element, Real};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use crate::share::{GoOn, share};
+
+pub use crate::share::Stopped;
 use ndarray::{ArrayViewMut2, Axis as Dimension};
 use std::fmt;
 use std::marker::PhantomData;
@@ -47,18 +49,19 @@ use std::num::NonZero;
 use std::sync::OnceLock;
 
 /// Reflections of a panel. The roundings depend on it.
-pub const PANEL: usize = 192;
+pub const PANEL: usize = 96;
 
-/// Columns of Q that are made at a time: as many as stay in the second-level cache.
+/// Columns of Q that are made at a time: few enough to stay in the second-level cache.
 const STRIP: usize = 96;
 
-/// Rows that are multiplied at a time: as many as stay in the caches. The triangle of a panel is among the first.
-const ROWS: usize = PANEL;
+/// Rows that are multiplied at a time: few enough to stay in the caches. The triangle of a panel is among the first.
+const ROWS: usize = 192;
 
 /// Below so many multiplications a thread does not pay.
 const SHARE: usize = 1 << 22;
 
 const _: () = assert!(PANEL.is_multiple_of(STRIP) && PANEL.is_multiple_of(COMMON_ROWS));
+const _: () = assert!(ROWS >= PANEL && ROWS.is_multiple_of(COMMON_ROWS));
 
 /// A matrix with orthonormal columns, or rows where there are fewer of these, times a gain.
 #[derive(Clone, Copy, Debug)]
@@ -73,46 +76,29 @@ pub struct Orthogonal {
     pub gain: f64,
 }
 
-/// Why there is no matrix.
+/// A gain that is not finite, or beyond half of the greatest number of the element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OrthogonalError {
-    /// It was told to stop.
-    Interrupted,
-    /// There is no memory for the reflections.
-    OutOfMemory,
-    /// `gain` is not finite, or beyond half of the greatest number of the element type.
-    Gain(String),
-}
+pub struct GainError(String);
 
-impl fmt::Display for OrthogonalError {
+impl fmt::Display for GainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Interrupted => Interrupted.fmt(f),
-            Self::OutOfMemory => f.write_str("there is no memory for the reflections of an orthogonal matrix"),
-            Self::Gain(error) => f.write_str(error),
-        }
+        f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for OrthogonalError {}
-
-impl From<Interrupted> for OrthogonalError {
-    fn from(_: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
+impl std::error::Error for GainError {}
 
 /// Whether a gain is one for elements of type `T`.
 ///
 /// # Errors
 ///
 /// Where it is not finite, or beyond half of the greatest of them.
-pub fn check_gain<T: Element>(gain: f64) -> Result<(), OrthogonalError> {
+pub fn check_gain<T: Element>(gain: f64) -> Result<(), GainError> {
     let most = T::MAX / 2.0;
     if gain.abs() <= most {
         return Ok(());
     }
-    Err(OrthogonalError::Gain(format!(
+    Err(GainError(format!(
         "gain must be within {most:?} of zero, half of the greatest {}. Received: gain={gain:?}",
         T::NAME
     )))
@@ -125,18 +111,19 @@ impl Orthogonal {
     ///
     /// # Errors
     ///
-    /// [`OrthogonalError`]; in that of memory and that of the gain, `out` is as it was.
+    /// Where `proceed` said no, or there is no memory for the reflections: half as much as for the elements that they
+    /// are computed from where the matrix is square, as much where it is tall.
     ///
     /// # Panics
     ///
-    /// Where `out` has not as many elements as the matrix.
+    /// Where `out` has not as many elements as the matrix, or [`check_gain`] does not take the gain.
     pub fn run<T: Element>(
         &self,
         out: &mut [T],
         threads: NonZero<usize>,
         proceed: impl Fn() -> bool,
-    ) -> Result<(), OrthogonalError> {
-        check_gain::<T>(self.gain)?;
+    ) -> Result<(), Stopped> {
+        check_gain::<T>(self.gain).expect("a gain that was checked");
         let out = ArrayViewMut2::from_shape((self.rows, self.columns), out).expect("as many elements as the matrix");
         if out.is_empty() {
             return Ok(());
@@ -157,7 +144,7 @@ struct Make<'a, T> {
 }
 
 impl<T: Element> Task for Make<'_, T> {
-    type Output = Result<(), OrthogonalError>;
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
@@ -166,7 +153,7 @@ impl<T: Element> Task for Make<'_, T> {
 }
 
 impl<T: Element> TileTask for Make<'_, T> {
-    type Output = Result<(), OrthogonalError>;
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
@@ -180,7 +167,7 @@ impl<T: Element> TileTask for Make<'_, T> {
             let (element, keystream, shape) = (PhantomData, matrix.keystream, [rows, columns]);
             let panel = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
             assert!(slot.set(panel).is_ok(), "each panel is made once");
-            Ok::<_, OrthogonalError>(())
+            Ok::<_, Stopped>(())
         })?;
         let panels = slots.into_iter().filter_map(OnceLock::into_inner).collect::<Vec<Panel<T::Computed, N>>>();
         // The last strips, which go through most panels, come first.
@@ -212,14 +199,6 @@ impl<T, const N: usize> Panel<T, N> {
     }
 }
 
-/// Zeros, where there is memory for them.
-fn zeros<T: Element>(count: usize) -> Result<Vec<T>, OrthogonalError> {
-    let mut zeros = Vec::new();
-    zeros.try_reserve_exact(count).map_err(|_| OrthogonalError::OutOfMemory)?;
-    zeros.resize(count, T::default());
-    Ok(zeros)
-}
-
 /// Make a panel.
 struct Draw<'a, T, const N: usize> {
     element: PhantomData<T>,
@@ -234,7 +213,7 @@ struct Draw<'a, T, const N: usize> {
 struct Normals<T> {
     recipe: Recipe,
     drawn: Vec<T>,
-    rows: Vec<T>,
+    rows: Lines<T>,
     step: usize,
 }
 
@@ -267,7 +246,7 @@ impl<T: Real, const N: usize> Draw<'_, T, N> {
 }
 
 impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
-    type Output = Result<Panel<T, N>, OrthogonalError>;
+    type Output = Result<Panel<T, N>, Stopped>;
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
@@ -275,9 +254,10 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
         let across = self.width.div_ceil(N);
         let step = (across * N).next_multiple_of(tile_width::<B, T>());
         let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
-        let mut normals = Normals { recipe, drawn: zeros(ROWS * self.width)?, rows: zeros(ROWS * step)?, step };
+        let mut normals =
+            Normals { recipe, drawn: vec![T::default(); ROWS * self.width], rows: Lines::zeros(ROWS * step)?, step };
 
-        let (mut squares, mut leading) = (vec![0.0; step], vec![0.0; step]);
+        let (mut squares, mut leading) = (Lines::zeros(step)?, Lines::zeros(step)?);
         for start in (0..length).step_by(ROWS) {
             (self.go_on)()?;
             let count = self.rows(start, &mut normals);
@@ -293,7 +273,7 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
                 }
             }
         }
-        let (mut scales, mut taus, mut signs) = (vec![0.0; step], Vec::new(), Vec::new());
+        let (mut scales, mut taus, mut signs) = (Lines::zeros(step)?, Vec::new(), Vec::new());
         for (i, scale) in scales.iter_mut().enumerate().take(self.width) {
             let (alpha, x) = (squares[i].sqrt(), leading[i]);
             let sign = if x >= 0.0 { 1.0 } else { -1.0 };
@@ -303,8 +283,8 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
         }
 
         let mut vectors = Vec::new();
-        vectors.try_reserve_exact(length.div_ceil(N) * across).map_err(|_| OrthogonalError::OutOfMemory)?;
-        let mut products = vec![T::default(); across * N * step];
+        vectors.try_reserve_exact(length.div_ceil(N) * across)?;
+        let mut products = Lines::zeros(across * N * step)?;
         for start in (0..length).step_by(ROWS) {
             (self.go_on)()?;
             let count = self.rows(start, &mut normals);
@@ -370,17 +350,18 @@ struct Strip<'a, T: Element, const N: usize> {
 }
 
 impl<T: Element, const N: usize> Task for Strip<'_, T, N> {
-    type Output = Result<(), OrthogonalError>;
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
     fn run<B: Backend>(mut self, b: B) -> Self::Output {
         let (rows, width) = self.out.dim();
         let (length, step) = (rows.next_multiple_of(N), width.next_multiple_of(tile_width::<B, T::Computed>()));
-        let mut strip = zeros(length * step)?;
+        let mut strip = Lines::<T::Computed>::zeros(length * step)?;
         for i in 0..width {
             strip[(self.first + i) * step + i] = T::Computed::nearest(1.0);
         }
-        let (mut products, mut factored) = (zeros::<T::Computed>(PANEL * step)?, zeros::<T::Computed>(PANEL * step)?);
+        let (mut products, mut factored) =
+            (Lines::<T::Computed>::zeros(PANEL * step)?, Lines::<T::Computed>::zeros(PANEL * step)?);
         for panel in self.panels.iter().rev() {
             let across = panel.across();
             // The rows of the strip that are not zero: of the panel that it belongs to, an identity; else those below.
@@ -467,5 +448,153 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::{bf16, f16};
+    use std::cell::Cell;
+
+    #[derive(Clone, Copy)]
+    struct Made<T> {
+        shape: [usize; 2],
+        threads: usize,
+        element: PhantomData<T>,
+    }
+
+    impl<T: Element> Task for Made<T> {
+        type Output = Vec<T>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<T> {
+            let [rows, columns] = self.shape;
+            let mut elements = vec![T::default(); rows * columns];
+            let out = ArrayViewMut2::from_shape((rows, columns), &mut elements).expect("as many elements");
+            let out = if rows < columns { out.reversed_axes() } else { out };
+            let matrix = Orthogonal { keystream: Keystream::new([3; 32], 1), rows, columns, gain: 0.75 };
+            with_tiles(b, Make { matrix: &matrix, out, threads: self.threads, proceed: &|| true }).expect("a matrix");
+            elements
+        }
+    }
+
+    fn made<T: Element>(shape: [usize; 2], threads: usize) -> Vec<T> {
+        backend::run(Made { shape, threads, element: PhantomData })
+    }
+
+    /// The definition, in float64 and one reflection at a time, without panels.
+    fn defined(rows: usize, columns: usize) -> Vec<f64> {
+        let recipe = Recipe::new::<f64>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("a recipe");
+        let normals = crate::fill::array::<f64>(Keystream::new([3; 32], 1), recipe, &[rows, columns]).expect("small");
+        let mut q = vec![0.0; rows * columns];
+        for j in (0..columns).rev() {
+            q[j * columns + j] = 1.0;
+            let mut v = (j..rows).map(|i| normals[[i, j]]).collect::<Vec<_>>();
+            let sign = if v[0] >= 0.0 { 1.0 } else { -1.0 };
+            v[0] += sign * v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let square = v.iter().map(|x| x * x).sum::<f64>();
+            for c in j..columns {
+                let along = v.iter().enumerate().map(|(i, x)| x * q[(j + i) * columns + c]).sum::<f64>();
+                for (i, x) in v.iter().enumerate() {
+                    q[(j + i) * columns + c] -= 2.0 * along / square * x;
+                }
+            }
+            for row in q.chunks_exact_mut(columns) {
+                row[j] *= -sign * 0.75;
+            }
+        }
+        q
+    }
+
+    const SHAPES: [[usize; 2]; 9] =
+        [[1, 1], [2, 2], [7, 1], [13, 12], [95, 40], [97, 97], [200, 193], [400, 30], [289, 100]];
+
+    fn matrices_are_those_of_the_definition<T: Element>(error: f64) {
+        for [rows, columns] in SHAPES {
+            let want = defined(rows, columns);
+            for (x, want) in made::<T>([rows, columns], 2).into_iter().zip(&want) {
+                assert!((x.to_f64() - want).abs() < error, "{rows} x {columns} in {}: {x:?}, {want}", T::NAME);
+            }
+        }
+    }
+
+    #[test]
+    fn matrices_are_those_of_the_definition_but_for_roundings() {
+        matrices_are_those_of_the_definition::<f64>(1e-14);
+        matrices_are_those_of_the_definition::<f32>(4e-6);
+        matrices_are_those_of_the_definition::<f16>(5e-4);
+        matrices_are_those_of_the_definition::<bf16>(4e-3);
+    }
+
+    fn backends_and_threads_agree<T: Element>() {
+        for [rows, columns] in SHAPES {
+            let want = made::<T>([rows, columns], 1);
+            for threads in 1..=3 {
+                for (name, made) in
+                    backend::on_each(Made { shape: [rows, columns], threads, element: PhantomData::<T> })
+                {
+                    assert!(made == want, "{name}, {threads} threads, {rows} x {columns} in {}", T::NAME);
+                }
+            }
+            if rows == columns {
+                continue;
+            }
+            let transposed = made::<T>([columns, rows], 2);
+            for (i, row) in want.chunks(columns).enumerate() {
+                assert!(row.iter().enumerate().all(|(j, x)| *x == transposed[j * rows + i]), "{columns} x {rows}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_backend_and_number_of_threads_gives_the_same_bits() {
+        backends_and_threads_agree::<f16>();
+        backends_and_threads_agree::<bf16>();
+        backends_and_threads_agree::<f32>();
+        backends_and_threads_agree::<f64>();
+    }
+
+    #[test]
+    fn one_by_one_is_a_sign_times_the_gain() {
+        let signs = (0..64).map(|stream| {
+            let (mut q, keystream) = ([0.0f32], Keystream::new([5; 32], stream));
+            let matrix = Orthogonal { keystream, rows: 1, columns: 1, gain: -2.0 };
+            matrix.run(&mut q, NonZero::<usize>::MIN, || true).expect("a matrix");
+            q[0]
+        });
+        let signs = signs.collect::<Vec<_>>();
+        assert!(signs.iter().all(|x| x.abs() == 2.0));
+        assert!((15..50).contains(&signs.iter().filter(|x| **x > 0.0).count()));
+    }
+
+    #[test]
+    fn a_matrix_without_elements_is_no_work() {
+        for (rows, columns) in [(0, 0), (0, 5), (5, 0)] {
+            let matrix = Orthogonal { keystream: Keystream::new([5; 32], 0), rows, columns, gain: 1.0 };
+            assert_eq!(matrix.run::<f32>(&mut [], NonZero::<usize>::MIN, || unreachable!()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn it_stops_soon_where_it_is_told_to() {
+        let matrix = Orthogonal { keystream: Keystream::new([5; 32], 0), rows: 1500, columns: 1500, gain: 1.0 };
+        let asked = Cell::new(0);
+        let proceed = || {
+            asked.set(asked.get() + 1);
+            false
+        };
+        let mut out = vec![0.0f64; 1500 * 1500];
+        let run = matrix.run(&mut out, 2.try_into().expect("not zero"), proceed);
+        assert_eq!((run, asked.get()), (Err(Stopped::Interrupted), 1));
+    }
+
+    #[test]
+    fn a_gain_beyond_the_element_type_is_an_error() {
+        for gain in [f64::NAN, f64::INFINITY, -32753.0, 40000.0] {
+            assert!(check_gain::<f16>(gain).is_err());
+        }
+        assert_eq!(check_gain::<f16>(-32752.0), Ok(()));
+        assert!(check_gain::<f32>(2e38).unwrap_err().to_string().ends_with("Received: gain=2e38"));
     }
 }

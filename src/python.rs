@@ -4,8 +4,8 @@ use crate::fans::{fans, fans_along};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
 use crate::matmul::product;
-use crate::narrow::{Element, Real};
-use crate::orthogonal::{Orthogonal, OrthogonalError, check_gain};
+use crate::narrow::Element;
+use crate::orthogonal::{Orthogonal, Stopped};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use half::slice::HalfBitsSliceExt;
@@ -147,14 +147,24 @@ fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyRe
     .map_err(|error| PyOverflowError::new_err(error.to_string()))
 }
 
-/// The ValueError that `orthogonal` would raise for a gain.
+fn done(work: Result<(), Stopped>) -> PyResult<()> {
+    work.map_err(|error| match error {
+        Stopped::OutOfMemory => PyMemoryError::new_err(error.to_string()),
+        Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
+    })
+}
+
+/// Whether there are orthogonal matrices of a gain in a dtype: the ValueError that `orthogonal` would raise.
 #[pyfunction]
-fn check_orthogonal(gain: f64, dtype: &str) -> PyResult<()> {
+fn check_gain(gain: f64, dtype: &str) -> PyResult<()> {
     match dtype {
-        "float16" => check_gain::<f16>(gain),
-        "bfloat16" => check_gain::<bf16>(gain),
-        "float32" => check_gain::<f32>(gain),
-        _ => check_gain::<f64>(gain),
+        "float16" => crate::orthogonal::check_gain::<f16>(gain),
+        "bfloat16" => crate::orthogonal::check_gain::<bf16>(gain),
+        "float32" => crate::orthogonal::check_gain::<f32>(gain),
+        "float64" => crate::orthogonal::check_gain::<f64>(gain),
+        _ => {
+            return Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}")));
+        }
     }
     .map_err(value_error)
 }
@@ -170,6 +180,7 @@ fn orthogonal(
     threads: NonZero<usize>,
 ) -> PyResult<()> {
     backend()?;
+    check_gain(gain, dtype)?;
     let (rows, columns) = shape;
     let matrix = Orthogonal { keystream: keystream(key_and_stream)?, rows, columns, gain };
     match dtype {
@@ -195,39 +206,27 @@ fn orthogonal_array<T: Element, Stored: NumpyElement>(
     if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
         return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));
     }
-    interruptible(py, |proceed| matrix.run(out, threads, proceed))?.map_err(|error| match error {
-        OrthogonalError::OutOfMemory => PyMemoryError::new_err(error.to_string()),
-        error => value_error(error),
-    })
+    done(interruptible(py, |proceed| matrix.run(out, threads, proceed))?)
 }
 
-/// Fill `out` with the product of two matrices, both float32 or both float64, summed in one order everywhere.
+/// Fill `out` with the product of two float64 matrices, each element summed from left to right.
 #[pyfunction]
-fn matmul(out: &Bound<'_, PyAny>, left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<()> {
-    backend()?;
-    if out.extract::<PyReadwriteArray2<'_, f32>>().is_ok() {
-        matmul_arrays::<f32>(out, left, right)
-    } else {
-        matmul_arrays::<f64>(out, left, right)
-    }
-}
-
-fn matmul_arrays<T: Real + NumpyElement>(
-    out: &Bound<'_, PyAny>,
-    left: &Bound<'_, PyAny>,
-    right: &Bound<'_, PyAny>,
+fn matmul(
+    mut out: PyReadwriteArray2<'_, f64>,
+    left: PyReadonlyArray2<'_, f64>,
+    right: PyReadonlyArray2<'_, f64>,
+    threads: NonZero<usize>,
 ) -> PyResult<()> {
-    let (left, right): (PyReadonlyArray2<'_, T>, PyReadonlyArray2<'_, T>) = (left.extract()?, right.extract()?);
-    let mut array: PyReadwriteArray2<'_, T> = out.extract()?;
+    backend()?;
+    let py = out.py();
     let ((m, k), (l, n)) = (left.as_array().dim(), right.as_array().dim());
-    if k != l || array.as_array().dim() != (m, n) {
+    if k != l || out.as_array().dim() != (m, n) {
         return Err(value_error("out must have the shape of the product of left and right"));
     }
     let contiguous = |_| value_error("matrices must be contiguous and in C order");
-    let (left, right) = (left.as_slice().map_err(contiguous)?, right.as_slice().map_err(contiguous)?);
-    let to = array.as_slice_mut().map_err(contiguous)?;
-    out.py().detach(|| to.copy_from_slice(&product(left, right, [m, k, n])));
-    Ok(())
+    let factors = (left.as_slice().map_err(contiguous)?, right.as_slice().map_err(contiguous)?);
+    let out = out.as_slice_mut().map_err(contiguous)?;
+    done(interruptible(py, |proceed| product(factors, [m, k, n], out, threads, proceed))?)
 }
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
@@ -251,7 +250,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(fill, module)?)?;
-    module.add_function(wrap_pyfunction!(check_orthogonal, module)?)?;
+    module.add_function(wrap_pyfunction!(check_gain, module)?)?;
     module.add_function(wrap_pyfunction!(orthogonal, module)?)?;
     module.add_function(wrap_pyfunction!(matmul, module)?)?;
     module.add_function(wrap_pyfunction!(compute_fans, module)?)?;

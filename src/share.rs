@@ -1,6 +1,7 @@
 //! Work that threads take in turn. Who does what changes nothing of what is done.
 
 use std::cell::Cell;
+use std::collections::TryReserveError;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,38 @@ impl fmt::Display for Interrupted {
 }
 
 impl std::error::Error for Interrupted {}
+
+/// Why work that needs memory of its own is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was told to stop.
+    Interrupted,
+    /// There is not enough memory.
+    OutOfMemory,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted => Interrupted.fmt(f),
+            Self::OutOfMemory => f.write_str("there is not enough memory to compute a matrix"),
+        }
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl From<Interrupted> for Stopped {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl From<TryReserveError> for Stopped {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
+    }
+}
 
 /// Whether to go on: to be asked in the course of long work.
 pub(crate) type GoOn<'a> = dyn Fn() -> Result<(), Interrupted> + 'a;

@@ -17,7 +17,7 @@ LAYERS = [
     {"seeds"},
     {"lazy"},
     {"initializers.base"},
-    {"initializers.constant", "initializers.random", "initializers.variance_scaling"},
+    {"initializers.constant", "initializers.orthogonal", "initializers.random", "initializers.variance_scaling"},
     {"initializers"},
     {"config"},
     {"__init__"},
@@ -28,7 +28,20 @@ LAYERS = [
 ]
 """Each module may import from the sets before its own."""
 
-RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "share", "fill", "matmul", "orthogonal", "fans", "python"]
+RUST_LAYERS = [
+    "backend",
+    "keystream",
+    "quantile",
+    "narrow",
+    "recipe",
+    "region",
+    "share",
+    "fill",
+    "matmul",
+    "orthogonal",
+    "fans",
+    "python",
+]
 """Each module may use those before its own; and only one knows Python."""
 
 

@@ -17,6 +17,10 @@ from seedbed.config import deserialize, get, serialize
 from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
     Constant,
+    ConvolutionOrthogonal1D,
+    ConvolutionOrthogonal2D,
+    ConvolutionOrthogonal3D,
+    DeltaOrthogonal,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
@@ -25,6 +29,7 @@ from seedbed.initializers import (
     LecunNormal,
     LecunUniform,
     Ones,
+    Orthogonal,
     RandomInitializer,
     RandomNormal,
     RandomUniform,
@@ -41,6 +46,10 @@ ALGORITHM = "v1"
 """The version of the values: what stands at an address changes only with it."""
 
 constant = Constant
+convolution_orthogonal_1d = ConvolutionOrthogonal1D
+convolution_orthogonal_2d = ConvolutionOrthogonal2D
+convolution_orthogonal_3d = ConvolutionOrthogonal3D
+delta_orthogonal = DeltaOrthogonal
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
@@ -48,6 +57,7 @@ he_uniform = HeUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = Ones
+orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
 truncated_normal = TruncatedNormal
@@ -57,6 +67,10 @@ zeros = Zeros
 __all__ = [
     "ALGORITHM",
     "Constant",
+    "ConvolutionOrthogonal1D",
+    "ConvolutionOrthogonal2D",
+    "ConvolutionOrthogonal3D",
+    "DeltaOrthogonal",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -66,6 +80,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
@@ -76,6 +91,10 @@ __all__ = [
     "__version__",
     "compute_fans",
     "constant",
+    "convolution_orthogonal_1d",
+    "convolution_orthogonal_2d",
+    "convolution_orthogonal_3d",
+    "delta_orthogonal",
     "deserialize",
     "floatx",
     "get",
@@ -87,6 +106,7 @@ __all__ = [
     "lecun_normal",
     "lecun_uniform",
     "ones",
+    "orthogonal",
     "random_normal",
     "random_uniform",
     "random_words",

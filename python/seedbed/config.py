@@ -6,6 +6,7 @@ A configuration can name the initializers of this table and nothing else: no mod
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,9 +19,7 @@ _CLASSES: dict[str, type[Initializer]] = {
     if not inspect.isabstract(getattr(initializers, name))
 }
 
-_SNAKE: dict[str, str] = {
-    "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_"): name for name in _CLASSES
-}
+_SNAKE: dict[str, str] = {re.sub(r"(?<!^)(?<!\d)(?=[A-Z\d])", "_", name).lower(): name for name in _CLASSES}
 
 _OTHER_NAMES = {"normal": "RandomNormal", "one": "Ones", "uniform": "RandomUniform", "zero": "Zeros"}
 

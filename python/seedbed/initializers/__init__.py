@@ -2,6 +2,13 @@
 
 from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.initializers.constant import Constant, Ones, Zeros
+from seedbed.initializers.orthogonal import (
+    ConvolutionOrthogonal1D,
+    ConvolutionOrthogonal2D,
+    ConvolutionOrthogonal3D,
+    DeltaOrthogonal,
+    Orthogonal,
+)
 from seedbed.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
 from seedbed.initializers.variance_scaling import (
     GlorotNormal,
@@ -15,6 +22,10 @@ from seedbed.initializers.variance_scaling import (
 
 __all__ = [
     "Constant",
+    "ConvolutionOrthogonal1D",
+    "ConvolutionOrthogonal2D",
+    "ConvolutionOrthogonal3D",
+    "DeltaOrthogonal",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -23,6 +34,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
