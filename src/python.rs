@@ -223,10 +223,11 @@ fn matmul(
     if k != l || out.as_array().dim() != (m, n) {
         return Err(value_error("out must have the shape of the product of left and right"));
     }
-    let contiguous = |_| value_error("matrices must be contiguous and in C order");
-    let factors = (left.as_slice().map_err(contiguous)?, right.as_slice().map_err(contiguous)?);
-    let out = out.as_slice_mut().map_err(contiguous)?;
-    done(interruptible(py, |proceed| product(factors, [m, k, n], out, threads, proceed))?)
+    let (left, right, out) = (left.as_array(), right.as_array(), out.as_array_mut());
+    let (Some(left), Some(right), Some(out)) = (left.to_slice(), right.to_slice(), out.into_slice()) else {
+        return Err(value_error("matrices must be contiguous and in C order"));
+    };
+    done(interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))?)
 }
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).

@@ -20,6 +20,15 @@ import seedbed as sb
 PATH = Path(__file__).with_name(f"{sb.ALGORITHM}.json")
 
 SHAPES = ((5, 7, 11, 13), (70_001,))
+SHAPES_OF = {
+    sb.Orthogonal: ((5, 7, 11, 13), (13, 300), (203, 203)),
+    sb.DeltaOrthogonal: ((4, 5, 7), (3, 2, 12, 100), (1, 2, 3, 5, 5)),
+    sb.ConvolutionOrthogonal1D: ((1, 5, 7), (4, 11, 11)),
+    sb.ConvolutionOrthogonal2D: ((2, 2, 5, 7), (3, 3, 11, 11)),
+    sb.ConvolutionOrthogonal3D: ((2, 2, 2, 5, 7), (3, 3, 3, 4, 4)),
+}
+"""Of the classes that do not have all shapes."""
+
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 NUMBERS = (*FLOATS, "int32")
 DTYPES = (*NUMBERS, "bool")
@@ -50,13 +59,17 @@ CASES = (
     (sb.VarianceScaling(1e-3, "fan_in", "truncated_normal", seed=7, **AXES), FLOATS),
     *((cls(seed=42), FLOATS) for cls in NAMED),
     *((cls(seed=CHILD, **AXES), FLOATS) for cls in NAMED),
+    *((cls(seed=42), FLOATS) for cls in SHAPES_OF),
+    *((cls(1 / 3, seed=CHILD), FLOATS) for cls in SHAPES_OF),
+    (sb.Orthogonal(-2.0, seed=2**64 + 3, column_axis=1), FLOATS),
 )
 """Initializers and the dtypes to make them in."""
 
 
 def tensors(initializer, dtypes):
     """The shape and dtype of each tensor, by name."""
-    return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in SHAPES for dtype in dtypes}
+    shapes = SHAPES_OF.get(type(initializer), SHAPES)
+    return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in shapes for dtype in dtypes}
 
 
 def digests(initializer, dtypes):

@@ -111,8 +111,8 @@ class DeltaOrthogonal(ComputedInitializer):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape has fewer than three axes, more than five,
-            or in > out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+        ValueError: where an argument is not as said; at the call, where the shape has not 3 to 5 axes, or in > out, the
+            dtype is not floating point, or the gain is beyond half of its greatest number.
 
     >>> import seedbed as sb
     >>> kernel = sb.DeltaOrthogonal(seed=3)((3, 3, 16, 32))
@@ -135,7 +135,7 @@ class ConvolutionOrthogonal(ComputedInitializer):
 
     A kernel of size 1 is an orthogonal matrix H of shape (in, out). Each step from a size to the next convolves it,
     along every spatial axis in turn, with the two taps P and I - P: an orthogonal projection in uniformly random
-    directions, of a rank that is binomial (out, 1/2). So at every frequency the kernel is a matrix with orthonormal rows.
+    directions, of a rank that is binomial (out, 1/2). So at every frequency it is a matrix with orthonormal rows.
     All is computed in float64, and rounded in the end. A slice is cut from the whole.
     """
 
