@@ -297,7 +297,7 @@ def test_unknown_keys_of_a_configuration_are_refused(name):
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [
-        ("glorot", "the names of initializers are Constant, GlorotNormal"),
+        ("glorot", "the names of initializers are Constant, ConvolutionOrthogonal1D"),
         ("", "the names of initializers are"),
         ({"class_name": "os.system", "config": {}}, "the names of initializers are"),
         ({"class_name": ["Zeros"], "config": {}}, "the names of initializers are"),
