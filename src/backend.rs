@@ -2,7 +2,7 @@
 //!
 //! The keystream and the quantiles are written once, over the lanes of a [`Backend`]. Every operation of the trait is
 //! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
-//! have. No operation fuses a multiplication with an addition.
+//! have. A multiplication is fused with an addition where that is said, `fma_f32` and `fma_f64`, and nowhere else.
 
 /// An expression for the first and for the second of two registers. Not a function of a closure: that might not be
 /// inlined to where its instructions may be used.
@@ -43,6 +43,8 @@ pub trait Backend: Copy + Send + Sync {
     type U64: Copy;
     /// `LANES` f64.
     type F64: Copy;
+    /// How many `F32` the CPU's registers hold.
+    const REGISTERS: usize;
 
     /// Run `task` where the compiler may use the instructions: in a function of its own, so that its loop has all the
     /// registers.
@@ -118,6 +120,15 @@ pub trait Backend: Copy + Send + Sync {
     /// `table[index mod ROWS]`; `ROWS` is a power of two.
     fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64;
     fn store_f64(self, x: Self::F64, to: &mut [f64]);
+
+    fn load_f32(self, from: &[f32]) -> Self::F32;
+    fn load_f64(self, from: &[f64]) -> Self::F64;
+    /// `a * b + c`, rounded once.
+    fn fma_f32(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once.
+    fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64;
+    /// The f64 equal to an f32.
+    fn widen_f32(self, a: Self::F32) -> Self::F64;
 }
 
 /// Something to be done with the lanes of any backend.

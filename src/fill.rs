@@ -9,13 +9,11 @@ use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::narrow::Element;
 use crate::recipe::{Recipe, Words};
 use crate::region::{Region, RegionError, Run};
+use crate::share::share;
 use ndarray::ArrayD;
-use std::fmt;
 use std::num::NonZero;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+
+pub use crate::share::Interrupted;
 
 /// Elements of a chunk: a quarter of a mebibyte of float32.
 const CHUNK: usize = 1 << 16;
@@ -31,13 +29,6 @@ const BATCH: usize = BATCH_BLOCKS * BLOCK;
 /// From this length on, a run of consecutive elements has batches of its own.
 const LONG: u64 = 4 * BLOCK as u64;
 
-/// How often the calling thread asks whether to go on.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// The fill was told to stop, and left part of the memory as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interrupted;
-
 /// A region of a tensor: which addresses to evaluate, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill<'a> {
@@ -48,14 +39,6 @@ pub struct Fill<'a> {
     /// Which elements.
     pub region: &'a Region,
 }
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the fill was interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 impl Fill<'_> {
     /// Write the region's elements to `out`, on up to `threads` threads, the calling one among them.
@@ -77,28 +60,10 @@ impl Fill<'_> {
     ) -> Result<(), Interrupted> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
-        let chunks = Mutex::new(Chunks::new(out, workers));
-        let stop = AtomicBool::new(false);
-        let work = |proceed: &dyn Fn() -> bool| {
-            while !stop.load(Ordering::Relaxed) {
-                let Some((first, out)) = chunks.lock().expect("no thread panics here").next() else { break };
-                backend::run(Chunk { fill: self, first, out });
-                if !proceed() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..workers {
-                // Threads live as long as the fill: nothing is left running for a fork() to break. Where the system has
-                // no more threads to give, those that there are do the work.
-                if thread::Builder::new().spawn_scoped(scope, || work(&|| true)).is_err() {
-                    break;
-                }
-            }
-            work(&every(PATIENCE, &proceed));
-        });
-        if stop.into_inner() { Err(Interrupted) } else { Ok(()) }
+        share(Chunks::new(out, workers), workers, proceed, |(first, out), _| {
+            backend::run(Chunk { fill: self, first, out });
+            Ok(())
+        })
     }
 }
 
@@ -114,18 +79,6 @@ pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) 
     let run = Fill { keystream, recipe, region: &region }.run(out, NonZero::<usize>::MIN, || true);
     run.expect("it is never told to stop");
     Ok(values)
-}
-
-/// Ask at most once in a while, and say yes between.
-fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
-    let asked = std::cell::Cell::new(Instant::now());
-    move || {
-        if asked.get().elapsed() < pause {
-            return true;
-        }
-        asked.set(Instant::now());
-        proceed()
-    }
 }
 
 /// Memory in chunks, each with the number of its first element.

@@ -31,7 +31,10 @@
 //! | [`narrow`]    | element types, and rounding to them                              |
 //! | [`recipe`]    | a distribution for an element type: words to values              |
 //! | [`region`]    | an N-d slice of a tensor as runs of addresses                    |
-//! | [`fill`]      | runs to values in memory; the only module that knows threads     |
+//! | `share`       | work that threads take in turn; the only module that knows them  |
+//! | [`fill`]      | runs to values in memory                                         |
+//! | [`matmul`]    | matrix products in one order of summation                        |
+//! | [`orthogonal`] | random orthogonal matrices                                      |
 //! | [`fans`]      | shapes and axes to fan-in and fan-out                            |
 //! | `backend`     | the vector operations of each instruction set                    |
 //! | `python`      | the extension module; the only one that knows Python             |
@@ -42,9 +45,12 @@ mod backend;
 pub mod fans;
 pub mod fill;
 pub mod keystream;
+pub mod matmul;
 pub mod narrow;
+pub mod orthogonal;
 #[cfg(feature = "python")]
 mod python;
 pub mod quantile;
 pub mod recipe;
 pub mod region;
+mod share;

@@ -16,6 +16,8 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     const DOUBLE: bool;
     /// The largest finite value.
     const MAX: f64;
+    /// What values are computed in, where more than one stands for another.
+    type Computed: Real;
 
     /// The nearest element, ties to even.
     fn nearest(x: f64) -> Self;
@@ -65,6 +67,7 @@ impl Element for f64 {
     const NAME: &str = "float64";
     const DOUBLE: bool = true;
     const MAX: f64 = f64::MAX;
+    type Computed = f64;
 
     fn nearest(x: f64) -> Self {
         x
@@ -91,6 +94,7 @@ impl Element for f32 {
     const NAME: &str = "float32";
     const DOUBLE: bool = false;
     const MAX: f64 = f32::MAX as f64;
+    type Computed = f32;
 
     fn nearest(x: f64) -> Self {
         x as f32
@@ -114,6 +118,7 @@ impl Element for f16 {
     const NAME: &str = "float16";
     const DOUBLE: bool = false;
     const MAX: f64 = 65504.0;
+    type Computed = f32;
 
     fn nearest(x: f64) -> Self {
         Self::from_f32(to_odd(x))
@@ -137,6 +142,7 @@ impl Element for bf16 {
     const NAME: &str = "bfloat16";
     const DOUBLE: bool = false;
     const MAX: f64 = 3.3895313892515355e38; // (2 - 2^-7) 2^127
+    type Computed = f32;
 
     fn nearest(x: f64) -> Self {
         Self::from_f32(to_odd(x))
@@ -157,6 +163,99 @@ impl Element for bf16 {
         let odd = b.and(b.shift_right::<16>(bits), b.splat(1));
         let rounded = b.add(b.add(bits, b.splat(0x7fff)), odd);
         b.store_low_halves(b.shift_right::<16>(rounded), to.reinterpret_cast_mut());
+    }
+}
+
+/// float32 or float64: what is computed in.
+#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+pub trait Real: Element {
+    /// Vectors that a row of a tile has, at the most.
+    #[doc(hidden)]
+    const VECTORS: usize;
+    #[doc(hidden)]
+    type Lanes<B: Backend>: Copy;
+
+    #[doc(hidden)]
+    fn splat<B: Backend>(b: B, x: Self) -> Self::Lanes<B>;
+    #[doc(hidden)]
+    fn load<B: Backend>(b: B, from: &[Self]) -> Self::Lanes<B>;
+    #[doc(hidden)]
+    fn vector<B: Backend>(x: Self::Lanes<B>) -> Vector<B>;
+    #[doc(hidden)]
+    fn mul<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
+    #[doc(hidden)]
+    fn fma<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>, z: Self::Lanes<B>) -> Self::Lanes<B>;
+    #[doc(hidden)]
+    fn widen<B: Backend>(b: B, x: Self::Lanes<B>) -> B::F64;
+    #[doc(hidden)]
+    fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> Self::Lanes<B>;
+}
+
+impl Real for f32 {
+    const VECTORS: usize = 2;
+    type Lanes<B: Backend> = B::F32;
+
+    #[inline(always)]
+    fn splat<B: Backend>(b: B, x: Self) -> B::F32 {
+        b.splat_f32(x)
+    }
+    #[inline(always)]
+    fn load<B: Backend>(b: B, from: &[Self]) -> B::F32 {
+        b.load_f32(from)
+    }
+    #[inline(always)]
+    fn vector<B: Backend>(x: B::F32) -> Vector<B> {
+        Vector::Single(x)
+    }
+    #[inline(always)]
+    fn mul<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
+        b.mul_f32(x, y)
+    }
+    #[inline(always)]
+    fn fma<B: Backend>(b: B, x: B::F32, y: B::F32, z: B::F32) -> B::F32 {
+        b.fma_f32(x, y, z)
+    }
+    #[inline(always)]
+    fn widen<B: Backend>(b: B, x: B::F32) -> B::F64 {
+        b.widen_f32(x)
+    }
+    #[inline(always)]
+    fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> B::F32 {
+        b.narrow(x)
+    }
+}
+
+impl Real for f64 {
+    const VECTORS: usize = 1;
+    type Lanes<B: Backend> = B::F64;
+
+    #[inline(always)]
+    fn splat<B: Backend>(b: B, x: Self) -> B::F64 {
+        b.splat_f64(x)
+    }
+    #[inline(always)]
+    fn load<B: Backend>(b: B, from: &[Self]) -> B::F64 {
+        b.load_f64(from)
+    }
+    #[inline(always)]
+    fn vector<B: Backend>(x: B::F64) -> Vector<B> {
+        Vector::Double(x)
+    }
+    #[inline(always)]
+    fn mul<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {
+        b.mul_f64(x, y)
+    }
+    #[inline(always)]
+    fn fma<B: Backend>(b: B, x: B::F64, y: B::F64, z: B::F64) -> B::F64 {
+        b.fma_f64(x, y, z)
+    }
+    #[inline(always)]
+    fn widen<B: Backend>(_: B, x: B::F64) -> B::F64 {
+        x
+    }
+    #[inline(always)]
+    fn nearest_lanes<B: Backend>(_: B, x: B::F64) -> B::F64 {
+        x
     }
 }
 

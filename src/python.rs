@@ -3,17 +3,19 @@
 use crate::fans::{Axes, NoFans, fans};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
+use crate::matmul::product;
 use crate::narrow::Element;
+use crate::orthogonal::{Orthogonal, Stopped};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::ndarray::Dimension;
 use numpy::{
-    Element as NumpyElement, PyReadwriteArray, PyReadwriteArray1, PyReadwriteArrayDyn, PyUntypedArray,
-    PyUntypedArrayMethods,
+    Element as NumpyElement, PyReadonlyArray2, PyReadwriteArray, PyReadwriteArray1, PyReadwriteArray2,
+    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
@@ -118,10 +120,21 @@ fn fill_array<T: Element, Stored: NumpyElement>(
             out.len()
         )));
     }
+    interruptible(py, |proceed| fill.run(out, threads, proceed))?.expect("only a raised exception interrupts");
+    Ok(())
+}
+
+/// Do work that asks now and then whether to go on, without holding the interpreter. An exception that a signal handler
+/// raises meanwhile ends it and is raised.
+fn interruptible<E: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
+) -> PyResult<Result<(), E>> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
         let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
-        fill.run(out, threads, proceed).map_err(|_| raised.take().expect("only a raised exception interrupts"))
+        let done = work(&proceed);
+        raised.take().map_or(Ok(done), Err)
     })
 }
 
@@ -148,6 +161,89 @@ fn compute_fans(shape: Vec<u64>, axes: Option<FanAxes>, groups: u64) -> PyResult
     })
 }
 
+fn done(work: Result<(), Stopped>) -> PyResult<()> {
+    work.map_err(|error| match error {
+        Stopped::OutOfMemory => PyMemoryError::new_err(error.to_string()),
+        Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
+    })
+}
+
+/// Whether there are orthogonal matrices of a gain in a dtype: the ValueError that `orthogonal` would raise.
+#[pyfunction]
+fn check_gain(gain: f64, dtype: &str) -> PyResult<()> {
+    match dtype {
+        "float16" => crate::orthogonal::check_gain::<f16>(gain),
+        "bfloat16" => crate::orthogonal::check_gain::<bf16>(gain),
+        "float32" => crate::orthogonal::check_gain::<f32>(gain),
+        "float64" => crate::orthogonal::check_gain::<f64>(gain),
+        _ => {
+            return Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}")));
+        }
+    }
+    .map_err(value_error)
+}
+
+/// Fill `out` with an orthogonal matrix of (rows, columns) from (key, stream). 16-bit floats come as their bits.
+#[pyfunction]
+fn orthogonal(
+    out: &Bound<'_, PyAny>,
+    dtype: &str,
+    shape: (usize, usize),
+    gain: f64,
+    key_and_stream: (&[u8], u64),
+    threads: NonZero<usize>,
+) -> PyResult<()> {
+    backend()?;
+    check_gain(gain, dtype)?;
+    let (rows, columns) = shape;
+    let matrix = Orthogonal { keystream: keystream(key_and_stream)?, rows, columns, gain };
+    match dtype {
+        "float32" => orthogonal_array::<f32, _>(out, &matrix, threads, |values| values),
+        "float64" => orthogonal_array::<f64, _>(out, &matrix, threads, |values| values),
+        "float16" => orthogonal_array::<f16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
+        "bfloat16" => {
+            orthogonal_array::<bf16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut())
+        }
+        _ => Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}"))),
+    }
+}
+
+fn orthogonal_array<T: Element, Stored: NumpyElement>(
+    array: &Bound<'_, PyAny>,
+    matrix: &Orthogonal,
+    threads: NonZero<usize>,
+    elements: impl Fn(&mut [Stored]) -> &mut [T],
+) -> PyResult<()> {
+    let py = array.py();
+    let mut array: PyReadwriteArray1<'_, Stored> = array.extract()?;
+    let out = elements(slice_of(&mut array)?);
+    if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
+        return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));
+    }
+    done(interruptible(py, |proceed| matrix.run(out, threads, proceed))?)
+}
+
+/// Fill `out` with the product of two float64 matrices, each element summed from left to right.
+#[pyfunction]
+fn matmul(
+    mut out: PyReadwriteArray2<'_, f64>,
+    left: PyReadonlyArray2<'_, f64>,
+    right: PyReadonlyArray2<'_, f64>,
+    threads: NonZero<usize>,
+) -> PyResult<()> {
+    backend()?;
+    let py = out.py();
+    let ((m, k), (l, n)) = (left.as_array().dim(), right.as_array().dim());
+    if k != l || out.as_array().dim() != (m, n) {
+        return Err(value_error("out must have the shape of the product of left and right"));
+    }
+    let (left, right, out) = (left.as_array(), right.as_array(), out.as_array_mut());
+    let (Some(left), Some(right), Some(out)) = (left.to_slice(), right.to_slice(), out.into_slice()) else {
+        return Err(value_error("matrices must be contiguous and in C order"));
+    };
+    done(interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))?)
+}
+
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
 #[pyfunction]
 fn words(
@@ -169,6 +265,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(fill, module)?)?;
+    module.add_function(wrap_pyfunction!(check_gain, module)?)?;
+    module.add_function(wrap_pyfunction!(orthogonal, module)?)?;
+    module.add_function(wrap_pyfunction!(matmul, module)?)?;
     module.add_function(wrap_pyfunction!(compute_fans, module)?)?;
     module.add_function(wrap_pyfunction!(words, module)?)
 }

@@ -10,6 +10,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -243,3 +244,53 @@ def stft(side, window, scaling, periodic, t, f, shape):
         None: lambda: 1.0,
     }[scaling]()
     return wave * (window[t] / scale)
+
+
+def fma(a, b, c):
+    """Of arrays: a b + c, rounded once."""
+    if np.result_type(a, b, c) == np.float64:
+        exact = np.frompyfunc(lambda a, b, c: float(Fraction(a) * Fraction(b) + Fraction(c)), 3, 1)
+        return np.asarray(exact(a, b, c), float)
+    # The product of two float32 is a float64. Their sum's last bit is to tell whether the sum was exact.
+    product, c = np.multiply(a, b, dtype=float), np.asarray(c, float)
+    total = product + c
+    of_c = total - product
+    lost = (product - (total - of_c)) + (c - of_c)
+    even = total.view(np.uint64) % 2 == 0
+    towards = np.where(lost > 0, np.inf, -np.inf)
+    return np.where((lost != 0) & even, np.nextafter(total, towards), total).astype(np.float32)
+
+
+def chain(left, right, start):
+    """Sums of products of columns of `left` and rows of `right`, in their order."""
+    for column, row in zip(left.T, right, strict=True):
+        start = fma(column[:, None], row[None, :], start)
+    return start
+
+
+def orthogonal(normals, gain, panel=96):
+    """The matrix that a tensor of normals, no wider than tall, gives."""
+    real = normals.dtype.type
+    rows, columns = normals.shape
+    u, tau, signs = np.zeros((rows, columns), real), np.zeros(columns, real), np.zeros(columns, real)
+    for j in range(columns):
+        x = normals[j:, j].astype(float)
+        square = 0.0
+        for number in x:
+            square = float(fma(number, number, np.float64(square)))
+        alpha, signs[j] = math.sqrt(square), 1 if x[0] > 0 else -1
+        u[j:, j] = x * (1 / (x[0] + float(signs[j]) * alpha))
+        u[j, j], tau[j] = 1, 1 + abs(x[0]) / alpha
+    q = np.eye(rows, columns, dtype=real)
+    for first in reversed(range(0, columns, panel)):
+        v = u[first:, first : first + panel]
+        width = v.shape[1]
+        products = chain(v.T, v, np.zeros((width, width), real))
+        t = np.zeros((width, width), real)
+        for i in reversed(range(width)):
+            above = np.triu(products, 1)[i : i + 1, i + 1 :]
+            t[i] = chain(above, t[i + 1 :], np.zeros((1, width), real))[0] * -tau[first + i]
+            t[i, i] = tau[first + i]
+        w = chain(v.T, q[first:], np.zeros((width, columns), real))
+        q[first:] = chain(v, chain(-t, w, np.zeros((width, columns), real)), q[first:])
+    return q * (-signs * real(gain))

@@ -20,6 +20,7 @@ LAYERS = [
     {
         "initializers.constant",
         "initializers.identity",
+        "initializers.orthogonal",
         "initializers.random",
         "initializers.sparse",
         "initializers.stft",
@@ -43,7 +44,20 @@ LAYERS = [
 ADAPTERS = {"keras"}
 """One framework each, which only they import; and nobody imports them."""
 
-RUST_LAYERS = ["backend", "keystream", "quantile", "narrow", "recipe", "region", "fill", "fans", "python"]
+RUST_LAYERS = [
+    "backend",
+    "keystream",
+    "quantile",
+    "narrow",
+    "recipe",
+    "region",
+    "share",
+    "fill",
+    "matmul",
+    "orthogonal",
+    "fans",
+    "python",
+]
 """Each module may use those before its own; and only one knows Python."""
 
 

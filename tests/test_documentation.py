@@ -12,11 +12,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 NAME = re.compile(r"`(\w+)(?:\(([\w, ]*)\))?`")
 
 AWAITED = {
-    "Orthogonal": (),
-    "DeltaOrthogonal": (),
-    "ConvolutionOrthogonal1D": (),
-    "ConvolutionOrthogonal2D": (),
-    "ConvolutionOrthogonal3D": (),
     "TruncatedNormal": ("lower", "upper"),
 }
 """What the table promises and the package is yet to have."""

@@ -108,10 +108,10 @@ def test_what_keras_does_not_have_is_in_a_configuration_only_where_it_is_used():
         "seed": 1,
         "input_axes": None,
         "output_axes": None,
-        "batch_axes": (0,),
+        "batch_axes": [0],
         "groups": 2,
     }
-    assert sb.HeNormal.from_config({**init.get_config(), "batch_axes": [0]}) == init
+    assert sb.HeNormal.from_config({**init.get_config(), "batch_axes": (0,)}) == init
     assert repr(sb.VarianceScaling(seed=1, layout="torch")).endswith("output_axes=None, layout='torch')")
     assert "layout" not in sb.VarianceScaling().get_config()
 

@@ -31,6 +31,11 @@ EXAMPLES = {
     "Identity": ({"gain": 3.0}, (4, 5)),
     "Dirac": ({"groups": 2, "layout": "torch"}, (4, 2, 5)),
     "STFT": ({"side": "imag", "window": [1, 2.5, 0.5], "scaling": "spectrum"}, (3, 2, 5)),
+    "Orthogonal": ({"gain": 0.5, "column_axis": 0}, (4, 5)),
+    "DeltaOrthogonal": ({"gain": 0.5}, (3, 4, 5)),
+    "ConvolutionOrthogonal1D": ({"gain": 0.5}, (3, 4, 5)),
+    "ConvolutionOrthogonal2D": ({"gain": 0.5}, (2, 2, 4, 5)),
+    "ConvolutionOrthogonal3D": ({"gain": 0.5}, (2, 2, 2, 4, 5)),
 }
 """Arguments and a shape for each."""
 CONCRETE = list(EXAMPLES)
@@ -376,7 +381,7 @@ def test_unknown_keys_of_a_configuration_are_refused(name):
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [
-        ("glorot", "the names of initializers are Constant, "),
+        ("glorot", "the names of initializers are Constant, ConvolutionOrthogonal1D"),
         ("", "the names of initializers are"),
         ({"class_name": "os.system", "config": {}}, "the names of initializers are"),
         ({"class_name": ["Zeros"], "config": {}}, "the names of initializers are"),

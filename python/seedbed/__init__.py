@@ -18,6 +18,10 @@ from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
     STFT,
     Constant,
+    ConvolutionOrthogonal1D,
+    ConvolutionOrthogonal2D,
+    ConvolutionOrthogonal3D,
+    DeltaOrthogonal,
     Dirac,
     GlorotNormal,
     GlorotUniform,
@@ -30,6 +34,7 @@ from seedbed.initializers import (
     LecunNormal,
     LecunUniform,
     Ones,
+    Orthogonal,
     RandomInitializer,
     RandomNormal,
     RandomUniform,
@@ -53,6 +58,10 @@ ALGORITHM = "v1"
 
 constant = Constant
 dirac = Dirac
+convolution_orthogonal_1d = ConvolutionOrthogonal1D
+convolution_orthogonal_2d = ConvolutionOrthogonal2D
+convolution_orthogonal_3d = ConvolutionOrthogonal3D
+delta_orthogonal = DeltaOrthogonal
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
@@ -63,6 +72,7 @@ kaiming_uniform = KaimingUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = Ones
+orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
 sparse = Sparse
@@ -78,6 +88,10 @@ __all__ = [
     "ALGORITHM",
     "STFT",
     "Constant",
+    "ConvolutionOrthogonal1D",
+    "ConvolutionOrthogonal2D",
+    "ConvolutionOrthogonal3D",
+    "DeltaOrthogonal",
     "Dirac",
     "Fans",
     "GlorotNormal",
@@ -92,6 +106,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
@@ -107,6 +122,10 @@ __all__ = [
     "calculate_gain",
     "compute_fans",
     "constant",
+    "convolution_orthogonal_1d",
+    "convolution_orthogonal_2d",
+    "convolution_orthogonal_3d",
+    "delta_orthogonal",
     "deserialize",
     "dirac",
     "fans",
@@ -123,6 +142,7 @@ __all__ = [
     "lecun_normal",
     "lecun_uniform",
     "ones",
+    "orthogonal",
     "random_normal",
     "random_uniform",
     "random_words",

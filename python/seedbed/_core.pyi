@@ -4,18 +4,29 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["__version__", "backend", "check", "compute_fans", "fill", "words"]
+__all__ = [
+    "__version__",
+    "backend",
+    "check",
+    "check_gain",
+    "compute_fans",
+    "fill",
+    "matmul",
+    "orthogonal",
+    "words",
+]
 
 __version__: str
 
 _Distribution: TypeAlias = tuple[str, tuple[float, float]]
 _KeyAndStream: TypeAlias = tuple[bytes, int]
 _Axis: TypeAlias = tuple[int, int, int, int]
+_Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16]
 
 def backend() -> str: ...
 def check(named: _Distribution, dtype: str) -> None: ...
 def fill(
-    out: npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16],
+    out: _Out,
     dtype: str,
     named: _Distribution,
     key_and_stream: _KeyAndStream,
@@ -27,4 +38,11 @@ def compute_fans(
     axes: tuple[Sequence[int], Sequence[int], Sequence[int] | None] | None = None,
     groups: int = 1,
 ) -> tuple[int, int]: ...
+def check_gain(gain: float, dtype: str) -> None: ...
+def orthogonal(
+    out: _Out, dtype: str, shape: tuple[int, int], gain: float, key_and_stream: _KeyAndStream, threads: int
+) -> None: ...
+def matmul(
+    out: npt.NDArray[np.float64], left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], threads: int
+) -> None: ...
 def words(out: npt.NDArray[np.uint32], key_and_stream: _KeyAndStream, start: int) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
@@ -59,11 +59,31 @@ class Repeated(NamedTuple):
         out.reshape([count for *_, count in axes])[...] = value[tuple(wanted)]
 
 
+class Computed(NamedTuple):
+    """A tensor of which every element depends on the whole. A part is cut from the whole, and costs as much."""
+
+    shape: Shape
+    compute: Callable[[np.ndarray], None]
+    """Writes the tensor to an array of its shape, contiguous and in C order."""
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        if out.size == 0:
+            return
+        if axes is None:
+            self.compute(out)
+            return
+        whole = np.empty(self.shape, out.dtype)
+        self.compute(whole)
+        wanted = tuple(_slice(start, step, count) for _, start, step, count in axes)
+        out.reshape([count for *_, count in axes])[...] = whole[wanted]
+
+
 class LazyArray:
     """A tensor of which nothing is computed until it is sliced.
 
-    A slice has the bits that the whole tensor has there, and costs what its elements cost. Integers, slices with any
-    step and one Ellipsis select; `numpy.asarray` evaluates all. Made by `Initializer.lazy`.
+    A slice has the bits that the whole tensor has there, and costs what its elements cost; but of an orthogonal tensor,
+    what the whole costs. Integers, slices with any step and one Ellipsis select; `numpy.asarray` evaluates all. Made by
+    `Initializer.lazy`.
 
     >>> import numpy as np, seedbed as sb
     >>> t = sb.GlorotNormal(seed=42).lazy((1_000_000, 4096))

@@ -1,4 +1,4 @@
-//! x86-64 with AVX2 and F16C: eight lanes. A table of sixteen rows is two registers, or four of 64-bit elements.
+//! x86-64 with AVX2, F16C and FMA: eight lanes. A table of sixteen rows is two registers, or four of 64-bit elements.
 
 use super::{Backend, Task};
 use std::arch::x86_64::*;
@@ -8,7 +8,8 @@ pub struct Avx2(());
 
 impl Avx2 {
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then_some(Self(()))
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma"))
+            .then_some(Self(()))
     }
 }
 
@@ -111,10 +112,11 @@ impl Backend for Avx2 {
     type F32 = __m256;
     type U64 = Pair<__m256i>;
     type F64 = Pair<__m256d>;
+    const REGISTERS: usize = 16;
 
     #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
-        #[target_feature(enable = "avx2,f16c")]
+        #[target_feature(enable = "avx2,f16c,fma")]
         fn inner<T: Task>(backend: Avx2, task: T) -> T::Output {
             task.run(backend)
         }
@@ -335,5 +337,27 @@ impl Backend for Avx2 {
             _mm256_storeu_pd(to[..4].as_mut_ptr(), x[0]);
             _mm256_storeu_pd(to[4..].as_mut_ptr(), x[1]);
         });
+    }
+    #[inline(always)]
+    fn load_f32(self, from: &[f32]) -> Self::F32 {
+        let from: &[f32; 8] = from.first_chunk().expect("a whole vector");
+        simd!(_mm256_loadu_ps(from.as_ptr()))
+    }
+    #[inline(always)]
+    fn load_f64(self, from: &[f64]) -> Self::F64 {
+        let from: &[f64; 8] = from.first_chunk().expect("two whole vectors");
+        simd!([_mm256_loadu_pd(from[..4].as_ptr()), _mm256_loadu_pd(from[4..].as_ptr())])
+    }
+    #[inline(always)]
+    fn fma_f32(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        simd!(_mm256_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b, c => _mm256_fmadd_pd(a, b, c)))
+    }
+    #[inline(always)]
+    fn widen_f32(self, a: Self::F32) -> Self::F64 {
+        simd!([_mm256_cvtps_pd(_mm256_castps256_ps128(a)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a))])
     }
 }

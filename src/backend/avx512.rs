@@ -62,6 +62,7 @@ impl Backend for Avx512 {
     type F32 = __m512;
     type U64 = Pair<__m512i>;
     type F64 = Pair<__m512d>;
+    const REGISTERS: usize = 32;
 
     #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
@@ -293,5 +294,27 @@ impl Backend for Avx512 {
             _mm512_storeu_pd(to[..8].as_mut_ptr(), x[0]);
             _mm512_storeu_pd(to[8..].as_mut_ptr(), x[1]);
         });
+    }
+    #[inline(always)]
+    fn load_f32(self, from: &[f32]) -> Self::F32 {
+        let from: &[f32; 16] = from.first_chunk().expect("a whole vector");
+        simd!(_mm512_loadu_ps(from.as_ptr()))
+    }
+    #[inline(always)]
+    fn load_f64(self, from: &[f64]) -> Self::F64 {
+        let from: &[f64; 16] = from.first_chunk().expect("two whole vectors");
+        simd!([_mm512_loadu_pd(from[..8].as_ptr()), _mm512_loadu_pd(from[8..].as_ptr())])
+    }
+    #[inline(always)]
+    fn fma_f32(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        simd!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b, c => _mm512_fmadd_pd(a, b, c)))
+    }
+    #[inline(always)]
+    fn widen_f32(self, a: Self::F32) -> Self::F64 {
+        simd!([_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(a))])
     }
 }

@@ -19,6 +19,7 @@ impl<const N: usize> Backend for Portable<N> {
     type F32 = [f32; N];
     type U64 = [u64; N];
     type F64 = [f64; N];
+    const REGISTERS: usize = 8;
 
     #[inline(never)]
     fn vectorize<T: Task>(self, task: T) -> T::Output {
@@ -239,5 +240,84 @@ impl<const N: usize> Backend for Portable<N> {
     #[inline(always)]
     fn store_f64(self, x: Self::F64, to: &mut [f64]) {
         to[..N].copy_from_slice(&x);
+    }
+    #[inline(always)]
+    fn load_f32(self, from: &[f32]) -> Self::F32 {
+        from_fn(|i| from[..N][i])
+    }
+    #[inline(always)]
+    fn load_f64(self, from: &[f64]) -> Self::F64 {
+        from_fn(|i| from[..N][i])
+    }
+    #[inline(always)]
+    fn fma_f32(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        if FUSED {
+            return from_fn(|i| a[i].mul_add(b[i], c[i]));
+        }
+        // The product is exact in f64. Rounding the sum to f64 first makes a difference only where it comes to lie
+        // between two f32, which its last 28 bits then tell.
+        let sums: [f64; N] = from_fn(|i| f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i]));
+        let mut doubtful = false;
+        for sum in sums {
+            doubtful |= sum.to_bits() << 36 == 0;
+        }
+        if doubtful { from_fn(|i| fma_in_f64(a[i], b[i], c[i])) } else { sums.map(|sum| sum as f32) }
+    }
+    #[inline(always)]
+    fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64 {
+        from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn widen_f32(self, a: Self::F32) -> Self::F64 {
+        a.map(f64::from)
+    }
+}
+
+/// Whether the target fuses by itself; elsewhere `mul_add` is a call of a function that takes long.
+const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64", target_arch = "powerpc64"));
+
+/// `a * b + c`, rounded once: the sum is rounded to odd in f64, and then to f32.
+#[inline(never)]
+fn fma_in_f64(a: f32, b: f32, c: f32) -> f32 {
+    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
+    let sum = product + c;
+    // What the rounding of the sum took away (Knuth 1969), exactly.
+    let of_c = sum - product;
+    let lost = (product - (sum - of_c)) + (c - of_c);
+    if lost == 0.0 || sum.to_bits() & 1 == 1 {
+        return sum as f32;
+    }
+    (if lost > 0.0 { sum.next_up() } else { sum.next_down() }) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fused_float32_is_rounded_once() {
+        let (one, bits) = (Portable::<1>, |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32);
+        // Of all sizes; near the middles between two numbers; subnormal ones.
+        let hard =
+            [1.0, 1.0 + 2f32.powi(-23), 1.0 + 2f32.powi(-12), 2f32.powi(-24), 3.0 * 2f32.powi(-25), 2f32.powi(-60)]
+                .into_iter()
+                .chain([2f32.powi(-126), 2f32.powi(-149), 0.0, 1.0 - 2f32.powi(-24), 1e-30, 3e-39, 7e-23])
+                .flat_map(|x| [x, -x])
+                .collect::<Vec<_>>();
+        let mut triples = Vec::new();
+        for &a in &hard {
+            for &b in &hard {
+                triples.extend(hard.iter().map(|&c| [a, b, c]));
+            }
+        }
+        for i in 0..300_000 {
+            let [a, b, c] = [3 * i, 3 * i + 1, 3 * i + 2].map(|i| f32::from_bits(bits(i) & 0x8fff_ffff | 0x3000_0000));
+            triples.extend([[a, b, c], [a, b, -a * b], [a, b, (-a * b).next_up()]]);
+        }
+        for [a, b, c] in triples {
+            let (made, want) = (one.fma_f32([a], [b], [c])[0], a.mul_add(b, c));
+            assert_eq!(made.to_bits(), want.to_bits(), "{a:e} * {b:e} + {c:e}");
+            assert_eq!(fma_in_f64(a, b, c).to_bits(), want.to_bits(), "{a:e} * {b:e} + {c:e}");
+        }
     }
 }

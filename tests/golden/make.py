@@ -23,6 +23,15 @@ SHAPES = ((5, 7, 11, 13), (70_001,))
 MATRICES = ((70, 101), (101, 70))
 KERNELS = ((5, 6, 8), (4, 7, 10, 8))
 WINDOWS = ((40, 2, 21), (7, 1, 700))
+ORTHOGONAL = {
+    sb.Orthogonal: ((5, 7, 11, 13), (13, 300), (203, 203)),
+    sb.DeltaOrthogonal: ((4, 5, 7), (3, 2, 12, 100), (1, 2, 3, 5, 5)),
+    sb.ConvolutionOrthogonal1D: ((1, 5, 7), (4, 11, 11)),
+    sb.ConvolutionOrthogonal2D: ((2, 2, 5, 7), (3, 3, 11, 11)),
+    sb.ConvolutionOrthogonal3D: ((2, 2, 2, 5, 7), (3, 3, 3, 4, 4)),
+}
+"""The shapes of each class whose tensors are orthogonal."""
+
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 NUMBERS = (*FLOATS, "int32")
 DTYPES = (*NUMBERS, "bool")
@@ -79,6 +88,9 @@ CASES = (
     (sb.STFT("imag", "hamming", "spectrum", periodic=True), FLOATS, WINDOWS),
     (sb.STFT("imag", None), FLOATS, WINDOWS),
     (sb.STFT("real", [0.5, 1, 2, -1, 0.25, 0, 3], None), FLOATS, WINDOWS[1:]),
+    *((cls(seed=42), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
+    *((cls(1 / 3, seed=CHILD), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
+    (sb.Orthogonal(-2.0, seed=2**64 + 3, column_axis=1), FLOATS, ORTHOGONAL[sb.Orthogonal]),
 )
 """Initializers, the dtypes to make them in, and the shapes, where `SHAPES` are not theirs."""
 

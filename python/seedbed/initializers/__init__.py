@@ -14,6 +14,13 @@
 from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.initializers.constant import Constant, Ones, Zeros
 from seedbed.initializers.identity import Dirac, Identity
+from seedbed.initializers.orthogonal import (
+    ConvolutionOrthogonal1D,
+    ConvolutionOrthogonal2D,
+    ConvolutionOrthogonal3D,
+    DeltaOrthogonal,
+    Orthogonal,
+)
 from seedbed.initializers.random import RandomNormal, RandomUniform, TruncatedNormal
 from seedbed.initializers.sparse import Sparse
 from seedbed.initializers.stft import STFT
@@ -32,6 +39,10 @@ from seedbed.initializers.xavier_kaiming import KaimingNormal, KaimingUniform, X
 __all__ = [
     "STFT",
     "Constant",
+    "ConvolutionOrthogonal1D",
+    "ConvolutionOrthogonal2D",
+    "ConvolutionOrthogonal3D",
+    "DeltaOrthogonal",
     "Dirac",
     "GlorotNormal",
     "GlorotUniform",
@@ -44,6 +55,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "Ones",
+    "Orthogonal",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",

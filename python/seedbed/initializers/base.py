@@ -162,8 +162,8 @@ class Initializer(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-class RandomInitializer(Initializer):
-    """An initializer that draws its values.
+class SeededInitializer(Initializer):
+    """An initializer that draws.
 
     An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
     each call, so two layers that share it begin equal; a `SeedGenerator` gives new ones, and its `child(name)` gives
@@ -180,17 +180,12 @@ class RandomInitializer(Initializer):
         """What an initializer that was given no seed draws from."""
         return seeds.random_seed()
 
-    @abstractmethod
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
-        """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
+    def draw(self) -> seeds.Address:
+        """Where the words of the next tensor come from."""
+        return seeds.draw(self.seed)
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype)
-
-    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        distribution = self.sampling(shape)
-        _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
-        return Sampled(distribution, seeds.draw(self.seed))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}
@@ -198,6 +193,19 @@ class RandomInitializer(Initializer):
     def _identity(self) -> dict[str, Any]:
         # Two that drew seeds of their own are not equal, though their configurations are.
         return {**self.get_config(), "seed": seeds.serialize_seed(self.seed)}
+
+
+class RandomInitializer(SeededInitializer):
+    """An initializer that draws each of its values by itself, all from one distribution."""
+
+    @abstractmethod
+    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+        """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        distribution = self.sampling(shape)
+        _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
+        return Sampled(distribution, self.draw())
 
 
 def as_finite(what: str, value: object) -> float:

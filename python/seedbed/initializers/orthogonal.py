@@ -1,0 +1,283 @@
+"""Initializers whose tensor is orthogonal as a whole: Orthogonal, DeltaOrthogonal, ConvolutionOrthogonal1D to 3D."""
+
+from __future__ import annotations
+
+import operator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import _core, dtypes, seeds
+from seedbed.initializers.base import SeededInitializer, as_finite
+from seedbed.lazy import Computed, Rule, Sampled
+from seedbed.shapes import Shape
+from seedbed.threads import get_num_threads
+
+
+class ComputedInitializer(SeededInitializer):
+    """What the initializers of this family share: a gain, and a tensor that is computed as a whole."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed")
+
+    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None) -> None:
+        super().__init__(seed)
+        self.gain = as_finite("gain", gain)
+
+    @abstractmethod
+    def check_shape(self, shape: Shape) -> None:
+        """Raise a ValueError where there is no tensor of that shape."""
+
+    @abstractmethod
+    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
+        """Write the tensor at an address to `out`, which has elements."""
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        self.check_shape(shape)
+        _core.check_gain(self.gain, dtypes.name_of(dtype))
+        return Computed(shape, partial(self.compute, self.draw()))
+
+
+class Orthogonal(ComputedInitializer):
+    """A matrix with orthonormal columns, or rows where there are fewer, times the gain (Saxe et al. 2014).
+
+    It is distributed uniformly, as Haar's measure has it: made of reflections that are drawn (Stewart 1980), it has the
+    distribution of the Q of a matrix of independent normals. The tensor is that matrix, reshaped: one axis has its
+    columns, all others its rows. Half precision is computed in float32, and rounded in the end.
+
+    The bits are the same on every CPU and number of threads. But every element depends on the whole, so that a slice of
+    a lazy tensor, or a partition, is cut from it and costs as much.
+
+    Arguments:
+        gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+        column_axis: the axis that has the columns: the last one, as in Keras, or any other, as in JAX.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape has fewer than two axes or not that
+            one, the dtype is not floating point, or the gain is beyond half of its greatest number.
+        MemoryError: at the call, where there is no memory for the reflections: at most as much as for the matrix, in
+            float32 or float64, and some columns of it.
+
+    >>> import numpy as np, seedbed as sb
+    >>> w = sb.Orthogonal(gain=2.0, seed=3)((3, 3, 64, 128))
+    >>> rows = w.reshape(-1, 128)
+    >>> bool(abs(rows.T @ rows - 4 * np.eye(128)).max() < 1e-5)
+    True
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "column_axis")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"column_axis": -1})
+
+    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
+        super().__init__(gain, seed)
+        try:
+            if isinstance(column_axis, (bool, np.bool_)):
+                raise TypeError
+            self.column_axis = operator.index(column_axis)
+        except TypeError:
+            raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
+
+    def check_shape(self, shape: Shape) -> None:
+        if len(shape) < 2:
+            raise ValueError(f"the shape of an orthogonal tensor must be at least two-dimensional. Received: {shape}")
+        if not -len(shape) <= self.column_axis < len(shape):
+            raise ValueError(
+                f"column_axis must be an axis of the shape. Received: column_axis={self.column_axis}, shape={shape}"
+            )
+
+    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
+        axis = self.column_axis % out.ndim
+        if axis == out.ndim - 1:
+            write_matrix(out.reshape(-1, out.shape[-1]), self.gain, address)
+            return
+        columns_last = np.empty((*out.shape[:axis], *out.shape[axis + 1 :], out.shape[axis]), out.dtype)
+        write_matrix(columns_last.reshape(-1, out.shape[axis]), self.gain, address)
+        out[...] = np.moveaxis(columns_last, -1, axis)
+
+
+class DeltaOrthogonal(ComputedInitializer):
+    """A convolution that keeps norms: zero but in the centre, where an orthogonal matrix stands (Xiao et al. 2018).
+
+    Of a kernel of shape (..., in, out), in <= out, with one to three spatial axes, the centre is (size - 1) // 2 along
+    each of these, and there stands what `Orthogonal` of the same arguments gives for the shape (in, out).
+
+    Arguments:
+        gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape has not 3 to 5 axes, or in > out, the
+            dtype is not floating point, or the gain is beyond half of its greatest number.
+
+    >>> import seedbed as sb
+    >>> kernel = sb.DeltaOrthogonal(seed=3)((3, 3, 16, 32))
+    >>> bool((kernel[1, 1] == sb.Orthogonal(seed=3)((16, 32))).all()), int((kernel != 0).sum()) <= 16 * 32
+    (True, True)
+    """
+
+    def check_shape(self, shape: Shape) -> None:
+        if not 3 <= len(shape) <= 5:
+            raise ValueError(f"the shape of a delta-orthogonal kernel must have 3 to 5 axes. Received: {shape}")
+        _check_channels(shape)
+
+    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
+        out[...] = 0
+        write_matrix(out[tuple((size - 1) // 2 for size in out.shape[:-2])], self.gain, address)
+
+
+class ConvolutionOrthogonal(ComputedInitializer):
+    """A convolution that keeps norms, all of whose taps take part (Xiao et al. 2018, algorithm 1).
+
+    A kernel of size 1 is an orthogonal matrix H of shape (in, out). Each step from a size to the next convolves it,
+    along every spatial axis in turn, with the two taps P and I - P: an orthogonal projection in uniformly random
+    directions, of a rank that is binomial (out, 1/2). So at every frequency it is a matrix with orthonormal rows.
+    All is computed in float64, and rounded in the end. A slice is cut from the whole.
+    """
+
+    spatial_axes: ClassVar[int]
+
+    def check_shape(self, shape: Shape) -> None:
+        axes = self.spatial_axes
+        if len(shape) != axes + 2:
+            raise ValueError(
+                f"the shape of a {type(self).__name__} kernel must have {axes + 2} axes. Received: {shape}"
+            )
+        if len(set(shape[:axes])) > 1:
+            raise ValueError(f"the spatial axes of the kernel must have equal lengths. Received: {shape}")
+        _check_channels(shape)
+
+    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
+        size, inputs, outputs = out.shape[-3:]
+        pieces = _pieces(address)
+        kernel: npt.NDArray[np.float64] = np.empty((1,) * self.spatial_axes + (inputs, outputs))
+        write_matrix(kernel.reshape(inputs, outputs), 1.0, next(pieces))
+        for _ in range(size - 1):
+            for axis in range(self.spatial_axes):
+                kernel = _convolve(kernel, _projection(outputs, next(pieces)), axis)
+        scaled = kernel * self.gain
+        # A 16-bit number is the float32 one, rounded.
+        out[...] = scaled if out.itemsize > 2 else scaled.astype(np.float32)
+
+
+class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
+    """A convolution along one axis, at every frequency a matrix with orthonormal rows times the gain.
+
+    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
+    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
+
+    Arguments:
+        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape is not (size, in, out)
+            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+
+    >>> import numpy as np, seedbed as sb
+    >>> kernel = sb.ConvolutionOrthogonal1D(seed=3)((3, 8, 16), "float64")
+    >>> at_half = kernel[0] - kernel[1] + kernel[2]  # of a frequency of 1/2
+    >>> bool(abs(at_half @ at_half.T - np.eye(8)).max() < 1e-14)
+    True
+    """
+
+    spatial_axes = 1
+
+
+class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
+    """A convolution along two axes, at every frequency a matrix with orthonormal rows times the gain.
+
+    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
+    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
+
+    Arguments:
+        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape is not (size, size, in, out)
+            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+
+    >>> import numpy as np, seedbed as sb
+    >>> kernel = sb.ConvolutionOrthogonal2D(gain=2.0, seed=3)((3, 3, 8, 8))
+    >>> at_zero = kernel.sum(axis=(0, 1))
+    >>> bool(abs(at_zero @ at_zero.T - 4 * np.eye(8)).max() < 1e-5)
+    True
+    """
+
+    spatial_axes = 2
+
+
+class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
+    """A convolution along three axes, at every frequency a matrix with orthonormal rows times the gain.
+
+    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
+    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
+
+    Arguments:
+        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        ValueError: where an argument is not as said; at the call, where the shape is not (size, size, size, in, out)
+            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+
+    >>> import seedbed as sb
+    >>> kernel = sb.ConvolutionOrthogonal3D(seed=3)((2, 2, 2, 4, 6))
+    >>> round(float((kernel**2).sum()), 5)  # of 4 rows of norm 1
+    4.0
+    """
+
+    spatial_axes = 3
+
+
+def write_matrix(out: np.ndarray, gain: float, address: seeds.Address) -> None:
+    """Write an orthogonal matrix to `out`, which has two axes and is contiguous."""
+    flat = out.reshape(-1)
+    bits = flat.view(np.uint16) if out.itemsize == 2 else flat
+    _core.orthogonal(bits, dtypes.name_of(out.dtype), out.shape, gain, address, get_num_threads())
+
+
+def _check_channels(shape: Shape) -> None:
+    if shape[-2] > shape[-1]:
+        raise ValueError(f"a kernel (..., in, out) that keeps norms must have in <= out. Received: {shape}")
+
+
+def _pieces(address: seeds.Address) -> Iterator[seeds.Address]:
+    """Addresses for the parts of a tensor, each as good as one for a tensor of its own."""
+    number = 0
+    while True:
+        yield seeds.Address(seeds.child_key(address.key, f"ConvolutionOrthogonal/{number}"), address.stream)
+        number += 1
+
+
+def _projection(n: int, address: seeds.Address) -> npt.NDArray[np.float64]:
+    """Onto those columns of an orthogonal matrix whose coins, its next row of normals, show a positive number."""
+    directions, coins = np.empty((n, n)), np.empty(n)
+    write_matrix(directions, 1.0, address)
+    Sampled(("normal", (0.0, 1.0)), address).write(coins, [(n * n + n, n * n, 1, n)])
+    chosen = directions[:, coins > 0]
+    return _product(chosen, chosen.T)
+
+
+def _convolve(
+    kernel: npt.NDArray[np.float64], projection: npt.NDArray[np.float64], axis: int
+) -> npt.NDArray[np.float64]:
+    """The kernel, one longer along the axis: each tap's projection stays, and the rest of it moves on by one."""
+    staying = _product(kernel.reshape(-1, kernel.shape[-1]), projection).reshape(kernel.shape)
+    longer = np.zeros([n + (i == axis) for i, n in enumerate(kernel.shape)])
+    before = (slice(None),) * axis
+    longer[(*before, slice(None, -1))] += staying
+    longer[(*before, slice(1, None))] += kernel - staying
+    return longer
+
+
+def _product(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Of two matrices, each element summed in one order on every CPU."""
+    out = np.empty((left.shape[0], right.shape[1]))
+    _core.matmul(out, np.ascontiguousarray(left), np.ascontiguousarray(right), get_num_threads())
+    return out
