@@ -27,20 +27,27 @@ fn slice_of<'a, T: NumpyElement>(array: &'a mut PyReadwriteArray1<'_, T>) -> PyR
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
 }
 
-fn distribution(name: &str, (a, b): (f64, f64)) -> PyResult<Distribution> {
-    match name {
-        "uniform" => Ok(Distribution::Uniform { minval: a, maxval: b }),
-        "normal" => Ok(Distribution::Normal { mean: a, stddev: b }),
-        "truncated_normal" => Ok(Distribution::TruncatedNormal { mean: a, stddev: b }),
-        _ => Err(value_error(format!("distribution must be uniform, normal or truncated_normal. Received: {name}"))),
-    }
+/// The name of a distribution and its parameters, those of [`Distribution`] in their order.
+type NamedDistribution<'a> = (&'a str, Vec<f64>);
+
+fn distribution((name, parameters): NamedDistribution<'_>) -> PyResult<Distribution> {
+    Ok(match (name, parameters.as_slice()) {
+        ("uniform", &[minval, maxval]) => Distribution::Uniform { minval, maxval },
+        ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
+        ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
+        ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
+        _ => {
+            return Err(value_error(format!(
+                "distribution must be uniform, normal or truncated_normal with two parameters, or normal_between with \
+                 four. Received: {name} with {}",
+                parameters.len()
+            )));
+        }
+    })
 }
 
-/// A distribution and its parameters: (minval, maxval) or (mean, stddev).
-type NamedDistribution<'a> = (&'a str, (f64, f64));
-
 fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
-    let distribution = distribution(named.0, named.1)?;
+    let distribution = distribution(named)?;
     match dtype {
         "float16" => Recipe::new::<f16>(distribution),
         "bfloat16" => Recipe::new::<bf16>(distribution),

@@ -2,7 +2,8 @@
 
 use crate::backend::{Backend, MOST_LANES, Task};
 use crate::narrow::{Element, Vector};
-use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform};
+use crate::quantile::between::{Between, FARTHEST, unit};
+use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform, outer_low_words};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -30,15 +31,36 @@ pub enum Distribution {
         /// The standard deviation before the truncation; after it, 0.87962566103423978 times that.
         stddev: f64,
     },
+    /// A normal conditioned on lying between two bounds. At 2 deviations to both sides it is [`Self::TruncatedNormal`],
+    /// and without any bound [`Self::Normal`], bit for bit.
+    NormalBetween {
+        /// The mean before the truncation.
+        mean: f64,
+        /// The standard deviation before the truncation.
+        stddev: f64,
+        /// The lower bound in standard deviations from the mean, or minus infinity.
+        lower: f64,
+        /// The upper bound in standard deviations from the mean, or infinity.
+        upper: f64,
+    },
 }
 
 impl Distribution {
-    /// With parameters of -0.0 read as 0.0.
-    fn without_minus_zero(self) -> Self {
+    /// With parameters of -0.0 read as 0.0, and by its simplest name.
+    fn simplest(self) -> Self {
         match self {
             Self::Uniform { minval, maxval } => Self::Uniform { minval: minval + 0.0, maxval: maxval + 0.0 },
             Self::Normal { mean, stddev } => Self::Normal { mean: mean + 0.0, stddev },
             Self::TruncatedNormal { mean, stddev } => Self::TruncatedNormal { mean: mean + 0.0, stddev },
+            Self::NormalBetween { mean, stddev, lower: -2.0, upper: 2.0 } => {
+                Self::TruncatedNormal { mean, stddev }.simplest()
+            }
+            Self::NormalBetween { mean, stddev, lower: f64::NEG_INFINITY, upper: f64::INFINITY } => {
+                Self::Normal { mean, stddev }.simplest()
+            }
+            Self::NormalBetween { mean, stddev, lower, upper } => {
+                Self::NormalBetween { mean: mean + 0.0, stddev, lower, upper }
+            }
         }
     }
 }
@@ -58,10 +80,19 @@ impl fmt::Display for RecipeError {
 
 impl std::error::Error for RecipeError {}
 
+/// Which standard values are scaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Uniform,
+    Normal,
+    TruncatedNormal,
+    Between(Between),
+}
+
 /// center + scale Q(u), kept within `low..=high`, which are numbers of the element type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
-    distribution: Distribution,
+    kind: Kind,
     scale: Scale,
     low: f64,
     high: f64,
@@ -75,54 +106,103 @@ impl Recipe {
     /// Where a parameter is not finite, a standard deviation negative, `minval > maxval`, where values would be beyond
     /// the finite ones of `T`, or where no number of `T` lies within the bounds.
     pub fn new<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
-        let distribution = distribution.without_minus_zero();
-        let (scale, low, high) = match distribution {
-            Distribution::Uniform { minval, maxval } => uniform::<T>(minval, maxval)?,
+        let (kind, (scale, low, high)) = match distribution.simplest() {
+            Distribution::Uniform { minval, maxval } => (Kind::Uniform, uniform::<T>(minval, maxval)?),
             Distribution::Normal { mean, stddev } => {
                 let reach = checked_reach::<T>(mean, stddev, NORMAL_REACH)?;
-                (Scale { center: mean, scale: stddev }, mean - reach, mean + reach)
+                (Kind::Normal, (Scale { center: mean, scale: stddev }, mean - reach, mean + reach))
             }
             Distribution::TruncatedNormal { mean, stddev } => {
                 let reach = checked_reach::<T>(mean, stddev, 2.0)?;
                 let (low, high) = inside::<T>(mean - reach, mean + reach)?;
-                (Scale { center: mean, scale: stddev }, low, high)
+                (Kind::TruncatedNormal, (Scale { center: mean, scale: stddev }, low, high))
+            }
+            Distribution::NormalBetween { mean, stddev, lower, upper } => {
+                let bounds = between::<T>(mean, stddev, lower, upper)?;
+                (Kind::Between(Between::new(lower, upper)), (Scale { center: mean, scale: stddev }, bounds.0, bounds.1))
             }
         };
-        Ok(Self { distribution, scale, low, high })
+        Ok(Self { kind, scale, low, high })
     }
 
     /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
     #[inline(always)]
     pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
         let recipe = *self;
-        match self.distribution {
-            Distribution::Uniform { .. } => {
-                b.vectorize(Values { recipe, standard: PhantomData::<Uniform>, words, out })
-            }
-            Distribution::Normal { .. } => b.vectorize(Values { recipe, standard: PhantomData::<Normal>, words, out }),
-            Distribution::TruncatedNormal { .. } => {
-                b.vectorize(Values { recipe, standard: PhantomData::<TruncatedNormal>, words, out });
-            }
+        match self.kind {
+            Kind::Uniform => b.vectorize(Values { recipe, law: PhantomData::<Uniform>, words, out }),
+            Kind::Normal => b.vectorize(Values { recipe, law: PhantomData::<Normal>, words, out }),
+            Kind::TruncatedNormal => b.vectorize(Values { recipe, law: PhantomData::<TruncatedNormal>, words, out }),
+            Kind::Between(law) => b.vectorize(Values { recipe, law, words, out }),
         }
     }
 
     #[inline(always)]
-    fn vector<B: Backend, T: Element, S: Standard>(
-        self,
+    fn bounded<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+        b.clamp_f64(x, b.splat_f64(self.low), b.splat_f64(self.high))
+    }
+
+    #[inline(always)]
+    fn bounded_f32<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
+        b.clamp_f32(x, b.splat_f32(self.low as f32), b.splat_f32(self.high as f32))
+    }
+}
+
+/// How words become the values of a recipe.
+trait Law {
+    /// Those of a vector of elements of type `T`, from element `at` on.
+    fn vector<B: Backend, T: Element>(
+        &self,
         b: B,
+        recipe: Recipe,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Vector<B>;
+}
+
+/// By the table of the type.
+impl<S: Standard> Law for PhantomData<S> {
+    #[inline(always)]
+    fn vector<B: Backend, T: Element>(
+        &self,
+        b: B,
+        recipe: Recipe,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> Vector<B> {
         let high = b.load(&words.high[at..]);
         if T::DOUBLE {
             let x = S::double(b, b.join(high, b.load(&words.low[at..])));
-            let x = self.scale.apply_f64(b, x);
-            let bounds = (b.splat_f64(self.low), b.splat_f64(self.high));
-            Vector::Double(if S::BOUNDED { b.clamp_f64(x, bounds.0, bounds.1) } else { x })
+            let x = recipe.scale.apply_f64(b, x);
+            Vector::Double(if S::BOUNDED { recipe.bounded(b, x) } else { x })
         } else {
-            let x = S::single(b, self.scale, high, |i| (words.low_word)(at + i));
-            let bounds = (b.splat_f32(self.low as f32), b.splat_f32(self.high as f32));
-            Vector::Single(if S::BOUNDED { b.clamp_f32(x, bounds.0, bounds.1) } else { x })
+            let x = S::single(b, recipe.scale, high, |i| (words.low_word)(at + i));
+            Vector::Single(if S::BOUNDED { recipe.bounded_f32(b, x) } else { x })
+        }
+    }
+}
+
+/// In float64 for every type, rounded at the end.
+impl Law for Between {
+    #[inline(always)]
+    fn vector<B: Backend, T: Element>(
+        &self,
+        b: B,
+        recipe: Recipe,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Vector<B> {
+        let high = b.load(&words.high[at..]);
+        let low = if T::DOUBLE {
+            b.load(&words.low[at..])
+        } else {
+            outer_low_words(b, high, |i| (words.low_word)(at + i))
+        };
+        let x = recipe.scale.apply_f64(b, self.value(b, unit(b, high, low)));
+        if T::DOUBLE {
+            Vector::Double(recipe.bounded(b, x))
+        } else {
+            Vector::Single(recipe.bounded_f32(b, b.narrow(x)))
         }
     }
 }
@@ -135,14 +215,14 @@ pub(crate) struct Words<'a, F: Fn(usize) -> u32> {
 }
 
 /// The values of words, of one distribution. The recipe is at hand by value: no store of a value can change it.
-struct Values<'a, T, S, F: Fn(usize) -> u32> {
+struct Values<'a, T, L, F: Fn(usize) -> u32> {
     recipe: Recipe,
-    standard: PhantomData<S>,
+    law: L,
     words: &'a Words<'a, F>,
     out: &'a mut [T],
 }
 
-impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> {
+impl<T: Element, L: Law, F: Fn(usize) -> u32> Task for Values<'_, T, L, F> {
     type Output = ();
 
     #[inline(always)]
@@ -150,13 +230,13 @@ impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> 
         let mut vectors = self.out.chunks_exact_mut(B::LANES);
         let mut at = 0;
         for to in &mut vectors {
-            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), to);
+            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), to);
             at += B::LANES;
         }
         let rest = vectors.into_remainder();
         if !rest.is_empty() {
             let mut last = [T::default(); MOST_LANES];
-            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), &mut last);
+            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), &mut last);
             rest.copy_from_slice(&last[..rest.len()]);
         }
     }
@@ -194,6 +274,23 @@ fn checked_reach<T: Element>(mean: f64, stddev: f64, reach: f64) -> Result<f64, 
     }
     checked_size::<T>("the values that mean and stddev give", mean.abs() + reach * stddev)?;
     Ok(reach * stddev)
+}
+
+/// The least and the greatest `T` between two bounds in standard deviations.
+fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result<(f64, f64), RecipeError> {
+    if !(lower < upper && lower <= FARTHEST && upper >= -FARTHEST) {
+        return Err(RecipeError(format!(
+            "lower must be less than upper, and the nearer of them to 0 within {FARTHEST:?} standard deviations. \
+             Received: lower={lower:?}, upper={upper:?}"
+        )));
+    }
+    // No value is farther out, whatever the bound: 2^-65 of what lies beyond the nearer bound is left there.
+    let (least, greatest) = (lower.max(upper.min(0.0) - NORMAL_REACH), upper.min(lower.max(0.0) + NORMAL_REACH));
+    checked_reach::<T>(mean, stddev, least.abs().max(greatest.abs()))?;
+    if stddev == 0.0 {
+        return inside::<T>(mean, mean);
+    }
+    inside::<T>(mean + lower * stddev, mean + upper * stddev)
 }
 
 fn checked_size<T: Element>(what: &str, largest: f64) -> Result<(), RecipeError> {

@@ -8,7 +8,7 @@ __all__ = ["__version__", "backend", "check", "compute_fans", "fill", "words"]
 
 __version__: str
 
-_Distribution: TypeAlias = tuple[str, tuple[float, float]]
+_Distribution: TypeAlias = tuple[str, tuple[float, ...]]
 _KeyAndStream: TypeAlias = tuple[bytes, int]
 _Axis: TypeAlias = tuple[int, int, int, int]
 

@@ -32,9 +32,9 @@ class Rule(Protocol):
 
 
 class Sampled(NamedTuple):
-    """A distribution with its two parameters, evaluated at addresses."""
+    """A distribution with its parameters, evaluated at addresses."""
 
-    distribution: tuple[str, tuple[float, float]]
+    distribution: tuple[str, tuple[float, ...]]
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:

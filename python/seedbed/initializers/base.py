@@ -175,7 +175,7 @@ class RandomInitializer(Initializer):
         self.seed = seeds.random_seed() if self._given_seed is None else self._given_seed
 
     @abstractmethod
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
         """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
