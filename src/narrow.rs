@@ -14,6 +14,8 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     const NAME: &str;
     /// Whether values are made from all 64 bits of an address, in float64; else from the high word, in float32.
     const DOUBLE: bool;
+    /// Whether complex numbers are made of two.
+    const COMPLEX: bool;
     /// The largest finite value.
     const MAX: f64;
 
@@ -64,6 +66,7 @@ impl<B: Backend> Vector<B> {
 impl Element for f64 {
     const NAME: &str = "float64";
     const DOUBLE: bool = true;
+    const COMPLEX: bool = true;
     const MAX: f64 = f64::MAX;
 
     fn nearest(x: f64) -> Self {
@@ -90,6 +93,7 @@ impl Element for f64 {
 impl Element for f32 {
     const NAME: &str = "float32";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = true;
     const MAX: f64 = f32::MAX as f64;
 
     fn nearest(x: f64) -> Self {
@@ -113,6 +117,7 @@ impl Element for f32 {
 impl Element for f16 {
     const NAME: &str = "float16";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = false;
     const MAX: f64 = 65504.0;
 
     fn nearest(x: f64) -> Self {
@@ -136,6 +141,7 @@ impl Element for f16 {
 impl Element for bf16 {
     const NAME: &str = "bfloat16";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = false;
     const MAX: f64 = 3.3895313892515355e38; // (2 - 2^-7) 2^127
 
     fn nearest(x: f64) -> Self {

@@ -35,11 +35,13 @@ fn distribution((name, parameters): NamedDistribution<'_>) -> PyResult<Distribut
         ("uniform", &[minval, maxval]) => Distribution::Uniform { minval, maxval },
         ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
         ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
+        ("disk", &[radius]) => Distribution::Disk { radius },
+        ("complex_truncated_normal", &[stddev]) => Distribution::ComplexTruncatedNormal { stddev },
         ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
         _ => {
             return Err(value_error(format!(
-                "distribution must be uniform, normal or truncated_normal with two parameters, or normal_between with \
-                 four. Received: {name} with {}",
+                "distribution must be uniform, normal or truncated_normal with two parameters, normal_between with \
+                 four, or disk or complex_truncated_normal with one. Received: {name} with {}",
                 parameters.len()
             )));
         }
@@ -93,6 +95,9 @@ fn fill(
     }
     .map_err(value_error)?;
     let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
+    if fill.recipe.makes_pairs() && !region.keeps_pairs() {
+        return Err(value_error("the region of a complex tensor must have whole numbers: a last axis of 2, all of it"));
+    }
     match dtype {
         "float32" => fill_array::<f32, _>(out, &fill, threads, |values| values),
         "float64" => fill_array::<f64, _>(out, &fill, threads, |values| values),

@@ -20,9 +20,8 @@
 //! one instruction. The coefficients are made by `tools/quantile_tables.py`.
 
 pub mod between;
-#[allow(dead_code)]
 mod elementary;
-#[allow(dead_code)]
+pub mod polar;
 mod tables;
 
 use crate::backend::{Backend, MOST_LANES, Portable};

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core
-from seedbed.dtypes import name_of
+from seedbed.dtypes import COMPLEX, name_of
 from seedbed.seeds import Address
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.threads import get_num_threads
@@ -39,9 +39,12 @@ class Sampled(NamedTuple):
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         flat = out.reshape(-1)
+        if flat.dtype.kind == "c":  # a real tensor with a last axis of 2
+            flat = flat.view(COMPLEX[name_of(flat.dtype)])
+            axes = None if axes is None else [*axes, (2, 0, 1, 2)]
         # The extension module has no 16-bit floats: their bits are handed over.
         bits = flat.view(np.uint16) if out.itemsize == 2 else flat
-        _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())
+        _core.fill(bits, name_of(flat.dtype), self.distribution, self.address, axes, get_num_threads())
 
 
 class Repeated(NamedTuple):

@@ -109,7 +109,7 @@ impl Between {
     pub(crate) fn value<B: Backend>(&self, b: B, [u, rest]: [B::F64; 2]) -> B::F64 {
         let below = b.add_f64(b.splat_f64(self.below), b.mul_f64(u, b.splat_f64(self.span)));
         let above = b.add_f64(b.splat_f64(self.above), b.mul_f64(rest, b.splat_f64(self.span)));
-        let negative = less(b, below, above);
+        let (negative, positive) = (less(b, below, above), less(b, above, below));
         let beyond = select(b, negative, below, above);
         let inwards = select(b, negative, rest, u);
         let zero = select(b, negative, b.splat_f64(self.right), b.splat_f64(self.left));
@@ -117,7 +117,9 @@ impl Between {
         let depth = minus_log(b, beyond, b.mul_f64(inwards, b.splat_f64(self.span)));
         let tail = NORMAL_TAIL.value(b, b.add_f64(b.splat_f64(self.depth), depth));
         let x = select(b, less(b, from_zero, b.splat_f64(0.25)), central(b, from_zero), tail);
-        b.f64_of_bits(b.xor_u64(b.bits_u64(x), b.and_u64(negative, b.splat_u64(1 << 63))))
+        // Where both are equal, it is 0.
+        let x = b.and_u64(b.bits_u64(x), b.xor_u64(negative, positive));
+        b.f64_of_bits(b.xor_u64(x, b.and_u64(negative, b.splat_u64(1 << 63))))
     }
 }
 
@@ -164,4 +166,127 @@ fn inverse(function: impl Fn(f64) -> f64, within: [f64; 2], y: f64) -> f64 {
         *(if function(f64::from_bits(middle)) <= y { &mut last } else { &mut end }) = middle;
     }
     f64::from_bits(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{self, Task};
+
+    const INF: f64 = f64::INFINITY;
+    const BOUNDS: [(f64, f64); 16] = [
+        (-3.0, 3.0),
+        (-1.0, 4.0),
+        (-0.1, 0.1),
+        (-1e-3, 40.0),
+        (-9.0, 0.5),
+        (0.0, INF),
+        (-INF, 1.5),
+        (0.3, 0.4),
+        (0.5, 0.9),
+        (2.0, 3.0),
+        (6.0, 7.0),
+        (6.0, 6.0 + 1e-9),
+        (-31.0, -30.0),
+        (37.0, INF),
+        (-INF, -37.0),
+        (-39.0, -36.0),
+    ];
+
+    #[derive(Clone, Copy)]
+    struct Drawn<'a>(Between, &'a [u64]);
+
+    impl Task for Drawn<'_> {
+        type Output = Vec<f64>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<f64> {
+            let mut values = vec![0.0; self.1.len()];
+            for (words, values) in self.1.chunks_exact(B::LANES).zip(values.chunks_exact_mut(B::LANES)) {
+                let (mut high, mut low) = ([0; backend::MOST_LANES], [0; backend::MOST_LANES]);
+                for (i, word) in words.iter().enumerate() {
+                    (high[i], low[i]) = ((word >> 32) as u32, *word as u32);
+                }
+                b.store_f64(self.0.value(b, unit(b, b.load(&high), b.load(&low))), values);
+            }
+            values
+        }
+    }
+
+    /// Words in order: of every binary order from both ends and from the middle, steps of every size, and neighbours.
+    fn words() -> Vec<u64> {
+        let mut words: Vec<u64> = (0..64)
+            .flat_map(|order| (0..40u64).map(move |i| (1u64 << order).wrapping_add(i << u32::saturating_sub(order, 6))))
+            .chain((0..1u64 << 14).map(|i| i << 50))
+            .flat_map(|word| (0..3).map(move |i| word.wrapping_add(i)))
+            .flat_map(|word| [word, !word, word ^ (1 << 63), !word ^ (1 << 63)])
+            .collect();
+        words.sort_unstable();
+        words.truncate(words.len() / 16 * 16);
+        words
+    }
+
+    #[test]
+    fn values_rise_with_the_word_and_stay_within_a_rounding_of_the_bounds() {
+        let words = words();
+        for (lower, upper) in BOUNDS {
+            let values = backend::run(Drawn(Between::new(lower, upper), &words));
+            let places = values.windows(2).zip(words.windows(2));
+            for (x, word) in places {
+                assert!(x[0] <= x[1], "{} follows {} at {:#x} in [{lower}, {upper}]", x[1], x[0], word[1]);
+            }
+            let (first, last) = (values[0], values[values.len() - 1]);
+            let beyond = (4.0 * f64::EPSILON * lower.abs().min(upper.abs())).max(f64::MIN_POSITIVE);
+            assert!(lower - beyond <= first && last <= upper + beyond, "[{first}, {last}] in [{lower}, {upper}]");
+        }
+    }
+
+    #[test]
+    fn the_ends_are_at_the_bounds() {
+        let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 1e-14, "{x} for {y}");
+        for (lower, upper) in [(-3.0, 2.5), (0.5, 0.9), (6.0, 7.0), (36.0, 36.5)] {
+            let values = backend::run(Drawn(Between::new(lower, upper), &[[0u64; 8], [u64::MAX; 8]].concat()));
+            near(values[0], lower);
+            near(values[15], upper);
+        }
+        let values = backend::run(Drawn(Between::new(37.0, INF), &[u64::MAX; 16]));
+        near(values[0], 38.197_454_383_681_04); // by mpmath
+        let values = backend::run(Drawn(Between::new(-INF, 0.0), &[0; 16]));
+        near(values[0], -9.229_834_433_057_749);
+    }
+
+    #[test]
+    fn all_backends_give_the_same_bits() {
+        let words = words();
+        for (lower, upper) in BOUNDS {
+            let outputs = backend::on_each(Drawn(Between::new(lower, upper), &words));
+            for (name, values) in &outputs[1..] {
+                assert!(*values == outputs[0].1, "{name} in [{lower}, {upper}]");
+            }
+        }
+    }
+
+    #[test]
+    fn mirrored_bounds_give_mirrored_values() {
+        let words = words();
+        let mirrored: Vec<u64> = words.iter().map(|word| !word).collect();
+        for (lower, upper) in BOUNDS {
+            let values = backend::run(Drawn(Between::new(lower, upper), &words));
+            let opposite = backend::run(Drawn(Between::new(-upper, -lower), &mirrored));
+            assert!(values.iter().zip(&opposite).all(|(x, y)| *x == -y), "[{lower}, {upper}]");
+        }
+    }
+
+    #[test]
+    fn the_logarithm_never_rises() {
+        let orders = (0..70u64).flat_map(|order| (0..2000).map(move |i| (1023 - order) << 52 | (i << 40)));
+        let bits = orders.flat_map(|bits| (0..5).map(move |i| bits + i - 2)).filter(|bits| *bits < 1023 << 52);
+        let mut numbers: Vec<f64> = bits.map(f64::from_bits).collect();
+        numbers.sort_unstable_by(f64::total_cmp);
+        let logarithm = |t: f64| minus_log(Portable::<1>, [t], [1.0 - t])[0];
+        for pair in numbers.windows(2) {
+            assert!(logarithm(pair[0]) >= logarithm(pair[1]), "at {:?}", pair[1]);
+        }
+        assert_eq!(logarithm(2f64.powi(-7)), 7.0 * std::f64::consts::LN_2);
+    }
 }

@@ -50,16 +50,17 @@ class RandomUniform(RandomInitializer):
 
 
 class RandomNormal(RandomInitializer):
-    """Normal, without bounds.
+    """Normal, without bounds. Complex values have the variance E |w|^2 = stddev^2, half of it in each part.
 
     Arguments:
-        mean: of the distribution.
+        mean: of the distribution; 0 for complex values.
         stddev: its standard deviation, 0 or more.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is not
-            floating point, or values 9.25 standard deviations from the mean would be beyond its finite numbers.
+        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is neither
+            floating point nor complex, values 9.25 standard deviations from the mean would be beyond its finite
+            numbers, or it is complex and the mean is not 0.
 
     >>> import seedbed as sb
     >>> w = sb.RandomNormal(stddev=0.02, seed=3)((1000, 1000))
@@ -68,6 +69,7 @@ class RandomNormal(RandomInitializer):
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
+    makes_complex = True
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: seeds.SeedLike = None) -> None:
         super().__init__(seed)
@@ -85,8 +87,8 @@ class TruncatedNormal(RandomNormal):
 
     As in Keras `stddev` is that of the normal before the truncation; the values' own is 0.87962566103423978 times that
     where the bounds are those of Keras, two standard deviations to both sides. As in JAX bounds are in standard
-    deviations. Values are quantiles, computed from the nearer end of the distribution: none is clamped to a bound, and a
-    far tail is as accurate as the centre.
+    deviations. Values are quantiles, computed from the nearer end of the distribution: none is clamped to a bound, and
+    a far tail is as accurate as the centre.
 
     Arguments:
         mean: of the normal that is truncated.
@@ -112,6 +114,7 @@ class TruncatedNormal(RandomNormal):
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "lower", "upper")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"lower": -2.0, "upper": 2.0})
+    makes_complex = False
 
     def __init__(
         self,

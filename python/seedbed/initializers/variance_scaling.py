@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
+from seedbed.initializers.base import TRUNCATED_STDDEV, RandomInitializer, as_finite
 from seedbed.shapes import Shape, as_axes_pair, fans_of
 
 MODES = ("fan_in", "fan_out", "fan_avg")
@@ -16,15 +16,14 @@ DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 _LARGEST_SCALE = 1e300
 """Beyond it 3 scale is no finite number."""
 
-TRUNCATED_STDDEV = 0.87962566103423978
-"""The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
-
 
 class VarianceScaling(RandomInitializer):
     """Values of variance scale / n, where n is the fan-in, the fan-out or their mean (He et al. 2015, eq. 10).
 
     With v = scale / max(1, n): a normal truncated at two standard deviations that has the variance v *after* the
-    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v).
+    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v). Complex values, of no preferred
+    direction, have E |w|^2 = v: a complex normal truncated at two standard deviations, an untruncated one, or uniform
+    on the disk |w| <= sqrt(2 v).
 
     Arguments:
         scale: a positive number.
@@ -35,7 +34,8 @@ class VarianceScaling(RandomInitializer):
         output_axes: likewise for the fan-out; given if and only if `input_axes` is.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        ValueError: where an argument is not as said; at the call, where the dtype is neither floating point nor
+            complex.
 
     >>> import seedbed as sb
     >>> init = sb.VarianceScaling(2.0, "fan_out", "uniform", seed=1, input_axes=(1, 2), output_axes=(0,))
@@ -44,6 +44,7 @@ class VarianceScaling(RandomInitializer):
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
+    makes_complex = True
 
     def __init__(
         self,
