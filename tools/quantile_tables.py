@@ -351,7 +351,7 @@ def series_rust() -> str:
         coefficients = series.coefficients()
         if series.name == "ATANH":  # at its end it is log 2, which the next binary order must not fall below
             while series.value(coefficients, 0.5 / 1.5) > LN2_HIGH + LN2_LOW - 2**-53:
-                coefficients[-1] = float(np.nextafter(coefficients[-1], 0))
+                coefficients[1] = float(np.nextafter(coefficients[1], 0))
         text.append(series.rust(coefficients))
     text.append(
         "/// log 2 in two parts; products of the first with integers below 2^11 are exact.\n"
