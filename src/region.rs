@@ -110,7 +110,8 @@ impl Region {
     /// Whether it takes elements 2 i and 2 i + 1 together, in that order, or neither.
     pub fn keeps_pairs(&self) -> bool {
         let Some(((inner, 1), outer)) = self.axes.split_last() else { return self.is_empty() };
-        inner % 2 == 0 && self.first % 2 == 0 && outer.iter().all(|(_, step)| step % 2 == 0)
+        let steps = outer.iter().map(|(_, step)| step);
+        steps.chain([inner, &self.first]).all(|number| number.is_multiple_of(2))
     }
 
     /// Add an axis around those there are (innermost first while building), merging it where it continues the last.

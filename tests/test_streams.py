@@ -362,7 +362,7 @@ class TestNormalBetween:
 
     @pytest.mark.parametrize(("lower", "upper"), BOUNDS[:-2])
     def test_values_are_near_the_exact_quantile(self, lower, upper):
-        """Against mpmath: float64 to 10^-15, relative beyond 1 and absolute within; float32 to 0.51 ulp, of the quantile
+        """Against mpmath: float64 to 10^-15, relative beyond 1, else absolute; float32 to 0.51 ulp, of the quantile
         at the 64 bits that it takes in. A value that is brought to a bound may be off by one number."""
         words = [words_of(42, element) for element in range(60)]
         words += [divmod(word, 2**32) for far in FAR_WORDS for word in (far, 2**64 - 1 - far)]

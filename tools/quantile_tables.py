@@ -370,7 +370,9 @@ def series_rust() -> str:
 
 def main() -> None:
     print("//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.")
-    print("#![cfg_attr(rustfmt, rustfmt::skip)]\n\nuse super::Table;\nuse super::between::Tail;\n")
+    print("#![cfg_attr(rustfmt, rustfmt::skip)]")
+    print('#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]\n')
+    print("use super::Table;\nuse super::between::Tail;\n")
     print("\n".join(rust(table, make(table)) for table in TABLES))
     print(tail_rust())
     print(series_rust(), end="")

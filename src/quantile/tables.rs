@@ -1,5 +1,6 @@
 //! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.
 #![cfg_attr(rustfmt, rustfmt::skip)]
+#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]
 
 use super::Table;
 use super::between::Tail;
