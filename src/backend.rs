@@ -115,6 +115,9 @@ pub trait Backend: Copy + Send + Sync {
     fn splat_f64(self, x: f64) -> Self::F64;
     fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
     fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
+    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
+    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64;
+    fn sqrt_f64(self, a: Self::F64) -> Self::F64;
     /// As [`Self::clamp_f32`].
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64;
     /// `table[index mod ROWS]`; `ROWS` is a power of two.

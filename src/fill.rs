@@ -51,7 +51,7 @@ impl Fill<'_> {
     ///
     /// # Panics
     ///
-    /// Where `out` has not the length of the region.
+    /// Where `out` has not the length of the region, or the region parts a pair that the recipe makes.
     pub fn run<T: Element>(
         &self,
         out: &mut [T],
@@ -59,6 +59,7 @@ impl Fill<'_> {
         proceed: impl Fn() -> bool,
     ) -> Result<(), Interrupted> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
+        assert!(!self.recipe.makes_pairs() || self.region.keeps_pairs(), "pairs of elements stay together");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
         share(Chunks::new(out, workers), workers, proceed, |(first, out), _| {
             backend::run(Chunk { fill: self, first, out });

@@ -14,6 +14,8 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     const NAME: &str;
     /// Whether values are made from all 64 bits of an address, in float64; else from the high word, in float32.
     const DOUBLE: bool;
+    /// Whether complex numbers are made of two.
+    const COMPLEX: bool;
     /// The largest finite value.
     const MAX: f64;
     /// What values are computed in, where more than one stands for another.
@@ -66,6 +68,7 @@ impl<B: Backend> Vector<B> {
 impl Element for f64 {
     const NAME: &str = "float64";
     const DOUBLE: bool = true;
+    const COMPLEX: bool = true;
     const MAX: f64 = f64::MAX;
     type Computed = f64;
 
@@ -93,6 +96,7 @@ impl Element for f64 {
 impl Element for f32 {
     const NAME: &str = "float32";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = true;
     const MAX: f64 = f32::MAX as f64;
     type Computed = f32;
 
@@ -117,6 +121,7 @@ impl Element for f32 {
 impl Element for f16 {
     const NAME: &str = "float16";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = false;
     const MAX: f64 = 65504.0;
     type Computed = f32;
 
@@ -141,6 +146,7 @@ impl Element for f16 {
 impl Element for bf16 {
     const NAME: &str = "bfloat16";
     const DOUBLE: bool = false;
+    const COMPLEX: bool = false;
     const MAX: f64 = 3.3895313892515355e38; // (2 - 2^-7) 2^127
     type Computed = f32;
 

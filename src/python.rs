@@ -36,20 +36,29 @@ fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
 }
 
-fn distribution(name: &str, (a, b): (f64, f64)) -> PyResult<Distribution> {
-    match name {
-        "uniform" => Ok(Distribution::Uniform { minval: a, maxval: b }),
-        "normal" => Ok(Distribution::Normal { mean: a, stddev: b }),
-        "truncated_normal" => Ok(Distribution::TruncatedNormal { mean: a, stddev: b }),
-        _ => Err(value_error(format!("distribution must be uniform, normal or truncated_normal. Received: {name}"))),
-    }
+/// The name of a distribution and its parameters, those of [`Distribution`] in their order.
+type NamedDistribution<'a> = (&'a str, Vec<f64>);
+
+fn distribution((name, parameters): NamedDistribution<'_>) -> PyResult<Distribution> {
+    Ok(match (name, parameters.as_slice()) {
+        ("uniform", &[minval, maxval]) => Distribution::Uniform { minval, maxval },
+        ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
+        ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
+        ("disk", &[radius]) => Distribution::Disk { radius },
+        ("complex_truncated_normal", &[stddev]) => Distribution::ComplexTruncatedNormal { stddev },
+        ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
+        _ => {
+            return Err(value_error(format!(
+                "distribution must be uniform, normal or truncated_normal with two parameters, normal_between with \
+                 four, or disk or complex_truncated_normal with one. Received: {name} with {}",
+                parameters.len()
+            )));
+        }
+    })
 }
 
-/// A distribution and its parameters: (minval, maxval) or (mean, stddev).
-type NamedDistribution<'a> = (&'a str, (f64, f64));
-
 fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
-    let distribution = distribution(named.0, named.1)?;
+    let distribution = distribution(named)?;
     match dtype {
         "float16" => Recipe::new::<f16>(distribution),
         "bfloat16" => Recipe::new::<bf16>(distribution),
@@ -95,6 +104,9 @@ fn fill(
     }
     .map_err(value_error)?;
     let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
+    if fill.recipe.makes_pairs() && !region.keeps_pairs() {
+        return Err(value_error("the region of a complex tensor must have whole numbers: a last axis of 2, all of it"));
+    }
     match dtype {
         "float32" => fill_array::<f32, _>(out, &fill, threads, |values| values),
         "float64" => fill_array::<f64, _>(out, &fill, threads, |values| values),

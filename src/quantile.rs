@@ -19,6 +19,9 @@
 //! towards the singularity, which makes low degrees accurate; sixteen rows fit a vector register, so that a look-up is
 //! one instruction. The coefficients are made by `tools/quantile_tables.py`.
 
+pub mod between;
+mod elementary;
+pub mod polar;
 mod tables;
 
 use crate::backend::{Backend, MOST_LANES, Portable};
@@ -208,6 +211,24 @@ fn normal_tails<B: Backend>(b: B, mut tails: u32, high: B::U32, half: B::F32, lo
         tails &= tails - 1;
     }
     b.f32_of_bits(b.load(&values.map(f32::to_bits)))
+}
+
+/// The low words by which narrow types are made in float64: the middle, but for the outermost 2^16 high words of either
+/// end, whose own ones `low` gives.
+#[inline(always)]
+pub(crate) fn outer_low_words<B: Backend>(b: B, high: B::U32, low: impl Fn(usize) -> u32) -> B::U32 {
+    let middle = b.splat(1 << 31);
+    let mut outer = b.less(rest(b, high), b.splat(1 << 16));
+    if outer == 0 {
+        return middle;
+    }
+    let mut words = [1 << 31; MOST_LANES];
+    while outer != 0 {
+        let i = outer.trailing_zeros() as usize;
+        words[i] = low(i);
+        outer &= outer - 1;
+    }
+    b.load(&words)
 }
 
 #[inline(never)]

@@ -2,7 +2,9 @@
 
 use crate::backend::{Backend, MOST_LANES, Task};
 use crate::narrow::{Element, Vector};
-use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform};
+use crate::quantile::between::{Between, FARTHEST, unit};
+use crate::quantile::polar::{Angle, RADIUS_ERROR, Radius};
+use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform, outer_low_words};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -30,15 +32,49 @@ pub enum Distribution {
         /// The standard deviation before the truncation; after it, 0.87962566103423978 times that.
         stddev: f64,
     },
+    /// A normal conditioned on lying between two bounds. At 2 deviations to both sides it is [`Self::TruncatedNormal`],
+    /// and without any bound [`Self::Normal`], bit for bit.
+    NormalBetween {
+        /// The mean before the truncation.
+        mean: f64,
+        /// The standard deviation before the truncation.
+        stddev: f64,
+        /// The lower bound in standard deviations from the mean, or minus infinity.
+        lower: f64,
+        /// The upper bound in standard deviations from the mean, or infinity.
+        upper: f64,
+    },
+    /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements are the parts of complex numbers by
+    /// turns, a real and an imaginary one.
+    Disk {
+        /// The largest |z|.
+        radius: f64,
+    },
+    /// Complex normal, conditioned on lying within two standard deviations of 0: E |z|^2 = (0.96196182800821 stddev)^2.
+    /// Elements as for [`Self::Disk`].
+    ComplexTruncatedNormal {
+        /// The root of E |z|^2 before the truncation.
+        stddev: f64,
+    },
 }
 
 impl Distribution {
-    /// With parameters of -0.0 read as 0.0.
-    fn without_minus_zero(self) -> Self {
+    /// With parameters of -0.0 read as 0.0, and by its simplest name.
+    fn simplest(self) -> Self {
         match self {
             Self::Uniform { minval, maxval } => Self::Uniform { minval: minval + 0.0, maxval: maxval + 0.0 },
             Self::Normal { mean, stddev } => Self::Normal { mean: mean + 0.0, stddev },
             Self::TruncatedNormal { mean, stddev } => Self::TruncatedNormal { mean: mean + 0.0, stddev },
+            Self::NormalBetween { mean, stddev, lower: -2.0, upper: 2.0 } => {
+                Self::TruncatedNormal { mean, stddev }.simplest()
+            }
+            Self::NormalBetween { mean, stddev, lower: f64::NEG_INFINITY, upper: f64::INFINITY } => {
+                Self::Normal { mean, stddev }.simplest()
+            }
+            Self::NormalBetween { mean, stddev, lower, upper } => {
+                Self::NormalBetween { mean: mean + 0.0, stddev, lower, upper }
+            }
+            Self::Disk { .. } | Self::ComplexTruncatedNormal { .. } => self,
         }
     }
 }
@@ -58,10 +94,20 @@ impl fmt::Display for RecipeError {
 
 impl std::error::Error for RecipeError {}
 
+/// Which standard values are scaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Uniform,
+    Normal,
+    TruncatedNormal,
+    Between(Between),
+    Polar(Radius),
+}
+
 /// center + scale Q(u), kept within `low..=high`, which are numbers of the element type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
-    distribution: Distribution,
+    kind: Kind,
     scale: Scale,
     low: f64,
     high: f64,
@@ -75,54 +121,110 @@ impl Recipe {
     /// Where a parameter is not finite, a standard deviation negative, `minval > maxval`, where values would be beyond
     /// the finite ones of `T`, or where no number of `T` lies within the bounds.
     pub fn new<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
-        let distribution = distribution.without_minus_zero();
-        let (scale, low, high) = match distribution {
-            Distribution::Uniform { minval, maxval } => uniform::<T>(minval, maxval)?,
+        let (kind, (scale, low, high)) = match distribution.simplest() {
+            Distribution::Uniform { minval, maxval } => (Kind::Uniform, uniform::<T>(minval, maxval)?),
             Distribution::Normal { mean, stddev } => {
                 let reach = checked_reach::<T>(mean, stddev, NORMAL_REACH)?;
-                (Scale { center: mean, scale: stddev }, mean - reach, mean + reach)
+                (Kind::Normal, (Scale { center: mean, scale: stddev }, mean - reach, mean + reach))
             }
             Distribution::TruncatedNormal { mean, stddev } => {
                 let reach = checked_reach::<T>(mean, stddev, 2.0)?;
                 let (low, high) = inside::<T>(mean - reach, mean + reach)?;
-                (Scale { center: mean, scale: stddev }, low, high)
+                (Kind::TruncatedNormal, (Scale { center: mean, scale: stddev }, low, high))
+            }
+            Distribution::NormalBetween { mean, stddev, lower, upper } => {
+                let bounds = between::<T>(mean, stddev, lower, upper)?;
+                (Kind::Between(Between::new(lower, upper)), (Scale { center: mean, scale: stddev }, bounds.0, bounds.1))
+            }
+            Distribution::Disk { radius } => (Kind::Polar(Radius::Disk), polar::<T>(Radius::Disk, radius)?),
+            Distribution::ComplexTruncatedNormal { stddev } => {
+                (Kind::Polar(Radius::TruncatedNormal), polar::<T>(Radius::TruncatedNormal, stddev)?)
             }
         };
-        Ok(Self { distribution, scale, low, high })
+        Ok(Self { kind, scale, low, high })
+    }
+
+    /// Whether its values are pairs of elements: an even one and the next.
+    pub fn makes_pairs(&self) -> bool {
+        matches!(self.kind, Kind::Polar(_))
     }
 
     /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
     #[inline(always)]
     pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
         let recipe = *self;
-        match self.distribution {
-            Distribution::Uniform { .. } => {
-                b.vectorize(Values { recipe, standard: PhantomData::<Uniform>, words, out })
-            }
-            Distribution::Normal { .. } => b.vectorize(Values { recipe, standard: PhantomData::<Normal>, words, out }),
-            Distribution::TruncatedNormal { .. } => {
-                b.vectorize(Values { recipe, standard: PhantomData::<TruncatedNormal>, words, out });
-            }
+        match self.kind {
+            Kind::Uniform => b.vectorize(Values { recipe, law: PhantomData::<Uniform>, words, out }),
+            Kind::Normal => b.vectorize(Values { recipe, law: PhantomData::<Normal>, words, out }),
+            Kind::TruncatedNormal => b.vectorize(Values { recipe, law: PhantomData::<TruncatedNormal>, words, out }),
+            Kind::Between(law) => b.vectorize(Values { recipe, law, words, out }),
+            Kind::Polar(radius) => b.vectorize(Pairs { recipe, radius, words, out }),
         }
     }
 
     #[inline(always)]
-    fn vector<B: Backend, T: Element, S: Standard>(
-        self,
+    fn bounded<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+        b.clamp_f64(x, b.splat_f64(self.low), b.splat_f64(self.high))
+    }
+
+    #[inline(always)]
+    fn bounded_f32<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
+        b.clamp_f32(x, b.splat_f32(self.low as f32), b.splat_f32(self.high as f32))
+    }
+}
+
+/// How words become the values of a recipe.
+trait Law {
+    /// Those of a vector of elements of type `T`, from element `at` on.
+    fn vector<B: Backend, T: Element>(
+        &self,
         b: B,
+        recipe: Recipe,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Vector<B>;
+}
+
+/// By the table of the type.
+impl<S: Standard> Law for PhantomData<S> {
+    #[inline(always)]
+    fn vector<B: Backend, T: Element>(
+        &self,
+        b: B,
+        recipe: Recipe,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> Vector<B> {
         let high = b.load(&words.high[at..]);
         if T::DOUBLE {
             let x = S::double(b, b.join(high, b.load(&words.low[at..])));
-            let x = self.scale.apply_f64(b, x);
-            let bounds = (b.splat_f64(self.low), b.splat_f64(self.high));
-            Vector::Double(if S::BOUNDED { b.clamp_f64(x, bounds.0, bounds.1) } else { x })
+            let x = recipe.scale.apply_f64(b, x);
+            Vector::Double(if S::BOUNDED { recipe.bounded(b, x) } else { x })
         } else {
-            let x = S::single(b, self.scale, high, |i| (words.low_word)(at + i));
-            let bounds = (b.splat_f32(self.low as f32), b.splat_f32(self.high as f32));
-            Vector::Single(if S::BOUNDED { b.clamp_f32(x, bounds.0, bounds.1) } else { x })
+            let x = S::single(b, recipe.scale, high, |i| (words.low_word)(at + i));
+            Vector::Single(if S::BOUNDED { recipe.bounded_f32(b, x) } else { x })
+        }
+    }
+}
+
+/// In float64 for every type, rounded at the end.
+impl Law for Between {
+    #[inline(always)]
+    fn vector<B: Backend, T: Element>(
+        &self,
+        b: B,
+        recipe: Recipe,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Vector<B> {
+        let high = b.load(&words.high[at..]);
+        let low =
+            if T::DOUBLE { b.load(&words.low[at..]) } else { outer_low_words(b, high, |i| (words.low_word)(at + i)) };
+        let x = recipe.scale.apply_f64(b, self.value(b, unit(b, high, low)));
+        if T::DOUBLE {
+            Vector::Double(recipe.bounded(b, x))
+        } else {
+            Vector::Single(recipe.bounded_f32(b, b.narrow(x)))
         }
     }
 }
@@ -135,14 +237,14 @@ pub(crate) struct Words<'a, F: Fn(usize) -> u32> {
 }
 
 /// The values of words, of one distribution. The recipe is at hand by value: no store of a value can change it.
-struct Values<'a, T, S, F: Fn(usize) -> u32> {
+struct Values<'a, T, L, F: Fn(usize) -> u32> {
     recipe: Recipe,
-    standard: PhantomData<S>,
+    law: L,
     words: &'a Words<'a, F>,
     out: &'a mut [T],
 }
 
-impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> {
+impl<T: Element, L: Law, F: Fn(usize) -> u32> Task for Values<'_, T, L, F> {
     type Output = ();
 
     #[inline(always)]
@@ -150,17 +252,93 @@ impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> 
         let mut vectors = self.out.chunks_exact_mut(B::LANES);
         let mut at = 0;
         for to in &mut vectors {
-            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), to);
+            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), to);
             at += B::LANES;
         }
         let rest = vectors.into_remainder();
         if !rest.is_empty() {
             let mut last = [T::default(); MOST_LANES];
-            T::store(b, self.recipe.vector::<B, T, S>(b, self.words, at), &mut last);
+            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), &mut last);
             rest.copy_from_slice(&last[..rest.len()]);
         }
     }
 }
+
+/// The values of words, two by two: the first gives the radius of a complex number, the second its angle.
+struct Pairs<'a, T, F: Fn(usize) -> u32> {
+    recipe: Recipe,
+    radius: Radius,
+    words: &'a Words<'a, F>,
+    out: &'a mut [T],
+}
+
+impl<T: Element, F: Fn(usize) -> u32> Task for Pairs<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let Self { recipe, radius, words, out } = self;
+        for (i, out) in out.chunks_mut(2 * B::LANES).enumerate() {
+            let at = 2 * B::LANES * i;
+            let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
+            for part in 0..2 {
+                // Words there are none of are in the middle, where no low word is asked for.
+                let (mut high, mut low) = ([1 << 31; MOST_LANES], [1 << 31; MOST_LANES]);
+                for j in 0..out.len() / 2 {
+                    high[j] = words.high[at + 2 * j + part];
+                    if T::DOUBLE {
+                        low[j] = words.low[at + 2 * j + part];
+                    }
+                }
+                highs[part] = b.load(&high);
+                let low = if T::DOUBLE {
+                    b.load(&low)
+                } else {
+                    outer_low_words(b, highs[part], |j| (words.low_word)(at + 2 * j + part))
+                };
+                [units[part], _] = unit(b, highs[part], low);
+            }
+            let angle = Angle { high: highs[1], u: units[1] };
+            let parts = radius.value(b, recipe.scale.scale, recipe.high, units[0], angle);
+            for (part, values) in parts.into_iter().enumerate() {
+                let mut stored = [T::default(); MOST_LANES];
+                let values = if T::DOUBLE { Vector::Double(values) } else { Vector::Single(b.narrow(values)) };
+                T::store(b, values, &mut stored);
+                for (pair, value) in out.chunks_exact_mut(2).zip(stored) {
+                    pair[part] = value;
+                }
+            }
+        }
+    }
+}
+
+/// The scale of the radius, and the greatest one: its parts, each rounded, are never beyond its end.
+fn polar<T: Element>(radius: Radius, scale: f64) -> Result<(Scale, f64, f64), RecipeError> {
+    if !T::COMPLEX {
+        return Err(RecipeError(format!("parts of complex numbers must be float32 or float64. Received: {}", T::NAME)));
+    }
+    if !(scale.is_finite() && scale >= 0.0) {
+        return Err(RecipeError(format!(
+            "the scale of complex values must be finite and not negative. Received: {scale:?}"
+        )));
+    }
+    let end = radius.end() * scale;
+    checked_size::<T>("the absolute values", end)?;
+    let least = if T::DOUBLE { LEAST_RADIUS } else { LEAST_RADIUS_F32 };
+    if end != 0.0 && end < least {
+        return Err(RecipeError(format!(
+            "the largest absolute value in complex numbers of {0} must be 0 or at least {least:?}, so that all digits of \
+             a {0} tell them apart. Received: {end:?}",
+            T::NAME
+        )));
+    }
+    let error = if T::DOUBLE { RADIUS_ERROR } else { f64::from(f32::EPSILON) };
+    Ok((Scale { center: 0.0, scale }, 0.0, end * (1.0 - error)))
+}
+
+/// Below these, parts of complex numbers could be subnormal without being rare.
+const LEAST_RADIUS: f64 = 1e-280;
+const LEAST_RADIUS_F32: f64 = 1e-30;
 
 fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), RecipeError> {
     if !(minval.is_finite() && maxval.is_finite() && minval <= maxval) {
@@ -194,6 +372,23 @@ fn checked_reach<T: Element>(mean: f64, stddev: f64, reach: f64) -> Result<f64, 
     }
     checked_size::<T>("the values that mean and stddev give", mean.abs() + reach * stddev)?;
     Ok(reach * stddev)
+}
+
+/// The least and the greatest `T` between two bounds in standard deviations.
+fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result<(f64, f64), RecipeError> {
+    if !(lower < upper && lower <= FARTHEST && upper >= -FARTHEST) {
+        return Err(RecipeError(format!(
+            "lower must be less than upper, and the nearer of them to 0 within {FARTHEST:?} standard deviations. \
+             Received: lower={lower:?}, upper={upper:?}"
+        )));
+    }
+    // No value is farther out, whatever the bound: 2^-65 of what lies beyond the nearer bound is left there.
+    let (least, greatest) = (lower.max(upper.min(0.0) - NORMAL_REACH), upper.min(lower.max(0.0) + NORMAL_REACH));
+    checked_reach::<T>(mean, stddev, least.abs().max(greatest.abs()))?;
+    if stddev == 0.0 {
+        return inside::<T>(mean, mean);
+    }
+    inside::<T>(mean + lower * stddev, mean + upper * stddev)
 }
 
 fn checked_size<T: Element>(what: &str, largest: f64) -> Result<(), RecipeError> {
@@ -269,6 +464,11 @@ mod tests {
             Distribution::Normal { mean: -3.0, stddev: 0.1 },
             Distribution::TruncatedNormal { mean: 0.0, stddev: 1.0 },
             Distribution::TruncatedNormal { mean: 0.3, stddev: 1e-3 },
+            Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower: -3.0, upper: 2.5 },
+            Distribution::NormalBetween { mean: 0.3, stddev: 1e-3, lower: 6.0, upper: f64::INFINITY },
+            Distribution::NormalBetween { mean: -0.3, stddev: 0.1, lower: -31.0, upper: -30.0 },
+            Distribution::Disk { radius: 0.3 },
+            Distribution::ComplexTruncatedNormal { stddev: 7.0 },
         ] {
             let Ok(recipe) = Recipe::new::<T>(distribution) else { continue }; // too small for 16 bits
             for skip in [0, 1, 7] {
@@ -309,6 +509,62 @@ mod tests {
             let values = values::<T>(Distribution::TruncatedNormal { mean, stddev });
             let (low, high) = (mean - 2.0 * stddev, mean + 2.0 * stddev);
             assert!(values.iter().all(|&x| low <= x && x <= high), "[{low}, {high}] in {}", T::NAME);
+        }
+        for (lower, upper) in [(-3.0, 1.0), (0.0, f64::INFINITY), (6.0, 7.0), (-30.5, -30.0), (6.0, 6.0 + 1e-9)] {
+            for (mean, stddev) in [(0.0, 1.0), (0.3, 0.001), (-7.7, 0.3)] {
+                let distribution = Distribution::NormalBetween { mean, stddev, lower, upper };
+                let Ok(_) = Recipe::new::<T>(distribution) else { continue };
+                let (low, high) = (mean + lower * stddev, mean + upper * stddev);
+                for x in values::<T>(distribution) {
+                    assert!(low <= x && x <= high, "{x} in [{low}, {high}] in {}", T::NAME);
+                }
+            }
+        }
+    }
+
+    fn values_stay_within_their_radius<T: Element>() {
+        for scale in [1.0, 0.3, 1e-3, 7e9] {
+            for (distribution, end) in [
+                (Distribution::Disk { radius: scale }, scale),
+                (Distribution::ComplexTruncatedNormal { stddev: scale }, 2.0 * scale),
+            ] {
+                let values = values::<T>(distribution);
+                // Squares of float32 are exact in float64, and their sum is nearly: to one in 2^53.
+                let slack = if T::DOUBLE { 1.0 + 4.0 * f64::EPSILON } else { 1.0 };
+                let mut largest = 0.0f64;
+                for parts in values.as_chunks::<2>().0 {
+                    let square = parts[0] * parts[0] + parts[1] * parts[1];
+                    assert!(square <= end * end * slack, "{parts:?} within {end} in {}", T::NAME);
+                    largest = largest.max(square);
+                }
+                assert!(largest > 0.999 * end * end, "{largest} for {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn complex_values_stay_within_their_radius() {
+        values_stay_within_their_radius::<f32>();
+        values_stay_within_their_radius::<f64>();
+    }
+
+    #[test]
+    fn familiar_bounds_are_the_familiar_distributions() {
+        let inf = f64::INFINITY;
+        let between = |lower, upper| Distribution::NormalBetween { mean: 0.1, stddev: 0.7, lower, upper };
+        let same = |a, b| assert_eq!(Recipe::new::<f32>(a), Recipe::new::<f32>(b));
+        same(between(-2.0, 2.0), Distribution::TruncatedNormal { mean: 0.1, stddev: 0.7 });
+        same(between(-inf, inf), Distribution::Normal { mean: 0.1, stddev: 0.7 });
+    }
+
+    #[test]
+    fn bounds_differ_by_nothing_but_rounding_from_the_table_of_two_deviations() {
+        // (-2, 2 + 1e-13) is not in the table, and its values are within about 1e-13 of those that are.
+        let table = values::<f64>(Distribution::TruncatedNormal { mean: 0.0, stddev: 1.0 });
+        let upper = 2.0 + 1e-13;
+        let other = values::<f64>(Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower: -2.0, upper });
+        for (x, y) in table.into_iter().zip(other) {
+            assert!((x - y).abs() < 4e-13, "{x} and {y}");
         }
     }
 
@@ -362,6 +618,7 @@ mod tests {
     #[test]
     fn what_has_no_values_is_an_error() {
         let nan = f64::NAN;
+        let between = |lower, upper| Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower, upper };
         for bad in [
             Distribution::Uniform { minval: 1.0, maxval: 0.0 },
             Distribution::Uniform { minval: nan, maxval: 0.0 },
@@ -375,8 +632,22 @@ mod tests {
             Distribution::TruncatedNormal { mean: 0.0, stddev: f64::INFINITY },
             Distribution::TruncatedNormal { mean: 65000.0, stddev: 300.0 },
             Distribution::TruncatedNormal { mean: 1.0005, stddev: 1e-6 },
+            between(1.0, 1.0),
+            between(1.0, -1.0),
+            between(nan, 1.0),
+            between(1.0, nan),
+            between(37.1, f64::INFINITY),
+            between(-50.0, -37.1),
+            between(f64::INFINITY, f64::INFINITY),
+            Distribution::NormalBetween { mean: 0.0, stddev: 8000.0, lower: 0.0, upper: f64::INFINITY },
+            Distribution::NormalBetween { mean: nan, stddev: 1.0, lower: 0.0, upper: 1.0 },
+            Distribution::Disk { radius: 1.0 }, // complex numbers of float16
         ] {
             assert!(Recipe::new::<f16>(bad).is_err(), "{bad:?}");
+        }
+        for bad in [-1.0, nan, f64::INFINITY, 1e39, 1e-31] {
+            assert!(Recipe::new::<f32>(Distribution::Disk { radius: bad }).is_err(), "{bad:?}");
+            assert!(Recipe::new::<f32>(Distribution::ComplexTruncatedNormal { stddev: bad }).is_err(), "{bad:?}");
         }
         assert!(Recipe::new::<f64>(Distribution::Uniform { minval: -f64::MAX, maxval: f64::MAX }).is_ok());
     }

@@ -107,6 +107,13 @@ impl Region {
         self.len == 0
     }
 
+    /// Whether it takes elements 2 i and 2 i + 1 together, in that order, or neither.
+    pub fn keeps_pairs(&self) -> bool {
+        let Some(((inner, 1), outer)) = self.axes.split_last() else { return self.is_empty() };
+        let steps = outer.iter().map(|(_, step)| step);
+        steps.chain([inner, &self.first]).all(|number| number.is_multiple_of(2))
+    }
+
     /// Add an axis around those there are (innermost first while building), merging it where it continues the last.
     fn push_outer(&mut self, count: u64, step: u64) {
         match self.axes.last_mut() {

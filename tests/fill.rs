@@ -9,10 +9,11 @@ use seedbed::region::{Axis, Region, RegionError, Run};
 use std::cell::Cell;
 use std::num::NonZero;
 
-const DISTRIBUTIONS: [Distribution; 3] = [
+const DISTRIBUTIONS: [Distribution; 4] = [
     Distribution::Uniform { minval: -0.5, maxval: 1.5 },
     Distribution::Normal { mean: 0.25, stddev: 2.0 },
     Distribution::TruncatedNormal { mean: -0.25, stddev: 0.5 },
+    Distribution::NormalBetween { mean: -0.25, stddev: 0.5, lower: -0.5, upper: 6.0 },
 ];
 
 fn threads(n: usize) -> NonZero<usize> {
@@ -93,6 +94,46 @@ fn regions_of_float32_are_slices_of_the_whole() {
 #[test]
 fn regions_of_float64_are_slices_of_the_whole() {
     regions_are_slices_of_the_whole::<f64>();
+}
+
+/// Complex numbers are pairs of elements: those of a tensor with a last axis of 2, which regions take as a whole.
+fn regions_of_pairs_are_slices_of_the_whole<T: Element>() {
+    for distribution in [Distribution::Disk { radius: 2.0 }, Distribution::ComplexTruncatedNormal { stddev: 0.5 }] {
+        let recipe = Recipe::new::<T>(distribution).expect("a recipe");
+        for shape in [&[7, 11, 65][..], &[20_000], &[300, 100]] {
+            let whole = array::<T>(keystream(), recipe, &[shape, &[2]].concat()).expect("a small tensor");
+            for mut axes in regions(shape, 60) {
+                axes.push(Axis { length: 2, start: 0, step: 1, count: 2 });
+                let region = Region::new(&axes).expect("a region within the tensor");
+                assert!(region.keeps_pairs(), "{axes:?}");
+                assert_eq!(part::<T>(recipe, &region, 1), slice_of(&whole, &axes), "{axes:?} of {distribution:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn regions_of_complex_numbers_are_slices_of_the_whole() {
+    regions_of_pairs_are_slices_of_the_whole::<f32>();
+    regions_of_pairs_are_slices_of_the_whole::<f64>();
+}
+
+#[test]
+fn a_region_that_parts_a_pair_is_known() {
+    let axis = |length, start, step, count| Axis { length, start, step, count };
+    for axes in [
+        vec![axis(10, 1, 1, 4)],
+        vec![axis(10, 0, 1, 5)],
+        vec![axis(10, 0, 2, 5)],
+        vec![axis(10, 3, 1, 1)],
+        vec![axis(10, 9, -1, 10)],
+        vec![axis(3, 0, 1, 2), axis(3, 0, 1, 2)],
+        vec![axis(5, 0, 1, 5), axis(2, 1, 1, 1)],
+    ] {
+        assert!(!Region::new(&axes).expect("a region").keeps_pairs(), "{axes:?}");
+    }
+    assert!(Region::new(&[axis(5, 3, 1, 0)]).expect("an empty region").keeps_pairs());
+    assert!(Region::whole(&[3, 2]).expect("a region").keeps_pairs());
 }
 
 #[test]

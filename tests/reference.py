@@ -177,6 +177,149 @@ def value(distribution, a, b, dtype, high, low):
     return rounded(least if x < least else greatest if x > greatest else x, dtype)
 
 
+@cache
+def numbers(name):
+    """Step 12: what stands in the tables under a name."""
+    body = re.search(rf"(?:static|const) {name}: [^=]*= (.*?);\n", TABLES_RS.read_text(), re.DOTALL)[1]
+    return tuple(float(number) for number in re.findall(r"-?\d[\d.]*(?:e-?\d+)?", body))
+
+
+def odd(name, x):
+    square, total = x * x, 0.0
+    for coefficient in reversed(numbers(name)):
+        total = total * square + coefficient
+    return total * x
+
+
+def clamped(x, low, high):
+    return min(max(x, low), high)
+
+
+def minus_log(t, q):
+    """Of t, where q = 1 - t."""
+    fraction, exponent = math.frexp(clamped(t, 2.0**-1022, 1 - 2.0**-53))
+    n = clamped(q, 0.0, 0.5) if exponent == 0 else 1 - fraction
+    high, low = numbers("LN2")
+    return -exponent * high + (-exponent * low + odd("ATANH", n / (2 - n)))
+
+
+def central(v):
+    (quartile,) = numbers("QUARTILE")
+    return clamped(odd("CENTER", clamped(v, 0.0, 0.25)), 0.0, quartile)
+
+
+def tail(depth):
+    offset, *rest = numbers("NORMAL_TAIL")
+    tops, coefficients = rest[:16], [rest[i : i + 16] for i in range(16, len(rest), 16)]
+    s = math.sqrt(depth)
+    row = (struct.unpack("<Q", struct.pack("<d", s + offset))[0] >> 50) % 16
+    x = 0.0
+    for coefficient in reversed(coefficients):
+        x = x * (tops[row] - s) + coefficient[row]
+    return max(x, *numbers("QUARTILE"))
+
+
+def last_at_most(function, low, high, y):
+    """The last number of [low, high) at which a rising function is at most y; low, where there is none."""
+    number = struct.Struct("<d"), struct.Struct("<Q")
+    low, high = (number[1].unpack(number[0].pack(end))[0] for end in (low, high))
+    while high - low > 1:
+        middle = (low + high) // 2
+        below = function(number[0].unpack(number[1].pack(middle))[0]) <= y
+        low, high = (middle, high) if below else (low, middle)
+    return number[0].unpack(number[1].pack(low))[0]
+
+
+def exp_minus(depth):
+    def log(t):
+        return -minus_log(t, 1 - t)
+
+    return 0.0 if -depth < log(2.0**-1022) else last_at_most(log, 2.0**-1022, 1.0, -depth)
+
+
+def masses(x):
+    """P(0 < X < x), P(X > x) and -log of that, 0 <= x."""
+    if x <= numbers("QUARTILE")[0]:
+        v = last_at_most(central, 0.0, 0.25, x)
+        return v, 0.5 - v, minus_log(0.5 - v, 1 - (0.5 - v))
+    if x > tail(752.25):
+        return 0.5, 0.0, math.inf
+    depth = last_at_most(tail, 1.3862, 752.25, x)
+    return 0.5 - exp_minus(depth), exp_minus(depth), depth
+
+
+@cache
+def between(lower, upper):
+    """Step 12: below, above, span, depth, mass, left, right."""
+    low, high = masses(abs(lower)), masses(abs(upper))
+    left, right = math.copysign(low[0], -lower), math.copysign(high[0], upper)
+    mass = left + right
+    if lower < 0 < upper:
+        return low[1], high[1], mass, 0.0, mass, left, right
+    if lower >= 0:
+        ratio = exp_minus(high[2] - low[2])
+        return 2.0, ratio, 1 - ratio, low[2], mass, left, right
+    ratio = exp_minus(low[2] - high[2])
+    return ratio, 2.0, 1 - ratio, high[2], mass, left, right
+
+
+def unit(word):
+    """u, rounded once."""
+    return (2 * word + 1) / 2**65
+
+
+def with_outer_low_word(high, low):
+    """All of a narrow dtype's words but the outermost 2^16 of either end are followed by the middle."""
+    return 2**32 * high + (low if rest_of(high, 32) < 2**16 else 2**31)
+
+
+def between_value(lower, upper, word):
+    """Step 12."""
+    below, above, span, depth, mass, left, right = between(lower, upper)
+    u, rest = unit(word), unit(2**64 - 1 - word)
+    below, above = below + u * span, above + rest * span
+    if below == above:
+        return 0.0
+    beyond, inwards, zero = (below, rest, right) if below < above else (above, u, left)
+    from_zero = inwards * mass - zero
+    x = central(from_zero) if from_zero < 0.25 else tail(depth + minus_log(beyond, inwards * span))
+    return -x if below < above else x
+
+
+def normal_between(mean, stddev, lower, upper, dtype, high, low):
+    """Of the normal between bounds in standard deviations; exact, as a float."""
+    if (lower, upper) == (-2.0, 2.0):
+        return value("truncated_normal", mean, stddev, dtype, high, low)
+    if (lower, upper) == (-math.inf, math.inf):
+        return value("normal", mean, stddev, dtype, high, low)
+    word = 2**32 * high + low if dtype == "float64" else with_outer_low_word(high, low)
+    x = mean + stddev * between_value(lower, upper, word)
+    x = x if dtype == "float64" else float(np.float32(x))
+    least, greatest = mean + lower * stddev, mean + upper * stddev
+    least = least if math.isinf(least) else rounded(least, dtype, math.ceil)
+    greatest = greatest if math.isinf(greatest) else rounded(greatest, dtype, math.floor)
+    return rounded(clamped(x, least, greatest), dtype)
+
+
+def polar_value(distribution, scale, dtype, first, second):
+    """Step 13: the parts of a complex number, by the high and the low word of its two elements."""
+    whole = dtype == "float64"
+    words = [2**32 * high + low if whole else with_outer_low_word(high, low) for high, low in (first, second)]
+    u = unit(words[0])
+    if distribution == "complex_truncated_normal":
+        q = u * numbers("WITHIN_2")[0]
+        end, square = 2 * scale, minus_log(1 - q, q)
+    else:
+        end, square = scale, u
+    r = min(math.sqrt(square) * scale, end * (1 - (2.0**-50 if whole else 2.0**-23)))
+    quadrant = words[1] >> 62
+    g = 4 * unit(words[1]) - quadrant
+    cosine, sine = odd("SINE", 1 - g), odd("SINE", g)
+    for _ in range(quadrant):
+        cosine, sine = -sine, cosine
+    return tuple(rounded(r * part, dtype) for part in (cosine, sine))
+
+
 def fans(shape, input_axes=None, output_axes=None, batch_axes=None, groups=1, layout="keras"):
     if input_axes is None:
         if batch_axes is None and len(shape) < 2:

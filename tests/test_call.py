@@ -55,12 +55,19 @@ def test_memory_that_is_not_there_is_a_memory_error():
 
 
 @pytest.mark.parametrize("cls", RANDOM)
-@pytest.mark.parametrize("dtype", ["int32", "bool", np.int64, "complex64", "uint8", np.longdouble])
-def test_random_values_are_floating_point(cls, dtype):
-    with pytest.raises(
-        ValueError, match="dtype must be a floating point type: one of float16, bfloat16, float32, float64"
-    ):
+@pytest.mark.parametrize("dtype", ["int32", "bool", np.int64, "uint8", np.longdouble, np.clongdouble])
+def test_random_values_are_floating_point_or_complex(cls, dtype):
+    accepted = "float16, bfloat16, float32, float64"
+    rule = (
+        f"complex type: one of {accepted}, complex64, complex128" if cls.makes_complex else f"type: one of {accepted}"
+    )
+    with pytest.raises(ValueError, match=rf"dtype must be a floating point .*{rule}\. Received"):
         cls(seed=1)((2, 2), dtype)
+
+
+def test_a_default_dtype_is_real():
+    with pytest.raises(ValueError, match="floatx must be one of float16, bfloat16, float32, float64"):
+        sb.set_floatx("complex64")
 
 
 @pytest.mark.parametrize("dtype", ["flaot32", "str", object, "datetime64[s]", ">f4", 3, [1, 2], "float32,float32"])

@@ -11,11 +11,6 @@ import seedbed as sb
 DOCS = Path(__file__).parents[1] / "docs"
 NAME = re.compile(r"`(\w+)(?:\(([\w, ]*)\))?`")
 
-AWAITED = {
-    "TruncatedNormal": ("lower", "upper"),
-}
-"""What the table promises and the package is yet to have."""
-
 
 def promised():
     """Each name of the last column of the feature tables, with the arguments that it is told to have."""
@@ -30,13 +25,7 @@ def promised():
 PROMISED = sorted(set(promised()))
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        pytest.param(*item, marks=pytest.mark.xfail(reason="awaited") if AWAITED.get(item[0]) == item[1] else ())
-        for item in PROMISED
-    ],
-)
+@pytest.mark.parametrize(("name", "arguments"), PROMISED)
 def test_what_the_table_promises_is_there(name, arguments):
     assert name in sb.__all__
     assert set(arguments) <= set(inspect.signature(getattr(sb, name)).parameters)

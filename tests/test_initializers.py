@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import seedbed as sb
-from seedbed.initializers.variance_scaling import TRUNCATED_STDDEV
+from seedbed.initializers.base import COMPLEX_TRUNCATED_STDDEV, TRUNCATED_STDDEV
 
 NAMED = {
     "GlorotUniform": (1.0, "fan_avg", "uniform"),
@@ -130,6 +130,14 @@ def test_an_axis_outside_the_shape_is_an_error():
         (lambda: sb.RandomNormal(mean="0"), "mean must be a finite number. Received: mean='0'"),
         (lambda: sb.RandomNormal(stddev=None), "stddev must be a finite number"),
         (lambda: sb.RandomNormal(stddev=True), "stddev must be a finite number"),
+        (lambda: sb.TruncatedNormal(lower=1, upper=1), "lower must be less than upper. Received: lower=1, upper=1"),
+        (lambda: sb.TruncatedNormal(lower=3), "lower must be less than upper. Received: lower=3, upper=2.0"),
+        (lambda: sb.TruncatedNormal(lower=math.inf, upper=None), "lower must be a finite number. Received: lower=inf"),
+        (lambda: sb.TruncatedNormal(lower=math.nan), "lower must be a finite number. Received: lower=nan"),
+        (lambda: sb.TruncatedNormal(upper=math.nan), "upper must be a finite number"),
+        (lambda: sb.TruncatedNormal(upper="2"), "upper must be a finite number. Received: upper='2'"),
+        (lambda: sb.TruncatedNormal(lower=37.5, upper=None), "within 37 standard deviations. Received: lower=37.5"),
+        (lambda: sb.TruncatedNormal(lower=-50, upper=-38), "within 37 standard deviations. Received: lower=-50, upper"),
         (lambda: sb.RandomUniform(1, 0), "minval must not exceed maxval. Received: minval=1.0, maxval=0.0"),
         (lambda: sb.RandomUniform(math.nan, 0), "minval must be a finite number"),
         (lambda: sb.RandomUniform(0, 10**400), "maxval must be a finite number"),
@@ -442,3 +450,60 @@ def test_words_are_those_of_the_keystream():
 
 def test_the_algorithm_is_the_first():
     assert sb.ALGORITHM == "v1"
+
+
+def test_bounds_of_a_truncated_normal_are_part_of_a_configuration_where_they_are_not_those_of_keras():
+    plain = sb.TruncatedNormal(seed=1, lower=-2, upper=2)
+    assert plain == sb.TruncatedNormal(seed=1)
+    assert plain.get_config() == {"mean": 0.0, "stddev": 0.05, "seed": 1}
+    for lower, upper in [(-3, 2), (None, 2), (0, math.inf), (-math.inf, math.inf)]:
+        init = sb.TruncatedNormal(seed=1, lower=lower, upper=upper)
+        assert sb.deserialize(json.loads(json.dumps(sb.serialize(init), allow_nan=False))) == init
+        assert eval(repr(init), vars(sb)) == init
+        assert init.with_seed(2).lower == init.lower
+    assert repr(sb.TruncatedNormal(seed=1, lower=None)) == "TruncatedNormal(mean=0.0, stddev=0.05, seed=1, lower=None)"
+
+
+def test_bounds_hold_in_every_dtype_and_differ_from_those_of_keras():
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        w = sb.TruncatedNormal(0.1, 0.7, seed=3, lower=-1, upper=1 / 3)((200, 200), dtype).astype(float)
+        assert w.min() >= 0.1 - 0.7
+        assert w.max() <= 0.1 + 1 / 3 * 0.7
+    assert (sb.TruncatedNormal(0.25, 0.0, seed=3, lower=6, upper=None)((5,)) == 0.25).all()
+
+
+def test_complex_tensors_are_of_those_that_have_them():
+    for name in ["VarianceScaling", *NAMED, "RandomNormal"]:
+        init = getattr(sb, name)(seed=3)
+        for dtype in ("complex64", "complex128"):
+            w = init((6, 5, 40), dtype)
+            assert w.dtype == dtype
+            t = init.lazy((6, 5, 40), dtype)
+            assert (t[::-2, 1:4, 38:3:-3] == w[::-2, 1:4, 38:3:-3]).all()
+            assert t[5, 4, 39] == w[5, 4, 39]
+            part = init((6, 5, 40), dtype, partition_shape=(2, 5, 3), partition_offset=(1, 0, 7))
+            assert (part == w[1:3, :, 7:10]).all()
+            out = np.empty((6, 5, 40), dtype)
+            assert (init((6, 5, 40), out=out) == w).all()
+            assert init((0, 3), dtype).shape == (0, 3)
+        assert abs(init((6, 5, 40), "complex64") - w).max() < 1e-6
+    for init in (sb.RandomUniform(seed=1), sb.TruncatedNormal(seed=1)):
+        with pytest.raises(ValueError, match=r"one of float16, bfloat16, float32, float64\. Received: complex64"):
+            init((2,), "complex64")
+    with pytest.raises(ValueError, match=r"float64, complex64, complex128\. Received: int32"):
+        sb.HeNormal(seed=1)((2,), "int32")
+    with pytest.raises(ValueError, match=r"mean 0 or a uniform about 0. Received: normal \(0.5, 1.0\)"):
+        sb.RandomNormal(0.5, 1.0, seed=1)((2,), "complex64")
+    with pytest.raises(ValueError, match=r"fewer than 2\*\*62 elements"):
+        sb.RandomNormal(seed=1).lazy((2**62,), "complex64")
+    with pytest.raises(ValueError, match="must be 0 or at least 1e-30"):
+        sb.VarianceScaling(1e-62, seed=1)((2,), "complex64")
+
+
+def test_the_constant_of_the_complex_truncation_is_right():
+    assert pytest.approx(math.sqrt(1 - 4 * math.exp(-4) / -math.expm1(-4)), rel=1e-15) == COMPLEX_TRUNCATED_STDDEV
+
+
+def test_constants_are_complex_where_they_are_asked_to_be():
+    assert sb.Zeros()((2,), "complex64").tolist() == [0, 0]
+    assert sb.Ones()((2,), "complex128").tolist() == [1, 1]

@@ -12,11 +12,16 @@ quantile is monotone by construction, and that it stays so from row to row is ch
 
 The polynomials interpolate x at the zeros of a Chebyshev polynomial stretched so that its first zero is the origin
 (near-minimax). Origins of float32 rows are moved by a few hundred words to where t is nearly a float32.
+
+What is left is for the normal between any bounds, and for complex values: polynomials over one interval each, and the
+tail of the normal by rows of y = sqrt(-log p) + offset, p being the probability of what lies beyond. All interpolate at
+the zeros of a Chebyshev polynomial.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mpmath as mp
@@ -203,10 +208,174 @@ def rust(table: Table, rows: list[Row]) -> str:
     return "\n".join([*lines, "    ],", "};", ""])
 
 
+@dataclass(frozen=True)
+class Series:
+    """x P(x^2), which is an odd function of x, for 0 <= x <= end. Coefficients of one sign where `rising`."""
+
+    name: str
+    says: str
+    function: Callable[[mp.mpf], mp.mpf]
+    end: mp.mpf
+    terms: int
+    rising: bool
+
+    def coefficients(self) -> list[float]:
+        powers = list(range(self.terms))
+        while True:
+            squares = chebyshev(mp.mpf(0), self.end**2, len(powers))
+            slopes = mp.matrix([self.function(mp.sqrt(z)) / mp.sqrt(z) for z in squares])
+            matrix = mp.matrix([[(z / self.end**2) ** p for p in powers] for z in squares])
+            found = dict(zip(powers, mp.lu_solve(matrix, slopes), strict=True))
+            negative = [p for p, c in found.items() if c < 0]
+            if not (self.rising and negative):
+                return [float(found.get(p, mp.mpf(0)) / self.end ** (2 * p)) for p in range(self.terms)]
+            powers.remove(negative[-1])  # as for the rows: the highest one is the least missed
+
+    def value(self, coefficients: list[float], x: float) -> float:
+        z, sum_ = x * x, coefficients[-1]
+        for c in coefficients[-2::-1]:
+            sum_ = sum_ * z + c
+        return sum_ * x
+
+    def rust(self, coefficients: list[float]) -> str:
+        xs = [float(self.end) * (i + 1) / 1000 for i in range(1000)]
+        error = max(float(abs(self.value(coefficients, x) / self.function(mp.mpf(x)) - 1)) for x in xs)
+        lines = [
+            f"/// {self.says}: relative error at most {error / 2**-52:.2f} epsilon.",
+            f"pub static {self.name}: [f64; {self.terms}] = [",
+            *(f"    {literal(np.float64(c))}," for c in coefficients),
+            "];",
+        ]
+        return "\n".join([*lines, ""])
+
+
+SERIES = (
+    Series(
+        "CENTER",
+        "x by v = P(0 <= X <= x) of the standard normal, 0 <= v <= 1/4: x / v in powers of v^2",
+        lambda v: mp.sqrt(2) * mp.erfinv(2 * v),
+        mp.mpf(1) / 4,
+        15,
+        True,
+    ),
+    Series(
+        "ATANH",
+        "2 atanh(s), 0 <= s <= 1/3: 2 atanh(s) / s in powers of s^2",
+        lambda s: 2 * mp.atanh(s),
+        mp.mpf(1) / 3,
+        11,
+        True,
+    ),
+    Series(
+        "SINE",
+        "sin(pi g / 2), 0 <= g <= 1: sin(pi g / 2) / g in powers of g^2",
+        lambda g: mp.sin(mp.pi / 2 * g),
+        mp.mpf(1),
+        10,
+        False,
+    ),
+)
+
+LN2_HIGH = float(mp.floor(mp.log(2) * 2**42) / 2**42)  # its products with integers below 2^11 are exact
+LN2_LOW = float(mp.log(2) - LN2_HIGH)
+
+TAIL_OFFSET = 0.5727  # so that the first of the rows, at y = 1.75, begins just before sqrt(log 4)
+TAIL_TOPS = (2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28)
+TAIL_SHIFT = 50
+TAIL_COEFFICIENTS = 13
+
+
+def chebyshev(start: mp.mpf, end: mp.mpf, n: int) -> list[mp.mpf]:
+    return [(start + end) / 2 - (end - start) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n)) for i in range(n)]
+
+
+def tail(s: mp.mpf) -> mp.mpf:
+    """The x beyond which a standard normal is with probability exp(-s^2), by Newton's method for the logarithm."""
+    x = mp.sqrt(2) * s
+    while True:
+        beyond = mp.erfc(x / mp.sqrt(2)) / 2
+        step = (mp.log(beyond) + s * s) * beyond / mp.npdf(x)
+        x += step
+        if abs(step) < mp.mpf(10) ** -40:
+            return x
+
+
+def tail_row(top: float, first: float) -> list[float]:
+    """Coefficients of x in powers of f = top - s; both ends of the row are on the scale of s."""
+    where = chebyshev(mp.mpf(0), mp.mpf(top) - mp.mpf(first), TAIL_COEFFICIENTS)
+    matrix = mp.matrix([[f**p for p in range(TAIL_COEFFICIENTS)] for f in where])
+    return [float(c) for c in mp.lu_solve(matrix, mp.matrix([tail(mp.mpf(top) - f) for f in where]))]
+
+
+def tail_value(row: list[float], f: float) -> float:
+    x = row[-1]
+    for c in row[-2::-1]:
+        x = x * f + c
+    return x
+
+
+def tail_rust() -> str:
+    tops = [top - TAIL_OFFSET for top in TAIL_TOPS]
+    firsts = [1.75 - TAIL_OFFSET, *tops[:-1]]
+    rows = [tail_row(top, first) for top, first in zip(tops, firsts, strict=True)]
+    for i, end in enumerate(TAIL_TOPS[:-1]):
+        around = tops[i] + np.arange(-4, 5) * np.spacing(tops[i])
+        here = [(float(s), i + int(s + TAIL_OFFSET >= end)) for s in around]
+        while any(np.diff([tail_value(rows[row], tops[row] - s) for s, row in here]) < 0):
+            print(f"NORMAL_TAIL: mended the row that ends at {end}", file=sys.stderr)
+            rows[i][0] = float(np.nextafter(rows[i][0], 0))
+    worst = 0.0
+    for row, top, first in zip(rows, tops, firsts, strict=True):
+        for s in np.linspace(first, top, 50):
+            worst = max(worst, float(abs(tail_value(row, top - float(s)) / tail(mp.mpf(float(s))) - 1)))
+    words = [int(np.float64((top - 0.25) if top > 4 else (top - 0.125)).view(np.uint64)) for top in TAIL_TOPS]
+    placed = sorted(range(16), key=lambda i: (words[i] >> TAIL_SHIFT) % 16)
+    lines = [
+        "/// The x beyond which a standard normal is with probability exp(-s^2), by rows of s + offset, in powers of",
+        f"/// top - s: relative error at most {worst / 2**-52:.2f} epsilon.",
+        f"pub static NORMAL_TAIL: Tail<{TAIL_SHIFT}, {TAIL_COEFFICIENTS}> = Tail {{",
+        f"    offset: {literal(np.float64(TAIL_OFFSET))},",
+        "    top: [",
+        *(f"        {literal(np.float64(tops[i]))}," for i in placed),
+        "    ],",
+        "    coefficients: [",
+    ]
+    for k in range(TAIL_COEFFICIENTS):
+        lines += ["        [", *(f"            {literal(np.float64(rows[i][k]))}," for i in placed), "        ],"]
+    return "\n".join([*lines, "    ],", "};", ""])
+
+
+def series_rust() -> str:
+    text = []
+    for series in SERIES:
+        coefficients = series.coefficients()
+        if series.name == "ATANH":  # at its end it is log 2, which the next binary order must not fall below
+            while series.value(coefficients, 0.5 / 1.5) > LN2_HIGH + LN2_LOW - 2**-53:
+                coefficients[1] = float(np.nextafter(coefficients[1], 0))
+        text.append(series.rust(coefficients))
+    text.append(
+        "/// log 2 in two parts; products of the first with integers below 2^11 are exact.\n"
+        f"pub const LN2: [f64; 2] = [{literal(np.float64(LN2_HIGH))}, {literal(np.float64(LN2_LOW))}];\n"
+    )
+    text.append(
+        "/// The part of a complex normal of variance 1 that has |z| <= 2: 1 - exp(-4).\n"
+        f"pub const WITHIN_2: f64 = {literal(np.float64(float(1 - mp.exp(-4))))};\n"
+    )
+    text.append(
+        "/// The upper quartile of the standard normal.\n"
+        f"pub const QUARTILE: f64 = {literal(np.float64(float(mp.sqrt(2) * mp.erfinv(mp.mpf(1) / 2))))};\n"
+    )
+    return "\n".join(text)
+
+
 def main() -> None:
     print("//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.")
-    print("#![cfg_attr(rustfmt, rustfmt::skip)]\n\nuse super::Table;\n")
-    print("\n".join(rust(table, make(table)) for table in TABLES), end="")
+    print("#![cfg_attr(rustfmt, rustfmt::skip)]")
+    print('#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]\n')
+    print("use super::Table;\nuse super::between::Tail;\n")
+    print("\n".join(rust(table, make(table)) for table in TABLES))
+    print(tail_rust())
+    print(series_rust(), end="")
 
 
 if __name__ == "__main__":

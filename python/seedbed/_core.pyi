@@ -18,7 +18,7 @@ __all__ = [
 
 __version__: str
 
-_Distribution: TypeAlias = tuple[str, tuple[float, float]]
+_Distribution: TypeAlias = tuple[str, tuple[float, ...]]
 _KeyAndStream: TypeAlias = tuple[bytes, int]
 _Axis: TypeAlias = tuple[int, int, int, int]
 _Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16]

@@ -8,6 +8,9 @@ import numpy.typing as npt
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """The element types that are sampled."""
 
+COMPLEX = {"complex64": "float32", "complex128": "float64"}
+"""Those that some initializers sample too, and the types of their parts."""
+
 _floatx = "float32"
 _known: dict[object, np.dtype] = {}
 _names: dict[np.dtype, str] = {}
@@ -67,16 +70,19 @@ def name_of(dtype: np.dtype) -> str:
     return name
 
 
-def as_float_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
-    """`as_dtype(dtype)` where it is one of `FLOATS`.
+def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> np.dtype:
+    """`as_dtype(dtype)` where it is one of `FLOATS`, or of `COMPLEX` where these are accepted too.
 
     Raises:
         ValueError: where it is another.
     """
     resolved = as_dtype(dtype)
     name = name_of(resolved)
-    if name not in FLOATS:
-        raise ValueError(f"dtype must be a floating point type: one of {', '.join(FLOATS)}. Received: {name}")
+    if name not in FLOATS and not (or_complex and name in COMPLEX):
+        kind, accepted = (
+            ("floating point or complex", (*FLOATS, *COMPLEX)) if or_complex else ("floating point", FLOATS)
+        )
+        raise ValueError(f"dtype must be a {kind} type: one of {', '.join(accepted)}. Received: {name}")
     return resolved
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core
-from seedbed.dtypes import name_of
+from seedbed.dtypes import COMPLEX, name_of
 from seedbed.seeds import Address
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.threads import get_num_threads
@@ -31,12 +31,15 @@ class Rule(Protocol):
 
 
 class Sampled(NamedTuple):
-    """A distribution with its two parameters, evaluated at addresses."""
+    """A distribution with its parameters, evaluated at addresses."""
 
-    distribution: tuple[str, tuple[float, float]]
+    distribution: tuple[str, tuple[float, ...]]
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        if out.dtype.kind == "c":  # a real tensor with a last axis of 2
+            out = out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
+            axes = None if axes is None else [*axes, (2, 0, 1, 2)]
         # The extension module has no 16-bit floats: their bits are handed over.
         bits = out.view(np.uint16) if out.itemsize == 2 else out
         _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())

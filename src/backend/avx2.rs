@@ -322,6 +322,18 @@ impl Backend for Avx2 {
         simd!(pair!(a, b => _mm256_mul_pd(a, b)))
     }
     #[inline(always)]
+    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b => _mm256_sub_pd(a, b)))
+    }
+    #[inline(always)]
+    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b => _mm256_div_pd(a, b)))
+    }
+    #[inline(always)]
+    fn sqrt_f64(self, a: Self::F64) -> Self::F64 {
+        simd!(pair!(a => _mm256_sqrt_pd(a)))
+    }
+    #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
         simd!(pair!(x, low, high => _mm256_min_pd(high, _mm256_max_pd(low, x))))
     }

@@ -275,6 +275,18 @@ impl Backend for Avx512 {
         simd!(pair!(a, b => _mm512_mul_pd(a, b)))
     }
     #[inline(always)]
+    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b => _mm512_sub_pd(a, b)))
+    }
+    #[inline(always)]
+    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        simd!(pair!(a, b => _mm512_div_pd(a, b)))
+    }
+    #[inline(always)]
+    fn sqrt_f64(self, a: Self::F64) -> Self::F64 {
+        simd!(pair!(a => _mm512_sqrt_pd(a)))
+    }
+    #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
         simd!(pair!(x, low, high => _mm512_min_pd(high, _mm512_max_pd(low, x))))
     }

@@ -222,6 +222,18 @@ impl<const N: usize> Backend for Portable<N> {
         map(a, b, |a, b| a * b)
     }
     #[inline(always)]
+    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        map(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
+        map(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn sqrt_f64(self, a: Self::F64) -> Self::F64 {
+        a.map(f64::sqrt)
+    }
+    #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
         from_fn(|i| {
             if x[i] < low[i] {

@@ -33,7 +33,8 @@ ORTHOGONAL = {
 """The shapes of each class whose tensors are orthogonal."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-NUMBERS = (*FLOATS, "int32")
+SAMPLED = (*FLOATS, "complex64", "complex128")
+NUMBERS = (*SAMPLED, "int32")
 DTYPES = (*NUMBERS, "bool")
 
 CHILD = sb.SeedGenerator(42).child("block3/attn/q")
@@ -46,8 +47,8 @@ CASES = (
     (sb.Constant(1.0), DTYPES),
     (sb.Constant(-7), NUMBERS),
     (sb.Constant(0.1), FLOATS),
-    (sb.RandomNormal(seed=42), FLOATS),
-    (sb.RandomNormal(0.0, 1.0, seed=-1), FLOATS),
+    (sb.RandomNormal(seed=42), SAMPLED),
+    (sb.RandomNormal(0.0, 1.0, seed=-1), SAMPLED),
     (sb.RandomNormal(-3.0, 0.1, seed=CHILD), FLOATS),
     (sb.RandomUniform(seed=42), FLOATS),
     (sb.RandomUniform(0.0, 1.0, seed=2**255 - 1), FLOATS),
@@ -56,24 +57,28 @@ CASES = (
     (sb.TruncatedNormal(seed=42), FLOATS),
     (sb.TruncatedNormal(0.0, 1.0, seed=-(2**255)), FLOATS),
     (sb.TruncatedNormal(0.3, 1 / 7, seed=CHILD), FLOATS),
-    (sb.VarianceScaling(seed=42), FLOATS),
-    (sb.VarianceScaling(2.0, "fan_out", "uniform", seed=2**64 + 3), FLOATS),
-    (sb.VarianceScaling(1 / 3, "fan_avg", "untruncated_normal", seed=CHILD), FLOATS),
-    (sb.VarianceScaling(1e-3, "fan_in", "truncated_normal", seed=7, **AXES), FLOATS),
-    *((cls(seed=42), FLOATS) for cls in NAMED),
-    *((cls(seed=CHILD, **AXES), FLOATS) for cls in NAMED),
+    (sb.TruncatedNormal(0.0, 1.0, seed=42, lower=-3, upper=2.5), FLOATS),
+    (sb.TruncatedNormal(0.0, 1.0, seed=42, lower=6, upper=7), FLOATS),
+    (sb.TruncatedNormal(-0.3, 0.1, seed=CHILD, lower=None, upper=-37), FLOATS),
+    (sb.TruncatedNormal(seed=42, lower=0, upper=None), FLOATS),
+    (sb.VarianceScaling(seed=42), SAMPLED),
+    (sb.VarianceScaling(2.0, "fan_out", "uniform", seed=2**64 + 3), SAMPLED),
+    (sb.VarianceScaling(1 / 3, "fan_avg", "untruncated_normal", seed=CHILD), SAMPLED),
+    (sb.VarianceScaling(1e-3, "fan_in", "truncated_normal", seed=7, **AXES), SAMPLED),
+    *((cls(seed=42), SAMPLED) for cls in NAMED),
+    *((cls(seed=CHILD, **AXES), SAMPLED) for cls in NAMED),
     (sb.VarianceScaling(0.5, "fan_geo_avg", "uniform", seed=3, batch_axes=(0,)), FLOATS, KERNELS),
     (sb.VarianceScaling(mode="fan_out", seed=CHILD, groups=2, layout="torch"), FLOATS, KERNELS[1:]),
     (sb.GlorotUniform(seed=5, input_axes=(), output_axes=(-1,), batch_axes=(-2,)), FLOATS, KERNELS),
-    (sb.XavierUniform(seed=42), FLOATS),
+    (sb.XavierUniform(seed=42), SAMPLED),
     (sb.XavierUniform(sb.calculate_gain("tanh"), seed=CHILD, layout="torch"), FLOATS),
-    (sb.XavierNormal(seed=42), FLOATS),
+    (sb.XavierNormal(seed=42), SAMPLED),
     (sb.XavierNormal(0.3, seed=-9, groups=2), FLOATS, KERNELS),
-    (sb.KaimingUniform(seed=42), FLOATS),
+    (sb.KaimingUniform(seed=42), SAMPLED),
     (sb.KaimingUniform(0.2, "fan_out", seed=CHILD), FLOATS),
-    (sb.KaimingNormal(seed=42), FLOATS),
+    (sb.KaimingNormal(seed=42), SAMPLED),
     (sb.KaimingNormal(mode="fan_out", nonlinearity="selu", seed=8, layout="torch"), FLOATS),
-    (sb.UniformUnitScaling(seed=42), FLOATS),
+    (sb.UniformUnitScaling(seed=42), SAMPLED),
     (sb.UniformUnitScaling(1.43, seed=CHILD), FLOATS),
     (sb.Sparse(0.9, seed=42), FLOATS, MATRICES),
     (sb.Sparse(1 / 3, 1.0, seed=CHILD), FLOATS, MATRICES),
@@ -107,6 +112,8 @@ def digests(initializer, dtypes, shapes=SHAPES):
 
 
 def sha256(values):
+    if values.dtype.kind == "c":  # a real part, an imaginary part, and so on
+        values = values.view(values.real.dtype)
     bits = values.view(f"u{values.itemsize}")
     return hashlib.sha256(bits.astype(f"<u{values.itemsize}").tobytes()).hexdigest()
 

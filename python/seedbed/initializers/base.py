@@ -198,14 +198,55 @@ class SeededInitializer(Initializer):
 class RandomInitializer(SeededInitializer):
     """An initializer that draws each of its values by itself, all from one distribution."""
 
+    makes_complex: ClassVar[bool] = False
+    """Whether there are complex tensors too: of the `complex_counterpart` of `sampling`."""
+
     @abstractmethod
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
         """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
 
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return dtypes.as_float_dtype(dtype, or_complex=self.makes_complex)
+
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        distribution = self.sampling(shape)
-        _core.check(distribution, dtypes.name_of(dtype))  # before a draw is taken
+        distribution, real = self.sampling(shape), dtypes.name_of(dtype)
+        if real in dtypes.COMPLEX:
+            distribution, real = complex_counterpart(distribution), dtypes.COMPLEX[real]
+            if math.prod(shape) >= 2**62:
+                raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
+        _core.check(distribution, real)  # before a draw is taken
         return Sampled(distribution, self.draw())
+
+
+TRUNCATED_STDDEV = 0.87962566103423978
+"""The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
+
+COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
+"""sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
+
+
+def complex_counterpart(distribution: tuple[str, tuple[float, ...]]) -> tuple[str, tuple[float, ...]]:
+    """The complex distribution of a real one about 0: E |w|^2 is the variance, and no direction is preferred.
+
+    A normal has independent parts of half the variance. A uniform becomes uniform on a disk. A normal truncated at two
+    standard deviations becomes a complex normal truncated at |w| <= 2 standard deviations (of the complex normal).
+
+    Raises:
+        ValueError: where the real distribution is not about 0.
+
+    >>> complex_counterpart(("normal", (0.0, 1.0)))
+    ('normal', (0.0, 0.7071067811865476))
+    """
+    name, (a, b, *_) = distribution
+    if name == "uniform" and a == -b:
+        return "disk", (b * math.sqrt(2 / 3),)
+    if name == "normal" and a == 0:
+        return "normal", (0.0, b * math.sqrt(0.5))
+    if name == "truncated_normal" and a == 0:
+        return "complex_truncated_normal", (b * TRUNCATED_STDDEV / COMPLEX_TRUNCATED_STDDEV,)
+    raise ValueError(
+        f"complex values must have a normal distribution of mean 0 or a uniform about 0. Received: {name} {(a, b)}"
+    )
 
 
 def as_finite(what: str, value: object) -> float:

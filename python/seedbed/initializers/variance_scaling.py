@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import Initializer, RandomInitializer, as_finite, one_of
+from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer, as_finite, one_of
 from seedbed.shapes import Fans, Shape, ShapeLike, as_fan_rule, as_shape
 
 MODES: Mapping[str, Callable[[int, int], float]] = {
@@ -27,15 +27,14 @@ FAN_PARAMETERS = ("input_axes", "output_axes", "batch_axes", "groups", "layout")
 _LARGEST_SCALE = 1e300
 """Beyond it 3 scale is no finite number."""
 
-TRUNCATED_STDDEV = 0.87962566103423978
-"""The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
-
 
 class VarianceScaling(RandomInitializer):
     """Values of variance scale / n, where n is the fan-in, the fan-out or a mean of both (He et al. 2015, eq. 10).
 
     With v = scale / max(1, n): a normal truncated at two standard deviations that has the variance v *after* the
-    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v). `fans` tells what was counted.
+    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v). Complex values, of no preferred
+    direction, have E |w|^2 = v: a complex normal truncated at two standard deviations, an untruncated one, or uniform
+    on the disk |w| <= sqrt(2 v). `fans` tells what was counted.
 
     Arguments:
         scale: a positive number.
@@ -50,8 +49,8 @@ class VarianceScaling(RandomInitializer):
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...); not beside `input_axes`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point, or the shape
-            has no such axes or groups.
+        ValueError: where an argument is not as said; at the call, where the dtype is neither floating point nor
+            complex, or the shape has no such axes or groups.
 
     >>> import seedbed as sb
     >>> init = sb.VarianceScaling(2.0, "fan_out", "uniform", seed=1, input_axes=(1, 2), output_axes=(0,))
@@ -65,6 +64,7 @@ class VarianceScaling(RandomInitializer):
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType(
         {"batch_axes": None, "groups": 1, "layout": "keras"}
     )
+    makes_complex = True
 
     def __init__(
         self,
