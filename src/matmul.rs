@@ -8,7 +8,7 @@
 //! of IEEE 754-2008). Vectors run along j, tiles of rows and columns stay in registers, and blocks of k in the caches; none
 //! of that is seen in a sum, since a sum that is put down and taken up again is the same.
 //!
-//! The left factor is stored in square [`Block`]s, so that it can be read by rows, and transposed by columns, with
+//! The left factor is stored in square blocks, so that it can be read by rows, and transposed by columns, with
 //! neighbours close together in both; the right factor and the sums are rows of a common length, padded to whole tiles.
 //!
 //! ```
