@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from seedbed import Initializer
 
 KINDS = ("uniform", "truncated normal", "normal")
+ORTHOGONAL = "orthogonal"
 DTYPES = ("float32", "bfloat16", "float64")
 GPT2 = "GPT-2"
 
 # Of each kind of tensor with a scale of 1.
-STDDEVS = {"uniform": 3**-0.5, "truncated normal": 0.8796256610, "normal": 1.0, "constant": 0.0}
-BOUNDS = {"uniform": 1.0, "truncated normal": 2.0, "normal": math.inf, "constant": 1.0}
+STDDEVS = {"uniform": 3**-0.5, "truncated normal": 0.8796256610, "normal": 1.0, "constant": 0.0, ORTHOGONAL: 1.0}
+BOUNDS = {"uniform": 1.0, "truncated normal": 2.0, "normal": math.inf, "constant": 1.0, ORTHOGONAL: math.inf}
 
 PARTS = {  # of a lazy matrix: (rows, columns) of a length each
     "all": lambda rows, columns: (slice(None), slice(None)),
@@ -29,7 +30,11 @@ def middle_percent(length: int) -> slice:
 
 
 class Tensor(NamedTuple):
-    """What to make. `scale` is the bound of a uniform, the stddev of a normal (before truncation), or the constant."""
+    """What to make.
+
+    `scale` is the bound of a uniform, the stddev of a normal (before truncation) or of the elements of an orthogonal
+    matrix, or the constant.
+    """
 
     kind: str
     shape: tuple[int, ...]
@@ -65,14 +70,21 @@ class Sizes(NamedTuple):
     small: tuple[int, int]
     middle: tuple[int, int]
     large: tuple[int, int]
+    orthogonal: tuple[int, ...]  # each the rows and the columns of a square
     gpt2: slice
+
+    def cases(self, kind: str) -> list[Case]:
+        """The tensors of a kind, the largest first."""
+        if kind == ORTHOGONAL:
+            return [Case(kind, (n, n)) for n in self.orthogonal]
+        return [Case(kind, shape, dtype) for shape in (self.large, self.middle, self.small) for dtype in DTYPES]
 
     def groups(self) -> list[list[Case]]:
         """What is measured together, so that it can be compared."""
         shapes = (self.small, self.middle, self.large)
         tensors = [[Case(kind, shape, dtype) for dtype in DTYPES] for shape in shapes for kind in KINDS]
         parts = [Case("truncated normal", self.large, part=part) for part in PARTS]
-        return [*tensors, [Case(GPT2)], parts]
+        return [*tensors, [Case(GPT2)], parts, *([case] for case in self.cases(ORTHOGONAL))]
 
     def tensors(self, case: Case) -> list[Tensor]:
         if case.kind == GPT2:
@@ -84,12 +96,14 @@ class Sizes(NamedTuple):
         return sum(math.prod(tensor.shape) for tensor in self.tensors(case))
 
 
-FULL = Sizes((64, 64), (1024, 1024), (8192, 8192), slice(None))
-QUICK = Sizes((64, 64), (128, 128), (256, 256), slice(2, 14))
+FULL = Sizes((64, 64), (1024, 1024), (8192, 8192), (4096, 2048, 1024), slice(None))
+QUICK = Sizes((64, 64), (128, 128), (256, 256), (96, 64), slice(2, 14))
 
 
 def glorot_scale(kind: str, shape: tuple[int, int]) -> float:
     """The `scale` of a Glorot initializer; that of RandomNormal is GPT-2's, whatever the shape."""
+    if kind == ORTHOGONAL:
+        return shape[0] ** -0.5
     return 0.02 if kind == "normal" else math.sqrt(2 / sum(shape)) / STDDEVS[kind]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cases import DTYPES, KINDS, PARTS, Case
+from cases import DTYPES, KINDS, ORTHOGONAL, PARTS, Case
 from results import Results
-from rivals import AVX2, FULL, ONE_THREAD, OURS, RIVALS, TORCH
+from rivals import AVX2, FULL, ONE_THREAD, OURS, RIVALS, TORCH, TORCH_ONE_THREAD
 
 MIB = 2**20
 
@@ -43,6 +43,7 @@ def rows(results: Results) -> list[Row]:
     sizes = results.sizes
     uniform, truncated, normal = (Case(kind, sizes.large) for kind in KINDS)
     small = Case("uniform", sizes.small)
+    square = sizes.cases(ORTHOGONAL)[0]
     small_seconds = results.of(OURS, small)
     ratio = results.ratio
     bfloat16, float64 = (ratio(OURS, truncated, OURS, truncated._replace(dtype=dtype)) for dtype in DTYPES[1:])
@@ -58,6 +59,14 @@ def rows(results: Results) -> list[Row]:
         Row("GlorotNormal in float64", "elements/s, of float32's", "x", float64, at_least=0.4),
         Row("GlorotNormal with AVX2", "elements/s, of the default's", "x", ratio(OURS, truncated, AVX2), at_least=0.4),
         Row(f"GlorotUniform {sizes.small}", "time of a call", "µs", small_seconds and small_seconds * 1e6, at_most=6),
+        Row(f"Orthogonal {square.shape}", "torch's time, of ours", "x", ratio(TORCH, square, OURS), at_least=2),
+        Row(
+            f"Orthogonal {square.shape}, one thread",
+            "torch's time on one, of ours",
+            "x",
+            ratio(TORCH_ONE_THREAD, square, ONE_THREAD),
+            at_least=2,
+        ),
         *slices(results),
         Row("GlorotNormal", "peak of memory, beyond the result", "MiB", beyond_result(results, OURS), at_most=16),
         Row("import seedbed", "time, beyond import numpy", "ms", import_beyond_numpy(results), at_most=20),

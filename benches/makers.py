@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from cases import PARTS, Tensor
+from cases import ORTHOGONAL, PARTS, Tensor
 
 if TYPE_CHECKING:
     import seedbed
@@ -34,6 +34,7 @@ def initializer_of(tensor: Tensor) -> seedbed.Initializer:
         "truncated normal": lambda: sb.GlorotNormal(seed=SEED),
         "normal": lambda: sb.RandomNormal(stddev=tensor.scale, seed=SEED),
         "constant": lambda: sb.Constant(tensor.scale),
+        ORTHOGONAL: lambda: sb.Orthogonal(seed=SEED),
     }[tensor.kind]()
 
 
@@ -59,9 +60,11 @@ def load_seedbed() -> Maker:
 
 
 def load_recomputed() -> Maker:
-    """Ours by another way to the same values: lazy slices of an odd length."""
+    """Ours by another way to the same values: lazy slices of an odd length, where slices are made alone."""
 
     def make(tensor: Tensor) -> Make:
+        if tensor.kind == ORTHOGONAL:
+            return partial(initializer_of(tensor), tensor.shape, tensor.dtype)
         lazy = initializer_of(tensor).lazy(tensor.shape, tensor.dtype)
         part = PARTS[tensor.part](*tensor.shape) if tensor.part else ...
         return lambda: np.concatenate([lazy[i : i + 997] for i in range(0, tensor.shape[0], 997)])[part]
@@ -135,9 +138,16 @@ def load_numpy() -> Maker:
         fill(tensor, generator, out.reshape(-1))
         return out
 
-    return lambda tensor: (
-        partial(draw_float64, generator, tensor) if tensor.dtype == "float64" else partial(filled, tensor)
-    )
+    def orthogonal(tensor: Tensor) -> np.ndarray:
+        q, r = np.linalg.qr(generator.standard_normal(tensor.shape, tensor.dtype))
+        return q * np.sign(np.diag(r))
+
+    def make(tensor: Tensor) -> Make:
+        if tensor.kind == ORTHOGONAL:
+            return partial(orthogonal, tensor)
+        return partial(draw_float64, generator, tensor) if tensor.dtype == "float64" else partial(filled, tensor)
+
+    return make
 
 
 def load_numpy_threaded() -> Maker:
@@ -174,6 +184,7 @@ def load_torch() -> Maker:
         "truncated normal": lambda w, scale: init.trunc_normal_(w, 0, scale, -2 * scale, 2 * scale),
         "normal": lambda w, scale: init.normal_(w, 0, scale),
         "constant": init.constant_,
+        ORTHOGONAL: lambda w, scale: init.orthogonal_(w),
     }
 
     def make(tensor: Tensor) -> Make:
@@ -196,6 +207,7 @@ def load_jax() -> Maker:
             "truncated normal": initializers.glorot_normal(),
             "normal": initializers.normal(tensor.scale),
             "constant": initializers.constant(tensor.scale),
+            ORTHOGONAL: initializers.orthogonal(),
         }[tensor.kind]
         function = jax.jit(lambda key: initializer(key, tensor.shape, tensor.dtype)).lower(key).compile()
         return lambda: function(key).block_until_ready()
@@ -207,11 +219,17 @@ def load_tensorflow() -> Maker:
     import tensorflow as tf
 
     seed = tf.constant([SEED, 0])
+
+    def orthogonal(shape: tuple[int, ...], dtype: str) -> Any:
+        q, r = tf.linalg.qr(tf.random.stateless_normal(shape, seed, dtype=dtype))
+        return q * tf.sign(tf.linalg.diag_part(r))
+
     draws = {
         "uniform": lambda t: tf.random.stateless_uniform(t.shape, seed, -t.scale, t.scale, t.dtype),
         "truncated normal": lambda t: tf.random.stateless_truncated_normal(t.shape, seed, 0, t.scale, t.dtype),
         "normal": lambda t: tf.random.stateless_normal(t.shape, seed, 0, t.scale, t.dtype),
         "constant": lambda t: tf.fill(t.shape, tf.constant(t.scale, t.dtype)),
+        ORTHOGONAL: lambda t: orthogonal(t.shape, t.dtype),
     }
     return lambda tensor: partial(draws[tensor.kind], tensor)
 
@@ -226,6 +244,7 @@ def load_keras() -> Maker:
             "truncated normal": lambda: initializers.GlorotNormal(seed=SEED),
             "normal": lambda: initializers.RandomNormal(stddev=tensor.scale, seed=SEED),
             "constant": lambda: initializers.Constant(tensor.scale),
+            ORTHOGONAL: lambda: initializers.Orthogonal(seed=SEED),
         }[tensor.kind]()
         if keras.backend.backend() == "jax":
             return lambda: initializer(tensor.shape, tensor.dtype).block_until_ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import goals
-from cases import DTYPES, GPT2, KINDS, Case
+from cases import GPT2, KINDS, ORTHOGONAL, Case
 from results import Results
 from rivals import BY_NAME, OURS, RIVALS
 
@@ -13,6 +13,7 @@ TITLES = {
     "uniform": "Uniform: GlorotUniform",
     "truncated normal": "Truncated normal: GlorotNormal",
     "normal": "Normal: RandomNormal",
+    ORTHOGONAL: "Orthogonal",
 }
 NOTHING = "-"
 
@@ -76,6 +77,8 @@ backend.
   is cast.
 - torch: `torch.nn.init`. JAX: `jax.nn.initializers`, compiled. TensorFlow: `tf.random.stateless_*`. Keras 3: its
   initializers on each backend.
+- Orthogonal: NumPy and TensorFlow do what the other rivals do, the QR decomposition of a normal matrix with the signs
+  of R's diagonal.
 
 {left_out}
 """
@@ -106,11 +109,9 @@ def page(results: Results) -> str:
 
 def sections(results: Results, cell: Callable[[str, Case], str]) -> str:
     """A table for each kind of distribution: rivals by shapes and dtypes."""
-    shapes = [results.sizes.large, results.sizes.middle, results.sizes.small]
     tables = []
-    for kind in KINDS:
-        cases = [Case(kind, shape, dtype) for shape in shapes for dtype in DTYPES]
-        measured = [case for case in cases if results.of(OURS, case)]
+    for kind in (*KINDS, ORTHOGONAL):
+        measured = [case for case in results.sizes.cases(kind) if results.of(OURS, case)]
         if measured:
             tables.append(f"### {TITLES[kind]}\n\n{kind_table(results, measured, cell)}")
     return "\n\n".join(tables)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cases import Case
+from cases import ORTHOGONAL, Case
 from results import Results
 from rivals import Rival
 
@@ -144,6 +144,8 @@ class Rounds:
         """Warmed up; None where the rival doesn't make this."""
         rival = process.rival
         if case.dtype not in rival.dtypes or (case.part and not rival.is_ours):
+            return None
+        if case.kind == ORTHOGONAL and not rival.makes_orthogonal:
             return None
         try:
             seconds = process.ask("prepare", **self._request(case))["seconds"]

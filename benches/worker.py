@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Tensor
+from cases import ORTHOGONAL, Tensor
 from makers import Make
 from rivals import BY_NAME, FULL, Rival
 
@@ -90,6 +90,8 @@ def look_at(tensor: Tensor, array: Any) -> None:
     values = np.asarray(sample.double() if hasattr(sample, "double") else sample).astype(np.float64)
     if np.abs(values).max() > tensor.bound * 1.01:
         raise ValueError(f"{np.abs(values).max()} is beyond {tensor.bound}")
+    if tensor.kind == ORTHOGONAL and np.abs(values @ values.T - np.eye(len(values))).max() > 1e-3:
+        raise ValueError("rows are not orthonormal")
     if values.size >= ENOUGH and abs(values.std() - tensor.stddev) > 0.1 * tensor.stddev:
         raise ValueError(f"the standard deviation is {values.std()}, not {tensor.stddev}")
 

@@ -243,3 +243,18 @@ except ValueError as error:
         [sys.executable, "-c", program], capture_output=True, text=True, env={"SEEDBED_NUM_THREADS": value}, check=True
     )
     assert run.stdout.strip() == want
+
+
+def test_a_dtype_of_a_framework_that_equals_a_number_does_not_make_the_number_a_dtype():
+    class Float32:
+        name = "float32"
+
+        def __eq__(self, other):
+            return other == 1
+
+        def __hash__(self):
+            return 1
+
+    assert sb.Zeros()((2,), Float32()).dtype == np.float32
+    with pytest.raises(ValueError, match="dtype must"):
+        sb.Zeros()((2,), 1)

@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seedbed as sb
+import seedbed.compat.v1
+import seedbed.compat.v2
 from seedbed import config, initializers
 
 VARIANCE_SCALING = ["GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"]
@@ -225,7 +227,7 @@ def test_a_class_that_only_has_the_name_of_ours_is_not_written_as_ours():
             return sb.Ones().rule(shape, dtype)
 
     assert Zeros()((1,)) == 1
-    with pytest.raises(ValueError, match="only initializers of this package can be serialized"):
+    with pytest.raises(ValueError, match="only initializers that this package has"):
         sb.serialize(Zeros())
 
 
@@ -476,3 +478,16 @@ def test_any_argument_is_right_or_a_value_error(name, value):
             continue
         numbers = [number for number in made.get_config().values() if isinstance(number, float)]
         assert all(map(math.isfinite, numbers))
+
+
+def test_initializers_with_arguments_of_another_generation_are_not_serialized_as_keras_3_has_them():
+    with pytest.raises(ValueError, match="at its top level"):
+        sb.serialize(seedbed.compat.v1.glorot_normal(seed=1))
+    assert sb.deserialize(sb.serialize(seedbed.compat.v2.GlorotNormal(seed=1))) == sb.GlorotNormal(seed=1)
+
+
+def test_generators_that_drew_seeds_of_their_own_are_not_equal():
+    generator = sb.SeedGenerator()
+    assert sb.HeNormal(generator) == sb.HeNormal(generator)
+    assert sb.HeNormal(generator) != sb.HeNormal(sb.SeedGenerator())
+    assert sb.HeNormal(sb.SeedGenerator(1)) == sb.HeNormal(sb.SeedGenerator(1)) != sb.HeNormal(1)

@@ -430,7 +430,7 @@ def test_an_initializer_of_ones_own_is_an_initializer():
     init = Half(seed=3)
     assert (init((40,)) == sb.RandomUniform(0.0, 0.5, seed=3)((40,))).all()
     assert Half.from_config(init.get_config()) == init
-    with pytest.raises(ValueError, match="only initializers of this package"):
+    with pytest.raises(ValueError, match="only initializers that this package has"):
         sb.serialize(init)
 
 

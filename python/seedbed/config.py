@@ -99,8 +99,12 @@ def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | N
     if initializer is None or isinstance(initializer, str):
         return initializer
     name = type(initializer).__name__
-    if name not in CLASSES or not isinstance(initializer, CLASSES[name]):
-        raise ValueError(f"only initializers of this package can be serialized. Received: {_brief.repr(initializer)}")
+    cls = CLASSES.get(name)
+    if cls is None or not isinstance(initializer, cls) or not {*initializer.parameters} <= {*cls.parameters}:
+        raise ValueError(
+            "only initializers that this package has at its top level can be serialized. "
+            f"Received: {_brief.repr(initializer)}"
+        )
     return {
         "module": "keras.initializers" if name in IN_KERAS else "seedbed",
         "class_name": name,

@@ -58,7 +58,8 @@ def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
         known = None
     if known is None:
         known = _resolve(key)
-        _known[key] = known
+        if isinstance(key, (str, type, np.dtype)):  # those of frameworks may equal other things: tf.float32 == 1
+            _known[key] = known
     return known
 
 

@@ -192,7 +192,11 @@ class SeededInitializer(Initializer):
 
     def _identity(self) -> dict[str, Any]:
         # Two that drew seeds of their own are not equal, though their configurations are.
-        return {**self.get_config(), "seed": seeds.serialize_seed(self.seed)}
+        seed = self.seed
+        return {
+            **self.get_config(),
+            "seed": repr(seed) if isinstance(seed, seeds.SeedGenerator) else seeds.serialize_seed(seed),
+        }
 
 
 class RandomInitializer(SeededInitializer):
