@@ -1,5 +1,6 @@
 # `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
 # `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
+# `make quality` measures the values against their laws, and writes docs/quality.md; it takes an hour or two.
 # Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check bench
+.PHONY: build demo test lint check bench quality
 
 build: $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -53,3 +54,6 @@ $(BENCH)/ready: pyproject.toml
 	$(BENCH)/bin/pip install --group bench
 	for rival in $(RIVALS); do $(BENCH)/bin/pip install $$rival || echo "left out: $$rival"; done
 	touch $@
+
+quality: build
+	$(BIN)/python -m tools.quality

@@ -1,6 +1,6 @@
-"""The raw keystream through dieharder, a battery that is not ours (R. G. Brown and others; `apt-get install dieharder`).
+"""The raw keystream through dieharder, a battery that is not ours (R. G. Brown and others; of Debian's packages).
 
-Each test reads a stream of its own from its first word on, so that its figures are the same whenever and wherever it runs.
+Each test reads a stream of its own from its first word on, so that its figures are the same wherever it runs.
 """
 
 from __future__ import annotations

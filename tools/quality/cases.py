@@ -24,7 +24,8 @@ def measure(number: int, n: int) -> dict[str, Any]:
     tensor = law.make(FIRST_SEED + number).lazy((n,), dtype)
 
     def source(start: int, count: int) -> np.ndarray:
-        return tensor[start : start + count]
+        part: np.ndarray = tensor[start : start + count]
+        return part
 
     exact = DtypeLaw(law, dtype)
     return _record(law.name, dtype, n, of_tally(exact, Tally(exact, source, n)))

@@ -81,7 +81,7 @@ def measure(distribution: str, dtype: str, elements: np.ndarray) -> Error:
 
 
 def exact_quantile(distribution: str, dtype: str, element: int, near: float) -> mp.mpf:
-    """The quantile of an element at the middle of its word, by two steps of Newton from a value that is near, in 50 digits."""
+    """The quantile at the middle of an element's word: two steps of Newton from a value that is near, in 50 digits."""
     high, low = (int(sb.random_words(SEED, 1, start=start)[0]) for start in (element, LOW_WORDS + element))
     rest = high if high < 2**31 else 2**32 - 1 - high
     with mp.workdps(50):

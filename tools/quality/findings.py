@@ -35,8 +35,8 @@ def of_fit(law: DtypeLaw, tally: Tally) -> list[Finding]:
     return [
         Finding("outside of the bounds", str(tally.outside), fit.poisson(tally.outside, 0.0)),
         Finding("chi-square", f"{decimals(p_square)} ({freedom:,} df)", p_square),
-        Finding("Kolmogorov–Smirnov", decimals(p_distance), p_distance),
-        Finding("Anderson–Darling", decimals(p_weighted), p_weighted),
+        Finding("Kolmogorov-Smirnov", decimals(p_distance), p_distance),
+        Finding("Anderson-Darling", decimals(p_weighted), p_weighted),
     ]
 
 
@@ -50,7 +50,7 @@ def of_moments(law: DtypeLaw, tally: Tally) -> list[Finding]:
 
 
 def of_tails(law: DtypeLaw, tally: Tally) -> list[Finding]:
-    """Rare values: as many as there should be? Places that the dtype does not have, or has nothing beyond, are left out."""
+    """Rare values: as many as there should be? Places that are no numbers of the dtype are left out."""
     found = []
     for distance, (low, high), (below, beyond) in zip(law.law.tails, tail_places(law), tally.tails, strict=True):
         if not (law.has(low) and law.has(high)):
@@ -72,7 +72,7 @@ def place_name(law: DtypeLaw, side: str, place: float) -> str:
     if side == "below":
         return f" 2^{math.log2(place):.0f}"
     if math.log2(end - place).is_integer() and end < 3:
-        return f"{' ' if side == 'from' else ''}({end:g} − 2^{math.log2(end - place):.0f})"
+        return f"{' ' if side == 'from' else ''}({end:g} - 2^{math.log2(end - place):.0f})"
     return f"{place:g}"
 
 
@@ -103,7 +103,7 @@ def of_tally(law: DtypeLaw, tally: Tally) -> list[Finding]:
 
 def of_normal(check: str, z: float) -> Finding:
     """A finding of a number of standard deviations."""
-    return Finding(check, f"{z:+.2f}".replace("-", "−"), fit.two_sided(z))
+    return Finding(check, f"{z:+.2f}", fit.two_sided(z))
 
 
 def decimals(p: float) -> str:

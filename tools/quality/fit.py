@@ -33,6 +33,8 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.
 
 def joined(probabilities: np.ndarray, least: float) -> np.ndarray:
     """A group for each of the cells, in order, such that no group has less than that probability."""
+    if probabilities.min() >= least:
+        return np.arange(len(probabilities))
     groups = np.empty(len(probabilities), np.int64)
     group, weight = 0, 0.0
     for i, probability in enumerate(probabilities.tolist()):

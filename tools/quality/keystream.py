@@ -1,6 +1,6 @@
 """The raw keystream on standard output: 32-bit words of one stream, without end, for any battery that reads a pipe.
 
-    python tools/quality/keystream.py [SEED [STREAM]] | dieharder -a -g 200
+python tools/quality/keystream.py [SEED [STREAM]] | dieharder -a -g 200
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The three standard distributions, and the exact law of what each dtype makes of them.
 
-A value of 24 bits or fewer is a rounded number: values from t upwards come from all that rounds to t or beyond, which begins
-at an *edge* half a last place below t. So the probability of any set of rounded values is an integral of the exact law
-between edges, and no figure here knows the package but by its specification.
+A value of 24 bits or fewer is a rounded number: values from t upwards come from all that rounds to t or beyond, which
+begins at an *edge* half a last place below t. So the probability of any set of rounded values is an integral of the
+exact law between edges, and no figure here knows the package but by its specification.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Law:
         distances = edges - self.center
         outer = self.upper(np.minimum(np.abs(distances), self.reach))
         right = distances >= 0
-        return np.where(right[1:] & ~right[:-1], 1 - outer[:-1] - outer[1:], np.abs(np.diff(outer)))
+        masses: np.ndarray = np.where(right[1:] & ~right[:-1], 1 - outer[:-1] - outer[1:], np.abs(np.diff(outer)))
+        return masses
 
 
 def _normal_moment(r: int) -> float:
@@ -95,18 +96,20 @@ LAWS = (
 
 def _edges_float32(values: np.ndarray) -> np.ndarray:
     """Where what rounds to a float32 number begins, in float64; ties have no weight."""
-    return (np.nextafter(values, np.float32(-np.inf)).astype(float) + values.astype(float)) / 2
+    edges: np.ndarray = (np.nextafter(values, np.float32(-np.inf)).astype(float) + values.astype(float)) / 2
+    return edges
 
 
 def _narrow_values(dtype: str) -> np.ndarray:
     """What the 2^16 words stand for."""
     with np.errstate(invalid="ignore"):  # among them are NaN
-        return np.arange(2**16, dtype=np.uint16).view(_NARROW[dtype]).astype(float)
+        values: np.ndarray = np.arange(2**16, dtype=np.uint16).view(_NARROW[dtype]).astype(float)
+    return values
 
 
 @cache
 def _narrow_numbers(dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """All finite numbers of a 16-bit type in order, and the place of each of the 2^16 words among them, or their count."""
+    """All finite numbers of a 16-bit type in order, and the place of each of the 2^16 words among them."""
     words = _narrow_values(dtype)
     finite = np.isfinite(words)
     numbers = np.unique(words[finite])  # -0.0 is 0.0
@@ -158,9 +161,10 @@ class DtypeLaw:
     def _before(self, values: np.ndarray) -> np.ndarray:
         if self.dtype in _NARROW:
             numbers, _ = _narrow_numbers(self.dtype)
-            return numbers[np.searchsorted(numbers, values) - 1]
-        kind = np.dtype(self.dtype).type
-        return np.nextafter(values.astype(self.dtype), kind(-np.inf)).astype(float)
+            before: np.ndarray = numbers[np.searchsorted(numbers, values) - 1]
+        else:
+            before = np.nextafter(values.astype(self.dtype), np.dtype(self.dtype).type(-np.inf)).astype(float)
+        return before
 
     def _edges(self, values: np.ndarray) -> np.ndarray:
         """Where what becomes these numbers or greater ones begins; at or below the least number, everything does."""

@@ -1,4 +1,4 @@
-"""Tensors that should have nothing to do with each other: of seeds that differ in a bit, consecutive streams, children."""
+"""Tensors that should have nothing to do with each other: of seeds one bit apart, consecutive streams, children."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SEED = 0
 
 Draw = tuple[sb.SeedGenerator, int]
 """A generator and how many draws went before: where a tensor comes from."""
+
+Make = Callable[[Draw, int], np.ndarray]
 
 
 def seeds() -> Iterator[tuple[Draw, Draw]]:
@@ -60,14 +62,12 @@ def words(draw: Draw, n: int) -> np.ndarray:
     return sb.random_words(generator, n, stream)
 
 
-def findings(
-    pairs: Iterator[tuple[Draw, Draw]], n: int, make: Callable[[Draw, int], np.ndarray] = normals
-) -> list[Finding]:
-    """Correlations of n elements of each pair, all together and the largest; and how their words differ, byte by byte."""
+def findings(pairs: Iterator[tuple[Draw, Draw]], n: int, values: Make = normals, bits: Make = words) -> list[Finding]:
+    """Correlations of n elements of each pair, together and the largest; and how their words differ, by bytes."""
     z, bytes_ = [], np.zeros(256, np.int64)
     for one, other in pairs:
-        z.append(np.einsum("i,i", make(one, n), make(other, n), dtype=float) / math.sqrt(n))
-        bytes_ += np.bincount((words(one, n) ^ words(other, n)).view(np.uint8), minlength=256)
+        z.append(float(np.einsum("i,i", values(one, n), values(other, n), dtype=float)) / math.sqrt(n))
+        bytes_ += np.bincount((bits(one, n) ^ bits(other, n)).view(np.uint8), minlength=256)
     total = float(np.square(z).sum())
     p_total = min(1.0, 2 * float(min(stats.chi2.cdf(total, len(z)), stats.chi2.sf(total, len(z)))))
     most = max(z, key=abs)
@@ -75,6 +75,6 @@ def findings(
     p_bytes, freedom = fit.chi_square(bytes_, np.full(256, 1 / 256))
     return [
         Finding("all correlations", f"{decimals(p_total)} ({len(z)} df)", p_total),
-        Finding("largest correlation", f"{most:+.2f}".replace("-", "−"), p_most),
+        Finding("largest correlation", f"{most:+.2f}", p_most),
         Finding("bytes of words, one xor the other", f"{decimals(p_bytes)} ({freedom} df)", p_bytes),
     ]
