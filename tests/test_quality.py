@@ -67,7 +67,9 @@ class TestLaws:
         exact = DtypeLaw(law, dtype)
         centers = exact.starts + (0 if "16" in dtype else law.cell / 2) - exact.mean
         for r in range(1, 9):
-            assert exact.probabilities @ centers**r == pytest.approx(exact.moments[r], abs=1e-5 * law.moment(2) ** (r / 2)), r
+            assert exact.probabilities @ centers**r == pytest.approx(
+                exact.moments[r], abs=1e-5 * law.moment(2) ** (r / 2)
+            ), r
 
     def test_sound_values_have_uniform_p_values(self, law, dtype):
         """n = 20,000 values, 100 times; Kolmogorov-Smirnov at alpha = 1e-4 for each of the checks."""

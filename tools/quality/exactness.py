@@ -53,15 +53,15 @@ class Error:
 def sample(n: int, per_order: int = PER_ORDER) -> np.ndarray:
     """Elements below n: of each binary order of the distance of their high word from its end, the first so many."""
     found: dict[int, list[int]] = {order: [] for order in range(32)}
-    size = 2**22
+    size = 2**20
     for start in range(0, n, size):
         high = sb.random_words(SEED, min(size, n - start), start=start)
-        rest = np.where(high >> 31 == 1, ~high, high)
-        orders = np.frexp(rest.astype(float))[1]
-        for order, kept in found.items():
-            wanted = per_order - len(kept)
-            if wanted:
-                kept += (np.flatnonzero(orders == order)[:wanted] + start).tolist()
+        rest = np.minimum(high, ~high)
+        wanted = {order: per_order - len(kept) for order, kept in found.items() if len(kept) < per_order}
+        candidates = np.flatnonzero(rest < 2.0 ** max(wanted, default=-1))  # soon few: the frequent orders are complete
+        orders = np.frexp(rest[candidates].astype(float))[1]
+        for order, count in wanted.items():
+            found[order] += (candidates[orders == order][:count] + start).tolist()
     return np.array(sorted(element for kept in found.values() for element in kept))
 
 
