@@ -67,22 +67,26 @@ def sample(n: int, per_order: int = PER_ORDER) -> np.ndarray:
 
 def measure(distribution: str, dtype: str, elements: np.ndarray) -> Error:
     """The largest error of those elements of a standard distribution."""
-    tensor = CLASSES[distribution](0.0, 1.0, seed=SEED).lazy((int(elements[-1]) + 1,), dtype)
     worst, relative, at = 0.0, 0.0, -1
-    for element in elements.tolist():
-        made = float(tensor[element])
-        exact = exact_quantile(distribution, dtype, element, made)
+    for number in elements.tolist():
+        made = element(distribution, dtype, number)
+        exact = exact_quantile(distribution, dtype, number, made)
         spacing = float(np.spacing(np.dtype(dtype).type(abs(float(exact)))))
         error = float(abs(made - exact))
         relative = max(relative, error / abs(float(exact)))
         if error / spacing > worst:
-            worst, at = error / spacing, element
+            worst, at = error / spacing, number
     return Error(distribution, dtype, len(elements), worst, relative, at)
 
 
-def exact_quantile(distribution: str, dtype: str, element: int, near: float) -> mp.mpf:
+def element(distribution: str, dtype: str, number: int) -> float:
+    """An element of a standard distribution."""
+    return float(CLASSES[distribution](0.0, 1.0, seed=SEED).lazy((number + 1,), dtype)[number])
+
+
+def exact_quantile(distribution: str, dtype: str, number: int, near: float) -> mp.mpf:
     """The quantile at the middle of an element's word: two steps of Newton from a value that is near, in 50 digits."""
-    high, low = (int(sb.random_words(SEED, 1, start=start)[0]) for start in (element, LOW_WORDS + element))
+    high, low = (int(sb.random_words(SEED, 1, start=start)[0]) for start in (number, LOW_WORDS + number))
     rest = high if high < 2**31 else 2**32 - 1 - high
     with mp.workdps(50):
         if dtype == "float64" or (distribution == "normal" and rest < 2**16):

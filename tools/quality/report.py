@@ -147,15 +147,11 @@ def battery_table(tested: Sequence[Record]) -> str:
 
 def error_table(errors: Sequence[Record]) -> str:
     """The errors against mpmath."""
-    rows = [
-        [
-            e["distribution"],
-            e["dtype"],
-            f"{e['worst']:.2f}",
-            f"{e['at']:,}",
-            f"{e['relative']:.2g}",
-            f"{e['elements']:,}",
-        ]
-        for e in errors
-    ]
-    return table(["distribution", "dtype", "largest error, ulp", "of element", "relative", "elements"], rows)
+    rows = []
+    for error in errors:
+        value = exactness.element(error["distribution"], error["dtype"], error["at"])
+        worst = [f"{error['worst']:.2f}", f"{value:.3g}", f"{error['relative']:.2g}", f"{error['elements']:,}"]
+        rows.append([error["distribution"], error["dtype"], *worst])
+    return table(
+        ["standard", "dtype", "largest error, ulp", "at the value", "largest relative error", "elements"], rows
+    )

@@ -42,12 +42,12 @@ class Tally:
         self.weights = np.bincount(groups, law.probabilities)
         self.pairs = np.zeros(len(self.weights) ** 2, np.int64)
 
-        history = max(self.products)
-        offsets = np.zeros(history + CHUNK)  # x - mean; before the first, zeros that add nothing to a sum of products
-        cells = np.empty(CHUNK, np.intp)
-        for start in range(0, n, CHUNK):
-            sample = source(start, min(CHUNK, n - start))
-            offsets[:history] = offsets[CHUNK:]
+        history, chunk = max(self.products), min(CHUNK, n)
+        offsets = np.zeros(history + chunk)  # x - mean; before the first, zeros that add nothing to a sum of products
+        cells = np.empty(chunk, np.intp)
+        for start in range(0, n, chunk):
+            sample = source(start, min(chunk, n - start))
+            offsets[:history] = offsets[chunk:]
             for at in range(0, sample.size, BLOCK):
                 block = sample[at : at + BLOCK]
                 values = law.read(block)
