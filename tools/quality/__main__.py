@@ -65,7 +65,7 @@ def run_battery(test: int, length: int) -> dict[str, Any]:
 
 
 def run_exactness(distribution: str, dtype: str, values: int) -> dict[str, Any]:
-    return {"values": values, **asdict(exactness.measure(distribution, dtype, exactness.sample(values)))}
+    return {"n": values, **asdict(exactness.measure(distribution, dtype, exactness.sample(values)))}
 
 
 def main(arguments: list[str] | None = None) -> None:

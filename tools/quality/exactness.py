@@ -110,4 +110,5 @@ def printed_by_rust() -> list[str]:
         subprocess.CalledProcessError: where one fails.
     """
     output = subprocess.run(CARGO, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return sorted(set(re.findall(r"^(?:test .* \.\.\. )?(\S.*: .*\d.*)$", output, re.MULTILINE)))
+    lines = re.findall(r"^(?:test .* \.\.\. )?(\S.*: .*\d.*)$", output, re.MULTILINE)
+    return sorted(line for line in lines if not line.startswith("test result"))

@@ -60,7 +60,7 @@ def of_tails(law: DtypeLaw, tally: Tally) -> list[Finding]:
             sides = [("beyond ±", distance, below + beyond, sides[0][3] + sides[1][3])]
         for side, place, count, probability in sides:
             expected = tally.n * probability
-            if expected > 0.5:
+            if count or expected > 0.5:
                 shown = f"{count:,} of {expected:,.1f}"
                 found.append(Finding(f"{side}{place_name(law, side, place)}", shown, fit.poisson(int(count), expected)))
     return found
