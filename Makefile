@@ -1,6 +1,7 @@
 # `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
 # `make frameworks` installs Keras and its backends there, for the tests of the adapters.
 # `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
+# `make quality` measures the values against their laws, and writes docs/quality.md; it takes an hour or two.
 # Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check frameworks bench
+.PHONY: build demo test lint check frameworks bench quality
 
 build: $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -63,3 +64,6 @@ $(BENCH)/ready: pyproject.toml
 	$(BENCH)/bin/pip install --group bench
 	for rival in $(RIVALS); do $(BENCH)/bin/pip install $$rival || echo "left out: $$rival"; done
 	touch $@
+
+quality: build
+	$(BIN)/python -m tools.quality

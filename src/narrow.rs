@@ -282,3 +282,70 @@ fn to_odd(x: f64) -> f32 {
     }
     if f64::from(nearest) < x { nearest.next_up() } else { nearest.next_down() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{self, MOST_LANES, Task};
+    use std::marker::PhantomData;
+
+    /// Round float32 values, given by their bits, to a 16-bit type.
+    #[derive(Clone, Copy)]
+    struct Narrow<'a, T>(&'a [u32], PhantomData<T>);
+
+    impl<T: Element> Task for Narrow<'_, T> {
+        type Output = Vec<f64>;
+
+        #[inline(always)]
+        fn run<B: Backend>(self, b: B) -> Vec<f64> {
+            let mut out = vec![T::default(); self.0.len()];
+            for (to, from) in out.chunks_exact_mut(B::LANES).zip(self.0.chunks_exact(B::LANES)) {
+                T::store(b, Vector::Single(b.f32_of_bits(b.load(from))), to);
+            }
+            out.into_iter().map(T::to_f64).collect()
+        }
+    }
+
+    /// Each float32 value beside the 16-bit number that it is nearest to, ties to even: the numbers, the middles between
+    /// neighbours, and the float32 numbers next to the middles. `numbers` are those of one sign, in the order of their bits.
+    fn roundings(numbers: &[f64]) -> Vec<(f32, f64)> {
+        let neighbours = numbers.windows(2).enumerate().flat_map(|(i, pair)| {
+            let middle = ((pair[0] + pair[1]) / 2.0) as f32;
+            assert!(f64::from(middle) * 2.0 == pair[0] + pair[1], "float32 has every middle");
+            let (inner, outer) = (f32::from_bits(middle.to_bits() - 1), f32::from_bits(middle.to_bits() + 1));
+            [(pair[0] as f32, pair[0]), (inner, pair[0]), (middle, pair[i % 2]), (outer, pair[1])]
+        });
+        neighbours.chain(numbers.last().map(|&last| (last as f32, last))).collect()
+    }
+
+    /// How many numbers there are whose rounding is tested, with what lies between them.
+    fn every_number_rounds<T: Element>(from_bits: impl Fn(u16) -> T) -> usize {
+        let mut count = 0;
+        for sign in [0, 0x8000] {
+            let numbers: Vec<_> = (sign..).map(|bits| from_bits(bits).to_f64()).take_while(|x| x.is_finite()).collect();
+            count += numbers.len();
+            let mut cases = roundings(&numbers);
+            cases.resize(cases.len().next_multiple_of(MOST_LANES), (0.0, 0.0));
+            let bits: Vec<_> = cases.iter().map(|(x, _)| x.to_bits()).collect();
+            for (name, rounded) in backend::on_each(Narrow::<T>(&bits, PhantomData)) {
+                for ((x, should), is) in cases.iter().zip(rounded) {
+                    assert!(
+                        is.to_bits() == should.to_bits(),
+                        "{name}: {x:e} is {is:e}, not {should:e}, in {}",
+                        T::NAME
+                    );
+                }
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn every_16_bit_number_and_both_sides_of_every_middle_round_to_nearest_even() {
+        for (name, count) in
+            [(f16::NAME, every_number_rounds(f16::from_bits)), (bf16::NAME, every_number_rounds(bf16::from_bits))]
+        {
+            println!("roundings of {name}: {count} numbers, and between each two the middle and both its neighbours");
+        }
+    }
+}

@@ -589,6 +589,49 @@ mod tests {
         ends_are_reached::<f32>();
     }
 
+    /// Both ends of the keystream, its middle, and what is between.
+    const EXTREMES: [u32; 6] = [0, 1, (1 << 31) - 1, 1 << 31, u32::MAX - 1, u32::MAX];
+
+    fn extremes<T: Element>(distribution: Distribution) -> Option<Vec<f64>> {
+        let recipe = Recipe::new::<T>(distribution).ok()?;
+        let mut high = [EXTREMES[2]; EXTREMES.len() + MOST_LANES];
+        high[..EXTREMES.len()].copy_from_slice(&EXTREMES);
+        let low = high;
+        let values = Drawn { recipe, high: &high, low: &low, element: PhantomData::<T> };
+        Some(backend::run(values).into_iter().map(T::to_f64).collect())
+    }
+
+    /// For each two neighbours among the 16-bit numbers: bounds at them, and bounds between them and beyond.
+    fn bounds_at_every_number<T: Element>(from_bits: impl Fn(u16) -> T) -> usize {
+        let all = (0..=u16::MAX).map(from_bits).filter(|x| x.to_f64().is_finite() && x.next_up().to_f64().is_finite());
+        all.map(|number| {
+            let (a, b, c) = (number.to_f64(), number.next_up().to_f64(), number.next_up().next_up().to_f64());
+            let uniform = |minval, maxval| extremes::<T>(Distribution::Uniform { minval, maxval });
+            assert_eq!(uniform(a, b), Some(vec![a + 0.0; EXTREMES.len()]), "the only number of [{a:e}, {b:e})");
+            let (early, late) = (a + 0.25 * (b - a), a + 0.75 * (b - a));
+            assert_eq!(uniform(early, late), None, "no number of {} in [{early:e}, {late:e})", T::NAME);
+            let deviation = (b - a) / 2.0;
+            let truncated = extremes::<T>(Distribution::TruncatedNormal { mean: a, stddev: deviation });
+            let truncated = truncated.unwrap_or_else(|| vec![a]); // at the end of the finite numbers
+            assert!(truncated.iter().all(|&x| a - 2.0 * deviation <= x && x <= b), "{a:e} +- 2 * {deviation:e}");
+            if c.is_finite() {
+                let far = b + 0.75 * (c - b); // what is nearest to it is c, which it excludes
+                let values = uniform(early, far).expect("there is one number");
+                assert!(values.iter().all(|&x| x == b), "[{early:e}, {far:e}) in {}: {values:?}", T::NAME);
+            }
+        })
+        .count()
+    }
+
+    #[test]
+    fn bounds_at_and_between_every_two_neighbouring_16_bit_numbers_hold() {
+        for (name, count) in
+            [(f16::NAME, bounds_at_every_number(f16::from_bits)), (bf16::NAME, bounds_at_every_number(bf16::from_bits))]
+        {
+            println!("bounds in {name}: at and between {count} pairs of neighbouring numbers");
+        }
+    }
+
     #[test]
     fn narrow_types_are_float32_rounded_but_never_past_a_bound() {
         let distribution = Distribution::TruncatedNormal { mean: 0.1, stddev: 0.7 };

@@ -1,0 +1,89 @@
+"""Measure the values, and write docs/quality.md.
+
+    python -m tools.quality                        everything: `make quality`; see the document for how long
+    python -m tools.quality --quick                a hundredth of the values and no battery: figures of no worth
+    python -m tools.quality --only statistics      a part: statistics, battery or exactness
+    python -m tools.quality --render               measure nothing: the document, from the figures of the last runs
+
+What is measured is kept in build/quality, a file for each figure or table; the document is made of those. All seeds are
+fixed, and the memory that it takes does not depend on how many values there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import battery, cases, exactness, relations, report
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("statistics", "battery", "exactness")
+
+Task = tuple[str, Callable[..., Any], tuple[Any, ...]]
+"""The name of a file, what makes its contents, and the arguments of that."""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tools.quality", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the values, and no battery")
+    parser.add_argument("--values", type=int, metavar="N", help="of each sample; 2^30, or 10^7 with --quick")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "quality", metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    options.values = options.values or (10**7 if options.quick else 2**30)
+    if options.quick and options.only is PARTS:
+        options.only = ("statistics", "exactness")
+    return options
+
+
+def tasks(parts: tuple[str, ...], values: int) -> Iterator[Task]:
+    """What is to be measured, the longest first."""
+    if "battery" in parts:
+        for test, length in battery.plan():
+            yield f"battery-{test}-{length}", run_battery, (test, length)
+    if "statistics" in parts:
+        for number in range(len(cases.CASES)):
+            yield f"case-{number}", cases.measure, (number, values)
+        for number, name in enumerate(relations.RELATIONS):
+            yield f"relation-{number}", cases.relate, (name, values)
+    if "exactness" in parts:
+        for number, (distribution, dtype) in enumerate(exactness.MEASURED):
+            yield f"error-{number}", run_exactness, (distribution, dtype, values)
+        yield "rust", exactness.printed_by_rust, ()
+
+
+def run_battery(test: int, length: int) -> dict[str, Any]:
+    return {"test": test, "length": length, "found": [asdict(found) for found in battery.run(test, length)]}
+
+
+def run_exactness(distribution: str, dtype: str, values: int) -> dict[str, Any]:
+    return {"n": values, **asdict(exactness.measure(distribution, dtype, exactness.sample(values)))}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    if not options.render:
+        os.environ["SEEDBED_NUM_THREADS"] = "1"  # the processes are enough
+        with ProcessPoolExecutor(options.jobs) as pool:
+            running = {pool.submit(make, *given): name for name, make, given in tasks(options.only, options.values)}
+            for done in as_completed(running):
+                name = running[done]
+                (options.output / f"{name}.json").write_text(json.dumps(done.result(), indent=1), "utf-8")
+                print(name, flush=True)
+    whole = not options.quick and options.values >= 10**9
+    path = ROOT / "docs" / "quality.md" if whole else options.output / "quality.md"
+    path.write_text(report.document(options.output), "utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

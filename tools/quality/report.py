@@ -1,0 +1,157 @@
+"""What was measured to docs/quality.md."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import battery, cases, exactness, fit, relations
+from .findings import decimals
+from .laws import DTYPES, LAWS
+
+FAMILY_ALPHA = 0.01
+"""The probability that one or more of all checks, of values without a fault, falls below the level."""
+
+PAGE = Path(__file__).with_name("page.md")
+
+Record = dict[str, Any]
+
+
+def document(folder: Path) -> str:
+    """The page, of what there is in the folder.
+
+    Raises:
+        ValueError: where there are no statistics.
+    """
+    measured = [record for i in range(len(cases.CASES)) if (record := read(folder / f"case-{i}.json"))]
+    related = [record for i in range(len(relations.RELATIONS)) if (record := read(folder / f"relation-{i}.json"))]
+    tested = [record for t, n in battery.plan() if (record := read(folder / f"battery-{t}-{n}.json"))]
+    errors = [record for i in range(len(exactness.MEASURED)) if (record := read(folder / f"error-{i}.json"))]
+    printed: list[str] = read(folder / "rust.json") or []
+    findings = [(record, finding) for record in (*measured, *related) for finding in record["findings"]]
+    if not findings:
+        raise ValueError(f"there must be statistics to make the page of. Received: {folder}")
+    level = FAMILY_ALPHA / len(findings)
+    return PAGE.read_text("utf-8").format(
+        **verdict(findings, level),
+        n=size(measured),
+        first_seed=cases.FIRST_SEED,
+        last_seed=cases.FIRST_SEED + len(cases.CASES) - 1,
+        distributions="\n\n".join(
+            distribution(law.name, [record for record in measured if record["name"] == law.name], level) for law in LAWS
+        ),
+        n_related=size(related),
+        related_seed=relations.SEED,
+        relations=relation_table(related, level),
+        example=battery.command(202, 3),
+        lags=", ".join(map(str, battery.LAGS)),
+        assessed=assessed(tested),
+        battery=battery_table(tested),
+        rust=" ".join(exactness.CARGO),
+        printed="\n".join(f"- {line}" for line in printed),
+        per_order=f"{exactness.PER_ORDER:,}",
+        n_errors=size(errors),
+        error_seed=exactness.SEED,
+        errors=error_table(errors),
+    )
+
+
+def read(path: Path) -> Any:
+    """What is in a file, None where there is none."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def size(records: Sequence[Record]) -> str:
+    """How many values each of the samples has."""
+    sizes = sorted({record["n"] for record in records})
+    return ", ".join(f"2^{n.bit_length() - 1} = {n:,}" if n & (n - 1) == 0 else f"{n:,}" for n in sizes)
+
+
+def verdict(findings: Sequence[tuple[Record, Record]], level: float) -> dict[str, str]:
+    """Whether all is as it should be."""
+    record, least = min(findings, key=lambda pair: float(pair[1]["p"]))
+    below = sum(finding["p"] < level for _, finding in findings)
+    return {
+        "count": str(len(findings)),
+        "alpha": str(FAMILY_ALPHA),
+        "level": f"{level:.2g}",
+        "below": "None is" if below == 0 else f"{below} are",
+        "least": decimals(least["p"]),
+        "where": ", ".join(filter(None, [least["check"], record["name"], record["dtype"]])),
+        "chance": decimals(fit.largest(least["p"], len(findings))),
+        "hundredth": str(sum(finding["p"] < 0.01 for _, finding in findings)),
+        "expected": f"{len(findings) * 0.01:.1f}",
+    }
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def marked(finding: Record | None, level: float) -> str:
+    """What a check found, in bold where it is below the level."""
+    if finding is None:
+        return "-"
+    return f"**{finding['shown']}**" if finding["p"] < level else str(finding["shown"])
+
+
+def distribution(name: str, records: Sequence[Record], level: float) -> str:
+    """The checks of a distribution, one column for each dtype."""
+    by_dtype = {r["dtype"]: {finding["check"]: finding for finding in r["findings"]} for r in records}
+    dtypes = [dtype for dtype in DTYPES if dtype in by_dtype]
+    if not dtypes:
+        return ""
+    most = max((by_dtype[dtype] for dtype in dtypes), key=len)
+    rows = [[check, *(marked(by_dtype[dtype].get(check), level) for dtype in dtypes)] for check in most]
+    return f"### {name[0].upper()}{name[1:]}\n\n" + table([name, *dtypes], rows)
+
+
+def relation_table(records: Sequence[Record], level: float) -> str:
+    """The checks of tensors beside each other."""
+    if not records:
+        return ""
+    checks = [finding["check"] for finding in records[0]["findings"]]
+    rows = [[record["name"], *(marked(finding, level) for finding in record["findings"])] for record in records]
+    return table(["float32 normals of", *checks], rows)
+
+
+def assessed(tested: Sequence[Record]) -> str:
+    """How many assessments there are, by verdict."""
+    verdicts = Counter(found["verdict"] for record in tested for found in record["found"])
+    missing = sum(1 for _ in battery.plan()) - len(tested)
+    text = ", ".join(f"{verdicts[verdict]} {verdict.lower()}" for verdict in ("PASSED", "WEAK", "FAILED"))
+    return text + (f" ({missing} tests were not run)" if missing else "")
+
+
+def battery_table(tested: Sequence[Record]) -> str:
+    """A row for each test; those that give many p-values are told by the least and the greatest."""
+    rows = []
+    by_name: dict[str, list[Record]] = {}
+    for record in tested:
+        for found in record["found"]:
+            by_name.setdefault(found["name"], []).append(found)
+    for name, found in by_name.items():
+        values = sorted(one["p"] for one in found)
+        spread = f"{values[0]:.4f}" if len(values) == 1 else f"{values[0]:.4f} … {values[-1]:.4f}"
+        verdicts = Counter(one["verdict"] for one in found)
+        counts = [f"{verdicts[verdict] or ''}" for verdict in ("PASSED", "WEAK", "FAILED")]
+        weak = ", ".join(f"{one['p']:.8f} (n = {one['ntuple']})" for one in found if one["verdict"] != "PASSED")
+        rows.append([name, spread, *counts, weak])
+    return table(["test", "p", "passed", "weak", "failed", "weak or failed ones"], rows) if rows else ""
+
+
+def error_table(errors: Sequence[Record]) -> str:
+    """The errors against mpmath."""
+    rows = []
+    for error in errors:
+        value = exactness.element(error["distribution"], error["dtype"], error["at"])
+        worst = [f"{error['worst']:.2f}", f"{value:.3g}", f"{error['relative']:.2g}", f"{error['elements']:,}"]
+        rows.append([error["distribution"], error["dtype"], *worst])
+    return table(
+        ["standard", "dtype", "largest error, ulp", "at the value", "largest relative error", "elements"], rows
+    )
