@@ -32,7 +32,13 @@ const BATCH: usize = BATCH_BLOCKS * BLOCK;
 const LONG: u64 = 4 * BLOCK as u64;
 
 /// How often the calling thread asks whether to go on.
-const PATIENCE: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The address space that a thread may want: its stack, and what an allocator keeps for one that allocates.
+const THREAD_ROOM: usize = (2 + 64) << 20;
+
+/// More than any allocator has in store: asking for it tells whether the system has any.
+const MORE_ROOM: usize = 33 << 20;
 
 /// The fill was told to stop, and left part of the memory as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +82,7 @@ impl Fill<'_> {
         proceed: impl Fn() -> bool,
     ) -> Result<(), Interrupted> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
-        let workers = threads.get().min(out.len().div_ceil(CHUNK));
+        let workers = with_room(threads.get().min(out.len().div_ceil(CHUNK)));
         let chunks = Mutex::new(Chunks::new(out, workers));
         let stop = AtomicBool::new(false);
         let work = |proceed: &dyn Fn() -> bool| {
@@ -107,6 +113,10 @@ impl Fill<'_> {
 /// # Errors
 ///
 /// [`RegionError::TooLarge`] where it has 2^63 elements or more.
+///
+/// # Panics
+///
+/// As `Vec` does where there cannot be as much memory.
 pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) -> Result<ArrayD<T>, RegionError> {
     let region = Region::whole(&shape.iter().map(|&length| length as u64).collect::<Vec<_>>())?;
     let mut values = ArrayD::from_elem(shape, T::default());
@@ -116,8 +126,22 @@ pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) 
     Ok(values)
 }
 
+/// As many of the threads as there is address space for. Where that is scarce, a thread may still start, and then want a
+/// page of thread-local memory: glibc ends the process that has none left.
+fn with_room(mut threads: usize) -> usize {
+    while threads > 1 {
+        let mut room = Vec::<u8>::new();
+        if room.try_reserve_exact(threads.saturating_mul(THREAD_ROOM).saturating_add(MORE_ROOM)).is_ok() {
+            std::hint::black_box(&room); // asked for, not optimized away
+            break;
+        }
+        threads /= 2;
+    }
+    threads
+}
+
 /// Ask at most once in a while, and say yes between.
-fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
+pub(crate) fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
     let asked = std::cell::Cell::new(Instant::now());
     move || {
         if asked.get().elapsed() < pause {

@@ -1,7 +1,7 @@
 //! The extension module `seedbed._core`: check, detach, call, wrap.
 
 use crate::fans::{fans, fans_along};
-use crate::fill::Fill;
+use crate::fill::{Fill, Interrupted, PATIENCE, every};
 use crate::keystream::Keystream;
 use crate::narrow::Element;
 use crate::recipe::{Distribution, Recipe};
@@ -10,7 +10,7 @@ use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::ndarray::Dimension;
 use numpy::{
-    Element as NumpyElement, PyReadwriteArray, PyReadwriteArray1, PyReadwriteArrayDyn, PyUntypedArray,
+    Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadwriteArray, PyUntypedArray,
     PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -27,6 +27,15 @@ fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     Ok(Keystream::new(key, stream))
 }
 
+/// Room for one writer: nobody else may be filling the same memory.
+fn writable<'py, T: NumpyElement, D: Dimension>(
+    array: &Bound<'py, numpy::PyArray<T, D>>,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
+    array.try_readwrite().map_err(|error| {
+        value_error(format!("out must be writable, and no other fill may be writing to it. Received: {error}"))
+    })
+}
+
 fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
 }
@@ -39,6 +48,9 @@ fn distribution(name: &str, (a, b): (f64, f64)) -> PyResult<Distribution> {
         _ => Err(value_error(format!("distribution must be uniform, normal or truncated_normal. Received: {name}"))),
     }
 }
+
+/// Words between two looks at the clock.
+const WORDS_AT_ONCE: usize = 1 << 18;
 
 /// A distribution and its parameters: (minval, maxval) or (mean, stddev).
 type NamedDistribution<'a> = (&'a str, (f64, f64));
@@ -98,15 +110,14 @@ fn fill(
     }
 }
 
-/// Fill without holding the interpreter. An exception that a signal handler raises meanwhile ends it and is raised.
 fn fill_array<T: Element, Stored: NumpyElement>(
     array: &Bound<'_, PyUntypedArray>,
     fill: &Fill<'_>,
     threads: NonZero<usize>,
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
+    let mut array = writable(array.cast::<PyArrayDyn<Stored>>()?)?;
     let py = array.py();
-    let mut array: PyReadwriteArrayDyn<'_, Stored> = array.extract()?;
     let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
@@ -115,10 +126,21 @@ fn fill_array<T: Element, Stored: NumpyElement>(
             out.len()
         )));
     }
+    interruptible(py, |proceed| fill.run(out, threads, proceed))?.expect("only a raised exception interrupts");
+    Ok(())
+}
+
+/// Do work that asks now and then whether to go on, without holding the interpreter. An exception that a signal handler
+/// raises meanwhile ends it and is raised.
+fn interruptible<E: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
+) -> PyResult<Result<(), E>> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
         let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
-        fill.run(out, threads, proceed).map_err(|_| raised.take().expect("only a raised exception interrupts"))
+        let done = work(&proceed);
+        raised.take().map_or(Ok(done), Err)
     })
 }
 
@@ -140,16 +162,22 @@ fn compute_fans(shape: Vec<u64>, axes: Option<(Vec<usize>, Vec<usize>)>) -> PyRe
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
 #[pyfunction]
-fn words(
-    py: Python<'_>,
-    mut out: PyReadwriteArray1<'_, u32>,
-    key_and_stream: (&[u8], u64),
-    start: u128,
-) -> PyResult<()> {
+fn words(out: &Bound<'_, PyArray1<u32>>, key_and_stream: (&[u8], u64), start: u128) -> PyResult<()> {
     backend()?;
     let keystream = keystream(key_and_stream)?;
-    let out = slice_of(&mut out)?;
-    py.detach(|| keystream.words(start, out));
+    let mut array = writable(out)?;
+    let words = slice_of(&mut array)?;
+    interruptible(out.py(), |proceed| {
+        let proceed = every(PATIENCE, proceed);
+        for (i, part) in words.chunks_mut(WORDS_AT_ONCE).enumerate() {
+            keystream.words(start.wrapping_add((i * WORDS_AT_ONCE) as u128), part);
+            if !proceed() {
+                return Err(Interrupted);
+            }
+        }
+        Ok(())
+    })?
+    .expect("only a raised exception interrupts");
     Ok(())
 }
 

@@ -76,9 +76,9 @@ impl Region {
         if len == 0 {
             return Ok(region);
         }
+        axes.iter().try_for_each(check)?; // no axis is empty from here on, and no product beyond the tensor's size
         let mut stride = 1u64;
         for axis in axes.iter().rev() {
-            check(axis)?;
             region.first += axis.start * stride;
             region.push_outer(axis.count, stride.wrapping_mul(axis.step.cast_unsigned()));
             stride *= axis.length;
