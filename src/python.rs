@@ -116,8 +116,9 @@ fn fill_array<T: Element, Stored: NumpyElement>(
     threads: NonZero<usize>,
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
-    let mut array = writable(array.cast::<PyArrayDyn<Stored>>()?)?;
     let py = array.py();
+    let array = array.cast::<PyArrayDyn<Stored>>();
+    let mut array = writable(array.map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))?)?;
     let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
@@ -138,7 +139,13 @@ fn interruptible<E: Send>(
 ) -> PyResult<Result<(), E>> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
-        let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
+        let proceed = || match Python::try_attach(|py| py.check_signals()) {
+            Some(checked) => checked.map_err(|error| raised.set(Some(error))).is_ok(),
+            // The interpreter is gone, and the process soon will be: there is nobody to return to.
+            None => loop {
+                std::thread::park();
+            },
+        };
         let done = work(&proceed);
         raised.take().map_or(Ok(done), Err)
     })

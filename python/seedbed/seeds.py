@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import os
 import random
 import threading
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,15 @@ _PERSON = b"seedbed.v1"
 _WORDS = 2**68
 
 _drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
+
+
+def _after_fork() -> None:
+    global _drawing
+    _drawing = threading.Lock()  # the old one may be held by a thread that the child does not have
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Address(NamedTuple):
