@@ -83,7 +83,7 @@ impl Fill<'_> {
     ) -> Result<(), Interrupted> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
         let workers = with_room(threads.get().min(out.len().div_ceil(CHUNK)));
-        let chunks = Mutex::new(Chunks::new(out, workers));
+        let chunks = Mutex::new(Chunks::new(out, workers, self.region.has_runs_of(LONG)));
         let stop = AtomicBool::new(false);
         let work = |proceed: &dyn Fn() -> bool| {
             while !stop.load(Ordering::Relaxed) {
@@ -161,8 +161,9 @@ struct Chunks<'o, T> {
 }
 
 impl<'o, T> Chunks<'o, T> {
-    fn new(out: &'o mut [T], workers: usize) -> Self {
-        let lengths = if workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
+    /// Cheap elements may come in large chunks: the calling thread looks around between two of them.
+    fn new(out: &'o mut [T], workers: usize, cheap: bool) -> Self {
+        let lengths = if cheap && workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
             let offset = out.as_ptr().addr() % PAGE;
             [(PAGE - offset).div_ceil(size_of::<T>()), PAGE / size_of::<T>()]
         } else {

@@ -107,6 +107,11 @@ impl Region {
         self.len == 0
     }
 
+    /// Whether its runs are of consecutive elements, at least so many of them.
+    pub(crate) fn has_runs_of(&self, least: u64) -> bool {
+        self.axes.last().is_some_and(|&(count, step)| step == 1 && count >= least)
+    }
+
     /// Add an axis around those there are (innermost first while building), merging it where it continues the last.
     fn push_outer(&mut self, count: u64, step: u64) {
         match self.axes.last_mut() {
