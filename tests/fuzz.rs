@@ -222,7 +222,7 @@ fn possible(distribution: Distribution, x: f64, nearest: impl Fn(f64) -> f64) ->
                 within(minval, maxval) && (minval == maxval || x < maxval && x < nearest(maxval))
             }
             Distribution::TruncatedNormal { mean, stddev } => within(mean - 2.0 * stddev, mean + 2.0 * stddev),
-            Distribution::Normal { .. } => true,
+            _ => true,
         }
 }
 
