@@ -61,7 +61,7 @@ impl Fill<'_> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
         assert!(!self.recipe.makes_pairs() || self.region.keeps_pairs(), "pairs of elements stay together");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
-        share(Chunks::new(out, workers), workers, proceed, |(first, out), _| {
+        share(Chunks::new(out, workers, self.region.has_runs_of(LONG)), workers, proceed, |(first, out), _| {
             backend::run(Chunk { fill: self, first, out });
             Ok(())
         })
@@ -73,6 +73,10 @@ impl Fill<'_> {
 /// # Errors
 ///
 /// [`RegionError::TooLarge`] where it has 2^63 elements or more.
+///
+/// # Panics
+///
+/// As `Vec` does where there cannot be as much memory.
 pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) -> Result<ArrayD<T>, RegionError> {
     let region = Region::whole(&shape.iter().map(|&length| length as u64).collect::<Vec<_>>())?;
     let mut values = ArrayD::from_elem(shape, T::default());
@@ -91,8 +95,9 @@ struct Chunks<'o, T> {
 }
 
 impl<'o, T> Chunks<'o, T> {
-    fn new(out: &'o mut [T], workers: usize) -> Self {
-        let lengths = if workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
+    /// Cheap elements may come in large chunks: the calling thread looks around between two of them.
+    fn new(out: &'o mut [T], workers: usize, cheap: bool) -> Self {
+        let lengths = if cheap && workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
             let offset = out.as_ptr().addr() % PAGE;
             [(PAGE - offset).div_ceil(size_of::<T>()), PAGE / size_of::<T>()]
         } else {

@@ -8,12 +8,13 @@ use crate::narrow::Element;
 use crate::orthogonal::{Orthogonal, Stopped};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
+use crate::share::{Interrupted, PATIENCE, every};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::ndarray::Dimension;
 use numpy::{
-    Element as NumpyElement, PyReadonlyArray2, PyReadwriteArray, PyReadwriteArray1, PyReadwriteArray2,
-    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+    Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray,
+    PyReadwriteArray1, PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -30,6 +31,15 @@ fn value_error(error: impl std::fmt::Display) -> PyErr {
 fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     let key = key.try_into().map_err(|_| value_error("key must have 32 bytes"))?;
     Ok(Keystream::new(key, stream))
+}
+
+/// Room for one writer: nobody else may be filling the same memory.
+fn writable<'py, T: NumpyElement, D: Dimension>(
+    array: &Bound<'py, numpy::PyArray<T, D>>,
+) -> PyResult<PyReadwriteArray<'py, T, D>> {
+    array.try_readwrite().map_err(|error| {
+        value_error(format!("out must be writable, and no other fill may be writing to it. Received: {error}"))
+    })
 }
 
 fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
@@ -56,6 +66,9 @@ fn distribution((name, parameters): NamedDistribution<'_>) -> PyResult<Distribut
         }
     })
 }
+
+/// Words between two looks at the clock.
+const WORDS_AT_ONCE: usize = 1 << 18;
 
 fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
     let distribution = distribution(named)?;
@@ -115,7 +128,6 @@ fn fill(
     }
 }
 
-/// Fill without holding the interpreter. An exception that a signal handler raises meanwhile ends it and is raised.
 fn fill_array<T: Element, Stored: NumpyElement>(
     array: &Bound<'_, PyUntypedArray>,
     fill: &Fill<'_>,
@@ -123,7 +135,8 @@ fn fill_array<T: Element, Stored: NumpyElement>(
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
     let py = array.py();
-    let mut array: PyReadwriteArrayDyn<'_, Stored> = array.extract()?;
+    let array = array.cast::<PyArrayDyn<Stored>>();
+    let mut array = writable(array.map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))?)?;
     let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
@@ -144,7 +157,13 @@ fn interruptible<E: Send>(
 ) -> PyResult<Result<(), E>> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
-        let proceed = || Python::attach(|py| py.check_signals()).map_err(|error| raised.set(Some(error))).is_ok();
+        let proceed = || match Python::try_attach(|py| py.check_signals()) {
+            Some(checked) => checked.map_err(|error| raised.set(Some(error))).is_ok(),
+            // The interpreter is gone, and the process soon will be: there is nobody to return to.
+            None => loop {
+                std::thread::park();
+            },
+        };
         let done = work(&proceed);
         raised.take().map_or(Ok(done), Err)
     })
@@ -258,16 +277,22 @@ fn matmul(
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
 #[pyfunction]
-fn words(
-    py: Python<'_>,
-    mut out: PyReadwriteArray1<'_, u32>,
-    key_and_stream: (&[u8], u64),
-    start: u128,
-) -> PyResult<()> {
+fn words(out: &Bound<'_, PyArray1<u32>>, key_and_stream: (&[u8], u64), start: u128) -> PyResult<()> {
     backend()?;
     let keystream = keystream(key_and_stream)?;
-    let out = slice_of(&mut out)?;
-    py.detach(|| keystream.words(start, out));
+    let mut array = writable(out)?;
+    let words = slice_of(&mut array)?;
+    interruptible(out.py(), |proceed| {
+        let proceed = every(PATIENCE, proceed);
+        for (i, part) in words.chunks_mut(WORDS_AT_ONCE).enumerate() {
+            keystream.words(start.wrapping_add((i * WORDS_AT_ONCE) as u128), part);
+            if !proceed() {
+                return Err(Interrupted);
+            }
+        }
+        Ok(())
+    })?
+    .expect("only a raised exception interrupts");
     Ok(())
 }
 

@@ -76,9 +76,9 @@ impl Region {
         if len == 0 {
             return Ok(region);
         }
+        axes.iter().try_for_each(check)?; // no axis is empty from here on, and no product beyond the tensor's size
         let mut stride = 1u64;
         for axis in axes.iter().rev() {
-            check(axis)?;
             region.first += axis.start * stride;
             region.push_outer(axis.count, stride.wrapping_mul(axis.step.cast_unsigned()));
             stride *= axis.length;
@@ -112,6 +112,11 @@ impl Region {
         let Some(((inner, 1), outer)) = self.axes.split_last() else { return self.is_empty() };
         let steps = outer.iter().map(|(_, step)| step);
         steps.chain([inner, &self.first]).all(|number| number.is_multiple_of(2))
+    }
+
+    /// Whether its runs are of consecutive elements, at least so many of them.
+    pub(crate) fn has_runs_of(&self, least: u64) -> bool {
+        self.axes.last().is_some_and(|&(count, step)| step == 1 && count >= least)
     }
 
     /// Add an axis around those there are (innermost first while building), merging it where it continues the last.

@@ -9,7 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the calling thread asks whether to go on.
-const PATIENCE: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The address space that a thread may want: its stack, and what an allocator keeps for one that allocates.
+const THREAD_ROOM: usize = (2 + 64) << 20;
+
+/// More than any allocator has in store: asking for it tells whether the system has any.
+const MORE_ROOM: usize = 33 << 20;
 
 /// The work was told to stop, and part of it was left undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +93,7 @@ pub(crate) fn share<I: Iterator + Send, E: From<Interrupted> + Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads {
+        for _ in 1..with_room(threads) {
             // Threads live as long as the work: nothing is left running for a fork() to break. Where the system has no
             // more threads to give, those that there are do the work.
             if thread::Builder::new().spawn_scoped(scope, || labour(&|| true)).is_err() {
@@ -99,8 +105,22 @@ pub(crate) fn share<I: Iterator + Send, E: From<Interrupted> + Send>(
     failure.into_inner().expect("no thread panics here").map_or(Ok(()), Err)
 }
 
+/// As many of the threads as there is address space for. Where that is scarce, a thread may still start, and then want a
+/// page of thread-local memory: glibc ends the process that has none left.
+fn with_room(mut threads: usize) -> usize {
+    while threads > 1 {
+        let mut room = Vec::<u8>::new();
+        if room.try_reserve_exact(threads.saturating_mul(THREAD_ROOM).saturating_add(MORE_ROOM)).is_ok() {
+            std::hint::black_box(&room); // asked for, not optimized away
+            break;
+        }
+        threads /= 2;
+    }
+    threads
+}
+
 /// Ask at most once in a while, and say yes between.
-fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
+pub(crate) fn every(pause: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
     let asked = Cell::new(Instant::now());
     move || {
         if asked.get().elapsed() < pause {

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -346,4 +348,74 @@ def test_ctrl_c_leaves_nothing_behind(path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert errors.endswith("KeyboardInterrupt\n")
+    assert not path.exists()
+
+
+def test_after_a_killed_process_the_next_run_writes_the_file(tmp_path):
+    process = run(WRITE, tmp_path / "model", 60)
+    assert process.stdout.readline() == "filled a\n"
+    process.kill()
+    process.communicate(timeout=60)
+    for _ in range(2):
+        assert run(WRITE, tmp_path / "model", 0).communicate(timeout=60)[1] == ""
+    assert len(load_file(tmp_path / "model")) == 3
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 1000])
+def test_a_file_that_was_cut_short_is_replaced_by_a_whole_one(path, length):
+    whole = write_checkpoint(plan_of(*ENTRIES), path).sha256
+    os.truncate(path, length)
+    with pytest.raises(safetensors.SafetensorError):
+        load_file(path)
+    assert write_checkpoint(plan_of(*ENTRIES), path).sha256 == whole
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == whole
+
+
+def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch):
+    """After the interruption no more is hashed than the piece at hand."""
+    hashed = []
+
+    class Slow:
+        def update(self, piece):
+            hashed.append(len(piece))
+            time.sleep(0.01)
+
+    def stop(tensor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "HASHED_AT_ONCE", 1 << 10)
+    monkeypatch.setattr(hashlib, "sha256", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(plan_of({"name": "large", "shape": [1 << 21]}), path, progress=stop)
+    assert sum(hashed) < 1 << 22
+
+
+def test_a_file_system_that_cannot_reserve_space_is_written_to(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, "refused")
+
+    want = write_checkpoint(plan_of(*ENTRIES), path).sha256
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    assert write_checkpoint(plan_of(*ENTRIES), path).sha256 == want
+
+
+def test_without_a_thread_to_hash_in_the_file_is_the_same(path, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    want = write_checkpoint(plan_of(*ENTRIES), path).sha256
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert write_checkpoint(plan_of(*ENTRIES), path).sha256 == want
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
+def test_memory_that_is_refused_is_an_os_error_and_leaves_nothing(path):
+    limit = """
+import resource
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (4 << 20),) * 2)
+"""
+    program = WRITE.replace("try:", limit + "try:")
+    assert run(program, path, 0).communicate(timeout=60) == ("", f"errno {errno.ENOMEM}\n")
     assert not path.exists()

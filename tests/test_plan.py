@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.plan import MAX_DIGITS, MAX_PLAN_BYTES, MAX_RANK, load_plan, parse_plan
+from seedbed.plan import MAX_DIGITS, MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS, load_plan, parse_plan
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 
@@ -281,3 +281,48 @@ class TestFile:
             file.truncate(MAX_PLAN_BYTES + 1)
         with pytest.raises(ValueError, match=f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more"):
             load_plan(tmp_path / "plan.json")
+
+
+class TestLimits:
+    """What is absurd is refused at once, before its entries are looked at."""
+
+    def test_of_tensors(self):
+        text = '{"tensors": [' + "0," * MAX_TENSORS + "0]}"
+        with pytest.raises(ValueError, match=r"a plan must have at most 262144 tensors\. Received: 262145"):
+            parse_plan(text)
+
+    def test_of_names_times_patterns(self):
+        text = '{"tensors": [' + "0," * 9999 + '0], "defaults": [' + "0," * 999 + "0]}"
+        with pytest.raises(ValueError, match=r"at most 4194304\. Received: 10000 tensors, 1000 defaults"):
+            parse_plan(text)
+
+    @pytest.mark.parametrize("deep", ["[" * 10**6, '{"tensors":' * 10**6, '{"tensors": [' * 10**6])
+    def test_of_depth(self, deep):
+        with pytest.raises(ValueError, match="a plan must be a few levels deep at most"):
+            parse_plan(deep)
+
+    def test_of_digits(self):
+        for number, kind in [
+            ("9" * 10**6, ValueError),
+            ("9" * 10**6 + ".0", ValueError),
+            ("0." + "9" * 10**6, TypeError),
+        ]:
+            with pytest.raises(kind):
+                parse_plan(f'{{"tensors": [{number}]}}')
+
+    def test_a_pattern_takes_no_more_time_than_its_length_allows(self):
+        defaults = [{"pattern": "*" + "a*" * 300 + "b", "initializer": NORMAL}, {"pattern": "*", "initializer": NORMAL}]
+        assert len(plan_of({"name": "a" * 5000, "shape": [2]}, defaults=defaults).tensors) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/dev/null", "C:\\x", "a\0b", "a\nb", ".", "__metadata__/", "x" * 10**5]
+)
+def test_a_name_is_text_and_no_path(name, tmp_path):
+    from safetensors.numpy import load_file
+
+    from seedbed.checkpoint import write_checkpoint
+
+    write_checkpoint(plan_of({"name": name, "shape": [2], "initializer": "ones"}), tmp_path / "model")
+    assert list(load_file(tmp_path / "model")) == [name]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]

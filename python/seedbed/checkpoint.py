@@ -51,6 +51,9 @@ ALIGNMENT = 64
 MAX_BYTES_BEHIND = 1 << 30
 """How far the hash may be behind the evaluation: about a second."""
 
+HASHED_AT_ONCE = 1 << 26
+"""Bytes between two chances to stop hashing."""
+
 MAX_HEADER_BYTES = 100_000_000
 """The longest header that the safetensors library reads."""
 
@@ -198,8 +201,13 @@ def _sync_folder(folder: Path) -> None:
 def _reserve(file: BinaryIO, size: int) -> None:
     """Give `file` its `size` and the space on disk for it, or raise OSError."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-        return
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):  # not every file system can
+                raise
+        else:
+            return
     zeros = bytes(1 << 20)
     for start in range(0, size, len(zeros)):
         file.write(zeros[: size - start])
@@ -242,21 +250,36 @@ def _evaluate(tensor: PlannedTensor, root: SeedGenerator, piece: memoryview) -> 
 
 
 class _Hasher:
-    """SHA-256 in a thread of its own, some bytes behind, but not so many that they have left the page cache."""
+    """SHA-256 in a thread of its own, some bytes behind, but not so many that they have left the page cache.
+
+    Where the system has no thread to give, in the calling one.
+    """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(max_workers=1)
         self._behind: deque[tuple[int, Future[None]]] = deque()
         self._bytes_behind = 0
+        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(max_workers=1)
+        try:
+            self._thread.submit(bool)
+        except RuntimeError:
+            self._thread = None
 
     def __enter__(self) -> _Hasher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=kind is not None)
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=kind is not None)
 
-    def update(self, piece: bytes | memoryview) -> None:
+    def update(self, data: bytes | memoryview) -> None:
+        for start in range(0, len(data), HASHED_AT_ONCE):
+            self._update(memoryview(data)[start : start + HASHED_AT_ONCE])
+
+    def _update(self, piece: memoryview) -> None:
+        if self._thread is None:
+            self._digest.update(piece)
+            return
         self._behind.append((len(piece), self._thread.submit(self._digest.update, piece)))
         self._bytes_behind += len(piece)
         while self._behind and (self._behind[0][1].done() or self._bytes_behind > MAX_BYTES_BEHIND):

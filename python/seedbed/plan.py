@@ -25,7 +25,9 @@ A plan is a JSON object in UTF-8::
 * The dtype of a tensor is its own; or else that of its default; or else the one the caller asks for (``--dtype``); or
   else that of the plan; or else float32.
 
-Every rule is checked before anything is evaluated. An error says which entry broke which rule, and what was received.
+A plan has at most 2**25 bytes and 2**18 tensors, at most 2**22 pairs of a tensor and a default, and 32 dimensions a
+tensor, so that any of them is read, or refused, in seconds. Every rule is checked before anything is evaluated. An
+error says which entry broke which rule, and what was received.
 """
 
 from __future__ import annotations
@@ -52,8 +54,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "PlannedTensor", "load_plan", "parse_plan"]
 
-MAX_PLAN_BYTES = 1 << 26
+MAX_PLAN_BYTES = 1 << 25
 """The longest file that is read as a plan. (GPT-2's has 9 KB; a safetensors header ends at 100 MB.)"""
+
+MAX_TENSORS = 1 << 18
+"""The most tensors: the models of most experts have half as many."""
+
+MAX_MATCHES = 1 << 22
+"""The most names times patterns: each of the names is held against each of the patterns until one matches."""
 
 MAX_DIGITS = 20
 """The longest integer, sign included: every 64-bit one fits."""
@@ -205,6 +213,15 @@ def _plan(document: object, asked: str | None) -> Plan:
     fallback = _dtype(fields.get("dtype", "float32"))
     if asked is not None:
         fallback = as_dtype(asked)
+    names, patterns = (
+        len(_typed(fields.get(key, []), list, f'"{key}" must be a list')) for key in ("tensors", "defaults")
+    )
+    if names > MAX_TENSORS:
+        raise ValueError(f"a plan must have at most {MAX_TENSORS} tensors. Received: {names}")
+    if names * patterns > MAX_MATCHES:
+        raise ValueError(
+            f"tensors times defaults must be at most {MAX_MATCHES}. Received: {names} tensors, {patterns} defaults"
+        )
     defaults = _each(fields, "defaults", "pattern", _default)
     tensors = _each(fields, "tensors", "name", lambda entry: _tensor(entry, defaults, fallback))
     first: dict[str, int] = {}
@@ -218,7 +235,7 @@ def _plan(document: object, asked: str | None) -> Plan:
 def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
     """Parse the entries of the list `fields[key]`. An error says which entry it is about."""
     parsed = []
-    for index, entry in enumerate(_typed(fields.get(key, []), list, f'"{key}" must be a list')):
+    for index, entry in enumerate(fields.get(key, [])):
         try:
             parsed.append(parse(entry))
         except (TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ of its name. A *stream* is a 64-bit number: an integer seed always draws from st
 from __future__ import annotations
 
 import operator
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -28,6 +29,15 @@ _OF_GENERATORS = {
 """What a generator's serialized form may say of where it came from. Nothing is imported from there."""
 
 _drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
+
+
+def _after_fork() -> None:
+    global _drawing
+    _drawing = threading.Lock()  # the old one may be held by a thread that the child does not have
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Address(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -15,23 +16,28 @@ Shape: TypeAlias = tuple[int, ...]
 ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
 
 _MOST_ELEMENTS = 2**63 - 1
+_MOST_DIMENSIONS = 64
+"""Of a NumPy array."""
 
 
 def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     """The shape that an integer or a sequence of integers stands for; floats that are whole numbers count as such.
 
     Raises:
-        ValueError: where a dimension is negative or no whole number, or the elements would number 2**63 or more.
+        ValueError: where a dimension is negative or no whole number, the elements would number 2**63 or more, or the
+            dimensions more than 64.
         TypeError: where it is neither a number nor a sequence of numbers.
 
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
-    if type(shape) is tuple and _is_plain(shape):
+    if type(shape) is tuple and len(shape) <= _MOST_DIMENSIONS and _is_plain(shape):
         return shape
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
-    items = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    items = tuple(islice(shape, _MOST_DIMENSIONS + 1)) if isinstance(shape, Iterable) else (shape,)
+    if len(items) > _MOST_DIMENSIONS:
+        raise ValueError(f"{what} must have at most {_MOST_DIMENSIONS} dimensions. Received: more")
     dimensions = tuple(_dimension(item, shape, what) for item in items)
     if 0 not in dimensions and math.prod(dimensions) > _MOST_ELEMENTS:
         raise ValueError(f"a tensor must have fewer than 2**63 elements. Received: {what}={shape!r}")
