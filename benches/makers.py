@@ -219,17 +219,11 @@ def load_tensorflow() -> Maker:
     import tensorflow as tf
 
     seed = tf.constant([SEED, 0])
-
-    def orthogonal(shape: tuple[int, ...], dtype: str) -> Any:
-        q, r = tf.linalg.qr(tf.random.stateless_normal(shape, seed, dtype=dtype))
-        return q * tf.sign(tf.linalg.diag_part(r))
-
     draws = {
         "uniform": lambda t: tf.random.stateless_uniform(t.shape, seed, -t.scale, t.scale, t.dtype),
         "truncated normal": lambda t: tf.random.stateless_truncated_normal(t.shape, seed, 0, t.scale, t.dtype),
         "normal": lambda t: tf.random.stateless_normal(t.shape, seed, 0, t.scale, t.dtype),
         "constant": lambda t: tf.fill(t.shape, tf.constant(t.scale, t.dtype)),
-        ORTHOGONAL: lambda t: orthogonal(t.shape, t.dtype),
     }
     return lambda tensor: partial(draws[tensor.kind], tensor)
 
@@ -244,7 +238,6 @@ def load_keras() -> Maker:
             "truncated normal": lambda: initializers.GlorotNormal(seed=SEED),
             "normal": lambda: initializers.RandomNormal(stddev=tensor.scale, seed=SEED),
             "constant": lambda: initializers.Constant(tensor.scale),
-            ORTHOGONAL: lambda: initializers.Orthogonal(seed=SEED),
         }[tensor.kind]()
         if keras.backend.backend() == "jax":
             return lambda: initializer(tensor.shape, tensor.dtype).block_until_ready()

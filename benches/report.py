@@ -77,8 +77,8 @@ backend.
   is cast.
 - torch: `torch.nn.init`. JAX: `jax.nn.initializers`, compiled. TensorFlow: `tf.random.stateless_*`. Keras 3: its
   initializers on each backend.
-- Orthogonal: NumPy and TensorFlow do what the other rivals do, the QR decomposition of a normal matrix with the signs
-  of R's diagonal.
+- Orthogonal: NumPy does what the other rivals do, the QR decomposition of a normal matrix with the signs of R's
+  diagonal.
 
 {left_out}
 """
