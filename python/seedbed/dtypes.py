@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """The element types that are sampled."""
+
+_NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w*)", re.ASCII)
+"""What may name an element type. NumPy reads lists of fields from other texts, as Python literals."""
 
 _floatx = "float32"
 _known: dict[object, np.dtype] = {}
@@ -85,6 +90,8 @@ def _resolve(dtype: object) -> np.dtype:
     if name == "bfloat16":
         return _bfloat16()
     try:
+        if name is not None and not _NAME.fullmatch(name):
+            raise TypeError
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
     except TypeError:
         raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
