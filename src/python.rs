@@ -14,7 +14,7 @@ use half::{bf16, f16};
 use numpy::ndarray::Dimension;
 use numpy::{
     Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray,
-    PyReadwriteArray1, PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
+    PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -31,6 +31,13 @@ fn value_error(error: impl std::fmt::Display) -> PyErr {
 fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     let key = key.try_into().map_err(|_| value_error("key must have 32 bytes"))?;
     Ok(Keystream::new(key, stream))
+}
+
+fn array_of<'a, 'py, T: NumpyElement>(
+    array: &'a Bound<'py, PyUntypedArray>,
+    name: &str,
+) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
+    array.cast().map_err(|_| value_error(format!("out must hold {name} elements")))
 }
 
 /// Room for one writer: nobody else may be filling the same memory.
@@ -135,8 +142,7 @@ fn fill_array<T: Element, Stored: NumpyElement>(
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
     let py = array.py();
-    let array = array.cast::<PyArrayDyn<Stored>>();
-    let mut array = writable(array.map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))?)?;
+    let mut array = writable(array_of::<Stored>(array, T::NAME)?)?;
     let out = elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
@@ -217,7 +223,7 @@ fn check_gain(gain: f64, dtype: &str) -> PyResult<()> {
 /// Fill `out` with an orthogonal matrix of (rows, columns) from (key, stream). 16-bit floats come as their bits.
 #[pyfunction]
 fn orthogonal(
-    out: &Bound<'_, PyAny>,
+    out: &Bound<'_, PyUntypedArray>,
     dtype: &str,
     shape: (usize, usize),
     gain: f64,
@@ -240,13 +246,13 @@ fn orthogonal(
 }
 
 fn orthogonal_array<T: Element, Stored: NumpyElement>(
-    array: &Bound<'_, PyAny>,
+    array: &Bound<'_, PyUntypedArray>,
     matrix: &Orthogonal,
     threads: NonZero<usize>,
     elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
     let py = array.py();
-    let mut array: PyReadwriteArray1<'_, Stored> = array.extract()?;
+    let mut array = writable(array_of::<Stored>(array, T::NAME)?)?;
     let out = elements(slice_of(&mut array)?);
     if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
         return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));

