@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
-FRAMEWORKS := keras jax torch tensorflow
+FRAMEWORKS := keras jax torch tensorflow tf-keras
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
