@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core"},
+    {"_core", "strict_json"},
     {"threads", "dtypes", "shapes", "cosine"},
     {"seeds"},
     {"lazy"},
@@ -35,6 +35,8 @@ LAYERS = [
     {"compat"},
     {"keras"},
     {"plan"},
+    {"checkpoint.header", "checkpoint.hasher", "checkpoint.values"},
+    {"checkpoint.writing", "checkpoint.verifying"},
     {"checkpoint"},
     {"cli"},
     {"__main__"},

@@ -18,7 +18,6 @@ import safetensors
 from safetensors.numpy import load_file
 
 import seedbed
-from seedbed import checkpoint
 from seedbed.checkpoint import write_checkpoint
 from seedbed.plan import Plan, PlannedTensor, parse_plan
 
@@ -123,7 +122,7 @@ def test_a_plan_of_no_tensors_is_a_file_of_none(path):
 def test_the_hash_is_the_same_however_far_it_is_behind(path, monkeypatch):
     digests = set()
     for limit in (0, 3000, 1 << 30):
-        monkeypatch.setattr(checkpoint, "MAX_BYTES_BEHIND", limit)
+        monkeypatch.setattr("seedbed.checkpoint.writing.MAX_BYTES_BEHIND", limit)
         summary = write_checkpoint(plan_of(*ENTRIES), path)
         digests |= {summary.sha256, hashlib.sha256(path.read_bytes()).hexdigest()}
     assert len(digests) == 1
@@ -244,7 +243,7 @@ def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
 
 
 def test_a_header_longer_than_safetensors_reads_is_refused(path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "MAX_HEADER_BYTES", 200)
+    monkeypatch.setattr("seedbed.checkpoint.header.MAX_HEADER_BYTES", 200)
     with pytest.raises(ValueError, match=r"the header of a checkpoint must have at most 200 bytes\. Received: 568"):
         write_checkpoint(plan_of(*ENTRIES), path)
     assert not path.exists()
@@ -288,7 +287,7 @@ def run(program, *arguments, wrap=()):
 
 WRITE = """
 import json, signal, sys, time
-from seedbed.checkpoint import write_checkpoint
+from seedbed.checkpoint import hasher, header, write_checkpoint, writing
 from seedbed.plan import parse_plan
 
 def pause(tensor):
@@ -384,7 +383,7 @@ def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch):
     def stop(tensor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "HASHED_AT_ONCE", 1 << 10)
+    monkeypatch.setattr("seedbed.checkpoint.hasher.HASHED_AT_ONCE", 1 << 10)
     monkeypatch.setattr(hashlib, "sha256", Slow)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(plan_of({"name": "large", "shape": [1 << 21]}), path, progress=stop)

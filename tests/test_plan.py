@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.plan import MAX_DIGITS, MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS, load_plan, parse_plan
+from seedbed.plan import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS, load_plan, parse_plan
+from seedbed.strict_json import MAX_DIGITS
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
 

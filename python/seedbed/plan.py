@@ -33,17 +33,17 @@ error says which entry broke which rule, and what was received.
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedbed.config import deserialize
 from seedbed.dtypes import as_dtype
+from seedbed.strict_json import decode, integers, members, shown, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +62,6 @@ MAX_TENSORS = 1 << 18
 
 MAX_MATCHES = 1 << 22
 """The most names times patterns: each of the names is held against each of the patterns until one matches."""
-
-MAX_DIGITS = 20
-"""The longest integer, sign included: every 64-bit one fits."""
 
 MAX_RANK = 32
 """The most dimensions of a tensor: what every NumPy that seedbed runs on can hold."""
@@ -148,7 +145,7 @@ def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
     TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
     """
     try:
-        return _plan(_decode(text), dtype)
+        return _plan(decode(text, "a plan"), dtype)
     except RecursionError:
         raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
 
@@ -171,50 +168,13 @@ def _read(source: str) -> str:
         raise ValueError(f"a plan must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}") from None
 
 
-def _decode(text: str) -> object:
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique_keys,
-            parse_int=_short_integer,
-            parse_float=_finite_float,
-            parse_constant=_not_a_number,
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"a plan must be JSON. Received: something else, {error}") from None
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in unique:
-            raise ValueError(f"an object must have each key once. Received: {_shown(key)} again after {_shown(unique)}")
-        unique[key] = value
-    return unique
-
-
-def _short_integer(literal: str) -> int:
-    if len(literal) > MAX_DIGITS:
-        raise ValueError(f"an integer must have at most {MAX_DIGITS} digits. Received: {literal[:MAX_DIGITS]}...")
-    return int(literal)
-
-
-def _finite_float(literal: str) -> float:
-    value = float(literal)
-    return value if math.isfinite(value) else _not_a_number(literal)
-
-
-def _not_a_number(literal: str) -> NoReturn:
-    raise ValueError(f"a number must be finite. Received: {literal[:80]}")
-
-
 def _plan(document: object, asked: str | None) -> Plan:
-    fields = _fields(document, "a plan", required=("tensors",), optional=("dtype", "defaults"))
+    fields = members(document, "a plan", required=("tensors",), optional=("dtype", "defaults"))
     fallback = _dtype(fields.get("dtype", "float32"))
     if asked is not None:
         fallback = as_dtype(asked)
     names, patterns = (
-        len(_typed(fields.get(key, []), list, f'"{key}" must be a list')) for key in ("tensors", "defaults")
+        len(typed(fields.get(key, []), list, f'"{key}" must be a list')) for key in ("tensors", "defaults")
     )
     if names > MAX_TENSORS:
         raise ValueError(f"a plan must have at most {MAX_TENSORS} tensors. Received: {names}")
@@ -227,7 +187,7 @@ def _plan(document: object, asked: str | None) -> Plan:
     first: dict[str, int] = {}
     for index, tensor in enumerate(tensors):
         if first.setdefault(tensor.name, index) != index:
-            place = f"tensors[{index}] {_shown(tensor.name)}"
+            place = f"tensors[{index}] {shown(tensor.name)}"
             raise ValueError(f"{place}: a name must occur once. Received: the name of tensors[{first[tensor.name]}]")
     return Plan(tuple(tensors))
 
@@ -239,21 +199,21 @@ def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object]
         try:
             parsed.append(parse(entry))
         except (TypeError, ValueError) as error:
-            named = f" {_shown(entry[label])}" if isinstance(entry, dict) and label in entry else ""
+            named = f" {shown(entry[label])}" if isinstance(entry, dict) and label in entry else ""
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{key}[{index}]{named}: {error}") from error
     return parsed
 
 
 def _default(entry: object) -> _Default:
-    fields = _fields(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
-    pattern = _typed(fields["pattern"], str, "a pattern must be a string")
+    fields = members(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
+    pattern = typed(fields["pattern"], str, "a pattern must be a string")
     dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
     return _Default(pattern, _initializer(fields["initializer"]), dtype)
 
 
 def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> PlannedTensor:
-    fields = _fields(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
+    fields = members(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
     name = _name(fields["name"])
     default = next((default for default in defaults if fnmatchcase(name, default.pattern)), None)
     if "initializer" in fields:
@@ -274,63 +234,36 @@ def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> Plan
 
 
 def _name(value: object) -> str:
-    name = _typed(value, str, "a name must be a string")
+    name = typed(value, str, "a name must be a string")
     if name in ("", "__metadata__"):
-        raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {_shown(name)}')
+        raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
     if any("\ud800" <= character <= "\udfff" for character in name):
-        raise ValueError(f"a name must be Unicode without lone surrogates. Received: {_shown(name)}")
+        raise ValueError(f"a name must be Unicode without lone surrogates. Received: {shown(name)}")
     return name
 
 
 def _shape(value: object, dtype: np.dtype) -> tuple[int, ...]:
-    rule = "a shape must be a list of integers"
-    dimensions = _typed(value, list, rule)
-    if any(type(dimension) is not int for dimension in dimensions):  # bool is an int to isinstance
-        raise TypeError(f"{rule}. Received: {_shown(value)}")
+    dimensions = integers(value, "a shape")
     if len(dimensions) > MAX_RANK:
         raise ValueError(f"a shape must have at most {MAX_RANK} dimensions. Received: {len(dimensions)}")
     if any(dimension < 0 for dimension in dimensions):
-        raise ValueError(f"a dimension must not be negative. Received: {_shown(value)}")
+        raise ValueError(f"a dimension must not be negative. Received: {shown(value)}")
     if math.prod(filter(None, dimensions)) * dtype.itemsize > MAX_TENSOR_BYTES:
-        raise ValueError(f"a tensor must have at most {MAX_TENSOR_BYTES} bytes. Received: {_shown(value)} of {dtype}")
+        raise ValueError(f"a tensor must have at most {MAX_TENSOR_BYTES} bytes. Received: {shown(value)} of {dtype}")
     return tuple(dimensions)
 
 
 def _dtype(value: object) -> np.dtype:
-    return as_dtype(_typed(value, str, "a dtype must be a string"))
+    return as_dtype(typed(value, str, "a dtype must be a string"))
 
 
 def _initializer(value: object) -> Initializer:
     if not isinstance(value, (str, dict)):
-        raise TypeError(f"an initializer must be a string or an object. Received: {_shown(value)}")
+        raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
     config = value.get("config") if isinstance(value, dict) else None
     if isinstance(config, dict) and config.get("seed") is not None:
         raise ValueError(
             "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
-            f"Received: seed={_shown(config['seed'])}"
+            f"Received: seed={shown(config['seed'])}"
         )
     return deserialize(value)
-
-
-def _fields(entry: object, what: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
-    fields = _typed(entry, dict, f"{what} must be an object")
-    known = ", ".join(required + optional)
-    for key in fields:
-        if key not in required + optional:
-            raise ValueError(f"the keys of {what} must be among {known}. Received: {_shown(key)}")
-    for key in required:
-        if key not in fields:
-            raise ValueError(f'{what} must have the key "{key}". Received: {_shown(entry)}')
-    return fields
-
-
-def _typed(value: object, kind: type[T], rule: str) -> T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{rule}. Received: {_shown(value)}")
-    return value
-
-
-def _shown(value: object) -> str:
-    """`value` as JSON, in ASCII and cut where it is long, for the text of an error."""
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
