@@ -6,6 +6,7 @@ items. ``__metadata__`` tells the algorithm and the seed, and not the version of
 a value does, and at no other time.
 """
 
+from seedbed.checkpoint.verifying import Difference, Verification, verify_checkpoint
 from seedbed.checkpoint.writing import Summary, write_checkpoint
 
-__all__ = ["Summary", "write_checkpoint"]
+__all__ = ["Difference", "Summary", "Verification", "verify_checkpoint", "write_checkpoint"]
