@@ -23,13 +23,9 @@ def decode(text: str, what: str) -> object:
         RecursionError: it is too deep.
     """
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique_keys,
-            parse_int=_short_integer,
-            parse_float=_finite_float,
-            parse_constant=_not_a_number,
-        )
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM", text, 0)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{what} must be JSON. Received: something else, {error}") from None
 
@@ -56,6 +52,14 @@ def _finite_float(literal: str) -> float:
 
 def _not_a_number(literal: str) -> NoReturn:
     raise ValueError(f"a number must be finite. Received: {literal[:80]}")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_keys,
+    parse_int=_short_integer,
+    parse_float=_finite_float,
+    parse_constant=_not_a_number,
+)
 
 
 def members(value: object, what: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:

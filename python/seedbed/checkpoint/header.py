@@ -6,11 +6,11 @@
     header: JSON, name -> dtype, shape, first and last byte; spaces up to a multiple of 64 bytes
     the tensors, one behind the other
 
-What another program wrote is read by the letter of the format: an object of text under ``__metadata__``, and of entries
-which take up the rest of the file, each byte once. It is read here, not by the safetensors library: that has no offsets
-to tell, takes the last of two equal names, maps the file, where a read beyond the end of one that became shorter is a
-signal, and is nothing that writing a checkpoint needs. Nor by a JSON parser as a whole: in 100 MB there is room for
-lists that take thirty times as much memory. Here it stays at a few times the header's bytes, whatever they are.
+What another program wrote is read by the letter of the format: an object of texts under ``__metadata__``, and of
+entries that take up the rest of the file, each byte once. It is read here and not by the safetensors library, which has
+no offsets to tell, takes one of two entries of the same name, and maps the file: where one becomes shorter, reading a
+map ends in a signal. Nor is it read as JSON of any kind: 100 MB can be lists of lists, in thirty times the memory. This
+takes a few times the header's bytes, whatever they are.
 """
 
 from __future__ import annotations

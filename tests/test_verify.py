@@ -1,0 +1,746 @@
+"""`verify_checkpoint`: what `write_checkpoint` writes it proves, whatever else it finds, and whatever else it tells."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import math
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import seedbed
+from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint
+from seedbed.checkpoint.header import BITS, DTYPE_NAMES, read_header
+from seedbed.checkpoint.values import runs
+from seedbed.plan import MAX_TENSORS, Plan, PlannedTensor, parse_plan
+
+NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.02}}
+ENTRIES = [
+    *({"name": dtype, "shape": [5, 7, 3], "dtype": dtype} for dtype in ("float16", "bfloat16", "float32", "float64")),
+    *(
+        {"name": dtype, "shape": [3, 5], "dtype": dtype, "initializer": "ones"}
+        for dtype in DTYPE_NAMES
+        if "float" not in dtype
+    ),
+    {"name": "scalar", "shape": []},
+    {"name": "nothing", "shape": [3, 0, 1 << 40]},
+    {"name": "größe/🌱\n", "shape": [129, 65]},
+    {"name": "array", "shape": [9, 4], "initializer": {"class_name": "Constant", "config": {"value": [1, 2, 3, -0.0]}}},
+    {"name": "identity", "shape": [9, 40], "initializer": "identity"},
+    {"name": "orthogonal", "shape": [20, 33], "initializer": "orthogonal"},
+    {"name": "sparse", "shape": [33, 20], "initializer": {"class_name": "Sparse", "config": {"sparsity": 0.4}}},
+]
+
+
+def plan_of(*entries):
+    return parse_plan(json.dumps({"tensors": entries, "defaults": [{"pattern": "*", "initializer": NORMAL}]}))
+
+
+PLAN = plan_of(*ENTRIES)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture(params=[1 << 22, 64])
+def pieces(request, monkeypatch):
+    """What is compared at a time: a tensor, or a part of one."""
+    monkeypatch.setattr("seedbed.checkpoint.verifying.PIECE_BYTES", request.param)
+
+
+@pytest.fixture
+def threads():
+    before = seedbed.get_num_threads()
+    yield seedbed.set_num_threads
+    seedbed.set_num_threads(before)
+
+
+def fresh(plan, seed):
+    root = seedbed.SeedGenerator(seed)
+    return {
+        tensor.name: tensor.initializer.with_seed(root.child(tensor.name))(tensor.shape, tensor.dtype)
+        for tensor in plan.tensors
+    }
+
+
+def parts_of(path):
+    content = Path(path).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), 8 + length, content
+
+
+def file_of(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+class TestWhatInitWrites:
+    @pytest.mark.parametrize("seed", [0, 1, -1, 2**255 - 1, -(2**255)])
+    def test_is_proved(self, path, pieces, seed):
+        summary = write_checkpoint(PLAN, path, seed=seed)
+        for asked in (None, seed):
+            found = verify_checkpoint(PLAN, path, seed=asked)
+            assert (found.different, found.differences) == (0, ())
+            assert (found.seed, found.seed_told) == (seed, seed)
+            assert (found.tensors, found.parameters, found.bytes, found.sha256) == (
+                summary.tensors,
+                summary.parameters,
+                summary.bytes,
+                summary.sha256,
+            )
+            assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+            assert found.seconds > 0
+
+    def test_is_proved_on_any_number_of_threads(self, path, threads):
+        plan = plan_of({"name": "large", "shape": [1500, 1025]})
+        write_checkpoint(plan, path)
+        for count in (1, 2, 5):
+            threads(count)
+            assert not verify_checkpoint(plan, path).different
+
+    def test_is_another_with_another_seed(self, path, pieces):
+        write_checkpoint(PLAN, path, seed=1)
+        found = verify_checkpoint(PLAN, path, seed=2)
+        drawn = {"float16", "bfloat16", "float32", "float64", "scalar", "größe/🌱\n", "orthogonal", "sparse"}
+        assert {(difference.name, difference.kind) for difference in found.differences} == {
+            (n, "values") for n in drawn
+        }
+        assert (found.seed, found.seed_told, found.different) == (2, 1, len(drawn))
+
+    def test_of_a_machine_of_the_other_byte_order_is_proved_there_alone(self, path, monkeypatch):
+        plan = plan_of({"name": "a", "shape": [40]})
+        write_checkpoint(plan, path)
+        here = load_file(path)["a"]
+        monkeypatch.setattr(sys, "byteorder", {"little": "big", "big": "little"}[sys.byteorder])
+        difference = verify_checkpoint(plan, path).differences[0]
+        assert difference.expected == f"{here[0]!s} ({int(here.view('u4')[0]):#010x})"  # as it is there
+        write_checkpoint(plan, path)
+        assert not verify_checkpoint(plan, path).different
+
+    def test_of_no_tensors_is_proved(self, path):
+        write_checkpoint(plan_of(), path)
+        assert verify_checkpoint(plan_of(), path).different == 0
+
+    def test_is_told_tensor_by_tensor_in_the_order_of_the_file(self, path):
+        write_checkpoint(PLAN, path)
+        order = [name for name in parts_of(path)[0] if name != "__metadata__"]
+        told = []
+        verify_checkpoint(PLAN, path, progress=lambda tensor: told.append(tensor.name))
+        assert told == order
+
+    def test_is_proved_where_the_system_refuses_a_thread(self, path, monkeypatch):
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+
+        summary = write_checkpoint(PLAN, path)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert verify_checkpoint(PLAN, path).sha256 == summary.sha256
+
+    def test_is_proved_by_way_of_a_link(self, path, tmp_path):
+        write_checkpoint(PLAN, path)
+        (tmp_path / "link").symlink_to(path)
+        assert not verify_checkpoint(PLAN, tmp_path / "link").different
+
+
+class TestOtherWriters:
+    def test_the_safetensors_library(self, path, pieces):
+        save_file(fresh(PLAN, 5), path)
+        assert list(parts_of(path)[0]) != list(fresh(PLAN, 5))
+        found = verify_checkpoint(PLAN, path, seed=5)
+        assert (found.different, found.seed, found.seed_told) == (0, 5, None)
+        assert verify_checkpoint(PLAN, path, seed=6).different
+
+    def test_must_be_given_a_seed_where_none_is_told(self, path):
+        save_file(fresh(PLAN, 5), path, metadata={"format": "pt"})
+        with pytest.raises(
+            ValueError, match=r'a seed must be given .* tells none\. Received: seed=None, and \["format"\]'
+        ):
+            verify_checkpoint(PLAN, path)
+
+    def test_may_tell_seed_and_algorithm_themselves(self, path):
+        save_file(fresh(PLAN, 5), path, metadata={"seedbed.seed": "5", "seedbed.algorithm": "v1"})
+        assert not verify_checkpoint(PLAN, path).different
+        save_file(fresh(PLAN, 5), path, metadata={"seedbed.seed": "5"})
+        assert not verify_checkpoint(PLAN, path).different
+
+    @pytest.mark.parametrize("seed", [None, 5])
+    def test_of_another_algorithm_are_refused(self, path, seed):
+        save_file(fresh(PLAN, 5), path, metadata={"seedbed.seed": "5", "seedbed.algorithm": "v2"})
+        with pytest.raises(ValueError, match=r'must be v1, .*\. Received: seedbed\.algorithm="v2"'):
+            verify_checkpoint(PLAN, path, seed=seed)
+
+    @pytest.mark.parametrize(
+        "text", ["", "x", "1.0", "1e3", "01", "-0", "+1", " 1", "1_0", "\u0661", "9" * 77, "9" * 5000]
+    )
+    def test_that_tell_a_seed_which_is_none_are_refused(self, path, text):
+        save_file(fresh(plan_of(), 5), path, metadata={"seedbed.seed": text})
+        with pytest.raises(ValueError, match=r"must be (an integer )?in \[-2\*\*255, 2\*\*255\)") as caught:
+            verify_checkpoint(plan_of(), path, seed=5)
+        assert len(str(caught.value)) < 200
+
+    def test_may_stand_in_any_order_and_with_blanks(self, path):
+        plan = plan_of({"name": "a", "shape": [3]}, {"name": "b", "shape": [], "dtype": "float16"})
+        a, b = (array.tobytes() for array in fresh(plan, 1).values())
+        entries = {
+            "a": {"data_offsets": [2, 14], "shape": [3], "dtype": "F32"},
+            "b": {"shape": [], "dtype": "F16", "data_offsets": [0, 2]},
+        }
+        text = json.dumps(entries, indent=" \t\r\n") + "\n   "
+        path.write_bytes(file_of(text.encode(), b + a))
+        assert not verify_checkpoint(plan, path, seed=1).different
+        text = text.replace('"a"', r'"\u0061"')
+        path.write_bytes(file_of(text.encode(), b + a))
+        assert not verify_checkpoint(plan, path, seed=1).different
+
+
+class TestDifferences:
+    def test_a_bit_that_is_another_is_found_wherever_it_is(self, path, pieces):
+        write_checkpoint(PLAN, path, seed=3)
+        header, begin, content = parts_of(path)
+        tensors = fresh(PLAN, 3)
+        found = 0
+        for name, tensor in tensors.items():
+            start, stop = header[name]["data_offsets"]
+            for at in {start, (start + stop) // 2, stop - 1} if tensor.size else ():
+                changed = bytearray(content)
+                changed[begin + at] ^= 1 << (at % 8)
+                path.write_bytes(changed)
+                result = verify_checkpoint(PLAN, path)
+                index = tuple(int(i) for i in np.unravel_index((at - start) // tensor.itemsize, tensor.shape))
+                bits = tensor[index].tobytes()[:: 1 if sys.byteorder == "big" else -1].hex()
+                wanted = f"{tensor[index]!s} (0x{bits})"
+                (difference,) = result.differences
+                assert (difference.name, difference.kind, difference.index) == (name, "values", index)
+                assert (difference.count, difference.size, difference.expected) == (1, tensor.size, wanted)
+                assert difference.found != wanted
+                assert result.sha256 == hashlib.sha256(changed).hexdigest()
+                found += 1
+        assert found > 40
+
+    def test_bits_are_compared_and_not_numbers(self, path):
+        plan = plan_of({"name": "a", "shape": [4, 2], "initializer": "zeros"})
+        save_file({"a": np.array([[0, 0], [0, -0.0], [0, 0], [np.nan, 1e-45]], "f4")}, path)
+        (difference,) = verify_checkpoint(plan, path, seed=0).differences
+        assert difference == Difference("a", "values", "0.0 (0x00000000)", "-0.0 (0x80000000)", 3, 8, (1, 1))
+        assert str(difference) == (
+            '"a" differs in 3 of 8 elements, first at [1, 1]: expected 0.0 (0x00000000), found -0.0 (0x80000000)'
+        )
+
+    def test_of_a_nan_with_another_payload(self, path, monkeypatch):
+        """No initializer makes a NaN; one that did would be held to its bits."""
+        nan = np.array([0x7FC00000], "u4").view("f4")
+
+        class Nan(seedbed.Zeros):
+            def rule(self, shape, dtype):
+                return super().rule(shape, dtype)._replace(value=nan[0])
+
+        plan = Plan((PlannedTensor("a", (2,), np.dtype("f4"), Nan()),))
+        write_checkpoint(plan, path)
+        assert not verify_checkpoint(plan, path).different
+        save_file({"a": np.array([0x7FC00000, 0x7FC00001], "u4").view("f4")}, path)
+        (difference,) = verify_checkpoint(plan, path, seed=0).differences
+        assert (difference.expected, difference.found) == ("nan (0x7fc00000)", "nan (0x7fc00001)")
+
+    def test_of_names_dtypes_and_shapes(self, path):
+        save_file(
+            {
+                "more": np.ones(3, "f4"),
+                "half": np.ones((2, 3), ml_dtypes.bfloat16),
+                "turned": np.ones((3, 2), "f4"),
+                "right": np.ones(5, "f4"),
+                "complex": np.ones(2, "c8"),
+            },
+            path,
+        )
+        ones = {"initializer": "ones"}
+        plan = plan_of(
+            {"name": "lost", "shape": [1], **ones},
+            {"name": "half", "shape": [2, 3], **ones},
+            {"name": "turned", "shape": [2, 3], **ones},
+            {"name": "right", "shape": [5], **ones},
+            {"name": "complex", "shape": [2], **ones},
+            {"name": "empty", "shape": [0], **ones},
+        )
+        found = verify_checkpoint(plan, path, seed=0)
+        assert sorted(map(str, found.differences)) == [
+            '"complex" expected float32 [2], found C64 [2]',
+            '"empty" is missing',
+            '"half" expected float32 [2, 3], found bfloat16 [2, 3]',
+            '"lost" is missing',
+            '"more" is not in the plan',
+            '"turned" expected float32 [2, 3], found float32 [3, 2]',
+        ]
+        assert found.different == 6
+        assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def test_of_another_plan(self, path):
+        write_checkpoint(PLAN, path)
+        found = verify_checkpoint(plan_of({"name": "other", "shape": [2]}), path)
+        assert found.different == len(PLAN.tensors) + 1
+        assert len(found.differences) == 20
+        assert {difference.kind for difference in found.differences} == {"unexpected"}
+
+    def test_more_than_twenty_are_counted(self, path):
+        write_checkpoint(plan_of(*({"name": str(i), "shape": [2]} for i in range(50))), path, seed=1)
+        plan = plan_of(*({"name": str(i), "shape": [2]} for i in range(45)))
+        found = verify_checkpoint(plan, path, seed=2)
+        assert (found.different, len(found.differences)) == (50, 20)
+
+    def test_a_name_is_told_in_ascii_and_cut(self):
+        assert str(Difference("\x1b[31m\n🌱", "missing")) == r'"\u001b[31m\n\ud83c\udf31" is missing'
+        assert len(str(Difference("a" * 10**6, "unexpected"))) < 120
+
+
+@pytest.mark.parametrize("seed", [2**255, "1", 1.0, True, seedbed.SeedGenerator(1)])
+def test_a_seed_that_is_none_is_refused_before_the_file_is_looked_at(path, seed):
+    with pytest.raises(ValueError, match="a seed must be"):
+        verify_checkpoint(PLAN, path, seed=seed)
+
+
+def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
+    plan = Plan((PlannedTensor("a", (2,), np.dtype("complex64"), seedbed.Zeros()),))
+    with pytest.raises(ValueError, match=r"'a': a dtype in a checkpoint must be one of .*\. Received: complex64"):
+        verify_checkpoint(plan, path)
+
+
+class TestNoOrdinaryFile:
+    def test_is_an_os_error_that_names_it(self, path, tmp_path):
+        for target, reason in (path, "No such file or directory"), (tmp_path, "not an ordinary file"):
+            with pytest.raises(OSError, match="cannot read the checkpoint") as caught:
+                verify_checkpoint(PLAN, target)
+            assert caught.value.strerror == f"cannot read the checkpoint: {reason}"
+            assert caught.value.filename == str(target)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+    @pytest.mark.parametrize("changed_meanwhile", [False, True])
+    def test_a_pipe_that_nobody_writes_to_is_not_waited_for(self, path, tmp_path, monkeypatch, changed_meanwhile):
+        os.mkfifo(path)
+        if changed_meanwhile:  # an ordinary file when it was looked at, a pipe when it was opened
+            (tmp_path / "file").touch()
+            ordinary = (tmp_path / "file").stat()
+            monkeypatch.setattr(Path, "stat", lambda self: ordinary)
+        with pytest.raises(OSError, match="not an ordinary file"):
+            verify_checkpoint(PLAN, path)
+
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices here")
+    @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
+    def test_a_device_is_not_opened(self, device, monkeypatch):
+        monkeypatch.setattr(os, "open", None)
+        with pytest.raises(OSError, match="not an ordinary file"):
+            verify_checkpoint(PLAN, device)
+
+    @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="sockets of POSIX")
+    def test_a_socket_is_refused(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("s")
+            with pytest.raises(OSError, match="not an ordinary file"):
+                verify_checkpoint(PLAN, "s")
+
+
+ONE = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+DATA = bytes(8)
+
+
+def entry(**changes):
+    return {"a": {**ONE["a"], **changes}}
+
+
+def places(*offsets):
+    return {
+        str(i): {"dtype": "U8", "shape": [stop - start], "data_offsets": [start, stop]}
+        for i, (start, stop) in enumerate(offsets)
+    }
+
+
+DEEP = b'{"a":' + b"[" * 10**6
+HOSTILE = [
+    (b"", "in 8 bytes. Received: 0 bytes"),
+    (b"1234567", "in 8 bytes. Received: 7 bytes"),
+    (bytes(8), "a header must be a JSON object. Received: its end at character 0"),
+    ((1).to_bytes(8, "little"), "must end within its file. Received: one of 1 bytes in a file of 8"),
+    ((10**8).to_bytes(8, "little") + b"{}", "must end within its file"),
+    ((10**8 + 1).to_bytes(8, "little") + b"{}", "must have at most 100000000 bytes. Received: 100000001"),
+    (b"\xff" * 8 + b"{}", "must have at most 100000000 bytes. Received: 18446744073709551615"),
+    (file_of(ONE, DATA)[:-1], "Received: 8 bytes of tensors, and 7 in the file"),
+    (file_of(ONE, DATA) + b"\0", "Received: 8 bytes of tensors, and 9 in the file"),
+    (file_of(ONE), "Received: 8 bytes of tensors, and 0 in the file"),
+    (file_of({}, DATA), "Received: 0 bytes of tensors, and 8 in the file"),
+    (file_of(b'{"\xff":1}'), "must be UTF-8. Received: 0xff at byte 2"),
+    (file_of(b"\xef\xbb\xbf{}"), "must be a JSON object. Received"),
+    (file_of("{}".encode("utf-16-le")), "must be JSON"),
+    (file_of(b" {}"), "must be a JSON object"),
+    (file_of(b"[]"), "must be a JSON object"),
+    (file_of(b"null"), "must be a JSON object"),
+    (file_of(b'"{}"'), "must be a JSON object"),
+    (file_of(b"{"), 'must be JSON, an object of objects. Received: its end at character 1 for "'),
+    (file_of(b"{,}"), "must be JSON"),
+    (file_of(b"{a:1}"), "must be JSON"),
+    (file_of(b"{}{}"), "must end with its object. Received"),
+    (file_of(b"{}\0"), "must end with its object"),
+    (file_of(b'{"a'), "must be JSON. Received: something else, Unterminated string"),
+    (file_of(b'{"a\n":1}'), "must be JSON. Received: something else, Invalid control character"),
+    (file_of(b'{"\\x":1}'), "must be JSON. Received: something else, Invalid \\escape"),
+    (file_of(b'{"a":1}'), '"a": the entry of a tensor must be an object'),
+    (file_of(b'{"a":null}'), "must be an object"),
+    (file_of(b'{"a":[{}]}'), "must be an object"),
+    (file_of(b'{"a":{}}'), 'must have the key "dtype". Received: {}'),
+    (file_of(b'{"a":{"dtype"}}'), '"a": the entry of a tensor must be JSON. Received: something else'),
+    (file_of(b'{"a":' + json.dumps(ONE["a"]).encode() + b",}"), "must be JSON"),
+    (file_of(b'{"a":' + json.dumps(ONE["a"]).encode() + b',"a":' + json.dumps(ONE["a"]).encode() + b"}"), "key once"),
+    (file_of(b'{"__metadata__":{},"__metadata__":{}}'), "an object must have each key once"),
+    (file_of(b'{"__metadata__":{"a":"","a":""}}'), "an object must have each key once"),
+    (file_of(b'{"a":{"dtype":"F32","dtype":"F32"}}'), "an object must have each key once"),
+    (file_of({"__metadata__": {"a": 1}}), "must be JSON, an object of objects. Received"),
+    (file_of({"__metadata__": {"a": {"b": ""}}}), "must be JSON"),
+    (file_of({"__metadata__": []}), "must be JSON"),
+    (file_of({"__metadata__": None}), "must be JSON"),
+    (file_of(DEEP), "must be an object"),
+    (file_of(b'{"a":' * 10**6), "the entry of a tensor must be an object"),
+    (file_of(b'{"__metadata__":' * 10**6), "must be JSON"),
+    (file_of(b'{"a":{"shape":' + b"[" * 4000 + b"]" * 10 + b"}}"), '"a": '),
+    (file_of(b'{"a":{"shape":' + b"[" * 2000 + b"]" * 2000 + b"}}"), '"a": '),
+    (file_of(entry(more=1), DATA), 'must be among dtype, shape, data_offsets. Received: "more"'),
+    (file_of({"a": {"dtype": "F32", "shape": [2]}}, DATA), 'must have the key "data_offsets"'),
+    (file_of({"a": {"dtype": "F32", "data_offsets": [0, 8]}}, DATA), 'must have the key "shape"'),
+    (file_of(entry(dtype="F33"), DATA), 'a dtype must be one of BF16, F16, F32, .*. Received: "F33"'),
+    (file_of(entry(dtype="float32"), DATA), "a dtype must be one of"),
+    (file_of(entry(dtype=["F32"]), DATA), "a dtype must be a string"),
+    (file_of(entry(dtype=None), DATA), "a dtype must be a string"),
+    (file_of(entry(shape=2), DATA), "a shape must be a list of integers. Received: 2"),
+    (file_of(entry(shape=[2.0]), DATA), "a shape must be a list of integers"),
+    (file_of(entry(shape=[True, 2]), DATA), "a shape must be a list of integers"),
+    (file_of(entry(shape=["2"]), DATA), "a shape must be a list of integers"),
+    (file_of(entry(shape=[[2]]), DATA), "a shape must be a list of integers"),
+    (file_of(entry(shape=[-1, -2]), DATA), "must not be negative"),
+    (file_of(entry(shape=[10**19] * 64), DATA), "data_offsets must be two"),
+    (file_of(entry(shape=[0, 10**19]), DATA), "data_offsets must be two"),
+    (file_of(entry(shape=[1] * 5000), DATA), "of at most 4096 characters"),
+    (file_of(entry(shape=[2**62, 4]), DATA), "data_offsets must be two"),  # 0 modulo 2**64
+    (file_of(entry(shape=[3]), DATA), "data_offsets must be two"),
+    (file_of(b'{"a":{"shape":[' + b"9" * 4000 + b"]}}"), "an integer must have at most 20 digits"),
+    (file_of(b'{"a":{"shape":[1e5]}}'), 'must have the key "dtype"'),
+    (file_of(b'{"a":{"shape":[NaN]}}'), "a number must be finite. Received: NaN"),
+    (file_of(b'{"a":{"shape":[1e999]}}'), "a number must be finite"),
+    (file_of(entry(data_offsets=8), DATA), "data_offsets must be a list of integers"),
+    (file_of(entry(data_offsets=[8]), DATA), "data_offsets must be two"),
+    (file_of(entry(data_offsets=[0, 4, 8]), DATA), "data_offsets must be two"),
+    (file_of(entry(data_offsets=[0.0, 8]), DATA), "data_offsets must be a list of integers"),
+    (file_of(entry(data_offsets=[8, 0]), DATA), "data_offsets must be two"),
+    (file_of(entry(data_offsets=[-8, 0]), DATA), "must not be negative"),
+    (file_of(entry(data_offsets=[2**64, 2**64 + 8]), DATA), "must begin where the one before it ends"),
+    (file_of(entry(data_offsets=[8, 16]), DATA), 'Received: "a" at byte 8, where those before it end at 0'),
+    (file_of(entry(dtype="F4", shape=[3], data_offsets=[0, 1]), DATA), "data_offsets must be two"),
+    (file_of(places((0, 5), (4, 8)), DATA), 'Received: "1" at byte 4, where those before it end at 5'),
+    (file_of(places((0, 3), (4, 8)), DATA), 'Received: "1" at byte 4, where those before it end at 3'),
+    (file_of(places((0, 8), (0, 8)), DATA), 'Received: "1" at byte 0, where those before it end at 8'),
+    (file_of(places((0, 8), (3, 3)), DATA), "at byte 3, where those before it end at"),
+    (file_of(places((0, 4), (4, 10**15)), DATA), "Received: 1000000000000000 bytes of tensors, and 8 in the file"),
+]
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize(("content", "message"), HOSTILE, ids=range(len(HOSTILE)))
+    def test_are_a_value_error_of_one_line(self, path, content, message):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="Received: ") as caught:
+            verify_checkpoint(PLAN, path, seed=0)
+        error = str(caught.value)
+        if ".*" in message:
+            before, after = message.split(".*")
+            assert error.startswith(f'"a": {before}')
+            assert error.endswith(after)
+        else:
+            assert message in error
+        assert "\n" not in error
+        assert len(error) < 500
+        assert type(caught.value) is ValueError
+
+    def test_a_valid_one_is_read(self, path):
+        path.write_bytes(file_of(ONE, DATA))
+        assert not verify_checkpoint(
+            plan_of({"name": "a", "shape": [2], "initializer": "zeros"}), path, seed=0
+        ).different
+
+    def test_every_dtype_of_the_format_is_known(self, path):
+        entries, end = {}, 0
+        for dtype, bits in BITS.items():
+            entries[dtype] = {"dtype": dtype, "shape": [4, 2], "data_offsets": [end, end + bits]}
+            end += bits
+        path.write_bytes(file_of(entries, bytes(end)))
+        found = verify_checkpoint(plan_of(), path, seed=0)
+        assert found.different == len(BITS) == 22
+
+    def test_of_too_many_tensors_are_refused_in_seconds(self, path):
+        body = ",".join(f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for i in range(MAX_TENSORS + 2))
+        path.write_bytes(file_of(f"{{{body}}}".encode()))
+        began = time.monotonic()
+        with pytest.raises(ValueError, match=rf"a header must have at most {MAX_TENSORS} tensors\. Received: more"):
+            verify_checkpoint(PLAN, path, seed=0)
+        assert time.monotonic() - began < 60
+
+    @pytest.mark.parametrize(
+        "text", [b'{"a":' + b"[],[" * 10**6, b'{"a":"' + b"\\" * 10**6, b'{"a' * 10**6, b" " * 10**6, b"{" * 10**6]
+    )
+    def test_take_a_few_times_the_memory_of_their_headers(self, path, text):
+        path.write_bytes(file_of(text))
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="Received"):
+            verify_checkpoint(PLAN, path, seed=0)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 5 * len(text) + (1 << 20)
+
+    def test_which_promise_more_than_they_hold_take_no_memory(self, path):
+        path.write_bytes((10**8).to_bytes(8, "little") + b"{" * 100)
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="within its file"):
+            verify_checkpoint(PLAN, path, seed=0)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1 << 20
+
+    @pytest.mark.parametrize("change", ["shorter", "longer"])
+    def test_which_change_while_they_are_read_are_an_error(self, path, monkeypatch, change):
+        plan = plan_of({"name": "a", "shape": [3 << 20]}, {"name": "b", "shape": [1 << 20]})
+        write_checkpoint(plan, path)
+        size = path.stat().st_size
+        with pytest.raises(
+            ValueError, match=f"must stay as it is while it is verified. Received: one that became {change}"
+        ):
+            verify_checkpoint(
+                plan, path, progress=lambda _: os.truncate(path, size - 5 if change == "shorter" else size + 1)
+            )
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+sizes = st.sampled_from([0, 1, 2, 8, 2**31, 2**63, 2**64 - 8]) | st.integers(-3, 20) | scalars
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "dtype": st.sampled_from([*BITS, "F31"]) | scalars,
+        "shape": st.lists(sizes, max_size=4) | scalars,
+        "data_offsets": st.lists(sizes, max_size=3) | scalars,
+        "more": scalars,
+    },
+)
+headers = st.dictionaries(st.text(max_size=3) | st.just("__metadata__"), entries | scalars, max_size=4)
+
+
+def reading(content):
+    """The header of a file, where it has one; None where it is refused as the documentation has it."""
+    read = 0
+
+    def take(count):
+        nonlocal read
+        read += count
+        assert read <= len(content), "no more is read than there is"
+        return content[read - count : read]
+
+    try:
+        header = read_header(take, len(content))
+    except ValueError as refusal:
+        if type(refusal) is not ValueError or "Received: " not in str(refusal) or "\n" in str(refusal):
+            raise AssertionError from refusal
+        return None
+    end = 0
+    for entry in header.entries:
+        assert entry.start == end
+        assert math.prod(entry.shape) * BITS[entry.dtype] == 8 * (entry.stop - entry.start)
+        end = entry.stop
+    assert read + end == len(content)
+    return header
+
+
+arbitrary = settings(max_examples=300, deadline=None, derandomize=True)
+
+
+@arbitrary
+@given(headers, st.integers(0, 40))
+def test_any_header_is_read_or_refused(header, size):
+    reading(file_of(header, bytes(size)))
+
+
+@arbitrary
+@given(st.binary(max_size=60), st.booleans())
+def test_any_bytes_are_read_or_refused(content, framed):
+    reading(file_of(content) if framed else content)
+
+
+VALID = file_of(
+    {
+        "__metadata__": {"format": "pt", "seedbed.seed": "-12", "größe": 'a"\\b'},
+        "h.0.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+        "h.0.bias": {"dtype": "BF16", "shape": [], "data_offsets": [24, 26]},
+        "none": {"dtype": "F64", "shape": [0, 3], "data_offsets": [26, 26]},
+        "five": {"dtype": "I8", "shape": [5], "data_offsets": [26, 31]},
+    },
+    bytes(31),
+)
+TOKENS = [b"", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b"-", b"1", b"0", b"e9", b"\xff", b"\0", b" ", b"null"]
+TOKENS += [b"9" * 30, b'"a":{}', b'\\u0000"', b'"__metadata__":', b"[[[[", b"18446744073709551616", b"true", b"0.5"]
+
+
+def mutated(choose, content):
+    """A file with some of its bytes replaced, removed or repeated, and mostly with the length that its header has."""
+    length = int.from_bytes(content[:8], "little")
+    text, data = content[8 : 8 + length], content[8 + length :]
+    for _ in range(choose.randrange(0, 4)):
+        at, cut = choose.randrange(len(text) + 1), choose.choice([0, 0, 1, 1, 2, 5, 40])
+        text = text[:at] + choose.choice([*TOKENS, text[at : at + 60]]) + text[at + cut :]
+    if choose.random() < 0.2:
+        data = data[: choose.randrange(40)] + bytes(choose.randrange(3))
+    prefix = choose.choice([0, 1, -1, 2**63, 10**8]) if choose.random() < 0.1 else 0
+    return ((len(text) + prefix) % 2**64).to_bytes(8, "little") + text + data
+
+
+def test_any_mutation_of_a_header_is_read_or_refused():
+    seed = int(os.environ.get("SEEDBED_FUZZ_SEED", "1"))
+    end = time.monotonic() + float(os.environ.get("SEEDBED_FUZZ_SECONDS", "2"))
+    valid = 0
+    for case in itertools.count():
+        if case >= 300 and time.monotonic() > end:
+            break
+        content = mutated(random.Random(f"{seed}/{case}"), VALID)
+        try:
+            valid += reading(content) is not None
+        except BaseException as error:
+            raise AssertionError(f"case {case} of SEEDBED_FUZZ_SEED={seed}: {content!r}") from error
+    print(f"{case} headers, {valid} of them valid")
+    assert valid > 10
+
+
+def test_what_the_library_refuses_is_refused_and_what_it_reads_is_read_the_same(path):
+    """But for what is stricter here, which the names of the rules tell."""
+    stricter = "key once|keys of the entry|without|must be JSON, an object|at most 20 digits|finite"
+    for case in range(400):
+        content = mutated(random.Random(case), VALID)
+        path.write_bytes(content)
+        try:
+            theirs = load_file(path)
+        except Exception:
+            theirs = None
+        ours = reading(content)
+        if ours is not None and theirs is not None:
+            assert {e.name: e.shape for e in ours.entries} == {n: a.shape for n, a in theirs.items()}
+        elif theirs is not None:
+            with pytest.raises(ValueError, match=stricter):
+                read_header(iter_of(content), len(content))
+
+
+def iter_of(content):
+    at = 0
+
+    def take(count):
+        nonlocal at
+        at += count
+        return content[at - count : at]
+
+    return take
+
+
+@arbitrary
+@given(st.lists(st.integers(0, 6), max_size=5), st.integers(1, 50))
+def test_runs_are_the_whole_in_order_in_pieces_of_some_size(shape, most):
+    whole = np.arange(math.prod(shape)).reshape(shape)
+    pieces = [
+        whole[tuple(slice(start, start + count) for _, start, _, count in axes)].ravel() for axes in runs(shape, most)
+    ]
+    assert np.concatenate([[], *pieces]).tolist() == whole.ravel().tolist()
+    assert all(piece.size <= most for piece in pieces)
+    assert len(pieces) <= max(1, 2 * whole.size // most + 1)
+
+
+def test_runs_of_a_tensor_beyond_any_memory_begin_at_once():
+    first = list(itertools.islice(runs((2**20, 2**20, 2**20), 2**22), 2))
+    assert [[(start, count) for _, start, _, count in axes] for axes in first] == [
+        [(0, 1), (0, 4), (0, 2**20)],
+        [(0, 1), (4, 4), (0, 2**20)],
+    ]
+
+
+class TestMemory:
+    def peak(self, plan, path):
+        write_checkpoint(plan, path)
+        tracemalloc.start()
+        found = verify_checkpoint(plan, path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert not found.different
+        return peak
+
+    def test_is_bounded_whatever_the_tensors_take(self, path, monkeypatch):
+        monkeypatch.setattr("seedbed.checkpoint.verifying.MAX_BYTES_BEHIND", 1 << 22)
+        plan = plan_of(
+            {"name": "a", "shape": [9 << 20]}, {"name": "b", "shape": [9 << 10, 1 << 10], "dtype": "bfloat16"}
+        )
+        assert plan.nbytes > 50 << 20
+        assert self.peak(plan, path) < 20 << 20
+
+    def test_is_that_of_one_tensor_where_one_is_computed_as_a_whole(self, path, monkeypatch):
+        monkeypatch.setattr("seedbed.checkpoint.verifying.MAX_BYTES_BEHIND", 0)
+        names = [{"name": name, "shape": [1 << 10, 1 << 10], "initializer": "orthogonal"} for name in "abcd"]
+        assert self.peak(plan_of(*names), path) < (4 << 20) * 2 + (14 << 20)
+
+
+INTERRUPTED = """
+import json, signal, sys, time
+from seedbed.checkpoint import verify_checkpoint
+from seedbed.plan import parse_plan
+
+def pause(tensor):
+    print("verified", tensor.name, flush=True)
+    time.sleep(60)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
+verify_checkpoint(parse_plan(sys.argv[1]), sys.argv[2], progress=pause)
+"""
+
+
+def test_ctrl_c_ends_it(path):
+    text = json.dumps({"tensors": [{"name": n, "shape": [1 << 20], "initializer": "he_uniform"} for n in "ab"]})
+    write_checkpoint(parse_plan(text), path)
+    before = path.read_bytes()
+    command = [sys.executable, "-c", INTERRUPTED, text, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "verified a\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1].endswith("KeyboardInterrupt\n")
+    assert path.read_bytes() == before
+
+
+def test_ctrl_c_does_not_wait_for_the_hash(path, monkeypatch):
+    plan = plan_of({"name": "large", "shape": [4 << 20]})
+    write_checkpoint(plan, path)
+    hashed = []
+
+    class Slow:
+        def update(self, piece):
+            hashed.append(len(piece))
+            time.sleep(0.01)
+
+    def stop(tensor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seedbed.checkpoint.verifying.PIECE_BYTES", 1 << 14)
+    monkeypatch.setattr(hashlib, "sha256", Slow)
+    with contextlib.suppress(KeyboardInterrupt):
+        verify_checkpoint(plan, path, progress=stop)
+    assert sum(hashed) < plan.nbytes / 2
