@@ -5,9 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import seedbed
 from seedbed import cli
@@ -70,8 +71,80 @@ def test_threads_are_those_asked_for(plan, output):
     try:
         assert cli.main(["init", plan, "-o", str(output), "--threads", "3"]) == 0
         assert seedbed.get_num_threads() == 3
+        assert cli.main(["verify", plan, str(output), "--threads", "2"]) == 0
+        assert seedbed.get_num_threads() == 2
     finally:
         seedbed.set_num_threads(before)
+
+
+class TestVerify:
+    @pytest.fixture
+    def plan(self, tmp_path):
+        path = tmp_path / "plan.json"
+        path.write_text(json.dumps({"tensors": [dict(t, initializer="he_normal") for t in ONES["tensors"]]}))
+        return str(path)
+
+    @pytest.fixture
+    def file(self, plan, output, capsys):
+        assert cli.main(["init", plan, "-o", str(output), "--seed", "7", "--dtype", "bfloat16"]) == 0
+        capsys.readouterr()
+        return str(output)
+
+    def test_prints_the_table_of_a_file_that_is_right(self, plan, file, output, capsys):
+        for seed in ([], ["--seed", "7"]):
+            assert cli.main(["verify", plan, file, "--dtype", "bfloat16", *seed]) == 0
+            out, err = capsys.readouterr()
+            table = table_of(out)
+            assert list(table) == ["tensors", "parameters", "bytes", "seed", "seconds", "GB/s", "SHA-256"]
+            assert (table["tensors"], table["parameters"], table["seed"]) == ("4", "400", "7")
+            assert table["bytes"] == f"{output.stat().st_size:,}"
+            assert table["SHA-256"] == hashlib.sha256(output.read_bytes()).hexdigest()
+            assert err.splitlines() == ["verifying 4 tensors, 400 parameters", " 20 %", " 50 %", " 70 %", "100 %"]
+
+    def test_prints_a_line_for_each_tensor_that_differs(self, plan, file, output, capsys):
+        content = bytearray(output.read_bytes())
+        content[-1] ^= 0x80
+        output.write_bytes(content)
+        assert cli.main(["verify", plan, file, "--dtype", "bfloat16"]) == 3
+        out, err = capsys.readouterr()
+        number = re.fullmatch(
+            r'"d" differs in 1 of 100 elements, first at \[99\]: '
+            r"expected (\S+) \(0x(....)\), found (\S+) \(0x(....)\)\n",
+            out,
+        )
+        assert float(number[1]) == -float(number[3])
+        assert int(number[2], 16) ^ int(number[4], 16) == 0x8000
+        message = "1 tensor differs from what the plan says with seed 7"
+        assert err.splitlines()[-1] == f"seedbed: error: {message}: {file!r}"
+
+    def test_says_which_seed_decides(self, plan, file, tmp_path, capsys):
+        assert cli.main(["verify", plan, file, "--dtype", "bfloat16", "--seed", "8"]) == 3
+        out, err = capsys.readouterr()
+        assert out.count("differs in") == 4
+        assert "4 tensors differ from what the plan says with seed 8 (the file tells 7): " in err
+        (tmp_path / "ones.json").write_text(json.dumps(ONES))
+        assert cli.main(["init", str(tmp_path / "ones.json"), "-o", file, "--seed", "7"]) == 0
+        assert cli.main(["verify", str(tmp_path / "ones.json"), file, "--seed", "8"]) == 0
+        assert table_of(capsys.readouterr().out)["seed"] == "8 (the file tells 7)"
+
+    def test_tells_twenty_tensors_and_counts_the_others(self, tmp_path, output, capsys):
+        tensors = [{"name": str(i), "shape": [2], "initializer": "he_normal"} for i in range(1030)]
+        (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
+        assert cli.main(["init", str(tmp_path / "plan.json"), "-o", str(output)]) == 0
+        capsys.readouterr()
+        assert cli.main(["verify", str(tmp_path / "plan.json"), str(output), "--dtype", "float16"]) == 3
+        out, err = capsys.readouterr()
+        lines = out.splitlines()
+        assert lines[0] == '"0" expected float16 [2], found float32 [2]'
+        assert (len(lines), lines[-1]) == (21, "and 1,010 more")
+        assert "1,030 tensors differ" in err
+
+    def test_reads_what_another_program_wrote(self, plan, output, capsys):
+        root = seedbed.SeedGenerator(3)
+        save_file({n: seedbed.HeNormal(seed=root.child(n))(100) for n in "dcab"}, output)
+        assert cli.main(["verify", plan, str(output)]) == 2
+        assert "a seed must be given where a checkpoint's metadata tells none" in capsys.readouterr().err
+        assert cli.main(["verify", plan, str(output), "--seed", "3"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -95,6 +168,13 @@ def test_threads_are_those_asked_for(plan, output):
         (["init", ".", "-o", "x"], 1, "Is a directory: '.'"),
         (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: No such file or directory: 'no/x'"),
         (["init", "gpt2", "-o", "."], 1, "not an ordinary file: '.'"),
+        (["verify", "gpt2"], 2, "the following arguments are required: FILE"),
+        (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),
+        (["verify", "gpt2", "x", "--seed", str(2**255)], 2, str(2**255)),
+        (["verify", "gpt2", "no/x"], 1, "cannot read the checkpoint: No such file or directory: 'no/x'"),
+        (["verify", "gpt2", "."], 1, "cannot read the checkpoint: not an ordinary file: '.'"),
+        (["verify", "gpt2", "broken.json"], 2, "a checkpoint must begin with the length of its header, in 8 bytes"),
+        (["verify", "broken.json", "x"], 2, "a plan must be JSON. Received: something else, Expecting value"),
     ],
 )
 def test_an_error_is_one_line_and_a_status(arguments, status, message, tmp_path, monkeypatch, capsys):
@@ -105,7 +185,7 @@ def test_an_error_is_one_line_and_a_status(arguments, status, message, tmp_path,
     assert out == ""
     assert err.splitlines()[-1].startswith("seedbed: error: ")
     assert message in err.splitlines()[-1]
-    assert err.count("\n") == 1 or err.startswith("writing 148 tensors")
+    assert err.count("\n") == 1 or err.startswith(("writing 148 tensors", "verifying 148 tensors"))
     assert {entry.name for entry in tmp_path.iterdir()} == {"broken.json"}
 
 
@@ -120,16 +200,23 @@ def test_an_error_is_one_line_and_a_status(arguments, status, message, tmp_path,
     ],
 )
 def test_what_stops_the_work_is_told_without_a_traceback(error, status, line, plan, output, monkeypatch, capsys):
-    def write_checkpoint(*arguments, **options):
+    def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(cli, "write_checkpoint", write_checkpoint)
-    assert cli.main(["init", plan, "-o", str(output)]) == status
-    assert capsys.readouterr().err.splitlines()[-1] == f"seedbed: error: {line}"
+    monkeypatch.setattr(cli, "write_checkpoint", fail)
+    monkeypatch.setattr(cli, "verify_checkpoint", fail)
+    for command in ["init", plan, "-o", str(output)], ["verify", plan, str(output)]:
+        assert cli.main(command) == status
+        assert capsys.readouterr().err.splitlines()[-1] == f"seedbed: error: {line}"
 
 
 def test_help_and_version_are_answered(capsys):
-    for arguments, answer in (["--help"], "usage: seedbed"), (["init", "--help"], "PLAN"), (["--version"], "v1"):
+    for arguments, answer in (
+        (["--help"], "usage: seedbed"),
+        (["init", "--help"], "PLAN"),
+        (["verify", "--help"], "FILE"),
+        (["--version"], "v1"),
+    ):
         with pytest.raises(SystemExit) as caught:
             cli.main(arguments)
         assert caught.value.code == 0
@@ -149,11 +236,15 @@ def test_without_a_terminal_rich_is_not_needed(plan, output, monkeypatch):
     assert cli.main(["init", plan, "-o", str(output)]) == 0
 
 
-def test_a_terminal_shows_a_bar_and_the_same_table(plan, output):
+@pytest.mark.parametrize("command", ["init", "verify"])
+def test_a_terminal_shows_a_bar_and_the_same_table(plan, output, command):
     pty = pytest.importorskip("pty", reason="terminals of POSIX")
+    if command == "verify":
+        assert cli.main(["init", plan, "-o", str(output)]) == 0
     terminal, screen = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    command = [sys.executable, "-m", "seedbed", "init", plan, "-o", str(output)]
+    arguments = {"init": ["-o", str(output)], "verify": [str(output)]}[command]
+    command = [sys.executable, "-m", "seedbed", command, plan, *arguments]
     with subprocess.Popen(command, stdin=screen, stdout=screen, stderr=screen, env=environment) as process:
         os.close(screen)
         shown = b""
@@ -187,19 +278,29 @@ class SlowStream:
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 sys.stderr = SlowStream()
-status = cli.main(["init", *sys.argv[1:]])
+status = cli.main(sys.argv[1:])
 sys.stderr.flush()
 sys.exit(status)
 """
 
 
-def test_ctrl_c_in_the_middle_leaves_nothing_behind(plan, output):
-    command = [sys.executable, "-c", SLOW, plan, "-o", str(output)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr.readline() == "writing 4 tensors, 400 parameters\n"
+def interrupted(command, first):
+    """The files beside the plan in the middle of a command that is then interrupted."""
+    with subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == first
         assert process.stderr.readline() == " 20 %\n"
-        assert [entry.suffix for entry in output.parent.glob(".*")] == [".part"]
+        there = {entry.suffix for entry in Path(command[1]).parent.iterdir()} - {".json"}
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "seedbed: error: interrupted\n"
     assert process.returncode == 130
+    return there
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(plan, output):
+    assert interrupted(["init", plan, "-o", str(output)], "writing 4 tensors, 400 parameters\n") == {".part"}
     assert [entry.name for entry in output.parent.iterdir()] == ["plan.json"]
+
+
+def test_ctrl_c_ends_a_verification(plan, output):
+    assert cli.main(["init", plan, "-o", str(output)]) == 0
+    assert interrupted(["verify", plan, str(output)], "verifying 4 tensors, 400 parameters\n") == {".safetensors"}

@@ -9,7 +9,7 @@
 What another program wrote is read by the letter of the format: an object of texts under ``__metadata__``, and of
 entries that take up the rest of the file, each byte once. It is read here and not by the safetensors library, which has
 no offsets to tell, takes one of two entries of the same name, and maps the file: where one becomes shorter, reading a
-map ends in a signal. Nor is it read as JSON of any kind: 100 MB can be lists of lists, in thirty times the memory. This
+map ends in a signal. Nor is it read as JSON of any kind: 100 MB can be lists of lists, in twenty times the memory. This
 takes a few times the header's bytes, whatever they are.
 """
 
@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from seedbed.plan import MAX_TENSORS, PlannedTensor
 from seedbed.strict_json import decode, integers, members, shown, typed
@@ -49,8 +49,6 @@ BITS = {name: 8 if name == "BOOL" else int(name.lstrip("BFIU")) for name in DTYP
 BITS |= {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64}
 BITS |= {f"F8_{kind}": 8 for kind in ("E5M2", "E4M3", "E8M0", "E4M3FNUZ", "E5M2FNUZ")}
 """All dtypes of safetensors, and the bits of an element."""
-
-T = TypeVar("T")
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _ENTRY = re.compile(rf"\{{[^{{}}]{{0,{MAX_ENTRY}}}\}}")
