@@ -25,9 +25,9 @@ from safetensors.numpy import load_file, save_file
 
 import seedbed
 from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint
-from seedbed.checkpoint.header import BITS, DTYPE_NAMES, read_header
+from seedbed.checkpoint.header import BITS, DTYPE_NAMES, MAX_KEYS, read_header
 from seedbed.checkpoint.values import runs
-from seedbed.plan import MAX_TENSORS, Plan, PlannedTensor, parse_plan
+from seedbed.plan import Plan, PlannedTensor, parse_plan
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.02}}
 ENTRIES = [
@@ -489,10 +489,10 @@ class TestHostileFiles:
         assert found.different == len(BITS) == 22
 
     def test_of_too_many_tensors_are_refused_in_seconds(self, path):
-        body = ",".join(f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for i in range(MAX_TENSORS + 2))
+        body = ",".join(f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for i in range(MAX_KEYS + 1))
         path.write_bytes(file_of(f"{{{body}}}".encode()))
         began = time.monotonic()
-        with pytest.raises(ValueError, match=rf"a header must have at most {MAX_TENSORS} tensors\. Received: more"):
+        with pytest.raises(ValueError, match=rf"must have at most {MAX_KEYS} keys\. Received: more"):
             verify_checkpoint(PLAN, path, seed=0)
         assert time.monotonic() - began < 60
 

@@ -34,6 +34,9 @@ LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 """The longest header that the safetensors library reads."""
 
+MAX_KEYS = MAX_TENSORS + 1
+"""The most keys of an object: as many tensors as a plan may have, and the metadata."""
+
 MAX_ENTRY = 4096
 """The longest text of one entry, its name aside: 64 dimensions take half of it."""
 
@@ -187,9 +190,9 @@ class _Reader:
             key = self._string()
             if key in keys:
                 raise ValueError(f"an object must have each key once. Received: {shown(key)} again")
-            if len(keys) > MAX_TENSORS:  # and metadata
-                raise ValueError(f"a header must have at most {MAX_TENSORS} tensors. Received: more")
             keys.add(key)
+            if len(keys) > MAX_KEYS:
+                raise ValueError(f"an object in a header must have at most {MAX_KEYS} keys. Received: more")
             self._take(":")
             member(key)
             mark = self._take(",", "}")

@@ -104,8 +104,8 @@ def verify_checkpoint(
     """Compare every bit of every tensor of the safetensors file at `path` with what `write_checkpoint` writes.
 
     Who wrote the file is all the same, and so is the order of its tensors. Bits are compared, not numbers: -0.0 is not
-    0.0, and NaNs are not all alike. Beside a tensor that is computed as a whole, such as an orthogonal matrix, little
-    of the model is in memory.
+    0.0, and NaNs are not all alike. Some pieces of 4 MiB stand in memory; but a tensor of which a part costs as much as
+    the whole, orthogonal or sparse, as one.
 
     Arguments:
         plan: what the file should hold.
