@@ -627,33 +627,32 @@ def test_any_mutation_of_a_header_is_read_or_refused():
     assert valid > 10
 
 
-def test_what_the_library_refuses_is_refused_and_what_it_reads_is_read_the_same(path):
-    """But for what is stricter here, which the names of the rules tell."""
-    stricter = "key once|keys of the entry|without|must be JSON, an object|at most 20 digits|finite"
+def test_what_the_safetensors_library_reads_is_read_the_same_and_what_it_refuses_is_refused(path):
     for case in range(400):
         content = mutated(random.Random(case), VALID)
         path.write_bytes(content)
         try:
-            theirs = load_file(path)
+            theirs = {name: array.shape for name, array in load_file(path).items()}
         except Exception:
             theirs = None
         ours = reading(content)
-        if ours is not None and theirs is not None:
-            assert {e.name: e.shape for e in ours.entries} == {n: a.shape for n, a in theirs.items()}
-        elif theirs is not None:
-            with pytest.raises(ValueError, match=stricter):
-                read_header(iter_of(content), len(content))
+        if b"-0" not in content:  # which is 0 here
+            assert (ours and {entry.name: entry.shape for entry in ours.entries}) == theirs
 
 
-def iter_of(content):
-    at = 0
-
-    def take(count):
-        nonlocal at
-        at += count
-        return content[at - count : at]
-
-    return take
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('{"a":%s,"a":%s}', "an object must have each key once"),
+        ('{"__metadata__":{"a":"1","a":"2"},"a":%s}', "an object must have each key once"),
+        ('{"__metadata__":null,"a":%s}', "must be JSON, an object of objects"),
+    ],
+)
+def test_what_the_safetensors_library_takes_though_the_format_does_not_is_refused(path, text, rule):
+    path.write_bytes(file_of(text.replace("%s", json.dumps(ONE["a"])).encode(), DATA))
+    assert list(load_file(path)) == ["a"]
+    with pytest.raises(ValueError, match=rule):
+        verify_checkpoint(PLAN, path, seed=0)
 
 
 @arbitrary

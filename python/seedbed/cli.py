@@ -91,9 +91,9 @@ def _init(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     with _planned(arguments, "verifying") as (plan, progress):
         found = verify_checkpoint(plan, arguments.file, seed=arguments.seed, progress=progress)
-    seed = (
-        f"{found.seed}" if found.seed_told in (None, found.seed) else f"{found.seed} (the file tells {found.seed_told})"
-    )
+    seed = str(found.seed)
+    if found.seed_told not in (None, found.seed):
+        seed += f" (the file tells {found.seed_told})"
     if not found.different:
         _print_table(_rows(found, [("seed", seed)]))
         return 0

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -164,21 +164,18 @@ class _Reader:
             raise ValueError(f"a header must be a JSON object. Received: {self._next()}")
         metadata: dict[str, str] = {}
         entries: list[Entry] = []
-
-        def member(name: str) -> None:
+        for name in self._keys():
             if name == METADATA:
-                self._object(lambda key: metadata.update({key: self._string()}))
+                metadata = {key: self._string() for key in self._keys()}
             else:
                 entries.append(self._entry(name))
-
-        self._object(member)
         self._skip_blank()
         if self._at < len(self._text):
             raise ValueError(f"a header must end with its object. Received: {self._next()}")
         return Header(metadata, tuple(sorted(entries, key=lambda entry: (entry.start, entry.stop))))
 
-    def _object(self, member: Callable[[str], None]) -> None:
-        """Read an object; `member` reads the value under the key that it is told."""
+    def _keys(self) -> Iterator[str]:
+        """The keys of the object that comes next. The value under each is to be read before the next key."""
         keys: set[str] = set()
         self._take("{")
         self._skip_blank()
@@ -194,7 +191,7 @@ class _Reader:
             if len(keys) > MAX_KEYS:
                 raise ValueError(f"an object in a header must have at most {MAX_KEYS} keys. Received: more")
             self._take(":")
-            member(key)
+            yield key
             mark = self._take(",", "}")
 
     def _entry(self, name: str) -> Entry:
@@ -216,10 +213,11 @@ class _Reader:
     def _string(self) -> str:
         self._take('"')
         try:
+            text: str
             text, self._at = _TEXT.raw_decode(self._text, self._at - 1)
         except json.JSONDecodeError as error:
             raise ValueError(f"a header must be JSON. Received: something else, {error}") from None
-        return typed(text, str, "a name must be a string")
+        return text
 
     def _take(self, *marks: str) -> str:
         """Read what has to come next: one of these characters."""
