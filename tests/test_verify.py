@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 import seedbed
 from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint
-from seedbed.checkpoint.header import BITS, DTYPE_NAMES, MAX_KEYS, read_header
+from seedbed.checkpoint.header import BITS, DTYPE_NAMES, read_header
 from seedbed.checkpoint.values import runs
 from seedbed.plan import Plan, PlannedTensor, parse_plan
 
@@ -265,7 +265,6 @@ class TestDifferences:
                 "half": np.ones((2, 3), ml_dtypes.bfloat16),
                 "turned": np.ones((3, 2), "f4"),
                 "right": np.ones(5, "f4"),
-                "complex": np.ones(2, "c8"),
             },
             path,
         )
@@ -275,19 +274,17 @@ class TestDifferences:
             {"name": "half", "shape": [2, 3], **ones},
             {"name": "turned", "shape": [2, 3], **ones},
             {"name": "right", "shape": [5], **ones},
-            {"name": "complex", "shape": [2], **ones},
             {"name": "empty", "shape": [0], **ones},
         )
         found = verify_checkpoint(plan, path, seed=0)
         assert sorted(map(str, found.differences)) == [
-            '"complex" expected float32 [2], found C64 [2]',
             '"empty" is missing',
             '"half" expected float32 [2, 3], found bfloat16 [2, 3]',
             '"lost" is missing',
             '"more" is not in the plan',
             '"turned" expected float32 [2, 3], found float32 [3, 2]',
         ]
-        assert found.different == 6
+        assert found.different == 5
         assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
     def test_of_another_plan(self, path):
@@ -485,16 +482,19 @@ class TestHostileFiles:
             entries[dtype] = {"dtype": dtype, "shape": [4, 2], "data_offsets": [end, end + bits]}
             end += bits
         path.write_bytes(file_of(entries, bytes(end)))
-        found = verify_checkpoint(plan_of(), path, seed=0)
-        assert found.different == len(BITS) == 22
+        assert verify_checkpoint(plan_of(), path, seed=0).different == len(BITS) == 22
+        plan = plan_of({"name": "C64", "shape": [4, 2]})
+        assert '"C64" expected float32 [4, 2], found C64 [4, 2]' in map(
+            str, verify_checkpoint(plan, path, seed=0).differences
+        )
 
-    def test_of_too_many_tensors_are_refused_in_seconds(self, path):
-        body = ",".join(f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for i in range(MAX_KEYS + 1))
-        path.write_bytes(file_of(f"{{{body}}}".encode()))
-        began = time.monotonic()
-        with pytest.raises(ValueError, match=rf"must have at most {MAX_KEYS} keys\. Received: more"):
+    @pytest.mark.parametrize("metadata", [False, True])
+    def test_of_more_tensors_than_a_plan_has_are_refused(self, path, monkeypatch, metadata):
+        monkeypatch.setattr("seedbed.checkpoint.header.MAX_KEYS", 100)
+        keys = {str(i): "" if metadata else {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for i in range(101)}
+        path.write_bytes(file_of({"__metadata__": keys} if metadata else keys))
+        with pytest.raises(ValueError, match=r"must have at most 100 keys\. Received: more"):
             verify_checkpoint(PLAN, path, seed=0)
-        assert time.monotonic() - began < 60
 
     @pytest.mark.parametrize(
         "text", [b'{"a":' + b"[],[" * 10**6, b'{"a":"' + b"\\" * 10**6, b'{"a' * 10**6, b" " * 10**6, b"{" * 10**6]
