@@ -167,13 +167,14 @@ enum Available {
 impl Available {
     /// The slowest, which every CPU has, comes first.
     fn all() -> Vec<Self> {
-        let mut all = vec![Self::Portable(Portable)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(Avx2::detect().map(Self::Avx2));
-            all.extend(Avx512::detect().map(Self::Avx512));
-        }
-        all
+        let all = [
+            Some(Self::Portable(Portable)),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Avx512::detect().map(Self::Avx512),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     fn name(self) -> &'static str {
