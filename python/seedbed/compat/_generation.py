@@ -113,15 +113,6 @@ class VarianceScaling(Generation, initializers.VarianceScaling):
         super().__init__(mode=mode, **arguments)
 
 
-def present(generation: type, names: Mapping[str, str], module: str) -> dict[str, type[Initializer]]:
-    """For each name the class of a generation over the top-level class of the other name, where there is that."""
-    return {
-        name: type(name, (generation, top), {"__module__": module, "__doc__": f"`seedbed.{of}` in TensorFlow's words."})
-        for name, of in names.items()
-        if (top := getattr(initializers, of, None)) is not None
-    }
-
-
 class Registry:
     """A generation's names, and configurations in its form: `{"class_name": ..., "config": ...}`."""
 

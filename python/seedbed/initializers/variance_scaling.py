@@ -272,8 +272,8 @@ class UniformUnitScaling(VarianceScaling):
     True
     """
 
-    parameters = ("factor", "seed")
-    beyond_keras = MappingProxyType({})
+    parameters: ClassVar[tuple[str, ...]] = ("factor", "seed")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
 
     def __init__(self, factor: float = 1.0, seed: seeds.SeedLike = None) -> None:
         self.factor, scale = squared("factor", factor)
