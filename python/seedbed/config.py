@@ -72,7 +72,7 @@ ALIASES: dict[str, type[Initializer]] = {snake_case(name): cls for name, cls in 
 NAMES: dict[str, type[Initializer]] = {
     **CLASSES,
     **ALIASES,
-    **{name: CLASSES[of] for name, of in _OTHER_NAMES.items() if of in CLASSES},
+    **{name: CLASSES[of] for name, of in _OTHER_NAMES.items()},
 }
 """Every name that is accepted, and what it means."""
 
@@ -206,7 +206,7 @@ def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | N
     if found is None:
         raise ValueError(
             f"the names of initializers are {', '.join(sorted(CLASSES))}, these in snake case, "
-            f"and {', '.join(sorted(name for name in _OTHER_NAMES if name in NAMES))}. Received: {_brief.repr(name)}"
+            f"and {', '.join(sorted(_OTHER_NAMES))}. Received: {_brief.repr(name)}"
         )
     return _made(found, arguments)
 
