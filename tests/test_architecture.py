@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core"},
+    {"_core", "arguments"},
     {"threads", "dtypes", "shapes", "cosine"},
     {"seeds"},
     {"lazy"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core
+from seedbed.arguments import as_integer
 from seedbed.dtypes import COMPLEX, name_of
 from seedbed.seeds import Address
 from seedbed.shapes import Shape, ShapeLike, as_shape
@@ -220,9 +220,7 @@ def _axis(item: Index, length: int, axis: int) -> Axis:
         count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
         return (length, start if count else 0, step if count > 1 else 1, count)
     try:
-        if isinstance(item, (bool, np.bool_)):
-            raise TypeError
-        index = operator.index(item)  # type: ignore[arg-type]
+        index = as_integer(item)
     except TypeError:
         raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}") from None
     if not -length <= index < length:

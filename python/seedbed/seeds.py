@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 
 from seedbed import _core
+from seedbed.arguments import as_integer
 
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
@@ -74,9 +75,7 @@ def as_seed(seed: object) -> int:
         ValueError: where it is not an integer (a bool and a float are none) in [-2**255, 2**255).
     """
     try:
-        if isinstance(seed, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(seed)  # type: ignore[arg-type]
+        number = as_integer(seed)
     except TypeError:
         raise ValueError(f"a seed must be an integer. Received: seed={seed!r}") from None
     if not _LEAST_SEED <= number < _SEED_LIMIT:

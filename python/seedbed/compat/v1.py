@@ -51,6 +51,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, initializers
+from seedbed.arguments import as_bool
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
 from seedbed.lazy import Rule
@@ -221,7 +222,7 @@ class Constant(_V1, _generation.Constant):
         if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
             raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
         super().__init__(value=value, dtype=dtype)
-        self.verify_shape = _as_bool(verify_shape)
+        self.verify_shape = as_bool("verify_shape", verify_shape)
 
     def __call__(  # type: ignore[override]
         self,
@@ -232,7 +233,7 @@ class Constant(_V1, _generation.Constant):
         *,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        if verify_shape is not None and _as_bool(verify_shape) != self.verify_shape:
+        if verify_shape is not None and as_bool("verify_shape", verify_shape) != self.verify_shape:
             return Constant(self.value, self.dtype, verify_shape)(shape, dtype, partition_info, out=out)
         return super().__call__(shape, dtype, partition_info, out=out)
 
@@ -244,12 +245,6 @@ class Constant(_V1, _generation.Constant):
 
     def get_config(self) -> dict[str, Any]:
         return {**self._arguments(), **super().get_config()}
-
-
-def _as_bool(verify_shape: object) -> bool:
-    if not isinstance(verify_shape, (bool, np.bool_)):
-        raise ValueError(f"verify_shape must be True or False. Received: verify_shape={verify_shape!r}")
-    return bool(verify_shape)
 
 
 class RandomUniform(_V1, _generation.RandomUniform):

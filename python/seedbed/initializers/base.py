@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -251,34 +251,6 @@ def complex_counterpart(distribution: tuple[str, tuple[float, ...]]) -> tuple[st
     raise ValueError(
         f"complex values must have a normal distribution of mean 0 or a uniform about 0. Received: {name} {(a, b)}"
     )
-
-
-def as_finite(what: str, value: object) -> float:
-    """A finite real number as a float.
-
-    Raises:
-        ValueError: where it is not one.
-    """
-    try:
-        if isinstance(value, (str, bytes, bool, np.bool_)):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
-    return number
-
-
-def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
-    """A word that is one of those accepted.
-
-    Raises:
-        ValueError: where it is none of them.
-    """
-    if value not in accepted:
-        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
-    return str(value)
 
 
 def held(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.initializers.base import SeededInitializer, as_finite
+from seedbed.arguments import as_finite, as_integer
+from seedbed.initializers.base import SeededInitializer
 from seedbed.lazy import Computed, Rule, Sampled
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
@@ -76,9 +76,7 @@ class Orthogonal(ComputedInitializer):
     def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
         super().__init__(gain, seed)
         try:
-            if isinstance(column_axis, (bool, np.bool_)):
-                raise TypeError
-            self.column_axis = operator.index(column_axis)
+            self.column_axis = as_integer(column_axis)
         except TypeError:
             raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
 

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
+from seedbed.arguments import as_finite
+from seedbed.initializers.base import RandomInitializer
 from seedbed.shapes import Shape
 
 FARTHEST = 37

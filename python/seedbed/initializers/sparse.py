@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
+from seedbed.arguments import as_finite
+from seedbed.initializers.base import RandomInitializer
 from seedbed.lazy import Axis, Rule, Sampled, axes_of, indices
 from seedbed.shapes import Shape
 

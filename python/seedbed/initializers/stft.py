@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import cosine, dtypes
-from seedbed.initializers.base import Initializer, held, one_of
+from seedbed.arguments import as_bool, one_of
+from seedbed.initializers.base import Initializer, held
 from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices
 from seedbed.shapes import Shape
 
@@ -60,9 +61,7 @@ class STFT(Initializer):
         self.side = one_of("side", side, ("real", "imag"))
         self._window = window if window is None else _as_window(window)
         self.scaling = scaling if scaling is None else one_of("scaling", scaling, ("density", "spectrum"))
-        if not isinstance(periodic, (bool, np.bool_)):
-            raise ValueError(f"periodic must be True or False. Received: periodic={periodic!r}")
-        self.periodic = bool(periodic)
+        self.periodic = as_bool("periodic", periodic)
 
     @property
     def window(self) -> str | list[float] | None:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer, as_finite, one_of
+from seedbed.arguments import as_finite, one_of
+from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer
 from seedbed.shapes import Fans, Shape, ShapeLike, as_fan_rule, as_shape
 
 MODES: Mapping[str, Callable[[int, int], float]] = {
