@@ -40,9 +40,7 @@ class Sampled(NamedTuple):
         if out.dtype.kind == "c":  # a real tensor with a last axis of 2
             out = out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
             axes = None if axes is None else [*axes, (2, 0, 1, 2)]
-        # The extension module has no 16-bit floats: their bits are handed over.
-        bits = out.view(np.uint16) if out.itemsize == 2 else out
-        _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())
+        _core.fill(*stored(out), self.distribution, self.address, axes, get_num_threads())
 
 
 class Repeated(NamedTuple):
@@ -143,6 +141,11 @@ class LazyArray:
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
+
+
+def stored(out: np.ndarray) -> tuple[np.ndarray, str]:
+    """An array and its dtype's name, as the extension module takes them: of 16-bit floats, which it lacks, the bits."""
+    return out.view(np.uint16) if out.itemsize == 2 else out, name_of(out.dtype)
 
 
 def axes_of(shape: Shape) -> list[Axis]:
