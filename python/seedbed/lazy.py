@@ -159,15 +159,13 @@ def indices(axis: Axis) -> npt.NDArray[np.int64]:
     return start + step * np.arange(count, dtype=np.int64)
 
 
-def as_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
-    """`out`, where a tensor of that shape and dtype can be written to it; a new array, where it is None.
+def checked_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """`out`, where a tensor of that shape and dtype can be written to it.
 
     Raises:
         TypeError: where it is not a NumPy array.
         ValueError: where its shape, dtype or byte order is another, or it is read-only or not contiguous.
     """
-    if out is None:
-        return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
     if out.shape != shape:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.lazy import LazyArray, Rule, Sampled, as_out, part_of
+from seedbed.lazy import LazyArray, Rule, Sampled, checked_out, part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Initializer(ABC):
             raise ValueError(
                 f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
             )
-        result = as_out(out, counts, element)
+        result = np.empty(counts, element) if out is None else checked_out(out, counts, element)
         self.rule(dimensions, element).write(result, axes)
         return result
 
