@@ -20,8 +20,6 @@ import seedbed.compat.v1
 import seedbed.compat.v2
 from seedbed import config, initializers
 
-VARIANCE_SCALING = ["GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"]
-
 IN_KERAS_2 = {
     "Constant": ["constant"],
     "GlorotNormal": ["glorot_normal", "glorot_normalV2"],
