@@ -161,16 +161,10 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     >>> sb.get({"class_name": "he_normal", "config": {"seed": 1}}) == sb.HeNormal(seed=1)
     True
     """
-    found: Initializer | Callable[..., Any] | None = find(identifier, NAMES)
-    return found
-
-
-def find(identifier: object, names: Table) -> Any:
-    """`get` from a table of names."""
     if identifier is None:
         return None
     if isinstance(identifier, (str, Mapping)):
-        return build(identifier, None, names)
+        return deserialize(identifier)
     if isinstance(identifier, type):
         return _instance(identifier)
     if callable(identifier):
@@ -228,8 +222,8 @@ def _made(target: Any, arguments: object) -> Any:
         raise ValueError(f"this is no configuration of {target.__name__}: {error}") from error
 
 
-def _instance(cls: type) -> Any:
-    instance = None if inspect.isabstract(cls) else cls()
+def _instance(cls: type) -> Callable[..., Any]:
+    instance: object = None if inspect.isabstract(cls) else cls()
     if not callable(instance):
         raise ValueError(f"a class must be one whose instances are initializers. Received: {cls!r}")
     return instance
