@@ -20,6 +20,9 @@ from seedbed.threads import get_num_threads
 Axis: TypeAlias = tuple[int, int, int, int]
 """The indices a region takes along an axis: (its length, start, step, count)."""
 
+Distribution: TypeAlias = tuple[str, tuple[float, ...]]
+"""Its name and its parameters."""
+
 Index: TypeAlias = SupportsIndex | slice | EllipsisType
 
 
@@ -31,9 +34,9 @@ class Rule(Protocol):
 
 
 class Sampled(NamedTuple):
-    """A distribution with its parameters, evaluated at addresses."""
+    """A distribution, evaluated at addresses."""
 
-    distribution: tuple[str, tuple[float, ...]]
+    distribution: Distribution
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
@@ -57,7 +60,7 @@ class Repeated(NamedTuple):
             slice(0, 1) if length == 1 else _slice(start, step, count)
             for length, (_, start, step, count) in zip(value.shape, axes, strict=True)
         )
-        out.reshape([count for *_, count in axes])[...] = value[tuple(wanted)]
+        out.reshape(shape_of(axes))[...] = value[tuple(wanted)]
 
 
 class Computed(NamedTuple):
@@ -76,7 +79,7 @@ class Computed(NamedTuple):
         whole = np.empty(self.shape, out.dtype)
         self.compute(whole)
         wanted = tuple(_slice(start, step, count) for _, start, step, count in axes)
-        out.reshape([count for *_, count in axes])[...] = whole[wanted]
+        out.reshape(shape_of(axes))[...] = whole[wanted]
 
 
 class LazyArray:
@@ -151,6 +154,11 @@ def stored(out: np.ndarray) -> tuple[np.ndarray, str]:
 def axes_of(shape: Shape) -> list[Axis]:
     """The region that is the whole."""
     return [(length, 0, 1, length) for length in shape]
+
+
+def shape_of(axes: Sequence[Axis]) -> Shape:
+    """How many indices a region takes along each axis."""
+    return tuple(count for *_, count in axes)
 
 
 def indices(axis: Axis) -> npt.NDArray[np.int64]:

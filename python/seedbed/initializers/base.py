@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.lazy import LazyArray, Rule, Sampled, checked_out, part_of
+from seedbed.lazy import Distribution, LazyArray, Rule, Sampled, checked_out, part_of, shape_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Initializer(ABC):
         axes, counts = None, dimensions
         if partition_shape is not None:
             axes = part_of(dimensions, partition_shape, partition_offset)
-            counts = tuple(count for *_, count in axes)
+            counts = shape_of(axes)
         elif partition_offset is not None:
             raise ValueError(
                 f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
@@ -206,7 +206,7 @@ class RandomInitializer(SeededInitializer):
     """Whether there are complex tensors too: of the `complex_counterpart` of `sampling`."""
 
     @abstractmethod
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
+    def sampling(self, shape: Shape) -> Distribution:
         """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
@@ -229,7 +229,7 @@ COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
 """sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
 
 
-def complex_counterpart(distribution: tuple[str, tuple[float, ...]]) -> tuple[str, tuple[float, ...]]:
+def complex_counterpart(distribution: Distribution) -> Distribution:
     """The complex distribution of a real one about 0: E |w|^2 is the variance, and no direction is preferred.
 
     A normal has independent parts of half the variance. A uniform becomes uniform on a disk. A normal truncated at two

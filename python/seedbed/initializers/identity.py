@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seedbed.arguments import as_count, as_finite, one_of
 from seedbed.initializers.base import Initializer, held
-from seedbed.lazy import Axis, Rule, axes_of, indices
+from seedbed.lazy import Axis, Rule, axes_of, indices, shape_of
 from seedbed.shapes import AXES_OF_LAYOUT, LAYOUTS, Shape
 
 
@@ -39,7 +39,7 @@ class Copies(NamedTuple):
             place, between = np.divmod(wanted - start, step)
             taken &= (between == 0) & (place >= 0) & (place < count)
             at.append(place)
-        out.reshape([count for *_, count in axes])[tuple(places[taken] for places in at)] = self.value
+        out.reshape(shape_of(axes))[tuple(places[taken] for places in at)] = self.value
 
 
 class Identity(Initializer):

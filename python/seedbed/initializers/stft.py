@@ -12,7 +12,7 @@ import numpy.typing as npt
 from seedbed import cosine, dtypes
 from seedbed.arguments import as_bool, one_of
 from seedbed.initializers.base import Initializer, held
-from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices
+from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices, shape_of
 from seedbed.shapes import Shape
 
 WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
@@ -130,7 +130,7 @@ class Transform(NamedTuple):
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         axes = axes_of(out.shape) if axes is None else axes
-        kernel = out.reshape([count for *_, count in axes])
+        kernel = out.reshape(shape_of(axes))
         times, _, frequencies = (indices(axis) for axis in axes)
         factors = self.initializer.factors(self.times, times)
         at_once = max(1, _MOST_VALUES // max(1, frequencies.size))
