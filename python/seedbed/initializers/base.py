@@ -180,10 +180,6 @@ class SeededInitializer(Initializer):
         """What an initializer that was given no seed draws from."""
         return seeds.random_seed()
 
-    def draw(self) -> seeds.Address:
-        """Where the words of the next tensor come from."""
-        return seeds.draw(self.seed)
-
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype)
 
@@ -219,7 +215,7 @@ class RandomInitializer(SeededInitializer):
             if math.prod(shape) >= 2**62:
                 raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
         _core.check(distribution, real)  # before a draw is taken
-        return Sampled(distribution, self.draw())
+        return Sampled(distribution, seeds.draw(self.seed))
 
 
 TRUNCATED_STDDEV = 0.87962566103423978

@@ -39,7 +39,7 @@ class ComputedInitializer(SeededInitializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self.check_shape(shape)
         _core.check_gain(self.gain, dtypes.name_of(dtype))
-        return Computed(shape, partial(self.compute, self.draw()))
+        return Computed(shape, partial(self.compute, seeds.draw(self.seed)))
 
 
 class Orthogonal(ComputedInitializer):
