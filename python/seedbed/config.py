@@ -19,6 +19,7 @@ from seedbed.initializers import Initializer
 from seedbed.shapes import ShapeLike, as_shape
 
 Table: TypeAlias = Mapping[str, type[Initializer]]
+"""Names, and the classes that they stand for."""
 
 MOST_DEPTH = 32
 """How deep a configuration may be nested."""
@@ -26,7 +27,7 @@ MOST_DEPTH = 32
 MOST_VALUES = 2**22
 """How many values it may hold."""
 
-CLASSES: dict[str, type[Initializer]] = {
+CLASSES: Table = {
     name: getattr(initializers, name)
     for name in initializers.__all__
     if not inspect.isabstract(getattr(initializers, name))
@@ -66,10 +67,10 @@ _OTHER_NAMES: dict[str, str] = {
 }
 """The names beyond those of the classes that Keras 3, tf-keras and TensorFlow 1 have for them."""
 
-ALIASES: dict[str, type[Initializer]] = {snake_case(name): cls for name, cls in CLASSES.items()}
+ALIASES: Table = {snake_case(name): cls for name, cls in CLASSES.items()}
 """The snake-case names, which are the classes themselves."""
 
-NAMES: dict[str, type[Initializer]] = {
+NAMES: Table = {
     **CLASSES,
     **ALIASES,
     **{name: CLASSES[of] for name, of in _OTHER_NAMES.items()},

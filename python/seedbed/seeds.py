@@ -18,11 +18,12 @@ import numpy as np
 from seedbed import _core
 from seedbed.arguments import as_integer
 
+# `random` and `hashlib` take milliseconds to import, which NumPy does not: who needs one waits for it then.
+
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
 _WORDS = 2**68
 
-# `random` and `hashlib` take longer to import than all of this package: who needs one waits for it then.
 _OF_GENERATORS = {
     "module": (None, "keras.random", "keras.src.random.seed_generator", "seedbed.seeds"),
     "registered_name": (None, "SeedGenerator"),
