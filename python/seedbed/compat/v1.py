@@ -285,26 +285,23 @@ class RandomUniform(_V1, _generation.RandomUniform):
         super()._check_integers(dtype)
 
 
-class RandomNormal(_V1, initializers.RandomNormal):
+class _Normal(_V1):
+    """What is given a mean, a standard deviation, a seed and a dtype."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "dtype")
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed, dtype=dtype)
+
+
+class RandomNormal(_Normal, initializers.RandomNormal):
     """`seedbed.RandomNormal`: normal, without bounds."""
 
-    parameters = ("mean", "stddev", "seed", "dtype")
 
-    def __init__(
-        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
-    ) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed, dtype=dtype)
-
-
-class TruncatedNormal(_V1, initializers.TruncatedNormal):
+class TruncatedNormal(_Normal, initializers.TruncatedNormal):
     """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
-
-    parameters = ("mean", "stddev", "seed", "dtype")
-
-    def __init__(
-        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
-    ) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed, dtype=dtype)
 
 
 class random_uniform_initializer(RandomUniform):  # noqa: N801  # a class in TF as well

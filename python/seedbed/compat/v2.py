@@ -134,20 +134,21 @@ class RandomUniform(_V2, _generation.RandomUniform):
         super().__init__(minval=minval, maxval=maxval, seed=seed)
 
 
-class RandomNormal(_V2, initializers.RandomNormal):
+class _Normal(_V2):
+    """What is given a mean, a standard deviation and a seed."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed)
+
+
+class RandomNormal(_Normal, initializers.RandomNormal):
     """`seedbed.RandomNormal`: normal, without bounds."""
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
 
-
-class TruncatedNormal(_V2, initializers.TruncatedNormal):
+class TruncatedNormal(_Normal, initializers.TruncatedNormal):
     """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
-
-    parameters = ("mean", "stddev", "seed")
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
 
 
 class VarianceScaling(_V2, _generation.VarianceScaling):
