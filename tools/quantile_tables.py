@@ -86,6 +86,7 @@ def polynomial(coefficients: list[Real], x: Real) -> Real:
 
 
 def chebyshev(start: mp.mpf, end: mp.mpf, n: int) -> list[mp.mpf]:
+    """The zeros of the n-th polynomial, on that interval."""
     return [(start + end) / 2 - (end - start) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n)) for i in range(n)]
 
 
