@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "python"
@@ -38,3 +39,16 @@ def outcome(expression, names):
     if hasattr(result, "get_config"):
         return result.get_config()
     return [str(getattr(result.dtype, "name", result.dtype)), [int(n) for n in result.shape]]
+
+
+def moments(make):
+    """The mean, the standard deviation and the largest magnitude of 180,000 values of an initializer."""
+    values = np.asarray(make(seed=1)((3, 3, 100, 200)), "float64")
+    return [values.mean(), values.std(), abs(values).max()]
+
+
+def assert_alike(ours, theirs, bounded):
+    """Seeds are fixed: 0.01 standard deviations are 3 standard errors of a difference, alpha 0.003."""
+    assert abs(ours[0] - theirs[0]) < 0.01 * ours[1]
+    assert ours[1] == pytest.approx(theirs[1], rel=0.01)
+    assert ours[2] == pytest.approx(theirs[2], rel=1e-3 if bounded else 0.2)

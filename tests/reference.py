@@ -335,6 +335,17 @@ def fans(shape, input_axes=None, output_axes=None, batch_axes=None, groups=1, la
     return field * fan_in, field * fan_out
 
 
+NAMED = {
+    "GlorotNormal": (1.0, "fan_avg", "truncated_normal"),
+    "GlorotUniform": (1.0, "fan_avg", "uniform"),
+    "HeNormal": (2.0, "fan_in", "truncated_normal"),
+    "HeUniform": (2.0, "fan_in", "uniform"),
+    "LecunNormal": (1.0, "fan_in", "truncated_normal"),
+    "LecunUniform": (1.0, "fan_in", "uniform"),
+}
+"""Scale, mode and distribution of each that is a choice of them."""
+
+
 def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_axes=None, **more):
     """The distribution that it samples, and its two parameters."""
     fan_in, fan_out = fans(shape, input_axes, output_axes, **more)

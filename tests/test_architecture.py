@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core", "strict_json"},
+    {"_core", "arguments", "strict_json"},
     {"threads", "dtypes", "shapes", "cosine"},
     {"seeds"},
     {"lazy"},

@@ -20,8 +20,6 @@ import seedbed.compat.v1
 import seedbed.compat.v2
 from seedbed import config, initializers
 
-VARIANCE_SCALING = ["GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform"]
-
 IN_KERAS_2 = {
     "Constant": ["constant"],
     "GlorotNormal": ["glorot_normal", "glorot_normalV2"],
@@ -60,7 +58,6 @@ PAIRS = [
     *((name, cls) for cls, names in IN_KERAS_2.items() for name in [cls, f"{cls}V2", *names]),
     *((name, cls) for table in (IN_KERAS_3_ALONE, OF_OTHERS) for cls, names in table.items() for name in names),
 ]
-EXPORTED = [(name, cls) for name, cls in PAIRS if cls in initializers.__all__]
 CLASSES = [name for name in initializers.__all__ if not inspect.isabstract(getattr(initializers, name))]
 
 
@@ -74,7 +71,7 @@ def keras_3(name, arguments, **more):
     }
 
 
-@pytest.mark.parametrize(("name", "cls"), EXPORTED)
+@pytest.mark.parametrize(("name", "cls"), PAIRS)
 def test_every_name_that_a_keras_has_is_known(name, cls):
     for made in (sb.get(name), sb.deserialize(name), sb.get({"class_name": name, "config": {}})):
         assert type(made) is getattr(initializers, cls)

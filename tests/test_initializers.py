@@ -7,18 +7,11 @@ import random
 
 import numpy as np
 import pytest
+from reference import NAMED
 
 import seedbed as sb
 from seedbed.initializers.base import COMPLEX_TRUNCATED_STDDEV, TRUNCATED_STDDEV
 
-NAMED = {
-    "GlorotUniform": (1.0, "fan_avg", "uniform"),
-    "GlorotNormal": (1.0, "fan_avg", "truncated_normal"),
-    "HeUniform": (2.0, "fan_in", "uniform"),
-    "HeNormal": (2.0, "fan_in", "truncated_normal"),
-    "LecunUniform": (1.0, "fan_in", "uniform"),
-    "LecunNormal": (1.0, "fan_in", "truncated_normal"),
-}
 EXAMPLES = {
     **dict.fromkeys(["RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", *NAMED], ({}, (4, 5))),
     **dict.fromkeys(["XavierUniform", "XavierNormal"], ({"gain": 0.5, "layout": "torch"}, (4, 5))),

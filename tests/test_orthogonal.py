@@ -399,23 +399,6 @@ sb.Orthogonal(seed=1)((20, 20))
     assert not done.stderr
 
 
-def test_the_interpreter_runs_on_meanwhile():
-    done = output(
-        """
-import threading, time
-import seedbed as sb
-work = threading.Thread(target=lambda: sb.Orthogonal(seed=1)((1500, 1500)))
-work.start()
-steps = 0
-while work.is_alive():
-    time.sleep(0.001)
-    steps += 1
-print(steps)
-"""
-    )
-    assert int(done.stdout) > 5
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_no_memory_is_a_memory_error():
     done = output(

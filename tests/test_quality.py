@@ -17,6 +17,8 @@ from quality.laws import DTYPES, LAWS, DtypeLaw
 from quality.sample import Tally
 from scipy import special, stats
 
+import seedbed as sb
+
 ROOT = Path(__file__).parents[1]
 N = 10**6
 UNIFORM, NORMAL, TRUNCATED = LAWS
@@ -260,8 +262,8 @@ class TestFit:
 class TestExactness:
     def test_the_exact_quantile_is_that_of_mpmath(self):
         for element in range(20):
-            word = 2**32 * int(exactness.sb.random_words(42, 1, start=element)[0])
-            word += int(exactness.sb.random_words(42, 1, start=2**67 + element)[0])
+            word = 2**32 * int(sb.random_words(42, 1, start=element)[0])
+            word += int(sb.random_words(42, 1, start=2**67 + element)[0])
             with mp.workdps(40):
                 a = (mp.mpf(2 * word + 1) / 2**64) - 1
                 exact = mp.sqrt(2) * mp.erfinv(a)
@@ -270,7 +272,7 @@ class TestExactness:
 
     def test_elements_are_chosen_from_every_order_that_there_is(self):
         elements = exactness.sample(2**16, 50)
-        high = exactness.sb.random_words(exactness.SEED, 2**16)[elements]
+        high = sb.random_words(exactness.SEED, 2**16)[elements]
         orders = np.frexp(np.minimum(high, ~high).astype(float))[1]
         counts = np.bincount(orders, minlength=32)
         assert (counts[22:32] == 50).all()
@@ -284,7 +286,7 @@ class TestExactness:
         assert error.elements == 300
 
     def test_an_error_of_a_value_is_found(self, monkeypatch):
-        wrong = {"normal": lambda mean, stddev, seed: exactness.sb.RandomNormal(mean, stddev * (1 + 1e-6), seed)}
+        wrong = {"normal": lambda mean, stddev, seed: sb.RandomNormal(mean, stddev * (1 + 1e-6), seed)}
         monkeypatch.setattr(exactness, "CLASSES", wrong)
         assert exactness.measure("normal", "float32", np.arange(100)).worst > 8
 
@@ -308,7 +310,7 @@ def test_the_keystream_is_written_word_by_word():
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         read = process.stdout.read(2**22 + 40)
         process.stdout.close()
-    assert (np.frombuffer(read, "<u4") == exactness.sb.random_words(5, 2**20 + 10, 7)).all()
+    assert (np.frombuffer(read, "<u4") == sb.random_words(5, 2**20 + 10, 7)).all()
 
 
 def test_a_quick_run_writes_the_page(tmp_path):

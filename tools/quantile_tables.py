@@ -23,6 +23,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import mpmath as mp
 import numpy as np
@@ -30,6 +31,8 @@ import numpy as np
 mp.mp.dps = 60
 TRUNCATED = mp.erf(mp.sqrt(2))  # P(|x| <= 2) of a standard normal
 ORIGIN_CANDIDATES = 256
+
+Real = TypeVar("Real", float, np.floating)
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,7 @@ class Table:
 
     def value(self, row: Row, rest: int) -> np.floating:
         real = self.real
-        f = real(2 * (row.origin - rest) + 1) * real(0.5 ** (self.bits + 1))
-        x = row.coefficients[-1]
-        for c in row.coefficients[-2::-1]:
-            x = x * f + c
-        return x
+        return polynomial(row.coefficients, real(2 * (row.origin - rest) + 1) * real(0.5 ** (self.bits + 1)))
 
 
 @dataclass
@@ -78,13 +77,26 @@ TABLES = (
 )
 
 
+def polynomial(coefficients: list[Real], x: Real) -> Real:
+    """By Horner's rule, in the order and the arithmetic of the engine."""
+    total = coefficients[-1]
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total
+
+
+def chebyshev(start: mp.mpf, end: mp.mpf, n: int) -> list[mp.mpf]:
+    """The zeros of the n-th polynomial, on that interval."""
+    return [(start + end) / 2 - (end - start) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n)) for i in range(n)]
+
+
 def nodes(n: int, at_centre: bool, words: int) -> list[mp.mpf]:
     """Where in (0, 1) to interpolate (x - t) / f: at the centre for a small relative error of that, elsewhere of x."""
     if words <= n:  # a row of few words: at those
         return [(i + mp.mpf(1) / 2) / (words - mp.mpf(1) / 2) for i in range(words)]
     if at_centre:
-        return [(1 - mp.cos(mp.pi * (2 * i + 1) / (2 * n))) / 2 for i in range(n)]
-    zeros = [-mp.cos(mp.pi * (2 * i + 1) / (2 * n + 2)) for i in range(n + 1)]
+        return chebyshev(mp.mpf(0), mp.mpf(1), n)
+    zeros = chebyshev(mp.mpf(-1), mp.mpf(1), n + 1)
     return [(z - zeros[0]) / (1 - zeros[0]) for z in zeros[1:]]
 
 
@@ -232,10 +244,7 @@ class Series:
             powers.remove(negative[-1])  # as for the rows: the highest one is the least missed
 
     def value(self, coefficients: list[float], x: float) -> float:
-        z, sum_ = x * x, coefficients[-1]
-        for c in coefficients[-2::-1]:
-            sum_ = sum_ * z + c
-        return sum_ * x
+        return polynomial(coefficients, x * x) * x
 
     def rust(self, coefficients: list[float]) -> str:
         xs = [float(self.end) * (i + 1) / 1000 for i in range(1000)]
@@ -285,10 +294,6 @@ TAIL_SHIFT = 50
 TAIL_COEFFICIENTS = 13
 
 
-def chebyshev(start: mp.mpf, end: mp.mpf, n: int) -> list[mp.mpf]:
-    return [(start + end) / 2 - (end - start) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n)) for i in range(n)]
-
-
 def tail(s: mp.mpf) -> mp.mpf:
     """The x beyond which a standard normal is with probability exp(-s^2), by Newton's method for the logarithm."""
     x = mp.sqrt(2) * s
@@ -307,13 +312,6 @@ def tail_row(top: float, first: float) -> list[float]:
     return [float(c) for c in mp.lu_solve(matrix, mp.matrix([tail(mp.mpf(top) - f) for f in where]))]
 
 
-def tail_value(row: list[float], f: float) -> float:
-    x = row[-1]
-    for c in row[-2::-1]:
-        x = x * f + c
-    return x
-
-
 def tail_rust() -> str:
     tops = [top - TAIL_OFFSET for top in TAIL_TOPS]
     firsts = [1.75 - TAIL_OFFSET, *tops[:-1]]
@@ -321,13 +319,13 @@ def tail_rust() -> str:
     for i, end in enumerate(TAIL_TOPS[:-1]):
         around = tops[i] + np.arange(-4, 5) * np.spacing(tops[i])
         here = [(float(s), i + int(s + TAIL_OFFSET >= end)) for s in around]
-        while any(np.diff([tail_value(rows[row], tops[row] - s) for s, row in here]) < 0):
+        while any(np.diff([polynomial(rows[row], tops[row] - s) for s, row in here]) < 0):
             print(f"NORMAL_TAIL: mended the row that ends at {end}", file=sys.stderr)
             rows[i][0] = float(np.nextafter(rows[i][0], 0))
     worst = 0.0
     for row, top, first in zip(rows, tops, firsts, strict=True):
         for s in np.linspace(first, top, 50):
-            worst = max(worst, float(abs(tail_value(row, top - float(s)) / tail(mp.mpf(float(s))) - 1)))
+            worst = max(worst, float(abs(polynomial(row, top - float(s)) / tail(mp.mpf(float(s))) - 1)))
     words = [int(np.float64((top - 0.25) if top > 4 else (top - 0.125)).view(np.uint64)) for top in TAIL_TOPS]
     placed = sorted(range(16), key=lambda i: (words[i] >> TAIL_SHIFT) % 16)
     lines = [

@@ -19,6 +19,7 @@ from seedbed.initializers import Initializer
 from seedbed.shapes import ShapeLike, as_shape
 
 Table: TypeAlias = Mapping[str, type[Initializer]]
+"""Names, and the classes that they stand for."""
 
 MOST_DEPTH = 32
 """How deep a configuration may be nested."""
@@ -26,7 +27,7 @@ MOST_DEPTH = 32
 MOST_VALUES = 2**22
 """How many values it may hold."""
 
-CLASSES: dict[str, type[Initializer]] = {
+CLASSES: Table = {
     name: getattr(initializers, name)
     for name in initializers.__all__
     if not inspect.isabstract(getattr(initializers, name))
@@ -66,13 +67,13 @@ _OTHER_NAMES: dict[str, str] = {
 }
 """The names beyond those of the classes that Keras 3, tf-keras and TensorFlow 1 have for them."""
 
-ALIASES: dict[str, type[Initializer]] = {snake_case(name): cls for name, cls in CLASSES.items()}
+ALIASES: Table = {snake_case(name): cls for name, cls in CLASSES.items()}
 """The snake-case names, which are the classes themselves."""
 
-NAMES: dict[str, type[Initializer]] = {
+NAMES: Table = {
     **CLASSES,
     **ALIASES,
-    **{name: CLASSES[of] for name, of in _OTHER_NAMES.items() if of in CLASSES},
+    **{name: CLASSES[of] for name, of in _OTHER_NAMES.items()},
 }
 """Every name that is accepted, and what it means."""
 
@@ -161,16 +162,10 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     >>> sb.get({"class_name": "he_normal", "config": {"seed": 1}}) == sb.HeNormal(seed=1)
     True
     """
-    found: Initializer | Callable[..., Any] | None = find(identifier, NAMES)
-    return found
-
-
-def find(identifier: object, names: Table) -> Any:
-    """`get` from a table of names."""
     if identifier is None:
         return None
     if isinstance(identifier, (str, Mapping)):
-        return build(identifier, None, names)
+        return deserialize(identifier)
     if isinstance(identifier, type):
         return _instance(identifier)
     if callable(identifier):
@@ -206,7 +201,7 @@ def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | N
     if found is None:
         raise ValueError(
             f"the names of initializers are {', '.join(sorted(CLASSES))}, these in snake case, "
-            f"and {', '.join(sorted(name for name in _OTHER_NAMES if name in NAMES))}. Received: {_brief.repr(name)}"
+            f"and {', '.join(sorted(_OTHER_NAMES))}. Received: {_brief.repr(name)}"
         )
     return _made(found, arguments)
 
@@ -228,8 +223,8 @@ def _made(target: Any, arguments: object) -> Any:
         raise ValueError(f"this is no configuration of {target.__name__}: {error}") from error
 
 
-def _instance(cls: type) -> Any:
-    instance = None if inspect.isabstract(cls) else cls()
+def _instance(cls: type) -> Callable[..., Any]:
+    instance: object = None if inspect.isabstract(cls) else cls()
     if not callable(instance):
         raise ValueError(f"a class must be one whose instances are initializers. Received: {cls!r}")
     return instance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core
+from seedbed.arguments import as_integer
 from seedbed.dtypes import COMPLEX, name_of
 from seedbed.seeds import Address
 from seedbed.shapes import Shape, ShapeLike, as_shape
@@ -19,6 +19,9 @@ from seedbed.threads import get_num_threads
 
 Axis: TypeAlias = tuple[int, int, int, int]
 """The indices a region takes along an axis: (its length, start, step, count)."""
+
+Distribution: TypeAlias = tuple[str, tuple[float, ...]]
+"""Its name and its parameters."""
 
 Index: TypeAlias = SupportsIndex | slice | EllipsisType
 
@@ -31,18 +34,16 @@ class Rule(Protocol):
 
 
 class Sampled(NamedTuple):
-    """A distribution with its parameters, evaluated at addresses."""
+    """A distribution, evaluated at addresses."""
 
-    distribution: tuple[str, tuple[float, ...]]
+    distribution: Distribution
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         if out.dtype.kind == "c":  # a real tensor with a last axis of 2
             out = out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
             axes = None if axes is None else [*axes, (2, 0, 1, 2)]
-        # The extension module has no 16-bit floats: their bits are handed over.
-        bits = out.view(np.uint16) if out.itemsize == 2 else out
-        _core.fill(bits, name_of(out.dtype), self.distribution, self.address, axes, get_num_threads())
+        _core.fill(*stored(out), self.distribution, self.address, axes, get_num_threads())
 
 
 class Repeated(NamedTuple):
@@ -59,7 +60,7 @@ class Repeated(NamedTuple):
             slice(0, 1) if length == 1 else _slice(start, step, count)
             for length, (_, start, step, count) in zip(value.shape, axes, strict=True)
         )
-        out.reshape([count for *_, count in axes])[...] = value[tuple(wanted)]
+        out.reshape(shape_of(axes))[...] = value[tuple(wanted)]
 
 
 class Computed(NamedTuple):
@@ -78,7 +79,7 @@ class Computed(NamedTuple):
         whole = np.empty(self.shape, out.dtype)
         self.compute(whole)
         wanted = tuple(_slice(start, step, count) for _, start, step, count in axes)
-        out.reshape([count for *_, count in axes])[...] = whole[wanted]
+        out.reshape(shape_of(axes))[...] = whole[wanted]
 
 
 class LazyArray:
@@ -145,9 +146,19 @@ class LazyArray:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
 
 
+def stored(out: np.ndarray) -> tuple[np.ndarray, str]:
+    """An array and its dtype's name, as the extension module takes them: of 16-bit floats, which it lacks, the bits."""
+    return out.view(np.uint16) if out.itemsize == 2 else out, name_of(out.dtype)
+
+
 def axes_of(shape: Shape) -> list[Axis]:
     """The region that is the whole."""
     return [(length, 0, 1, length) for length in shape]
+
+
+def shape_of(axes: Sequence[Axis]) -> Shape:
+    """How many indices a region takes along each axis."""
+    return tuple(count for *_, count in axes)
 
 
 def indices(axis: Axis) -> npt.NDArray[np.int64]:
@@ -156,15 +167,13 @@ def indices(axis: Axis) -> npt.NDArray[np.int64]:
     return start + step * np.arange(count, dtype=np.int64)
 
 
-def as_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
-    """`out`, where a tensor of that shape and dtype can be written to it; a new array, where it is None.
+def checked_out(out: object, shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """`out`, where a tensor of that shape and dtype can be written to it.
 
     Raises:
         TypeError: where it is not a NumPy array.
         ValueError: where its shape, dtype or byte order is another, or it is read-only or not contiguous.
     """
-    if out is None:
-        return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
     if out.shape != shape:
@@ -220,9 +229,7 @@ def _axis(item: Index, length: int, axis: int) -> Axis:
         count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
         return (length, start if count else 0, step if count > 1 else 1, count)
     try:
-        if isinstance(item, (bool, np.bool_)):
-            raise TypeError
-        index = operator.index(item)  # type: ignore[arg-type]
+        index = as_integer(item)
     except TypeError:
         raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}") from None
     if not -length <= index < length:

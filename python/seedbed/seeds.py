@@ -16,12 +16,14 @@ from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 
 from seedbed import _core
+from seedbed.arguments import as_integer
+
+# `random` and `hashlib` take milliseconds to import, which NumPy does not: who needs one waits for it then.
 
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
 _WORDS = 2**68
 
-# `random` and `hashlib` take longer to import than all of this package: who needs one waits for it then.
 _OF_GENERATORS = {
     "module": (None, "keras.random", "keras.src.random.seed_generator", "seedbed.seeds"),
     "registered_name": (None, "SeedGenerator"),
@@ -74,9 +76,7 @@ def as_seed(seed: object) -> int:
         ValueError: where it is not an integer (a bool and a float are none) in [-2**255, 2**255).
     """
     try:
-        if isinstance(seed, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(seed)  # type: ignore[arg-type]
+        number = as_integer(seed)
     except TypeError:
         raise ValueError(f"a seed must be an integer. Received: seed={seed!r}") from None
     if not _LEAST_SEED <= number < _SEED_LIMIT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 
 from seedbed import _core
+from seedbed.arguments import as_count, as_integer, one_of
 
 Shape: TypeAlias = tuple[int, ...]
 ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
@@ -58,9 +58,7 @@ def _dimension(item: object, shape: object, what: str) -> int:
     if type(item) is int and 0 <= item <= _MOST_ELEMENTS:
         return item
     try:
-        if isinstance(item, (bool, np.bool_)):
-            raise TypeError
-        dimension = operator.index(_whole(item))
+        dimension = as_integer(_whole(item))
     except TypeError:
         kind = ValueError if isinstance(item, (float, np.floating)) else TypeError
         raise kind(f"each dimension of {what} must be an integer. Received: {what}={shape!r}") from None
@@ -180,56 +178,24 @@ def as_fan_rule(input_axes: object, output_axes: object, batch_axes: object, gro
     Raises:
         ValueError: where one is not what `compute_fans` says.
     """
-    inputs, outputs = as_axes_pair(input_axes, output_axes)
-    rule = FanRule(inputs, outputs, _as_axes("batch_axes", batch_axes), as_count("groups", groups), as_layout(layout))
-    if inputs is not None and rule.layout != "keras":
-        raise ValueError(
-            f"layout must not stand beside input_axes and output_axes. Received: layout={layout!r}, "
-            f"input_axes={input_axes!r}, output_axes={output_axes!r}"
-        )
-    return rule
-
-
-def as_layout(layout: object) -> str:
-    """One of `LAYOUTS`.
-
-    Raises:
-        ValueError: where it is none of them.
-    """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}")
-    return str(layout)
-
-
-def as_count(what: str, count: object) -> int:
-    """A positive integer of less than 64 bits.
-
-    Raises:
-        ValueError: where it is none.
-    """
-    try:
-        if isinstance(count, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(count)  # type: ignore[arg-type]
-    except TypeError:
-        number = 0
-    if not 1 <= number <= _MOST_ELEMENTS:
-        raise ValueError(f"{what} must be a positive integer. Received: {what}={count!r}")
-    return number
-
-
-def as_axes_pair(input_axes: object, output_axes: object) -> tuple[Shape | None, Shape | None]:
-    """Both as tuples of integers, or both None.
-
-    Raises:
-        ValueError: where one is given without the other, or one is not a sequence of integers.
-    """
     if (input_axes is None) != (output_axes is None):
         raise ValueError(
             "input_axes and output_axes must be given together. "
             f"Received: input_axes={input_axes!r}, output_axes={output_axes!r}"
         )
-    return _as_axes("input_axes", input_axes), _as_axes("output_axes", output_axes)
+    rule = FanRule(
+        _as_axes("input_axes", input_axes),
+        _as_axes("output_axes", output_axes),
+        _as_axes("batch_axes", batch_axes),
+        as_count("groups", groups),
+        one_of("layout", layout, LAYOUTS),
+    )
+    if rule.input_axes is not None and rule.layout != "keras":
+        raise ValueError(
+            f"layout must not stand beside input_axes and output_axes. Received: layout={layout!r}, "
+            f"input_axes={input_axes!r}, output_axes={output_axes!r}"
+        )
+    return rule
 
 
 def _as_axes(what: str, axes: object) -> Shape | None:
@@ -239,8 +205,6 @@ def _as_axes(what: str, axes: object) -> Shape | None:
         if isinstance(axes, (str, bytes)):
             raise TypeError
         items = tuple(axes) if isinstance(axes, Iterable) else (axes,)
-        if any(isinstance(axis, bool) for axis in items):
-            raise TypeError
-        return tuple(operator.index(_whole(axis)) for axis in items)
+        return tuple(as_integer(_whole(axis)) for axis in items)
     except TypeError:
         raise ValueError(f"{what} must be a sequence of integers. Received: {what}={axes!r}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import os
+
+from seedbed.arguments import as_integer
 
 _chosen: int | None = None
 
@@ -33,10 +34,10 @@ def get_num_threads() -> int:
 
 def _positive(what: str, n: object) -> int:
     try:
-        number = int(n, 10) if isinstance(n, str) else operator.index(n)  # type: ignore[arg-type]
+        number = int(n, 10) if isinstance(n, str) else as_integer(n)
     except (TypeError, ValueError):
         number = 0
-    if number < 1 or isinstance(n, bool):
+    if number < 1:
         raise ValueError(f"{what} must be a positive integer. Received: {n!r}")
     return min(number, 2**16)
 

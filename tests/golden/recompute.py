@@ -20,20 +20,12 @@ import reference
 
 GOLDEN = Path(__file__).with_name("v1.json")
 
-NAMED = {
-    "GlorotNormal": (1.0, "fan_avg", "truncated_normal"),
-    "GlorotUniform": (1.0, "fan_avg", "uniform"),
-    "HeNormal": (2.0, "fan_in", "truncated_normal"),
-    "HeUniform": (2.0, "fan_in", "uniform"),
-    "LecunNormal": (1.0, "fan_in", "truncated_normal"),
-    "LecunUniform": (1.0, "fan_in", "uniform"),
-}
 SIMPLE = {
     "RandomUniform": ("uniform", "minval", "maxval"),
     "RandomNormal": ("normal", "mean", "stddev"),
     "TruncatedNormal": ("truncated_normal", "mean", "stddev"),
 }
-SPECIFIED = {*NAMED, *SIMPLE, "VarianceScaling"}
+SPECIFIED = {*reference.NAMED, *SIMPLE, "VarianceScaling"}
 FORMATS = {"float16": "<e", "bfloat16": "<f", "float32": "<f", "float64": "<d"}
 
 
@@ -58,8 +50,8 @@ def law(kind, arguments, shape):
         distribution, a, b = SIMPLE[kind]
         return distribution, arguments[a], arguments[b]
     axes = [arguments.pop(name, None) for name in ("input_axes", "output_axes")]
-    if kind in NAMED and not arguments:
-        return reference.variance_scaling(shape, *NAMED[kind], *axes)
+    if kind in reference.NAMED and not arguments:
+        return reference.variance_scaling(shape, *reference.NAMED[kind], *axes)
     choice = [arguments.pop(name, None) for name in ("scale", "mode", "distribution")]
     if kind == "VarianceScaling" and not arguments and choice[1] in ("fan_in", "fan_out", "fan_avg"):
         return reference.variance_scaling(shape, *choice, *axes)

@@ -13,6 +13,11 @@ def two_sided(z: float) -> float:
     return float(2 * stats.norm.sf(abs(z)))
 
 
+def either_side(below: float, above: float) -> float:
+    """The two-sided p-value of a statistic of which so much of the law is at or below, and so much at or above."""
+    return min(1.0, 2 * float(min(below, above)))
+
+
 def largest(smallest_p: float, tests: int) -> float:
     """The p-value of the smallest of that many p-values."""
     return float(-special.expm1(tests * special.log1p(-smallest_p)))
@@ -28,7 +33,7 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.
     if freedom == 0:
         return 1.0, 0
     statistic = float(((observed - expected) ** 2 / expected).sum())
-    return min(1.0, 2 * min(stats.chi2.cdf(statistic, freedom), stats.chi2.sf(statistic, freedom))), freedom
+    return either_side(stats.chi2.cdf(statistic, freedom), stats.chi2.sf(statistic, freedom)), freedom
 
 
 def joined(probabilities: np.ndarray, least: float) -> np.ndarray:
@@ -95,4 +100,4 @@ def poisson(count: int, expected: float) -> float:
     """The two-sided p-value of a count of rare ones."""
     if expected == 0:
         return float(count == 0)
-    return min(1.0, 2 * float(min(stats.poisson.cdf(count, expected), stats.poisson.sf(count - 1, expected))))
+    return either_side(stats.poisson.cdf(count, expected), stats.poisson.sf(count - 1, expected))

@@ -69,7 +69,7 @@ def findings(pairs: Iterator[tuple[Draw, Draw]], n: int, values: Make = normals,
         z.append(float(np.einsum("i,i", values(one, n), values(other, n), dtype=float)) / math.sqrt(n))
         bytes_ += np.bincount((bits(one, n) ^ bits(other, n)).view(np.uint8), minlength=256)
     total = float(np.square(z).sum())
-    p_total = min(1.0, 2 * float(min(stats.chi2.cdf(total, len(z)), stats.chi2.sf(total, len(z)))))
+    p_total = fit.either_side(stats.chi2.cdf(total, len(z)), stats.chi2.sf(total, len(z)))
     most = max(z, key=abs)
     p_most = fit.largest(fit.two_sided(most), len(z))
     p_bytes, freedom = fit.chi_square(bytes_, np.full(256, 1 / 256))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, initializers
+from seedbed.arguments import one_of
 from seedbed.initializers import Initializer
 from seedbed.lazy import Axis, Rule
 from seedbed.seeds import SeedGenerator, random_seed
@@ -108,18 +109,7 @@ class VarianceScaling(Generation, initializers.VarianceScaling):
     """Values of variance scale / n, of the modes that TensorFlow has."""
 
     def __init__(self, *, mode: str, **arguments: Any) -> None:
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)}. Received: mode={mode!r}")
-        super().__init__(mode=mode, **arguments)
-
-
-def present(generation: type, names: Mapping[str, str], module: str) -> dict[str, type[Initializer]]:
-    """For each name the class of a generation over the top-level class of the other name, where there is that."""
-    return {
-        name: type(name, (generation, top), {"__module__": module, "__doc__": f"`seedbed.{of}` in TensorFlow's words."})
-        for name, of in names.items()
-        if (top := getattr(initializers, of, None)) is not None
-    }
+        super().__init__(mode=one_of("mode", mode, MODES), **arguments)
 
 
 class Registry:

@@ -51,6 +51,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, initializers
+from seedbed.arguments import as_bool
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
 from seedbed.lazy import Rule
@@ -114,13 +115,14 @@ class PartitionInfo:
 class _V1(_generation.Generation):
     """The call, the seeds and the configurations of TF 1."""
 
-    dtype: str = "float32"
+    dtype: str
     """The name of the dtype of a result where a call says none."""
 
     _as_given: Mapping[str, object] = {}
     """Arguments that the configuration has in another form than the class of the values."""
 
-    def _set_dtype(self, dtype: npt.DTypeLike) -> None:
+    def __init__(self, *, dtype: npt.DTypeLike = "float32", **arguments: Any) -> None:
+        super().__init__(**arguments)
         if dtype is None:
             raise ValueError("dtype must name an element type, such as float32. Received: dtype=None")
         self.dtype = dtypes.name_of(self.as_dtype(dtype))
@@ -179,8 +181,7 @@ class _Drawless(_V1):
     floating = False
 
     def __init__(self, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__()
-        self._set_dtype(dtype)
+        super().__init__(dtype=dtype)
 
 
 class Zeros(_Drawless, initializers.Zeros):
@@ -220,9 +221,8 @@ class Constant(_V1, _generation.Constant):
     ) -> None:
         if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
             raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
-        super().__init__(value=value)
-        self.verify_shape = _as_bool(verify_shape)
-        self._set_dtype(dtype)
+        super().__init__(value=value, dtype=dtype)
+        self.verify_shape = as_bool("verify_shape", verify_shape)
 
     def __call__(  # type: ignore[override]
         self,
@@ -233,7 +233,7 @@ class Constant(_V1, _generation.Constant):
         *,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        if verify_shape is not None and _as_bool(verify_shape) != self.verify_shape:
+        if verify_shape is not None and as_bool("verify_shape", verify_shape) != self.verify_shape:
             return Constant(self.value, self.dtype, verify_shape)(shape, dtype, partition_info, out=out)
         return super().__call__(shape, dtype, partition_info, out=out)
 
@@ -245,12 +245,6 @@ class Constant(_V1, _generation.Constant):
 
     def get_config(self) -> dict[str, Any]:
         return {**self._arguments(), **super().get_config()}
-
-
-def _as_bool(verify_shape: object) -> bool:
-    if not isinstance(verify_shape, (bool, np.bool_)):
-        raise ValueError(f"verify_shape must be True or False. Received: verify_shape={verify_shape!r}")
-    return bool(verify_shape)
 
 
 class RandomUniform(_V1, _generation.RandomUniform):
@@ -279,10 +273,9 @@ class RandomUniform(_V1, _generation.RandomUniform):
         seed: SeedLike = None,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
-        super().__init__(minval=minval, maxval=1.0 if maxval is None else maxval, seed=seed)
         if maxval is None:
             self._as_given = {"maxval": None}
-        self._set_dtype(dtype)
+        super().__init__(minval=minval, maxval=1.0 if maxval is None else maxval, seed=seed, dtype=dtype)
         if self.dtype in _generation.INTEGERS:
             self._as_given = {"minval": int(self.minval), "maxval": int(self.maxval)}
 
@@ -292,28 +285,23 @@ class RandomUniform(_V1, _generation.RandomUniform):
         super()._check_integers(dtype)
 
 
-class RandomNormal(_V1, initializers.RandomNormal):
+class _Normal(_V1):
+    """What is given a mean, a standard deviation, a seed and a dtype."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "dtype")
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
+    ) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed, dtype=dtype)
+
+
+class RandomNormal(_Normal, initializers.RandomNormal):
     """`seedbed.RandomNormal`: normal, without bounds."""
 
-    parameters = ("mean", "stddev", "seed", "dtype")
 
-    def __init__(
-        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
-    ) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
-        self._set_dtype(dtype)
-
-
-class TruncatedNormal(_V1, initializers.TruncatedNormal):
+class TruncatedNormal(_Normal, initializers.TruncatedNormal):
     """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
-
-    parameters = ("mean", "stddev", "seed", "dtype")
-
-    def __init__(
-        self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
-    ) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
-        self._set_dtype(dtype)
 
 
 class random_uniform_initializer(RandomUniform):  # noqa: N801  # a class in TF as well
@@ -363,10 +351,9 @@ class VarianceScaling(_V1, _generation.VarianceScaling):
         seed: SeedLike = None,
         dtype: npt.DTypeLike = "float32",
     ) -> None:
-        super().__init__(scale=scale, mode=mode, distribution=distribution, seed=seed)
+        super().__init__(scale=scale, mode=mode, distribution=distribution, seed=seed, dtype=dtype)
         if distribution.lower() == "normal":
             self._as_given = {"distribution": "normal"}
-        self._set_dtype(dtype)
 
 
 class _Glorot(_V1):
@@ -375,8 +362,7 @@ class _Glorot(_V1):
     parameters: ClassVar[tuple[str, ...]] = ("seed", "dtype")
 
     def __init__(self, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(seed=seed)
-        self._set_dtype(dtype)
+        super().__init__(seed=seed, dtype=dtype)
 
 
 class GlorotNormal(_Glorot, initializers.GlorotNormal):
@@ -432,71 +418,67 @@ def lecun_uniform(seed: SeedLike = None) -> VarianceScaling:
     return VarianceScaling(1.0, "fan_in", "uniform", seed)
 
 
+class Identity(_V1, initializers.Identity):
+    """`seedbed.Identity`, in a floating point dtype."""
+
+    parameters = ("gain", "dtype")
+
+    def __init__(self, gain: float = 1.0, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(gain=gain, dtype=dtype)
+
+
+class UniformUnitScaling(_V1, initializers.UniformUnitScaling):
+    """`seedbed.UniformUnitScaling`: uniform within +-factor sqrt(3 / n), where n is the fan-in, and 1 for a vector."""
+
+    parameters = ("factor", "seed", "dtype")
+
+    def __init__(self, factor: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
+        super().__init__(factor=factor, seed=seed, dtype=dtype)
+
+
 class _Gained(_V1):
     """What is given a gain, a seed and a dtype."""
 
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "dtype")
 
     def __init__(self, gain: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(gain=gain, seed=seed)
-        self._set_dtype(dtype)
+        super().__init__(gain=gain, seed=seed, dtype=dtype)
 
 
-class _Plain(_V1):
-    """What is given a gain and a dtype, and draws nothing."""
-
-    parameters: ClassVar[tuple[str, ...]] = ("gain", "dtype")
-
-    def __init__(self, gain: float = 1.0, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(gain=gain)
-        self._set_dtype(dtype)
+class Orthogonal(_Gained, initializers.Orthogonal):
+    """`seedbed.Orthogonal`: a matrix with orthonormal columns, or rows where there are fewer, times the gain."""
 
 
-class _Factored(_V1):
-    """What is given a factor, a seed and a dtype."""
-
-    parameters: ClassVar[tuple[str, ...]] = ("factor", "seed", "dtype")
-
-    def __init__(self, factor: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(factor=factor, seed=seed)
-        self._set_dtype(dtype)
+class ConvolutionDeltaOrthogonal(_Gained, initializers.DeltaOrthogonal):
+    """`seedbed.DeltaOrthogonal`: zero but in the centre, where an orthogonal matrix stands."""
 
 
-_PRESENT: dict[str, type[Initializer]] = {
-    **_generation.present(_Plain, {"Identity": "Identity"}, __name__),
-    **_generation.present(_Factored, {"UniformUnitScaling": "UniformUnitScaling"}, __name__),
-    **_generation.present(
-        _Gained,
-        {
-            "Orthogonal": "Orthogonal",
-            "ConvolutionDeltaOrthogonal": "DeltaOrthogonal",
-            "ConvolutionOrthogonal1D": "ConvolutionOrthogonal1D",
-            "ConvolutionOrthogonal2D": "ConvolutionOrthogonal2D",
-            "ConvolutionOrthogonal3D": "ConvolutionOrthogonal3D",
-        },
-        __name__,
-    ),
-}
-globals().update(_PRESENT)
+class ConvolutionOrthogonal1D(_Gained, initializers.ConvolutionOrthogonal1D):
+    """`seedbed.ConvolutionOrthogonal1D`: along one axis, at every frequency a matrix with orthonormal rows."""
 
-_OTHER_NAMES = {
-    "Identity": ("identity", "identity_initializer"),
-    "UniformUnitScaling": ("uniform_unit_scaling", "uniform_unit_scaling_initializer"),
-    "Orthogonal": ("orthogonal", "orthogonal_initializer"),
-    "ConvolutionDeltaOrthogonal": ("convolutional_delta_orthogonal",),
-    "ConvolutionOrthogonal1D": ("convolutional_orthogonal_1d",),
-    "ConvolutionOrthogonal2D": ("convolutional_orthogonal_2d",),
-    "ConvolutionOrthogonal3D": ("convolutional_orthogonal_3d",),
-}
-globals().update({other: made for name, made in _PRESENT.items() for other in _OTHER_NAMES[name]})
+
+class ConvolutionOrthogonal2D(_Gained, initializers.ConvolutionOrthogonal2D):
+    """`seedbed.ConvolutionOrthogonal2D`: along two axes, at every frequency a matrix with orthonormal rows."""
+
+
+class ConvolutionOrthogonal3D(_Gained, initializers.ConvolutionOrthogonal3D):
+    """`seedbed.ConvolutionOrthogonal3D`: along three axes, at every frequency a matrix with orthonormal rows."""
+
 
 constant = constant_initializer = Constant
+convolutional_delta_orthogonal = ConvolutionDeltaOrthogonal
+convolutional_orthogonal_1d = ConvolutionOrthogonal1D
+convolutional_orthogonal_2d = ConvolutionOrthogonal2D
+convolutional_orthogonal_3d = ConvolutionOrthogonal3D
 glorot_normal = glorot_normal_initializer = GlorotNormal
 glorot_uniform = glorot_uniform_initializer = GlorotUniform
+identity = identity_initializer = Identity
 normal = random_normal = RandomNormal
 ones = ones_initializer = Ones
+orthogonal = orthogonal_initializer = Orthogonal
 truncated_normal = TruncatedNormal
 uniform = random_uniform = RandomUniform
+uniform_unit_scaling = uniform_unit_scaling_initializer = UniformUnitScaling
 variance_scaling = variance_scaling_initializer = VarianceScaling
 zeros = zeros_initializer = Zeros
 

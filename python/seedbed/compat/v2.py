@@ -79,22 +79,21 @@ class _V2(_generation.Generation):
         return super().from_config({key: value for key, value in config.items() if key != "dtype"})
 
 
-class Zeros(_V2, initializers.Zeros):
+class _Drawless(_V2):
+    """What is given nothing."""
+
+    floating = False
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class Zeros(_Drawless, initializers.Zeros):
     """0 everywhere, in any numeric dtype or bool."""
 
-    floating = False
 
-    def __init__(self) -> None:
-        super().__init__()
-
-
-class Ones(_V2, initializers.Ones):
+class Ones(_Drawless, initializers.Ones):
     """1 everywhere, in any numeric dtype or bool."""
-
-    floating = False
-
-    def __init__(self) -> None:
-        super().__init__()
 
 
 class Constant(_V2, _generation.Constant):
@@ -135,20 +134,21 @@ class RandomUniform(_V2, _generation.RandomUniform):
         super().__init__(minval=minval, maxval=maxval, seed=seed)
 
 
-class RandomNormal(_V2, initializers.RandomNormal):
+class _Normal(_V2):
+    """What is given a mean, a standard deviation and a seed."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
+        super().__init__(mean=mean, stddev=stddev, seed=seed)
+
+
+class RandomNormal(_Normal, initializers.RandomNormal):
     """`seedbed.RandomNormal`: normal, without bounds."""
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
 
-
-class TruncatedNormal(_V2, initializers.TruncatedNormal):
+class TruncatedNormal(_Normal, initializers.TruncatedNormal):
     """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
-
-    parameters = ("mean", "stddev", "seed")
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: SeedLike = None) -> None:
-        super().__init__(mean=mean, stddev=stddev, seed=seed)
 
 
 class VarianceScaling(_V2, _generation.VarianceScaling):
@@ -199,44 +199,37 @@ class LecunUniform(_Seeded, initializers.LecunUniform):
     """`seedbed.LecunUniform`: uniform within +-sqrt(3 / fan_in)."""
 
 
-class _Gained(_V2):
-    """What is given a gain and a seed."""
+class Orthogonal(_V2, initializers.Orthogonal):
+    """`seedbed.Orthogonal`: a matrix with orthonormal columns, or rows where there are fewer, times the gain."""
 
-    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed")
+    parameters = ("gain", "seed")
 
     def __init__(self, gain: float = 1.0, seed: SeedLike = None) -> None:
         super().__init__(gain=gain, seed=seed)
 
 
-class _Plain(_V2):
-    """What is given a gain, and draws nothing."""
-
-    parameters: ClassVar[tuple[str, ...]] = ("gain",)
+class Identity(_V2, initializers.Identity):
+    """`seedbed.Identity`, in a floating point dtype."""
 
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__(gain=gain)
 
-
-_PRESENT: dict[str, type[Initializer]] = {
-    **_generation.present(_Gained, {"Orthogonal": "Orthogonal"}, __name__),
-    **_generation.present(_Plain, {"Identity": "Identity"}, __name__),
-}
-globals().update(_PRESENT)
 
 constant = constant_initializer = Constant
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
+identity = Identity
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = ones_initializer = Ones
+orthogonal = Orthogonal
 random_normal = random_normal_initializer = RandomNormal
 random_uniform = random_uniform_initializer = RandomUniform
 truncated_normal = TruncatedNormal
 variance_scaling = VarianceScaling
 zeros = zeros_initializer = Zeros
-globals().update({name.lower(): made for name, made in _PRESENT.items()})
 
 _registry = _generation.Registry(_V2, globals(), normal=RandomNormal, one=Ones, uniform=RandomUniform, zero=Zeros)
 get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize

@@ -7,6 +7,7 @@
 | `stft` | Fourier transforms: STFT |
 | `random` | a distribution of their own: RandomNormal, RandomUniform, TruncatedNormal |
 | `sparse` | the same, and zeros: Sparse |
+| `orthogonal` | matrices and convolutions that keep norms: Orthogonal; DeltaOrthogonal, ConvolutionOrthogonal |
 | `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
 | `xavier_kaiming` | the same by a gain: Xavier, Kaiming |
 """

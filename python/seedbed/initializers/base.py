@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.lazy import LazyArray, Rule, Sampled, as_out, part_of
+from seedbed.lazy import Distribution, LazyArray, Rule, Sampled, checked_out, part_of, shape_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ class Initializer(ABC):
         axes, counts = None, dimensions
         if partition_shape is not None:
             axes = part_of(dimensions, partition_shape, partition_offset)
-            counts = tuple(count for *_, count in axes)
+            counts = shape_of(axes)
         elif partition_offset is not None:
             raise ValueError(
                 f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
             )
-        result = as_out(out, counts, element)
+        result = np.empty(counts, element) if out is None else checked_out(out, counts, element)
         self.rule(dimensions, element).write(result, axes)
         return result
 
@@ -180,10 +180,6 @@ class SeededInitializer(Initializer):
         """What an initializer that was given no seed draws from."""
         return seeds.random_seed()
 
-    def draw(self) -> seeds.Address:
-        """Where the words of the next tensor come from."""
-        return seeds.draw(self.seed)
-
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype)
 
@@ -206,7 +202,7 @@ class RandomInitializer(SeededInitializer):
     """Whether there are complex tensors too: of the `complex_counterpart` of `sampling`."""
 
     @abstractmethod
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
+    def sampling(self, shape: Shape) -> Distribution:
         """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
@@ -219,7 +215,7 @@ class RandomInitializer(SeededInitializer):
             if math.prod(shape) >= 2**62:
                 raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
         _core.check(distribution, real)  # before a draw is taken
-        return Sampled(distribution, self.draw())
+        return Sampled(distribution, seeds.draw(self.seed))
 
 
 TRUNCATED_STDDEV = 0.87962566103423978
@@ -229,7 +225,7 @@ COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
 """sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
 
 
-def complex_counterpart(distribution: tuple[str, tuple[float, ...]]) -> tuple[str, tuple[float, ...]]:
+def complex_counterpart(distribution: Distribution) -> Distribution:
     """The complex distribution of a real one about 0: E |w|^2 is the variance, and no direction is preferred.
 
     A normal has independent parts of half the variance. A uniform becomes uniform on a disk. A normal truncated at two
@@ -251,34 +247,6 @@ def complex_counterpart(distribution: tuple[str, tuple[float, ...]]) -> tuple[st
     raise ValueError(
         f"complex values must have a normal distribution of mean 0 or a uniform about 0. Received: {name} {(a, b)}"
     )
-
-
-def as_finite(what: str, value: object) -> float:
-    """A finite real number as a float.
-
-    Raises:
-        ValueError: where it is not one.
-    """
-    try:
-        if isinstance(value, (str, bytes, bool, np.bool_)):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
-    return number
-
-
-def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
-    """A word that is one of those accepted.
-
-    Raises:
-        ValueError: where it is none of them.
-    """
-    if value not in accepted:
-        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
-    return str(value)
 
 
 def held(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.initializers.base import Initializer, as_finite, held
-from seedbed.lazy import Axis, Rule, axes_of, indices
-from seedbed.shapes import AXES_OF_LAYOUT, Shape, as_count, as_layout
+from seedbed.arguments import as_count, as_finite, one_of
+from seedbed.initializers.base import Initializer, held
+from seedbed.lazy import Axis, Rule, axes_of, indices, shape_of
+from seedbed.shapes import AXES_OF_LAYOUT, LAYOUTS, Shape
 
 
 class Copies(NamedTuple):
@@ -38,7 +39,7 @@ class Copies(NamedTuple):
             place, between = np.divmod(wanted - start, step)
             taken &= (between == 0) & (place >= 0) & (place < count)
             at.append(place)
-        out.reshape([count for *_, count in axes])[tuple(places[taken] for places in at)] = self.value
+        out.reshape(shape_of(axes))[tuple(places[taken] for places in at)] = self.value
 
 
 class Identity(Initializer):
@@ -96,7 +97,7 @@ class Dirac(Initializer):
 
     def __init__(self, groups: int = 1, layout: str = "keras") -> None:
         self.groups = as_count("groups", groups)
-        self.layout = as_layout(layout)
+        self.layout = one_of("layout", layout, LAYOUTS)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         if not 3 <= len(shape) <= 5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.initializers.base import SeededInitializer, as_finite
-from seedbed.lazy import Computed, Rule, Sampled
+from seedbed.arguments import as_finite, as_integer
+from seedbed.initializers.base import SeededInitializer
+from seedbed.lazy import Computed, Rule, Sampled, stored
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
@@ -39,7 +39,7 @@ class ComputedInitializer(SeededInitializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self.check_shape(shape)
         _core.check_gain(self.gain, dtypes.name_of(dtype))
-        return Computed(shape, partial(self.compute, self.draw()))
+        return Computed(shape, partial(self.compute, seeds.draw(self.seed)))
 
 
 class Orthogonal(ComputedInitializer):
@@ -76,9 +76,7 @@ class Orthogonal(ComputedInitializer):
     def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
         super().__init__(gain, seed)
         try:
-            if isinstance(column_axis, (bool, np.bool_)):
-                raise TypeError
-            self.column_axis = operator.index(column_axis)
+            self.column_axis = as_integer(column_axis)
         except TypeError:
             raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
 
@@ -191,16 +189,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
     """A convolution along two axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
-    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
-
-    Arguments:
-        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
-        seed: None, an integer or a `SeedGenerator`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the shape is not (size, size, in, out)
-            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+    As `ConvolutionOrthogonal1D`, with the same arguments, but for the shape: (size, size, in, out).
 
     >>> import numpy as np, seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal2D(gain=2.0, seed=3)((3, 3, 8, 8))
@@ -215,16 +204,7 @@ class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
     """A convolution along three axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
-    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
-
-    Arguments:
-        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
-        seed: None, an integer or a `SeedGenerator`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the shape is not (size, size, size, in, out)
-            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+    As `ConvolutionOrthogonal1D`, with the same arguments, but for the shape: (size, size, size, in, out).
 
     >>> import seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal3D(seed=3)((2, 2, 2, 4, 6))
@@ -237,9 +217,7 @@ class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
 
 def write_matrix(out: np.ndarray, gain: float, address: seeds.Address) -> None:
     """Write an orthogonal matrix to `out`, which has two axes and is contiguous."""
-    flat = out.reshape(-1)
-    bits = flat.view(np.uint16) if out.itemsize == 2 else flat
-    _core.orthogonal(bits, dtypes.name_of(out.dtype), out.shape, gain, address, get_num_threads())
+    _core.orthogonal(*stored(out), out.shape, gain, address, get_num_threads())
 
 
 def _check_channels(shape: Shape) -> None:

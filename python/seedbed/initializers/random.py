@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
+from seedbed.arguments import as_finite
+from seedbed.initializers.base import RandomInitializer
+from seedbed.lazy import Distribution
 from seedbed.shapes import Shape
 
 FARTHEST = 37
@@ -45,7 +47,7 @@ class RandomUniform(RandomInitializer):
         if self.minval > self.maxval:
             raise ValueError(f"minval must not exceed maxval. Received: minval={self.minval}, maxval={self.maxval}")
 
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
+    def sampling(self, shape: Shape) -> Distribution:
         return "uniform", (self.minval, self.maxval)
 
 
@@ -78,7 +80,7 @@ class RandomNormal(RandomInitializer):
         if self.stddev < 0:
             raise ValueError(f"stddev must not be negative. Received: stddev={self.stddev}")
 
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
+    def sampling(self, shape: Shape) -> Distribution:
         return "normal", (self.mean, self.stddev)
 
 
@@ -139,7 +141,7 @@ class TruncatedNormal(RandomNormal):
     def _bounds(self) -> tuple[float, float]:
         return (-math.inf if self.lower is None else self.lower, math.inf if self.upper is None else self.upper)
 
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, ...]]:
+    def sampling(self, shape: Shape) -> Distribution:
         if self.lower == -2 and self.upper == 2:
             return "truncated_normal", (self.mean, self.stddev)
         return "normal_between", (self.mean, self.stddev, *self._bounds())

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import seeds
-from seedbed.initializers.base import RandomInitializer, as_finite
-from seedbed.lazy import Axis, Rule, Sampled, axes_of, indices
+from seedbed.arguments import as_finite
+from seedbed.initializers.base import RandomInitializer
+from seedbed.lazy import Axis, Distribution, Rule, Sampled, axes_of, indices
 from seedbed.shapes import Shape
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Sparse(RandomInitializer):
         if self.stddev < 0:
             raise ValueError(f"stddev must not be negative. Received: stddev={self.stddev}")
 
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+    def sampling(self, shape: Shape) -> Distribution:
         return "normal", (0.0, self.stddev)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:

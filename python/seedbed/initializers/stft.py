@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import cosine, dtypes
-from seedbed.initializers.base import Initializer, held, one_of
-from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices
+from seedbed.arguments import as_bool, one_of
+from seedbed.initializers.base import Initializer, held
+from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices, shape_of
 from seedbed.shapes import Shape
 
 WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
@@ -60,9 +61,7 @@ class STFT(Initializer):
         self.side = one_of("side", side, ("real", "imag"))
         self._window = window if window is None else _as_window(window)
         self.scaling = scaling if scaling is None else one_of("scaling", scaling, ("density", "spectrum"))
-        if not isinstance(periodic, (bool, np.bool_)):
-            raise ValueError(f"periodic must be True or False. Received: periodic={periodic!r}")
-        self.periodic = bool(periodic)
+        self.periodic = as_bool("periodic", periodic)
 
     @property
     def window(self) -> str | list[float] | None:
@@ -131,7 +130,7 @@ class Transform(NamedTuple):
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         axes = axes_of(out.shape) if axes is None else axes
-        kernel = out.reshape([count for *_, count in axes])
+        kernel = out.reshape(shape_of(axes))
         times, _, frequencies = (indices(axis) for axis in axes)
         factors = self.initializer.factors(self.times, times)
         at_once = max(1, _MOST_VALUES // max(1, frequencies.size))

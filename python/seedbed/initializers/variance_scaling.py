@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer, as_finite, one_of
+from seedbed.arguments import as_finite, one_of
+from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer
+from seedbed.lazy import Distribution
 from seedbed.shapes import Fans, Shape, ShapeLike, as_fan_rule, as_shape
 
 MODES: Mapping[str, Callable[[int, int], float]] = {
@@ -99,7 +101,7 @@ class VarianceScaling(RandomInitializer):
         """
         return Fans(*self._count(as_shape(shape)))
 
-    def sampling(self, shape: Shape) -> tuple[str, tuple[float, float]]:
+    def sampling(self, shape: Shape) -> Distribution:
         variance = self.scale / max(1.0, MODES[self.mode](*self._count(shape)))
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
@@ -272,8 +274,8 @@ class UniformUnitScaling(VarianceScaling):
     True
     """
 
-    parameters = ("factor", "seed")
-    beyond_keras = MappingProxyType({})
+    parameters: ClassVar[tuple[str, ...]] = ("factor", "seed")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
 
     def __init__(self, factor: float = 1.0, seed: seeds.SeedLike = None) -> None:
         self.factor, scale = squared("factor", factor)

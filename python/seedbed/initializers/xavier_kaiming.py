@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.initializers.base import as_finite, one_of
+from seedbed.arguments import as_finite, one_of
 from seedbed.initializers.variance_scaling import FAN_PARAMETERS, VarianceScaling, squared
 
 _CONVOLUTIONS = tuple(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))

@@ -1,0 +1,74 @@
+"""What an argument must be. Each check gives it back as a plain value, or says the rule and what was received."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def as_integer(value: object) -> int:
+    """`operator.index`, but that a bool is no integer.
+
+    Raises:
+        TypeError: where the value is none. What was expected of it, the caller says.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError
+    return operator.index(value)  # type: ignore[arg-type]
+
+
+def as_count(what: str, count: object) -> int:
+    """A positive integer of less than 64 bits.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    try:
+        number = as_integer(count)
+    except TypeError:
+        number = 0
+    if not 1 <= number < 2**63:
+        raise ValueError(f"{what} must be a positive integer. Received: {what}={count!r}")
+    return number
+
+
+def as_finite(what: str, value: object) -> float:
+    """A finite real number as a float.
+
+    Raises:
+        ValueError: where it is not one.
+    """
+    try:
+        if isinstance(value, (str, bytes, bool, np.bool_)):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
+    return number
+
+
+def as_bool(what: str, value: object) -> bool:
+    """True or False.
+
+    Raises:
+        ValueError: where it is neither, nor NumPy's.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{what} must be True or False. Received: {what}={value!r}")
+    return bool(value)
+
+
+def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
+    """A word that is one of those accepted.
+
+    Raises:
+        ValueError: where it is none of them.
+    """
+    if value not in accepted:
+        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
+    return str(value)
