@@ -2,6 +2,7 @@
 
     python tests/golden/make.py               add what is missing
     python tests/golden/make.py --replace     and replace what is another
+    python tests/golden/make.py --check       compare only, with what is installed: for other machines
 
 A value that stands in the file is a promise. To replace one is to make a new algorithm: `seedbed.ALGORITHM` changes,
 the changelog says so under Values, and the new values go to a file of that name.
@@ -11,7 +12,9 @@ as Python writes it, the shape and the dtype. Where the seed is a generator, the
 """
 
 import hashlib
+import importlib.util
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -128,11 +131,25 @@ def update(path, made, replace):
     print(f"{path.name}: {len(made.keys() - known.keys())} added, {len(changed)} changed or gone, {len(made)} in all")
 
 
+def check(known):
+    """Print how many values of the file this machine makes, or exit with the names of those it makes otherwise."""
+    left_out = () if importlib.util.find_spec("ml_dtypes") else ("bfloat16",)
+    made = {}
+    for initializer, dtypes, *shapes in CASES:
+        made |= digests(initializer, [dtype for dtype in dtypes if dtype not in left_out], *shapes)
+    other = [name for name in made if made[name] != known[name]]
+    if other:
+        raise SystemExit("\n".join([f"{len(other)} of {len(made)} values are others:", *other]))
+    print(f"{platform.machine()}, {sys.byteorder}-endian: {len(made)} of {len(known)} values made, all the same")
+
+
 def main(arguments):
+    if arguments == ["--check"]:
+        return check(json.loads(PATH.read_text("utf-8")))
     if arguments not in ([], ["--replace"]):
         raise SystemExit(__doc__)
     made = {name: value for case in CASES for name, value in digests(*case).items()}
-    update(PATH, made, replace=bool(arguments))
+    return update(PATH, made, replace=bool(arguments))
 
 
 if __name__ == "__main__":
