@@ -48,6 +48,7 @@ RIVALS = [
     ours(AVX2, BACKEND="avx2"),
     # Where a CPU has a fused multiply-add that the portable backend may not use, a matrix product takes it minutes.
     ours("seedbed, portable", BACKEND="portable")._replace(makes_orthogonal=False),
+    ours("seedbed, out=")._replace(load=makers.load_standing, makes_orthogonal=False),
     Rival(FULL, makers.load_full, ("numpy",), makes_orthogonal=False),
     Rival("NumPy", makers.load_numpy, ("numpy",)),
     Rival("NumPy, threaded", makers.load_numpy_threaded, ("numpy",), makes_orthogonal=False),

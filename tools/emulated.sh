@@ -26,7 +26,7 @@ fi
 
 rm -rf "$site"
 mkdir -p "$site"
-python3 -m pip install --quiet --no-deps --only-binary :all: --python-version 3.11 --platform "manylinux_2_28_$processor" \
+python3 -m pip install --quiet --only-binary :all: --python-version 3.11 --platform "manylinux_2_28_$processor" \
     --target "$site" ml_dtypes || echo "no ml_dtypes for $processor: bfloat16 is left out"
 
 export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$target")_LINKER=$processor-linux-gnu-gcc"
