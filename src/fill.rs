@@ -7,7 +7,8 @@
 use crate::backend::{self, Backend, MOST_LANES, Task};
 use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::narrow::Element;
-use crate::recipe::{Recipe, Words};
+use crate::quantile::Words;
+use crate::recipe::Recipe;
 use crate::region::{Region, RegionError, Run};
 use crate::share::share;
 use ndarray::ArrayD;

@@ -94,7 +94,7 @@ pub(crate) fn add_product<'a, B: Backend, T: Real, const N: usize, const TRANSPO
     }
     for (i, tile) in tile.iter().enumerate() {
         for (v, sum) in tile.iter().enumerate().take(tile_vectors::<B, T>()) {
-            T::store(b, T::vector(*sum), &mut sums[i * step + at + v * B::LANES..]);
+            T::store(b, *sum, &mut sums[i * step + at + v * B::LANES..]);
         }
     }
 }

@@ -291,7 +291,7 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
             for row in normals.rows.chunks_exact_mut(step).take(count) {
                 for (x, scale) in row.chunks_exact_mut(B::LANES).zip(scales.chunks_exact(B::LANES)) {
                     let scaled = b.mul_f64(T::widen(b, T::load(b, x)), b.load_f64(scale));
-                    T::store(b, T::vector(T::nearest_lanes(b, scaled)), x);
+                    T::store(b, T::nearest_lanes(b, scaled), x);
                 }
             }
             if start == 0 {
@@ -327,12 +327,12 @@ fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) ->
             let product = T::splat(b, products[i * step + k]);
             for (sum, below) in row[skip..].chunks_exact_mut(B::LANES).zip(below[skip..].chunks_exact(B::LANES)) {
                 let added = T::fma(b, product, T::load(b, below), T::load(b, sum));
-                T::store(b, T::vector(added), sum);
+                T::store(b, added, sum);
             }
         }
         for sum in row.chunks_exact_mut(B::LANES) {
             let scaled = T::mul(b, T::load(b, sum), T::splat(b, minus_tau));
-            T::store(b, T::vector(scaled), sum);
+            T::store(b, scaled, sum);
         }
         row[..i].fill(T::default());
         row[i] = minus_tau;
@@ -430,7 +430,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
                 for (at, to) in to.chunks_exact_mut(B::LANES).enumerate() {
                     let (x, scale) =
                         (T::Computed::load(b, &row[at * B::LANES..]), T::Computed::load(b, &scales[at * B::LANES..]));
-                    T::store(b, T::Computed::vector(T::Computed::mul(b, x, scale)), to);
+                    T::store(b, T::Computed::mul(b, x, scale), to);
                 }
             }
             let (first, count) = (group * AT_ONCE, strip.len() / step);
