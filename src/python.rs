@@ -175,16 +175,15 @@ fn fill_array<T: Held>(array: &Bound<'_, PyUntypedArray>, fill: &Fill<'_>, threa
             out.len()
         )));
     }
-    interruptible(py, |proceed| fill.run(out, threads, proceed))?.expect("only a raised exception interrupts");
-    Ok(())
+    interruptible(py, |proceed| fill.run(out, threads, proceed))
 }
 
 /// Do work that asks now and then whether to go on, without holding the interpreter. An exception that a signal handler
 /// raises meanwhile ends it and is raised.
-fn interruptible<E: Send>(
+fn interruptible<E: Into<Stopped>>(
     py: Python<'_>,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
-) -> PyResult<Result<(), E>> {
+) -> PyResult<()> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
         let proceed = || match Python::try_attach(|py| py.check_signals()) {
@@ -194,8 +193,12 @@ fn interruptible<E: Send>(
                 std::thread::park();
             },
         };
-        let done = work(&proceed);
-        raised.take().map_or(Ok(done), Err)
+        let done = work(&proceed).map_err(Into::into);
+        raised.take().map_or(Ok(()), Err)?;
+        done.map_err(|stopped| match stopped {
+            Stopped::OutOfMemory => PyMemoryError::new_err(stopped.to_string()),
+            Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
+        })
     })
 }
 
@@ -219,13 +222,6 @@ fn compute_fans(shape: Vec<u64>, axes: Option<FanAxes>, groups: u64) -> PyResult
     .map_err(|error| match error {
         NoFans::TooLarge => PyOverflowError::new_err(error.to_string()),
         NoFans::Ungrouped(..) => value_error(error),
-    })
-}
-
-fn done(work: Result<(), Stopped>) -> PyResult<()> {
-    work.map_err(|error| match error {
-        Stopped::OutOfMemory => PyMemoryError::new_err(error.to_string()),
-        Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
     })
 }
 
@@ -263,7 +259,7 @@ fn orthogonal_array<T: Held>(
     if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
         return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));
     }
-    done(interruptible(py, |proceed| matrix.run(out, threads, proceed))?)
+    interruptible(py, |proceed| matrix.run(out, threads, proceed))
 }
 
 /// Fill `out` with the product of two float64 matrices, each element summed from left to right.
@@ -284,7 +280,7 @@ fn matmul(
     let (Some(left), Some(right), Some(out)) = (left.to_slice(), right.to_slice(), out.into_slice()) else {
         return Err(value_error("matrices must be contiguous and in C order"));
     };
-    done(interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))?)
+    interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))
 }
 
 /// Words between two looks at the clock.
@@ -306,9 +302,7 @@ fn words(out: &Bound<'_, PyArray1<u32>>, key_and_stream: (&[u8], u64), start: u1
             }
         }
         Ok(())
-    })?
-    .expect("only a raised exception interrupts");
-    Ok(())
+    })
 }
 
 #[pymodule]
