@@ -35,7 +35,9 @@
 use crate::backend::{self, Backend, Task};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
-use crate::matmul::{Block, COMMON_ROWS, Lines, TileTask, add_product, blocks_of, tile_width, with_tiles};
+use crate::matmul::{
+    Block, COMMON_ROWS, Lines, TileTask, add_product, blocks_of, filled, that_pay, tile_width, with_tiles,
+};
 use crate::narrow::{Element, Real};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
@@ -56,9 +58,6 @@ const STRIP: usize = 96;
 
 /// Rows that are multiplied at a time: few enough to stay in the caches. The triangle of a panel is among the first.
 const ROWS: usize = 192;
-
-/// Below so many multiplications a thread does not pay.
-const SHARE: usize = 1 << 22;
 
 const _: () = assert!(PANEL.is_multiple_of(STRIP) && PANEL.is_multiple_of(COMMON_ROWS));
 const _: () = assert!(ROWS >= PANEL && ROWS.is_multiple_of(COMMON_ROWS));
@@ -128,9 +127,10 @@ impl Orthogonal {
         if out.is_empty() {
             return Ok(());
         }
-        let (threads, proceed): (_, &dyn Fn() -> bool) = (threads.get(), &proceed);
         let out = if self.rows < self.columns { out.reversed_axes() } else { out };
-        backend::run(Make { matrix: self, out, threads, proceed })
+        let (rows, columns) = out.dim();
+        let threads = that_pay(threads, rows.saturating_mul(columns).saturating_mul(columns));
+        backend::run(Make { matrix: self, out, threads, proceed: &proceed })
     }
 }
 
@@ -159,17 +159,18 @@ impl<T: Element> TileTask for Make<'_, T> {
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
         let Self { matrix, mut out, threads, proceed } = self;
         let (rows, columns) = out.dim();
-        let threads = threads.min(1 + rows.saturating_mul(columns).saturating_mul(columns) / SHARE);
-        let slots = (0..columns.div_ceil(PANEL)).map(|_| OnceLock::new()).collect::<Vec<_>>();
-        share(slots.iter().enumerate(), threads.min(slots.len()), proceed, |(i, slot), go_on| {
+        let count = columns.div_ceil(PANEL);
+        let mut panels = Vec::<OnceLock<Panel<T::Computed, N>>>::new();
+        panels.try_reserve_exact(count)?;
+        panels.resize_with(count, OnceLock::new);
+        share(panels.iter().enumerate(), threads.min(count), proceed, |(i, panel), go_on| {
             let first = i * PANEL;
             let width = PANEL.min(columns - first);
             let (element, keystream, shape) = (PhantomData, matrix.keystream, [rows, columns]);
-            let panel = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
-            assert!(slot.set(panel).is_ok(), "each panel is made once");
+            let drawn = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
+            assert!(panel.set(drawn).is_ok(), "each panel is made once");
             Ok::<_, Stopped>(())
         })?;
-        let panels = slots.into_iter().filter_map(OnceLock::into_inner).collect::<Vec<Panel<T::Computed, N>>>();
         // The last strips, which go through most panels, come first.
         let strips = out.axis_chunks_iter_mut(Dimension(1), STRIP).enumerate().rev();
         share(strips, threads.min(columns.div_ceil(STRIP)), proceed, |(i, out), go_on| {
@@ -254,8 +255,8 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
         let across = self.width.div_ceil(N);
         let step = (across * N).next_multiple_of(tile_width::<B, T>());
         let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
-        let mut normals =
-            Normals { recipe, drawn: vec![T::default(); ROWS * self.width], rows: Lines::zeros(ROWS * step)?, step };
+        let (drawn, rows) = (filled(T::default(), ROWS * self.width)?, Lines::zeros(ROWS * step)?);
+        let mut normals = Normals { recipe, drawn, rows, step };
 
         let (mut squares, mut leading) = (Lines::zeros(step)?, Lines::zeros(step)?);
         for start in (0..length).step_by(ROWS) {
@@ -273,13 +274,14 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
                 }
             }
         }
-        let (mut scales, mut taus, mut signs) = (Lines::zeros(step)?, Vec::new(), Vec::new());
+        let mut scales = Lines::zeros(step)?;
+        let (mut taus, mut signs) = (filled(T::default(), self.width)?, filled(T::default(), self.width)?);
         for (i, scale) in scales.iter_mut().enumerate().take(self.width) {
             let (alpha, x) = (squares[i].sqrt(), leading[i]);
             let sign = if x >= 0.0 { 1.0 } else { -1.0 };
             *scale = 1.0 / (x + sign * alpha); // a normal is never zero
-            taus.push(T::nearest(1.0 + x.abs() / alpha));
-            signs.push(T::nearest(-sign));
+            taus[i] = T::nearest(1.0 + x.abs() / alpha);
+            signs[i] = T::nearest(-sign);
         }
 
         let mut vectors = Vec::new();
@@ -300,7 +302,7 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
                     row[i + 1..].fill(T::default());
                 }
             }
-            let blocks = blocks_of::<T, N>(&normals.rows[..count * step], step, across * N);
+            let blocks = blocks_of::<T, N>(&normals.rows[..count * step], step, across * N)?;
             for at in (0..step).step_by(tile_width::<B, T>()) {
                 for i in 0..across.min((at + tile_width::<B, T>()).div_ceil(N)) {
                     let (blocks, sums) = (blocks[i..].iter().step_by(across), &mut products[i * N * step..]);
@@ -310,15 +312,15 @@ impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
             vectors.extend(blocks);
         }
 
-        let factor = blocks_of(&factor(b, &products, &taus, step), step, across * N);
+        let factor = blocks_of(&factor(b, &products, &taus, step)?, step, across * N)?;
         Ok(Panel { first: self.first, vectors, factor, signs })
     }
 }
 
 /// -T, from the products U' U above their diagonal: row by row, from the last on.
 #[inline(always)]
-fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) -> Vec<T> {
-    let mut factor = vec![T::default(); products.len()];
+fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) -> Result<Lines<T>, Stopped> {
+    let mut factor = Lines::zeros(products.len())?;
     for (i, tau) in taus.iter().enumerate().rev() {
         let minus_tau = T::nearest(-tau.to_f64());
         let (row, below) = factor[i * step..].split_at_mut(step);
@@ -337,12 +339,12 @@ fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) ->
         row[..i].fill(T::default());
         row[i] = minus_tau;
     }
-    factor
+    Ok(factor)
 }
 
 /// Columns of Q, from `first` on, all of one panel: the last of `panels`.
 struct Strip<'a, T: Element, const N: usize> {
-    panels: &'a [Panel<T::Computed, N>],
+    panels: &'a [OnceLock<Panel<T::Computed, N>>],
     first: usize,
     gain: T::Computed,
     out: ArrayViewMut2<'a, T>,
@@ -362,7 +364,7 @@ impl<T: Element, const N: usize> Task for Strip<'_, T, N> {
         }
         let (mut products, mut factored) =
             (Lines::<T::Computed>::zeros(PANEL * step)?, Lines::<T::Computed>::zeros(PANEL * step)?);
-        for panel in self.panels.iter().rev() {
+        for panel in self.panels.iter().rev().filter_map(OnceLock::get) {
             let across = panel.across();
             // The rows of the strip that are not zero: of the panel that it belongs to, an identity; else those below.
             let own = panel.first + PANEL > self.first;
@@ -408,23 +410,22 @@ impl<T: Element, const N: usize> Task for Strip<'_, T, N> {
                 }
             }
         }
-        self.write(b, &strip, step);
-        Ok(())
+        self.write(b, &strip, step)
     }
 }
 
 impl<T: Element, const N: usize> Strip<'_, T, N> {
     /// The columns with their signs and the gain, as elements.
     #[inline(always)]
-    fn write<B: Backend>(&mut self, b: B, strip: &[T::Computed], step: usize) {
+    fn write<B: Backend>(&mut self, b: B, strip: &[T::Computed], step: usize) -> Result<(), Stopped> {
         const AT_ONCE: usize = 16; // rows: a cache line of a column, where columns are contiguous
-        let panel = self.panels.last().expect("a strip belongs to a panel");
+        let panel = self.panels.last().and_then(OnceLock::get).expect("a strip belongs to a panel");
         let (rows, width) = self.out.dim();
-        let mut scales = vec![T::Computed::default(); step];
+        let mut scales = Lines::<T::Computed>::zeros(step)?;
         for (scale, sign) in scales.iter_mut().zip(&panel.signs[self.first - panel.first..]) {
             *scale = T::Computed::nearest(sign.to_f64() * self.gain.to_f64());
         }
-        let mut scaled = vec![T::default(); AT_ONCE * step];
+        let mut scaled = filled(T::default(), AT_ONCE * step)?;
         for (group, strip) in strip[..rows * step].chunks(AT_ONCE * step).enumerate() {
             for (row, to) in strip.chunks_exact(step).zip(scaled.chunks_exact_mut(step)) {
                 for (at, to) in to.chunks_exact_mut(B::LANES).enumerate() {
@@ -448,6 +449,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
                 }
             }
         }
+        Ok(())
     }
 }
 
