@@ -274,7 +274,7 @@ impl Real for f64 {
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> B::F64 {
-        scale.apply_f64(b, standard.double(b, b.load(&words.high[at..]), b.load(&words.low[at..])))
+        standard.double(b, scale, b.load(&words.high[at..]), b.load(&words.low[at..]))
     }
 }
 

@@ -102,8 +102,8 @@ pub trait Standard: Copy {
     /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vector, for those that need it.
     fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32;
 
-    /// Q(u) in float64, by the high and the low word.
-    fn double<B: Backend>(self, b: B, high: B::U32, low: B::U32) -> B::F64;
+    /// The same in float64, by both words.
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64;
 }
 
 /// center + scale x.
@@ -123,7 +123,7 @@ impl Scale {
 
     /// center + scale x in float64.
     #[inline(always)]
-    pub fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+    fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
         b.add_f64(b.mul_f64(x, b.splat_f64(self.scale)), b.splat_f64(self.center))
     }
 }
@@ -155,11 +155,11 @@ impl Standard for Uniform {
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, high: B::U32, low: B::U32) -> B::F64 {
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
         let m = b.sub_u64(b.splat_u64(i64::MAX as u64), rest_u64(b, word));
         let a = b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64));
-        with_side_u64(b, word, a)
+        scale.apply_f64(b, with_side_u64(b, word, a))
     }
 }
 
@@ -176,9 +176,9 @@ impl Standard for TruncatedNormal {
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, high: B::U32, low: B::U32) -> B::F64 {
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
-        with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word)))
+        scale.apply_f64(b, with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word))))
     }
 }
 
@@ -207,9 +207,9 @@ impl Standard for Normal {
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, high: B::U32, low: B::U32) -> B::F64 {
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
-        with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word)))
+        scale.apply_f64(b, with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word))))
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
                 }
                 let high = b.load(&words);
                 b.store_f32(self.0.single(b, STANDARD, high, |_| 1 << 31), single);
-                b.store_f64(self.0.double(b, high, b.splat(1 << 31)), double);
+                b.store_f64(self.0.double(b, STANDARD, high, b.splat(1 << 31)), double);
             }
         }
     }
@@ -329,7 +329,7 @@ mod tests {
 
     /// The float64 value of one 64-bit word.
     fn double(standard: impl Standard, word: u64) -> f64 {
-        standard.double(Portable::<1>, [(word >> 32) as u32], [word as u32])[0]
+        standard.double(Portable::<1>, STANDARD, [(word >> 32) as u32], [word as u32])[0]
     }
 
     fn single(standard: impl Standard, word: u64) -> f32 {

@@ -130,12 +130,12 @@ impl Standard for Between {
 
     #[inline(always)]
     fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
-        b.narrow(scale.apply_f64(b, self.double(b, high, outer_low_words(b, high, low))))
+        b.narrow(self.double(b, scale, high, outer_low_words(b, high, low)))
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, high: B::U32, low: B::U32) -> B::F64 {
-        self.value(b, unit(b, high, low))
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+        scale.apply_f64(b, self.value(b, unit(b, high, low)))
     }
 }
 
