@@ -29,55 +29,64 @@ impl<T: Element, const N: usize> Task for Strip<'_, T, N> {
         for i in 0..width {
             strip[(self.first + i) * step + i] = T::Computed::nearest(1.0);
         }
-        let (mut products, mut factored) =
-            (Lines::<T::Computed>::zeros(PANEL * step)?, Lines::<T::Computed>::zeros(PANEL * step)?);
+        let mut scratch = [Lines::zeros(PANEL * step)?, Lines::zeros(PANEL * step)?];
         for panel in self.panels.iter().rev().filter_map(OnceLock::get) {
-            let across = panel.across();
-            // The rows of the strip that are not zero: of the panel that it belongs to, an identity; else those below.
-            let own = panel.first + PANEL > self.first;
-            let from = if own { panel.first } else { panel.first + PANEL };
-            let to = if own { panel.first + across * N } else { length };
+            panel.apply(b, self.first, (&mut strip, step), &mut scratch, self.go_on)?;
+        }
+        self.write(b, &strip, step)
+    }
+}
 
-            products.fill(T::Computed::default());
-            for start in (from..to).step_by(ROWS) {
-                (self.go_on)()?;
-                let blocks = &panel.vectors[(start - panel.first) / N * across..];
-                let rows = &strip[start * step..ROWS.min(to - start) * step + start * step];
-                for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                    for i in 0..across {
-                        let sums = &mut products[i * N * step..];
-                        add_product::<B, T::Computed, N, true>(
-                            b,
-                            blocks[i..].iter().step_by(across),
-                            rows,
-                            sums,
-                            (step, at),
-                        );
-                    }
-                }
-            }
-            factored.fill(T::Computed::default());
-            for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                for (i, blocks) in panel.factor.chunks_exact(across).enumerate() {
-                    let (rows, sums) = (&products[i * N * step..], &mut factored[i * N * step..]);
-                    add_product::<B, T::Computed, N, false>(b, blocks[i..].iter(), rows, sums, (step, at));
-                }
-            }
-            let per_visit = ROWS / N;
-            for (visit, blocks) in panel.vectors.chunks(per_visit * across).enumerate() {
-                (self.go_on)()?;
-                for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                    for (i, blocks) in blocks.chunks_exact(across).enumerate() {
-                        let i = visit * per_visit + i;
-                        let sums = &mut strip[(panel.first + i * N) * step..];
-                        // Above the diagonal there are zeros.
-                        let blocks = &blocks[..across.min(i + 1)];
-                        add_product::<B, T::Computed, N, false>(b, blocks.iter(), &factored, sums, (step, at));
-                    }
+impl<T: Real, const N: usize> Panel<T, N> {
+    /// Apply the reflections to a strip, whose rows are `step` long, of the columns from `first` on.
+    #[inline(always)]
+    fn apply<B: Backend>(
+        &self,
+        b: B,
+        first: usize,
+        (strip, step): (&mut [T], usize),
+        [products, factored]: &mut [Lines<T>; 2],
+        go_on: &GoOn<'_>,
+    ) -> Result<(), Stopped> {
+        let across = self.across();
+        // The rows of the strip that are not zero: of the panel that it belongs to, an identity; else those below.
+        let own = self.first + PANEL > first;
+        let from = if own { self.first } else { self.first + PANEL };
+        let to = if own { self.first + across * N } else { strip.len() / step };
+
+        products.fill(T::default());
+        for start in (from..to).step_by(ROWS) {
+            go_on()?;
+            let blocks = &self.vectors[(start - self.first) / N * across..];
+            let rows = &strip[start * step..to.min(start + ROWS) * step];
+            for at in (0..step).step_by(tile_width::<B, T>()) {
+                for i in 0..across {
+                    let (blocks, sums) = (blocks[i..].iter().step_by(across), &mut products[i * N * step..]);
+                    add_product::<B, T, N, true>(b, blocks, rows, sums, (step, at));
                 }
             }
         }
-        self.write(b, &strip, step)
+        factored.fill(T::default());
+        for at in (0..step).step_by(tile_width::<B, T>()) {
+            for (i, blocks) in self.factor.chunks_exact(across).enumerate() {
+                let (rows, sums) = (&products[i * N * step..], &mut factored[i * N * step..]);
+                add_product::<B, T, N, false>(b, blocks[i..].iter(), rows, sums, (step, at));
+            }
+        }
+        let per_visit = ROWS / N;
+        for (visit, blocks) in self.vectors.chunks(per_visit * across).enumerate() {
+            go_on()?;
+            for at in (0..step).step_by(tile_width::<B, T>()) {
+                for (i, blocks) in blocks.chunks_exact(across).enumerate() {
+                    let i = visit * per_visit + i;
+                    let sums = &mut strip[(self.first + i * N) * step..];
+                    // Above the diagonal there are zeros.
+                    let blocks = &blocks[..across.min(i + 1)];
+                    add_product::<B, T, N, false>(b, blocks.iter(), factored, sums, (step, at));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
