@@ -50,9 +50,9 @@ pub(crate) fn with_tiles<B: Backend, T: TileTask>(b: B, task: T) -> T::Output {
 /// The rows of any backend's tiles divide it.
 pub(crate) const COMMON_ROWS: usize = 12;
 
-/// Vectors in a row of a tile.
+/// Vectors in a row of a tile: two registers of float32, or one vector of float64, which is as many.
 const fn tile_vectors<B: Backend, T: Real>() -> usize {
-    if B::REGISTERS >= 16 { T::VECTORS } else { 1 }
+    if B::REGISTERS >= 16 { size_of::<f64>() / size_of::<T>() } else { 1 }
 }
 
 /// Columns of a tile.

@@ -158,9 +158,6 @@ impl Element for bf16 {
 /// float32 or float64: what is computed in.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
 pub trait Real: Element<Computed = Self> {
-    /// Vectors that a row of a tile has, at the most.
-    #[doc(hidden)]
-    const VECTORS: usize;
     #[doc(hidden)]
     type Lanes<B: Backend>: Copy;
 
@@ -191,7 +188,6 @@ pub trait Real: Element<Computed = Self> {
 }
 
 impl Real for f32 {
-    const VECTORS: usize = 2;
     type Lanes<B: Backend> = B::F32;
 
     #[inline(always)]
@@ -235,7 +231,6 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    const VECTORS: usize = 1;
     type Lanes<B: Backend> = B::F64;
 
     #[inline(always)]
