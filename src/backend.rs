@@ -13,6 +13,23 @@ macro_rules! pair {
     };
 }
 
+/// Operations that are one instruction each, of a register or of both registers of a pair.
+#[cfg(target_arch = "x86_64")]
+macro_rules! instructions {
+    ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $instruction:ident;)+) => {
+        $(#[inline(always)]
+        fn $name(self, $($x: Self::$of),+) -> Self::$to {
+            simd!($instruction($($x),+))
+        })+
+    };
+    ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = each $instruction:ident;)+) => {
+        $(#[inline(always)]
+        fn $name(self, $($x: Self::$of),+) -> Self::$to {
+            simd!(pair!($($x),+ => $instruction($($x),+)))
+        })+
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

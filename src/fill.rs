@@ -7,7 +7,8 @@
 use crate::backend::{self, Backend, MOST_LANES, Task};
 use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::narrow::Element;
-use crate::recipe::{Recipe, Words};
+use crate::quantile::Words;
+use crate::recipe::Recipe;
 use crate::region::{Region, RegionError, Run};
 use crate::share::share;
 use ndarray::ArrayD;
@@ -152,34 +153,32 @@ impl<T: Element> Task for Chunk<'_, T> {
     }
 }
 
-/// Words from the beginning of a cache line on: vectors of them straddle no two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Lines<const N: usize>([u32; N]);
-
-/// Blocks of keystream, and what is wanted of them.
+/// Blocks of keystream, and what is wanted of them. Words begin at cache lines: vectors of them straddle no two.
+#[repr(C, align(64))]
 struct Batch<'a> {
-    fill: &'a Fill<'a>,
-    blocks: [u64; BATCH_BLOCKS],
-    block_count: usize,
+    /// By plane: all words of the blocks, and the picked ones.
+    words: [[u32; BATCH + MOST_LANES]; 2],
+    picked: [[u32; BATCH]; 2],
     /// Which word of those blocks each element has.
     picks: [u16; BATCH],
     pick_count: usize,
-    /// By plane: all words of the blocks, and the picked ones.
-    words: [Lines<{ BATCH + MOST_LANES }>; 2],
-    picked: [Lines<BATCH>; 2],
+    blocks: [u64; BATCH_BLOCKS],
+    block_count: usize,
+    fill: &'a Fill<'a>,
 }
 
 impl<'a> Batch<'a> {
+    #[inline(always)]
     fn new(fill: &'a Fill<'a>) -> Self {
         Self {
-            fill,
-            blocks: [0; BATCH_BLOCKS],
-            block_count: 0,
+            words: [[0; BATCH + MOST_LANES]; 2],
+            // In the middle, where no value needs more than its high word: not even those beyond the last one.
+            picked: [[1 << 31; BATCH]; 2],
             picks: [0; BATCH],
             pick_count: 0,
-            words: [Lines([0; BATCH + MOST_LANES]); 2],
-            picked: [Lines([0; BATCH]); 2],
+            blocks: [0; BATCH_BLOCKS],
+            block_count: 0,
+            fill,
         }
     }
 
@@ -194,7 +193,7 @@ impl<'a> Batch<'a> {
             }
             self.block_count = (skip + now.len()).div_ceil(BLOCK);
             self.make_words::<B, T>(b);
-            let [Lines(high), Lines(low)] = &self.words;
+            let [high, low] = &self.words;
             let low_word = |i: usize| self.fill.keystream.word(Plane::Low, first + i as u64);
             self.fill.recipe.values(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
             first += now.len() as u64;
@@ -240,13 +239,12 @@ impl<'a> Batch<'a> {
     fn write_picked<'o, B: Backend, T: Element>(&mut self, b: B, out: &'o mut [T]) -> &'o mut [T] {
         let (now, later) = out.split_at_mut(self.pick_count);
         self.make_words::<B, T>(b);
-        for (Lines(words), Lines(picked)) in self.words.iter().zip(&mut self.picked).take(if T::DOUBLE { 2 } else { 1 })
-        {
+        for (words, picked) in self.words.iter().zip(&mut self.picked).take(if T::DOUBLE { 2 } else { 1 }) {
             for (word, pick) in picked.iter_mut().zip(&self.picks[..self.pick_count]) {
                 *word = words[usize::from(*pick)];
             }
         }
-        let [Lines(high), Lines(low)] = &self.picked;
+        let [high, low] = &self.picked;
         let low_word = |i: usize| {
             let pick = u64::from(self.picks[i]);
             let block = self.blocks[(pick / BLOCK as u64) as usize];
@@ -261,9 +259,9 @@ impl<'a> Batch<'a> {
     #[inline(always)]
     fn make_words<B: Backend, T: Element>(&mut self, b: B) {
         let blocks = &self.blocks[..self.block_count.next_multiple_of(B::LANES)];
-        self.fill.keystream.blocks(b, Plane::High.first_block(), blocks, &mut self.words[0].0);
+        self.fill.keystream.blocks(b, Plane::High.first_block(), blocks, &mut self.words[0]);
         if T::DOUBLE {
-            self.fill.keystream.blocks(b, Plane::Low.first_block(), blocks, &mut self.words[1].0);
+            self.fill.keystream.blocks(b, Plane::Low.first_block(), blocks, &mut self.words[1]);
         }
     }
 }

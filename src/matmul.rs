@@ -50,9 +50,9 @@ pub(crate) fn with_tiles<B: Backend, T: TileTask>(b: B, task: T) -> T::Output {
 /// The rows of any backend's tiles divide it.
 pub(crate) const COMMON_ROWS: usize = 12;
 
-/// Vectors in a row of a tile.
+/// Vectors in a row of a tile: two registers of float32, or one vector of float64, which is as many.
 const fn tile_vectors<B: Backend, T: Real>() -> usize {
-    if B::REGISTERS >= 16 { T::VECTORS } else { 1 }
+    if B::REGISTERS >= 16 { size_of::<f64>() / size_of::<T>() } else { 1 }
 }
 
 /// Columns of a tile.
@@ -94,21 +94,33 @@ pub(crate) fn add_product<'a, B: Backend, T: Real, const N: usize, const TRANSPO
     }
     for (i, tile) in tile.iter().enumerate() {
         for (v, sum) in tile.iter().enumerate().take(tile_vectors::<B, T>()) {
-            T::store(b, T::vector(*sum), &mut sums[i * step + at + v * B::LANES..]);
+            T::store(b, *sum, &mut sums[i * step + at + v * B::LANES..]);
         }
     }
 }
 
 /// Rows of a matrix, `width` columns from `rows[0]` on, as rows of blocks; beyond the matrix there are zeros.
-pub(crate) fn blocks_of<T: Real, const N: usize>(rows: &[T], step: usize, width: usize) -> Vec<Block<T, N>> {
+pub(crate) fn blocks_of<T: Real, const N: usize>(
+    rows: &[T],
+    step: usize,
+    width: usize,
+) -> Result<Vec<Block<T, N>>, TryReserveError> {
     let across = width.div_ceil(N);
-    let mut blocks = vec![[[T::default(); N]; N]; (rows.len() / step.max(1)).div_ceil(N) * across];
+    let mut blocks = filled([[T::default(); N]; N], (rows.len() / step.max(1)).div_ceil(N) * across)?;
     for (i, row) in rows.chunks_exact(step.max(1)).enumerate() {
         for (j, part) in row[..width].chunks(N).enumerate() {
             blocks[i / N * across + j][i % N][..part.len()].copy_from_slice(part);
         }
     }
-    blocks
+    Ok(blocks)
+}
+
+/// So many of a value, where there is memory for them.
+pub(crate) fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count)?;
+    values.resize(count, value);
+    Ok(values)
 }
 
 /// Numbers from the beginning of a cache line on: no vector of them straddles two.
@@ -122,9 +134,7 @@ impl<T: Real> Lines<T> {
     /// Zeros, where there is memory for them.
     pub(crate) fn zeros(count: usize) -> Result<Self, TryReserveError> {
         const LINE: usize = 64; // bytes
-        let mut numbers = Vec::new();
-        numbers.try_reserve_exact(count + LINE / size_of::<T>())?;
-        numbers.resize(numbers.capacity(), T::default());
+        let mut numbers = filled(T::default(), count + LINE / size_of::<T>())?;
         let skip = numbers.as_ptr().align_offset(LINE);
         numbers.truncate(skip + count);
         Ok(Self { numbers, skip })
@@ -147,11 +157,14 @@ impl<T> DerefMut for Lines<T> {
     }
 }
 
+/// How many of the threads pay for so many multiplications.
+pub(crate) fn that_pay(threads: NonZero<usize>, multiplications: usize) -> usize {
+    const SHARE: usize = 1 << 22;
+    threads.get().min(1 + multiplications / SHARE)
+}
+
 /// Rows of a product that are made at a time.
 const ROWS: usize = 16 * COMMON_ROWS;
-
-/// Below so many multiplications a thread does not pay.
-const SHARE: usize = 1 << 22;
 
 /// Write to `out` the product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C order,
 /// on up to `threads` threads, the calling one among them.
@@ -178,7 +191,7 @@ pub fn product<T: Real>(
         out.fill(T::default());
         return Ok(());
     }
-    let threads = threads.get().min(1 + (m * n).saturating_mul(k) / SHARE);
+    let threads = that_pay(threads, (m * n).saturating_mul(k));
     backend::run(Product { left, right, shape, out, threads, proceed: &proceed })
 }
 
@@ -234,7 +247,7 @@ impl<T: Real, const N: usize> Task for Part<'_, T, N> {
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
         let ([k, n], step) = (self.shape, self.step);
-        let left = blocks_of::<T, N>(self.left, k, k);
+        let left = blocks_of::<T, N>(self.left, k, k)?;
         let mut sums = Lines::zeros((self.out.len() / n).next_multiple_of(N) * step)?;
         for at in (0..step).step_by(tile_width::<B, T>()) {
             (self.go_on)()?;

@@ -4,6 +4,7 @@
 //! is first brought into the bounds *of that type*, and the nearest of a number between two floats lies between them.
 
 use crate::backend::Backend;
+use crate::quantile::{Scale, Standard, Words};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -42,28 +43,13 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
         if nearest.to_f64() > x { nearest.next_down() } else { nearest }
     }
 
-    /// Round and store a vector: of float32, or of float64 where [`Self::DOUBLE`].
+    /// Round and store a vector.
     #[doc(hidden)]
-    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]);
+    fn store<B: Backend>(b: B, x: Computed<B, Self>, to: &mut [Self]);
 }
 
-/// Values on their way to memory.
-#[allow(private_bounds, missing_debug_implementations, reason = "not for callers")]
-#[doc(hidden)]
-pub enum Vector<B: Backend> {
-    Single(B::F32),
-    Double(B::F64),
-}
-
-impl<B: Backend> Vector<B> {
-    #[inline(always)]
-    fn single(self) -> B::F32 {
-        match self {
-            Self::Single(x) => x,
-            Self::Double(_) => unreachable!("only float64 is made in float64"),
-        }
-    }
-}
+/// Lanes of what values are computed in.
+type Computed<B, T> = <<T as Element>::Computed as Real>::Lanes<B>;
 
 impl Element for f64 {
     const NAME: &str = "float64";
@@ -85,11 +71,8 @@ impl Element for f64 {
         self.next_down()
     }
     #[inline(always)]
-    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
-        match x {
-            Vector::Double(x) => b.store_f64(x, to),
-            Vector::Single(_) => unreachable!("float64 is made in float64"),
-        }
+    fn store<B: Backend>(b: B, x: B::F64, to: &mut [Self]) {
+        b.store_f64(x, to);
     }
 }
 
@@ -113,8 +96,8 @@ impl Element for f32 {
         self.next_down()
     }
     #[inline(always)]
-    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
-        b.store_f32(x.single(), to);
+    fn store<B: Backend>(b: B, x: B::F32, to: &mut [Self]) {
+        b.store_f32(x, to);
     }
 }
 
@@ -138,8 +121,8 @@ impl Element for f16 {
         -(-self).next_up()
     }
     #[inline(always)]
-    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
-        b.store_f16(x.single(), to.reinterpret_cast_mut());
+    fn store<B: Backend>(b: B, x: B::F32, to: &mut [Self]) {
+        b.store_f16(x, to.reinterpret_cast_mut());
     }
 }
 
@@ -163,9 +146,9 @@ impl Element for bf16 {
         -(-self).next_up()
     }
     #[inline(always)]
-    fn store<B: Backend>(b: B, x: Vector<B>, to: &mut [Self]) {
+    fn store<B: Backend>(b: B, x: B::F32, to: &mut [Self]) {
         // Adding just under half a unit of the last place kept, and its bit, carries where the nearest-even is above.
-        let bits = b.bits(x.single());
+        let bits = b.bits(x);
         let odd = b.and(b.shift_right::<16>(bits), b.splat(1));
         let rounded = b.add(b.add(bits, b.splat(0x7fff)), odd);
         b.store_low_halves(b.shift_right::<16>(rounded), to.reinterpret_cast_mut());
@@ -174,10 +157,7 @@ impl Element for bf16 {
 
 /// float32 or float64: what is computed in.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
-pub trait Real: Element {
-    /// Vectors that a row of a tile has, at the most.
-    #[doc(hidden)]
-    const VECTORS: usize;
+pub trait Real: Element<Computed = Self> {
     #[doc(hidden)]
     type Lanes<B: Backend>: Copy;
 
@@ -186,8 +166,6 @@ pub trait Real: Element {
     #[doc(hidden)]
     fn load<B: Backend>(b: B, from: &[Self]) -> Self::Lanes<B>;
     #[doc(hidden)]
-    fn vector<B: Backend>(x: Self::Lanes<B>) -> Vector<B>;
-    #[doc(hidden)]
     fn mul<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
     #[doc(hidden)]
     fn fma<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>, z: Self::Lanes<B>) -> Self::Lanes<B>;
@@ -195,10 +173,21 @@ pub trait Real: Element {
     fn widen<B: Backend>(b: B, x: Self::Lanes<B>) -> B::F64;
     #[doc(hidden)]
     fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> Self::Lanes<B>;
+    /// As `clamp_f32` of a [`Backend`]; bounds are numbers of the type.
+    #[doc(hidden)]
+    fn clamp<B: Backend>(b: B, x: Self::Lanes<B>, low: f64, high: f64) -> Self::Lanes<B>;
+    /// center + scale Q(u) of a vector of words, from word `at` on.
+    #[doc(hidden)]
+    fn values<B: Backend>(
+        b: B,
+        standard: impl Standard,
+        scale: Scale,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Self::Lanes<B>;
 }
 
 impl Real for f32 {
-    const VECTORS: usize = 2;
     type Lanes<B: Backend> = B::F32;
 
     #[inline(always)]
@@ -208,10 +197,6 @@ impl Real for f32 {
     #[inline(always)]
     fn load<B: Backend>(b: B, from: &[Self]) -> B::F32 {
         b.load_f32(from)
-    }
-    #[inline(always)]
-    fn vector<B: Backend>(x: B::F32) -> Vector<B> {
-        Vector::Single(x)
     }
     #[inline(always)]
     fn mul<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
@@ -229,10 +214,23 @@ impl Real for f32 {
     fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> B::F32 {
         b.narrow(x)
     }
+    #[inline(always)]
+    fn clamp<B: Backend>(b: B, x: B::F32, low: f64, high: f64) -> B::F32 {
+        b.clamp_f32(x, b.splat_f32(low as f32), b.splat_f32(high as f32))
+    }
+    #[inline(always)]
+    fn values<B: Backend>(
+        b: B,
+        standard: impl Standard,
+        scale: Scale,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> B::F32 {
+        standard.single(b, scale, b.load(&words.high[at..]), |i| (words.low_word)(at + i))
+    }
 }
 
 impl Real for f64 {
-    const VECTORS: usize = 1;
     type Lanes<B: Backend> = B::F64;
 
     #[inline(always)]
@@ -242,10 +240,6 @@ impl Real for f64 {
     #[inline(always)]
     fn load<B: Backend>(b: B, from: &[Self]) -> B::F64 {
         b.load_f64(from)
-    }
-    #[inline(always)]
-    fn vector<B: Backend>(x: B::F64) -> Vector<B> {
-        Vector::Double(x)
     }
     #[inline(always)]
     fn mul<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {
@@ -262,6 +256,20 @@ impl Real for f64 {
     #[inline(always)]
     fn nearest_lanes<B: Backend>(_: B, x: B::F64) -> B::F64 {
         x
+    }
+    #[inline(always)]
+    fn clamp<B: Backend>(b: B, x: B::F64, low: f64, high: f64) -> B::F64 {
+        b.clamp_f64(x, b.splat_f64(low), b.splat_f64(high))
+    }
+    #[inline(always)]
+    fn values<B: Backend>(
+        b: B,
+        standard: impl Standard,
+        scale: Scale,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> B::F64 {
+        standard.double(b, scale, b.load(&words.high[at..]), b.load(&words.low[at..]))
     }
 }
 
@@ -293,14 +301,14 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Narrow<'a, T>(&'a [u32], PhantomData<T>);
 
-    impl<T: Element> Task for Narrow<'_, T> {
+    impl<T: Element<Computed = f32>> Task for Narrow<'_, T> {
         type Output = Vec<f64>;
 
         #[inline(always)]
         fn run<B: Backend>(self, b: B) -> Vec<f64> {
             let mut out = vec![T::default(); self.0.len()];
             for (to, from) in out.chunks_exact_mut(B::LANES).zip(self.0.chunks_exact(B::LANES)) {
-                T::store(b, Vector::Single(b.f32_of_bits(b.load(from))), to);
+                T::store(b, b.f32_of_bits(b.load(from)), to);
             }
             out.into_iter().map(T::to_f64).collect()
         }
@@ -319,7 +327,7 @@ mod tests {
     }
 
     /// How many numbers there are whose rounding is tested, with what lies between them.
-    fn every_number_rounds<T: Element>(from_bits: impl Fn(u16) -> T) -> usize {
+    fn every_number_rounds<T: Element<Computed = f32>>(from_bits: impl Fn(u16) -> T) -> usize {
         let mut count = 0;
         for sign in [0, 0x8000] {
             let numbers: Vec<_> = (sign..).map(|bits| from_bits(bits).to_f64()).take_while(|x| x.is_finite()).collect();

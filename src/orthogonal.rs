@@ -32,21 +32,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::backend::{self, Backend, Task};
-use crate::fill::Fill;
-use crate::keystream::Keystream;
-use crate::matmul::{Block, COMMON_ROWS, Lines, TileTask, add_product, blocks_of, tile_width, with_tiles};
-use crate::narrow::{Element, Real};
-use crate::recipe::{Distribution, Recipe};
-use crate::region::{Axis, Region};
-use crate::share::{GoOn, share};
+mod panel;
+mod strip;
 
-pub use crate::share::Stopped;
-use ndarray::{ArrayViewMut2, Axis as Dimension};
+use crate::backend::{self, Backend, Task};
+use crate::keystream::Keystream;
+use crate::matmul::{COMMON_ROWS, TileTask, that_pay, with_tiles};
+use crate::narrow::Element;
+use crate::share::share;
+use ndarray::{ArrayViewMut2, Axis};
+use panel::{Draw, Panel};
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZero;
 use std::sync::OnceLock;
+use strip::Strip;
+
+pub use crate::share::Stopped;
 
 /// Reflections of a panel. The roundings depend on it.
 pub const PANEL: usize = 96;
@@ -56,9 +58,6 @@ const STRIP: usize = 96;
 
 /// Rows that are multiplied at a time: few enough to stay in the caches. The triangle of a panel is among the first.
 const ROWS: usize = 192;
-
-/// Below so many multiplications a thread does not pay.
-const SHARE: usize = 1 << 22;
 
 const _: () = assert!(PANEL.is_multiple_of(STRIP) && PANEL.is_multiple_of(COMMON_ROWS));
 const _: () = assert!(ROWS >= PANEL && ROWS.is_multiple_of(COMMON_ROWS));
@@ -128,9 +127,10 @@ impl Orthogonal {
         if out.is_empty() {
             return Ok(());
         }
-        let (threads, proceed): (_, &dyn Fn() -> bool) = (threads.get(), &proceed);
         let out = if self.rows < self.columns { out.reversed_axes() } else { out };
-        backend::run(Make { matrix: self, out, threads, proceed })
+        let (rows, columns) = out.dim();
+        let threads = that_pay(threads, rows.saturating_mul(columns).saturating_mul(columns));
+        backend::run(Make { matrix: self, out, threads, proceed: &proceed })
     }
 }
 
@@ -159,19 +159,20 @@ impl<T: Element> TileTask for Make<'_, T> {
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
         let Self { matrix, mut out, threads, proceed } = self;
         let (rows, columns) = out.dim();
-        let threads = threads.min(1 + rows.saturating_mul(columns).saturating_mul(columns) / SHARE);
-        let slots = (0..columns.div_ceil(PANEL)).map(|_| OnceLock::new()).collect::<Vec<_>>();
-        share(slots.iter().enumerate(), threads.min(slots.len()), proceed, |(i, slot), go_on| {
+        let count = columns.div_ceil(PANEL);
+        let mut panels = Vec::<OnceLock<Panel<T::Computed, N>>>::new();
+        panels.try_reserve_exact(count)?;
+        panels.resize_with(count, OnceLock::new);
+        share(panels.iter().enumerate(), threads.min(count), proceed, |(i, panel), go_on| {
             let first = i * PANEL;
             let width = PANEL.min(columns - first);
             let (element, keystream, shape) = (PhantomData, matrix.keystream, [rows, columns]);
-            let panel = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
-            assert!(slot.set(panel).is_ok(), "each panel is made once");
+            let drawn = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
+            assert!(panel.set(drawn).is_ok(), "each panel is made once");
             Ok::<_, Stopped>(())
         })?;
-        let panels = slots.into_iter().filter_map(OnceLock::into_inner).collect::<Vec<Panel<T::Computed, N>>>();
         // The last strips, which go through most panels, come first.
-        let strips = out.axis_chunks_iter_mut(Dimension(1), STRIP).enumerate().rev();
+        let strips = out.axis_chunks_iter_mut(Axis(1), STRIP).enumerate().rev();
         share(strips, threads.min(columns.div_ceil(STRIP)), proceed, |(i, out), go_on| {
             let first = i * STRIP;
             let gain = T::Computed::nearest(matrix.gain);
@@ -180,280 +181,10 @@ impl<T: Element> TileTask for Make<'_, T> {
     }
 }
 
-/// Up to [`PANEL`] reflections: I - U T U'.
-struct Panel<T, const N: usize> {
-    /// The first row and column.
-    first: usize,
-    /// U from that row on, in rows of blocks.
-    vectors: Vec<Block<T, N>>,
-    /// -T.
-    factor: Vec<Block<T, N>>,
-    /// -sign of each.
-    signs: Vec<T>,
-}
-
-impl<T, const N: usize> Panel<T, N> {
-    /// How many blocks are in a row of them.
-    fn across(&self) -> usize {
-        self.signs.len().div_ceil(N)
-    }
-}
-
-/// Make a panel.
-struct Draw<'a, T, const N: usize> {
-    element: PhantomData<T>,
-    keystream: Keystream,
-    shape: [usize; 2],
-    first: usize,
-    width: usize,
-    go_on: &'a GoOn<'a>,
-}
-
-/// Normals of consecutive rows of a panel, padded to vectors.
-struct Normals<T> {
-    recipe: Recipe,
-    drawn: Vec<T>,
-    rows: Lines<T>,
-    step: usize,
-}
-
-impl<T: Real, const N: usize> Draw<'_, T, N> {
-    /// The normals of up to [`ROWS`] rows, from `start` rows below the first on, with zeros above the diagonal; how many
-    /// rows there are.
-    fn rows(&self, start: usize, normals: &mut Normals<T>) -> usize {
-        let [length, columns] = self.shape;
-        let count = ROWS.min(length - self.first - start);
-        let axis = |length: usize, start: usize, count: usize| Axis {
-            length: length as u64,
-            start: start as u64,
-            step: 1,
-            count: count as u64,
-        };
-        let axes = [axis(length, self.first + start, count), axis(columns, self.first, self.width)];
-        let region = Region::new(&axes).expect("it is part of a tensor in memory");
-        let drawn = &mut normals.drawn[..count * self.width];
-        let fill = Fill { keystream: self.keystream, recipe: normals.recipe, region: &region };
-        fill.run(drawn, NonZero::<usize>::MIN, || true).expect("it is never told to stop");
-        for (i, (row, drawn)) in
-            normals.rows.chunks_exact_mut(normals.step).zip(drawn.chunks_exact(self.width)).enumerate()
-        {
-            let from_here = self.width.min(start + i + 1);
-            row[..from_here].copy_from_slice(&drawn[..from_here]);
-            row[from_here..].fill(T::default());
-        }
-        count
-    }
-}
-
-impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
-    type Output = Result<Panel<T, N>, Stopped>;
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Self::Output {
-        let length = self.shape[0] - self.first;
-        let across = self.width.div_ceil(N);
-        let step = (across * N).next_multiple_of(tile_width::<B, T>());
-        let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
-        let mut normals =
-            Normals { recipe, drawn: vec![T::default(); ROWS * self.width], rows: Lines::zeros(ROWS * step)?, step };
-
-        let (mut squares, mut leading) = (Lines::zeros(step)?, Lines::zeros(step)?);
-        for start in (0..length).step_by(ROWS) {
-            (self.go_on)()?;
-            let count = self.rows(start, &mut normals);
-            for row in normals.rows.chunks_exact(step).take(count) {
-                for (x, sum) in row.chunks_exact(B::LANES).zip(squares.chunks_exact_mut(B::LANES)) {
-                    let x = T::widen(b, T::load(b, x));
-                    b.store_f64(b.fma_f64(x, x, b.load_f64(sum)), sum);
-                }
-            }
-            if start == 0 {
-                for (i, leading) in leading.iter_mut().enumerate().take(self.width) {
-                    *leading = normals.rows[i * step + i].to_f64();
-                }
-            }
-        }
-        let (mut scales, mut taus, mut signs) = (Lines::zeros(step)?, Vec::new(), Vec::new());
-        for (i, scale) in scales.iter_mut().enumerate().take(self.width) {
-            let (alpha, x) = (squares[i].sqrt(), leading[i]);
-            let sign = if x >= 0.0 { 1.0 } else { -1.0 };
-            *scale = 1.0 / (x + sign * alpha); // a normal is never zero
-            taus.push(T::nearest(1.0 + x.abs() / alpha));
-            signs.push(T::nearest(-sign));
-        }
-
-        let mut vectors = Vec::new();
-        vectors.try_reserve_exact(length.div_ceil(N) * across)?;
-        let mut products = Lines::zeros(across * N * step)?;
-        for start in (0..length).step_by(ROWS) {
-            (self.go_on)()?;
-            let count = self.rows(start, &mut normals);
-            for row in normals.rows.chunks_exact_mut(step).take(count) {
-                for (x, scale) in row.chunks_exact_mut(B::LANES).zip(scales.chunks_exact(B::LANES)) {
-                    let scaled = b.mul_f64(T::widen(b, T::load(b, x)), b.load_f64(scale));
-                    T::store(b, T::vector(T::nearest_lanes(b, scaled)), x);
-                }
-            }
-            if start == 0 {
-                for (i, row) in normals.rows.chunks_exact_mut(step).enumerate().take(self.width) {
-                    row[i] = T::nearest(1.0);
-                    row[i + 1..].fill(T::default());
-                }
-            }
-            let blocks = blocks_of::<T, N>(&normals.rows[..count * step], step, across * N);
-            for at in (0..step).step_by(tile_width::<B, T>()) {
-                for i in 0..across.min((at + tile_width::<B, T>()).div_ceil(N)) {
-                    let (blocks, sums) = (blocks[i..].iter().step_by(across), &mut products[i * N * step..]);
-                    add_product::<B, T, N, true>(b, blocks, &normals.rows, sums, (step, at));
-                }
-            }
-            vectors.extend(blocks);
-        }
-
-        let factor = blocks_of(&factor(b, &products, &taus, step), step, across * N);
-        Ok(Panel { first: self.first, vectors, factor, signs })
-    }
-}
-
-/// -T, from the products U' U above their diagonal: row by row, from the last on.
-#[inline(always)]
-fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) -> Vec<T> {
-    let mut factor = vec![T::default(); products.len()];
-    for (i, tau) in taus.iter().enumerate().rev() {
-        let minus_tau = T::nearest(-tau.to_f64());
-        let (row, below) = factor[i * step..].split_at_mut(step);
-        for (k, below) in below.chunks_exact(step).enumerate().take(taus.len() - i - 1) {
-            let (k, skip) = (i + 1 + k, (i + 1 + k) / B::LANES * B::LANES);
-            let product = T::splat(b, products[i * step + k]);
-            for (sum, below) in row[skip..].chunks_exact_mut(B::LANES).zip(below[skip..].chunks_exact(B::LANES)) {
-                let added = T::fma(b, product, T::load(b, below), T::load(b, sum));
-                T::store(b, T::vector(added), sum);
-            }
-        }
-        for sum in row.chunks_exact_mut(B::LANES) {
-            let scaled = T::mul(b, T::load(b, sum), T::splat(b, minus_tau));
-            T::store(b, T::vector(scaled), sum);
-        }
-        row[..i].fill(T::default());
-        row[i] = minus_tau;
-    }
-    factor
-}
-
-/// Columns of Q, from `first` on, all of one panel: the last of `panels`.
-struct Strip<'a, T: Element, const N: usize> {
-    panels: &'a [Panel<T::Computed, N>],
-    first: usize,
-    gain: T::Computed,
-    out: ArrayViewMut2<'a, T>,
-    go_on: &'a GoOn<'a>,
-}
-
-impl<T: Element, const N: usize> Task for Strip<'_, T, N> {
-    type Output = Result<(), Stopped>;
-
-    #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) -> Self::Output {
-        let (rows, width) = self.out.dim();
-        let (length, step) = (rows.next_multiple_of(N), width.next_multiple_of(tile_width::<B, T::Computed>()));
-        let mut strip = Lines::<T::Computed>::zeros(length * step)?;
-        for i in 0..width {
-            strip[(self.first + i) * step + i] = T::Computed::nearest(1.0);
-        }
-        let (mut products, mut factored) =
-            (Lines::<T::Computed>::zeros(PANEL * step)?, Lines::<T::Computed>::zeros(PANEL * step)?);
-        for panel in self.panels.iter().rev() {
-            let across = panel.across();
-            // The rows of the strip that are not zero: of the panel that it belongs to, an identity; else those below.
-            let own = panel.first + PANEL > self.first;
-            let from = if own { panel.first } else { panel.first + PANEL };
-            let to = if own { panel.first + across * N } else { length };
-
-            products.fill(T::Computed::default());
-            for start in (from..to).step_by(ROWS) {
-                (self.go_on)()?;
-                let blocks = &panel.vectors[(start - panel.first) / N * across..];
-                let rows = &strip[start * step..ROWS.min(to - start) * step + start * step];
-                for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                    for i in 0..across {
-                        let sums = &mut products[i * N * step..];
-                        add_product::<B, T::Computed, N, true>(
-                            b,
-                            blocks[i..].iter().step_by(across),
-                            rows,
-                            sums,
-                            (step, at),
-                        );
-                    }
-                }
-            }
-            factored.fill(T::Computed::default());
-            for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                for (i, blocks) in panel.factor.chunks_exact(across).enumerate() {
-                    let (rows, sums) = (&products[i * N * step..], &mut factored[i * N * step..]);
-                    add_product::<B, T::Computed, N, false>(b, blocks[i..].iter(), rows, sums, (step, at));
-                }
-            }
-            let per_visit = ROWS / N;
-            for (visit, blocks) in panel.vectors.chunks(per_visit * across).enumerate() {
-                (self.go_on)()?;
-                for at in (0..step).step_by(tile_width::<B, T::Computed>()) {
-                    for (i, blocks) in blocks.chunks_exact(across).enumerate() {
-                        let i = visit * per_visit + i;
-                        let sums = &mut strip[(panel.first + i * N) * step..];
-                        // Above the diagonal there are zeros.
-                        let blocks = &blocks[..across.min(i + 1)];
-                        add_product::<B, T::Computed, N, false>(b, blocks.iter(), &factored, sums, (step, at));
-                    }
-                }
-            }
-        }
-        self.write(b, &strip, step);
-        Ok(())
-    }
-}
-
-impl<T: Element, const N: usize> Strip<'_, T, N> {
-    /// The columns with their signs and the gain, as elements.
-    #[inline(always)]
-    fn write<B: Backend>(&mut self, b: B, strip: &[T::Computed], step: usize) {
-        const AT_ONCE: usize = 16; // rows: a cache line of a column, where columns are contiguous
-        let panel = self.panels.last().expect("a strip belongs to a panel");
-        let (rows, width) = self.out.dim();
-        let mut scales = vec![T::Computed::default(); step];
-        for (scale, sign) in scales.iter_mut().zip(&panel.signs[self.first - panel.first..]) {
-            *scale = T::Computed::nearest(sign.to_f64() * self.gain.to_f64());
-        }
-        let mut scaled = vec![T::default(); AT_ONCE * step];
-        for (group, strip) in strip[..rows * step].chunks(AT_ONCE * step).enumerate() {
-            for (row, to) in strip.chunks_exact(step).zip(scaled.chunks_exact_mut(step)) {
-                for (at, to) in to.chunks_exact_mut(B::LANES).enumerate() {
-                    let (x, scale) =
-                        (T::Computed::load(b, &row[at * B::LANES..]), T::Computed::load(b, &scales[at * B::LANES..]));
-                    T::store(b, T::Computed::vector(T::Computed::mul(b, x, scale)), to);
-                }
-            }
-            let (first, count) = (group * AT_ONCE, strip.len() / step);
-            if self.out.strides()[1] == 1 {
-                for (i, from) in scaled.chunks_exact(step).enumerate().take(count) {
-                    let mut row = self.out.row_mut(first + i);
-                    row.as_slice_mut().expect("rows are contiguous").copy_from_slice(&from[..width]);
-                }
-                continue;
-            }
-            for (j, mut column) in self.out.columns_mut().into_iter().enumerate() {
-                let column = column.as_slice_mut().expect("columns are contiguous");
-                for (i, to) in column[first..first + count].iter_mut().enumerate() {
-                    *to = scaled[i * step + j];
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::{Distribution, Recipe};
     use half::{bf16, f16};
     use std::cell::Cell;
 

@@ -33,11 +33,8 @@ fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
     Ok(Keystream::new(key, stream))
 }
 
-fn array_of<'a, 'py, T: NumpyElement>(
-    array: &'a Bound<'py, PyUntypedArray>,
-    name: &str,
-) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
-    array.cast().map_err(|_| value_error(format!("out must hold {name} elements")))
+fn array_of<'a, 'py, T: Held>(array: &'a Bound<'py, PyUntypedArray>) -> PyResult<&'a Bound<'py, PyArrayDyn<T::Held>>> {
+    array.cast().map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))
 }
 
 /// Room for one writer: nobody else may be filling the same memory.
@@ -51,6 +48,56 @@ fn writable<'py, T: NumpyElement, D: Dimension>(
 
 fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
     array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
+}
+
+/// An element, and what NumPy has it as: a 16-bit float as its bits.
+trait Held: Element {
+    type Held: NumpyElement;
+    fn elements(held: &mut [Self::Held]) -> &mut [Self];
+}
+
+impl Held for f16 {
+    type Held = u16;
+    fn elements(held: &mut [u16]) -> &mut [Self] {
+        held.reinterpret_cast_mut()
+    }
+}
+
+impl Held for bf16 {
+    type Held = u16;
+    fn elements(held: &mut [u16]) -> &mut [Self] {
+        held.reinterpret_cast_mut()
+    }
+}
+
+impl Held for f32 {
+    type Held = f32;
+    fn elements(held: &mut [f32]) -> &mut [Self] {
+        held
+    }
+}
+
+impl Held for f64 {
+    type Held = f64;
+    fn elements(held: &mut [f64]) -> &mut [Self] {
+        held
+    }
+}
+
+/// Work for the element type of a name, which it knows as `T`.
+macro_rules! by_dtype {
+    ($name:expr, $T:ident => $work:expr) => {
+        by_dtype!($name, $T => $work; f16 bf16 f32 f64)
+    };
+    ($name:expr, $T:ident => $work:expr; $($element:ident)+) => {
+        match $name {
+            $(<$element as Element>::NAME => {
+                type $T = $element;
+                $work
+            })+
+            name => Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {name}"))),
+        }
+    };
 }
 
 /// The name of a distribution and its parameters, those of [`Distribution`] in their order.
@@ -74,23 +121,6 @@ fn distribution((name, parameters): NamedDistribution<'_>) -> PyResult<Distribut
     })
 }
 
-/// Words between two looks at the clock.
-const WORDS_AT_ONCE: usize = 1 << 18;
-
-fn recipe(named: NamedDistribution<'_>, dtype: &str) -> PyResult<Recipe> {
-    let distribution = distribution(named)?;
-    match dtype {
-        "float16" => Recipe::new::<f16>(distribution),
-        "bfloat16" => Recipe::new::<bf16>(distribution),
-        "float32" => Recipe::new::<f32>(distribution),
-        "float64" => Recipe::new::<f64>(distribution),
-        _ => {
-            return Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}")));
-        }
-    }
-    .map_err(value_error)
-}
-
 /// The name of the backend in use.
 #[pyfunction]
 fn backend() -> PyResult<&'static str> {
@@ -100,7 +130,8 @@ fn backend() -> PyResult<&'static str> {
 /// Whether a distribution has a recipe for a dtype: the ValueError that `fill` would raise, without filling.
 #[pyfunction]
 fn check(named: NamedDistribution<'_>, dtype: &str) -> PyResult<()> {
-    recipe(named, dtype).map(drop)
+    let distribution = distribution(named)?;
+    by_dtype!(dtype, T => Recipe::new::<T>(distribution).map(drop).map_err(value_error))
 }
 
 /// Fill `out` with a region of the tensor at (key, stream). Axes are (length, start, step, count); without them `out` is
@@ -123,27 +154,20 @@ fn fill(
         }
     }
     .map_err(value_error)?;
-    let fill = Fill { keystream: keystream(key_and_stream)?, recipe: recipe(named, dtype)?, region: &region };
-    if fill.recipe.makes_pairs() && !region.keeps_pairs() {
-        return Err(value_error("the region of a complex tensor must have whole numbers: a last axis of 2, all of it"));
-    }
-    match dtype {
-        "float32" => fill_array::<f32, _>(out, &fill, threads, |values| values),
-        "float64" => fill_array::<f64, _>(out, &fill, threads, |values| values),
-        "float16" => fill_array::<f16, _>(out, &fill, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
-        _ => fill_array::<bf16, _>(out, &fill, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
-    }
+    let (keystream, distribution) = (keystream(key_and_stream)?, distribution(named)?);
+    by_dtype!(dtype, T => {
+        let recipe = Recipe::new::<T>(distribution).map_err(value_error)?;
+        fill_array::<T>(out, &Fill { keystream, recipe, region: &region }, threads)
+    })
 }
 
-fn fill_array<T: Element, Stored: NumpyElement>(
-    array: &Bound<'_, PyUntypedArray>,
-    fill: &Fill<'_>,
-    threads: NonZero<usize>,
-    elements: impl Fn(&mut [Stored]) -> &mut [T],
-) -> PyResult<()> {
+fn fill_array<T: Held>(array: &Bound<'_, PyUntypedArray>, fill: &Fill<'_>, threads: NonZero<usize>) -> PyResult<()> {
+    if fill.recipe.makes_pairs() && !fill.region.keeps_pairs() {
+        return Err(value_error("the region of a complex tensor must have whole numbers: a last axis of 2, all of it"));
+    }
     let py = array.py();
-    let mut array = writable(array_of::<Stored>(array, T::NAME)?)?;
-    let out = elements(slice_of(&mut array)?);
+    let mut array = writable(array_of::<T>(array)?)?;
+    let out = T::elements(slice_of(&mut array)?);
     if out.len() as u64 != fill.region.len() {
         return Err(value_error(format!(
             "out must have the {} elements of the region. Received: {}",
@@ -151,16 +175,15 @@ fn fill_array<T: Element, Stored: NumpyElement>(
             out.len()
         )));
     }
-    interruptible(py, |proceed| fill.run(out, threads, proceed))?.expect("only a raised exception interrupts");
-    Ok(())
+    interruptible(py, |proceed| fill.run(out, threads, proceed))
 }
 
 /// Do work that asks now and then whether to go on, without holding the interpreter. An exception that a signal handler
 /// raises meanwhile ends it and is raised.
-fn interruptible<E: Send>(
+fn interruptible<E: Into<Stopped>>(
     py: Python<'_>,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
-) -> PyResult<Result<(), E>> {
+) -> PyResult<()> {
     py.detach(|| {
         let raised = std::cell::Cell::new(None);
         let proceed = || match Python::try_attach(|py| py.check_signals()) {
@@ -170,8 +193,12 @@ fn interruptible<E: Send>(
                 std::thread::park();
             },
         };
-        let done = work(&proceed);
-        raised.take().map_or(Ok(done), Err)
+        let done = work(&proceed).map_err(Into::into);
+        raised.take().map_or(Ok(()), Err)?;
+        done.map_err(|stopped| match stopped {
+            Stopped::OutOfMemory => PyMemoryError::new_err(stopped.to_string()),
+            Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
+        })
     })
 }
 
@@ -198,26 +225,10 @@ fn compute_fans(shape: Vec<u64>, axes: Option<FanAxes>, groups: u64) -> PyResult
     })
 }
 
-fn done(work: Result<(), Stopped>) -> PyResult<()> {
-    work.map_err(|error| match error {
-        Stopped::OutOfMemory => PyMemoryError::new_err(error.to_string()),
-        Stopped::Interrupted => unreachable!("only a raised exception interrupts"),
-    })
-}
-
 /// Whether there are orthogonal matrices of a gain in a dtype: the ValueError that `orthogonal` would raise.
 #[pyfunction]
 fn check_gain(gain: f64, dtype: &str) -> PyResult<()> {
-    match dtype {
-        "float16" => crate::orthogonal::check_gain::<f16>(gain),
-        "bfloat16" => crate::orthogonal::check_gain::<bf16>(gain),
-        "float32" => crate::orthogonal::check_gain::<f32>(gain),
-        "float64" => crate::orthogonal::check_gain::<f64>(gain),
-        _ => {
-            return Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}")));
-        }
-    }
-    .map_err(value_error)
+    by_dtype!(dtype, T => crate::orthogonal::check_gain::<T>(gain).map_err(value_error))
 }
 
 /// Fill `out` with an orthogonal matrix of (rows, columns) from (key, stream). 16-bit floats come as their bits.
@@ -234,30 +245,21 @@ fn orthogonal(
     check_gain(gain, dtype)?;
     let (rows, columns) = shape;
     let matrix = Orthogonal { keystream: keystream(key_and_stream)?, rows, columns, gain };
-    match dtype {
-        "float32" => orthogonal_array::<f32, _>(out, &matrix, threads, |values| values),
-        "float64" => orthogonal_array::<f64, _>(out, &matrix, threads, |values| values),
-        "float16" => orthogonal_array::<f16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut()),
-        "bfloat16" => {
-            orthogonal_array::<bf16, _>(out, &matrix, threads, |bits: &mut [u16]| bits.reinterpret_cast_mut())
-        }
-        _ => Err(value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {dtype}"))),
-    }
+    by_dtype!(dtype, T => orthogonal_array::<T>(out, &matrix, threads))
 }
 
-fn orthogonal_array<T: Element, Stored: NumpyElement>(
+fn orthogonal_array<T: Held>(
     array: &Bound<'_, PyUntypedArray>,
     matrix: &Orthogonal,
     threads: NonZero<usize>,
-    elements: impl Fn(&mut [Stored]) -> &mut [T],
 ) -> PyResult<()> {
     let py = array.py();
-    let mut array = writable(array_of::<Stored>(array, T::NAME)?)?;
-    let out = elements(slice_of(&mut array)?);
+    let mut array = writable(array_of::<T>(array)?)?;
+    let out = T::elements(slice_of(&mut array)?);
     if Some(out.len()) != matrix.rows.checked_mul(matrix.columns) {
         return Err(value_error(format!("out must have the elements of the matrix. Received: {}", out.len())));
     }
-    done(interruptible(py, |proceed| matrix.run(out, threads, proceed))?)
+    interruptible(py, |proceed| matrix.run(out, threads, proceed))
 }
 
 /// Fill `out` with the product of two float64 matrices, each element summed from left to right.
@@ -278,8 +280,11 @@ fn matmul(
     let (Some(left), Some(right), Some(out)) = (left.to_slice(), right.to_slice(), out.into_slice()) else {
         return Err(value_error("matrices must be contiguous and in C order"));
     };
-    done(interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))?)
+    interruptible(py, |proceed| product((left, right), [m, k, n], out, threads, proceed))
 }
+
+/// Words between two looks at the clock.
+const WORDS_AT_ONCE: usize = 1 << 18;
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream of (key, stream).
 #[pyfunction]
@@ -297,9 +302,7 @@ fn words(out: &Bound<'_, PyArray1<u32>>, key_and_stream: (&[u8], u64), start: u1
             }
         }
         Ok(())
-    })?
-    .expect("only a raised exception interrupts");
-    Ok(())
+    })
 }
 
 #[pymodule]

@@ -94,16 +94,16 @@ fn with_side_u64<B: Backend>(b: B, word: B::U64, half: B::F64) -> B::F64 {
     b.f64_of_bits(b.xor_u64(b.bits_u64(half), b.xor_u64(b.and_u64(word, top), top)))
 }
 
-/// A standard distribution: symmetric about zero.
-pub trait Standard {
+/// A standard distribution.
+pub trait Standard: Copy {
     /// Whether its values end, and are to be kept inside given bounds.
     const BOUNDED: bool;
 
     /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vector, for those that need it.
-    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32;
+    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32;
 
-    /// Q(u) in float64, by the high and the low word.
-    fn double<B: Backend>(b: B, word: B::U64) -> B::F64;
+    /// The same in float64, by both words.
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64;
 }
 
 /// center + scale x.
@@ -123,20 +123,31 @@ impl Scale {
 
     /// center + scale x in float64.
     #[inline(always)]
-    pub fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+    fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
         b.add_f64(b.mul_f64(x, b.splat_f64(self.scale)), b.splat_f64(self.center))
     }
 }
 
-/// Uniform on (-1, 1). In float32 it is the float64 value of the high word's midpoint, rounded once.
+/// The words of consecutive values; the slices are padded to a whole vector.
 #[derive(Debug)]
+pub struct Words<'a, F: Fn(usize) -> u32> {
+    /// Those of all values.
+    pub high: &'a [u32],
+    /// Those of all values, where these are computed in float64.
+    pub low: &'a [u32],
+    /// The low word of any value.
+    pub low_word: F,
+}
+
+/// Uniform on (-1, 1). In float32 it is the float64 value of the high word's midpoint, rounded once.
+#[derive(Clone, Copy, Debug)]
 pub struct Uniform;
 
 impl Standard for Uniform {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
+    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
         let signed = b.widen(b.xor(high, b.splat(1 << 31)));
         // 2^-31 scale is exact: where there are float32 numbers between the bounds, the scale is far from the subnormals.
         let scale = Scale { scale: scale.scale * (1.0 / (1u64 << 31) as f64), ..scale };
@@ -144,28 +155,30 @@ impl Standard for Uniform {
     }
 
     #[inline(always)]
-    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+        let word = b.join(high, low);
         let m = b.sub_u64(b.splat_u64(i64::MAX as u64), rest_u64(b, word));
         let a = b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64));
-        with_side_u64(b, word, a)
+        scale.apply_f64(b, with_side_u64(b, word, a))
     }
 }
 
 /// Normal, mean 0 and variance 1, truncated at +-2.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct TruncatedNormal;
 
 impl Standard for TruncatedNormal {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
+    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
         scale.apply(b, with_side(b, high, tables::TRUNCATED_F32.half(b, rest(b, high))))
     }
 
     #[inline(always)]
-    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
-        with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word)))
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+        let word = b.join(high, low);
+        scale.apply_f64(b, with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word))))
     }
 }
 
@@ -173,7 +186,7 @@ impl Standard for TruncatedNormal {
 ///
 /// In float32, the 1/256 of the values that lie farthest out, y < 2^23, are float64 values rounded: of the high word's
 /// midpoint or, where the high word is among the outermost 2^16 of its end, of all 64 bits.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Normal;
 
 /// The bits of 2^23 as float32.
@@ -183,7 +196,7 @@ impl Standard for Normal {
     const BOUNDED: bool = false;
 
     #[inline(always)]
-    fn single<B: Backend>(b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
+    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
         let rest = rest(b, high);
         let mut half = tables::NORMAL_F32.half(b, rest);
         let tails = b.less(b.bits(tables::NORMAL_F32.y(b, rest)), b.splat(TAIL));
@@ -194,8 +207,9 @@ impl Standard for Normal {
     }
 
     #[inline(always)]
-    fn double<B: Backend>(b: B, word: B::U64) -> B::F64 {
-        with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word)))
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+        let word = b.join(high, low);
+        scale.apply_f64(b, with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word))))
     }
 }
 
@@ -242,14 +256,13 @@ fn normal_tail(high: u32, low: impl Fn() -> u32) -> f32 {
 mod tests {
     use super::*;
     use crate::backend::{self, Task};
-    use std::marker::PhantomData;
     use std::thread;
 
     const STANDARD: Scale = Scale { center: 0.0, scale: 1.0 };
     const VECTORS: u64 = 1 << 12;
 
     /// The float32 and float64 values of consecutive high words; the low words are all 2^31, the middle.
-    struct Values<'a, S>(u32, &'a mut [f32], &'a mut [f64], PhantomData<S>);
+    struct Values<'a, S>(S, u32, &'a mut [f32], &'a mut [f64]);
 
     impl<S: Standard> Task for Values<'_, S> {
         type Output = ();
@@ -257,27 +270,27 @@ mod tests {
         #[inline(always)]
         fn run<B: Backend>(self, b: B) {
             let mut words = [0u32; MOST_LANES];
-            let singles = self.1.chunks_exact_mut(B::LANES);
-            for (i, (single, double)) in singles.zip(self.2.chunks_exact_mut(B::LANES)).enumerate() {
+            let singles = self.2.chunks_exact_mut(B::LANES);
+            for (i, (single, double)) in singles.zip(self.3.chunks_exact_mut(B::LANES)).enumerate() {
                 for (lane, word) in words.iter_mut().enumerate() {
-                    *word = self.0 + (i * B::LANES + lane) as u32;
+                    *word = self.1 + (i * B::LANES + lane) as u32;
                 }
                 let high = b.load(&words);
-                b.store_f32(S::single(b, STANDARD, high, |_| 1 << 31), single);
-                b.store_f64(S::double(b, b.join(high, b.splat(1 << 31))), double);
+                b.store_f32(self.0.single(b, STANDARD, high, |_| 1 << 31), single);
+                b.store_f64(self.0.double(b, STANDARD, high, b.splat(1 << 31)), double);
             }
         }
     }
 
     /// Go through all 2^32 high words: the values rise, and differ from the float64 ones by how many ulp at the most?
-    fn sweep<S: Standard + Send + Sync>(threads: u64) -> f64 {
+    fn sweep(standard: impl Standard + Sync, threads: u64) -> f64 {
         let size = VECTORS * MOST_LANES as u64;
         let part = |thread: u64| {
             let (mut single, mut double) = (vec![0.0; size as usize], vec![0.0; size as usize]);
             let (mut last, mut worst) = (f32::NEG_INFINITY, 0.0f64);
             let words = (1u64 << 32) / threads;
             for first in (thread * words..(thread + 1) * words).step_by(size as usize) {
-                backend::run(Values::<S>(first as u32, &mut single, &mut double, PhantomData));
+                backend::run(Values(standard, first as u32, &mut single, &mut double));
                 for (&x, &exact) in single.iter().zip(&double) {
                     assert!(last <= x, "the value {x} follows {last}, near the word {first:#x}");
                     last = x;
@@ -295,32 +308,32 @@ mod tests {
 
     #[test]
     fn the_float32_normal_rises_with_the_word_and_is_near_the_float64_one() {
-        let worst = sweep::<Normal>(2);
+        let worst = sweep(Normal, 2);
         println!("normal: at most {worst:.3} ulp");
         assert!(worst < 2.3);
     }
 
     #[test]
     fn the_float32_truncated_normal_rises_with_the_word_and_is_near_the_float64_one() {
-        let worst = sweep::<TruncatedNormal>(2);
+        let worst = sweep(TruncatedNormal, 2);
         println!("truncated normal: at most {worst:.3} ulp");
         assert!(worst < 2.3);
     }
 
     #[test]
     fn the_float32_uniform_rises_with_the_word_and_is_rounded_once() {
-        let worst = sweep::<Uniform>(2);
+        let worst = sweep(Uniform, 2);
         println!("uniform: at most {worst:.3} ulp");
         assert!(worst <= 0.5 + 1e-6);
     }
 
     /// The float64 value of one 64-bit word.
-    fn double<S: Standard>(word: u64) -> f64 {
-        S::double(Portable::<1>, [word])[0]
+    fn double(standard: impl Standard, word: u64) -> f64 {
+        standard.double(Portable::<1>, STANDARD, [(word >> 32) as u32], [word as u32])[0]
     }
 
-    fn single<S: Standard>(word: u64) -> f32 {
-        S::single(Portable::<1>, STANDARD, [(word >> 32) as u32], |_| word as u32)[0]
+    fn single(standard: impl Standard, word: u64) -> f32 {
+        standard.single(Portable::<1>, STANDARD, [(word >> 32) as u32], |_| word as u32)[0]
     }
 
     #[test]
@@ -328,41 +341,41 @@ mod tests {
         let mut last = f32::NEG_INFINITY;
         for high in 0..=1u64 << 16 {
             for low in [0, 1 << 31, u64::from(u32::MAX)] {
-                let x = single::<Normal>(high << 32 | low);
+                let x = single(Normal, high << 32 | low);
                 assert!(last <= x, "{x} follows {last} at {high:#x}, {low:#x}");
                 last = x;
             }
         }
-        assert!(single::<Normal>(0) < -9.0);
-        assert_eq!(single::<Normal>(1 << 48), single::<Normal>(1 << 48 | 5), "further in, the low word has no say");
-        assert_ne!(single::<Normal>((1 << 48) - 1), single::<Normal>((1 << 48) - (1 << 32)));
+        assert!(single(Normal, 0) < -9.0);
+        assert_eq!(single(Normal, 1 << 48), single(Normal, 1 << 48 | 5), "further in, the low word has no say");
+        assert_ne!(single(Normal, (1 << 48) - 1), single(Normal, (1 << 48) - (1 << 32)));
     }
 
     #[test]
     fn the_quantiles_are_odd() {
         for i in 0..100_000u64 {
             let word = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 50);
-            assert_eq!(double::<Normal>(word), -double::<Normal>(!word));
-            assert_eq!(double::<TruncatedNormal>(word), -double::<TruncatedNormal>(!word));
-            assert_eq!(double::<Uniform>(word), -double::<Uniform>(!word));
-            assert_eq!(single::<Normal>(word), -single::<Normal>(!word));
-            assert_eq!(single::<TruncatedNormal>(word), -single::<TruncatedNormal>(!word));
-            assert_eq!(single::<Uniform>(word), -single::<Uniform>(!word));
+            assert_eq!(double(Normal, word), -double(Normal, !word));
+            assert_eq!(double(TruncatedNormal, word), -double(TruncatedNormal, !word));
+            assert_eq!(double(Uniform, word), -double(Uniform, !word));
+            assert_eq!(single(Normal, word), -single(Normal, !word));
+            assert_eq!(single(TruncatedNormal, word), -single(TruncatedNormal, !word));
+            assert_eq!(single(Uniform, word), -single(Uniform, !word));
         }
     }
 
     #[test]
     fn the_ends_are_where_they_should_be() {
-        assert!((double::<Normal>(0) + 9.155_293_772_686_073).abs() < 1e-14);
-        assert!((double::<TruncatedNormal>(0) + 2.0).abs() < 1e-13);
-        assert_eq!(single::<TruncatedNormal>(0), -2.0);
-        assert_eq!(double::<Normal>(1 << 63), 1.253_314_137_315_500_3 * 2f64.powi(-64));
-        assert_eq!(single::<Normal>(1 << 63), 1.253_314_1 * 2f32.powi(-32));
+        assert!((double(Normal, 0) + 9.155_293_772_686_073).abs() < 1e-14);
+        assert!((double(TruncatedNormal, 0) + 2.0).abs() < 1e-13);
+        assert_eq!(single(TruncatedNormal, 0), -2.0);
+        assert_eq!(double(Normal, 1 << 63), 1.253_314_137_315_500_3 * 2f64.powi(-64));
+        assert_eq!(single(Normal, 1 << 63), 1.253_314_1 * 2f32.powi(-32));
     }
 
     #[test]
     fn the_float64_quantiles_rise_from_row_to_row() {
-        for value in [double::<Normal>, double::<TruncatedNormal>, double::<Uniform>] {
+        for value in [|word| double(Normal, word), |word| double(TruncatedNormal, word), |word| double(Uniform, word)] {
             for exponent in 0..63u32 {
                 for step in 0..1u64 << exponent.min(12) {
                     let word = (1 << exponent) + (step << exponent.saturating_sub(12));

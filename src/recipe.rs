@@ -1,12 +1,12 @@
 //! A distribution and an element type: how words become the values of a tensor.
 
-use crate::backend::{Backend, MOST_LANES, Task};
-use crate::narrow::{Element, Vector};
-use crate::quantile::between::{Between, FARTHEST, unit};
-use crate::quantile::polar::{Angle, RADIUS_ERROR, Radius};
-use crate::quantile::{Normal, Scale, Standard, TruncatedNormal, Uniform, outer_low_words};
+mod values;
+
+use crate::narrow::Element;
+use crate::quantile::Scale;
+use crate::quantile::between::{Between, FARTHEST};
+use crate::quantile::polar::{RADIUS_ERROR, Radius};
 use std::fmt;
-use std::marker::PhantomData;
 
 /// What the values of a tensor are distributed like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,168 +148,6 @@ impl Recipe {
     pub fn makes_pairs(&self) -> bool {
         matches!(self.kind, Kind::Polar(_))
     }
-
-    /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
-    #[inline(always)]
-    pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
-        let recipe = *self;
-        match self.kind {
-            Kind::Uniform => b.vectorize(Values { recipe, law: PhantomData::<Uniform>, words, out }),
-            Kind::Normal => b.vectorize(Values { recipe, law: PhantomData::<Normal>, words, out }),
-            Kind::TruncatedNormal => b.vectorize(Values { recipe, law: PhantomData::<TruncatedNormal>, words, out }),
-            Kind::Between(law) => b.vectorize(Values { recipe, law, words, out }),
-            Kind::Polar(radius) => b.vectorize(Pairs { recipe, radius, words, out }),
-        }
-    }
-
-    #[inline(always)]
-    fn bounded<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
-        b.clamp_f64(x, b.splat_f64(self.low), b.splat_f64(self.high))
-    }
-
-    #[inline(always)]
-    fn bounded_f32<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
-        b.clamp_f32(x, b.splat_f32(self.low as f32), b.splat_f32(self.high as f32))
-    }
-}
-
-/// How words become the values of a recipe.
-trait Law {
-    /// Those of a vector of elements of type `T`, from element `at` on.
-    fn vector<B: Backend, T: Element>(
-        &self,
-        b: B,
-        recipe: Recipe,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Vector<B>;
-}
-
-/// By the table of the type.
-impl<S: Standard> Law for PhantomData<S> {
-    #[inline(always)]
-    fn vector<B: Backend, T: Element>(
-        &self,
-        b: B,
-        recipe: Recipe,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Vector<B> {
-        let high = b.load(&words.high[at..]);
-        if T::DOUBLE {
-            let x = S::double(b, b.join(high, b.load(&words.low[at..])));
-            let x = recipe.scale.apply_f64(b, x);
-            Vector::Double(if S::BOUNDED { recipe.bounded(b, x) } else { x })
-        } else {
-            let x = S::single(b, recipe.scale, high, |i| (words.low_word)(at + i));
-            Vector::Single(if S::BOUNDED { recipe.bounded_f32(b, x) } else { x })
-        }
-    }
-}
-
-/// In float64 for every type, rounded at the end.
-impl Law for Between {
-    #[inline(always)]
-    fn vector<B: Backend, T: Element>(
-        &self,
-        b: B,
-        recipe: Recipe,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Vector<B> {
-        let high = b.load(&words.high[at..]);
-        let low =
-            if T::DOUBLE { b.load(&words.low[at..]) } else { outer_low_words(b, high, |i| (words.low_word)(at + i)) };
-        let x = recipe.scale.apply_f64(b, self.value(b, unit(b, high, low)));
-        if T::DOUBLE {
-            Vector::Double(recipe.bounded(b, x))
-        } else {
-            Vector::Single(recipe.bounded_f32(b, b.narrow(x)))
-        }
-    }
-}
-
-/// The words of consecutive values; the slices are padded to a whole vector.
-pub(crate) struct Words<'a, F: Fn(usize) -> u32> {
-    pub high: &'a [u32],
-    pub low: &'a [u32],
-    pub low_word: F,
-}
-
-/// The values of words, of one distribution. The recipe is at hand by value: no store of a value can change it.
-struct Values<'a, T, L, F: Fn(usize) -> u32> {
-    recipe: Recipe,
-    law: L,
-    words: &'a Words<'a, F>,
-    out: &'a mut [T],
-}
-
-impl<T: Element, L: Law, F: Fn(usize) -> u32> Task for Values<'_, T, L, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let mut vectors = self.out.chunks_exact_mut(B::LANES);
-        let mut at = 0;
-        for to in &mut vectors {
-            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), to);
-            at += B::LANES;
-        }
-        let rest = vectors.into_remainder();
-        if !rest.is_empty() {
-            let mut last = [T::default(); MOST_LANES];
-            T::store(b, self.law.vector::<B, T>(b, self.recipe, self.words, at), &mut last);
-            rest.copy_from_slice(&last[..rest.len()]);
-        }
-    }
-}
-
-/// The values of words, two by two: the first gives the radius of a complex number, the second its angle.
-struct Pairs<'a, T, F: Fn(usize) -> u32> {
-    recipe: Recipe,
-    radius: Radius,
-    words: &'a Words<'a, F>,
-    out: &'a mut [T],
-}
-
-impl<T: Element, F: Fn(usize) -> u32> Task for Pairs<'_, T, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let Self { recipe, radius, words, out } = self;
-        for (i, out) in out.chunks_mut(2 * B::LANES).enumerate() {
-            let at = 2 * B::LANES * i;
-            let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
-            for part in 0..2 {
-                // Words there are none of are in the middle, where no low word is asked for.
-                let (mut high, mut low) = ([1 << 31; MOST_LANES], [1 << 31; MOST_LANES]);
-                for j in 0..out.len() / 2 {
-                    high[j] = words.high[at + 2 * j + part];
-                    if T::DOUBLE {
-                        low[j] = words.low[at + 2 * j + part];
-                    }
-                }
-                highs[part] = b.load(&high);
-                let low = if T::DOUBLE {
-                    b.load(&low)
-                } else {
-                    outer_low_words(b, highs[part], |j| (words.low_word)(at + 2 * j + part))
-                };
-                [units[part], _] = unit(b, highs[part], low);
-            }
-            let angle = Angle { high: highs[1], u: units[1] };
-            let parts = radius.value(b, recipe.scale.scale, recipe.high, units[0], angle);
-            for (part, values) in parts.into_iter().enumerate() {
-                let mut stored = [T::default(); MOST_LANES];
-                let values = if T::DOUBLE { Vector::Double(values) } else { Vector::Single(b.narrow(values)) };
-                T::store(b, values, &mut stored);
-                for (pair, value) in out.chunks_exact_mut(2).zip(stored) {
-                    pair[part] = value;
-                }
-            }
-        }
-    }
 }
 
 /// The scale of the radius, and the greatest one: its parts, each rounded, are never beyond its end.
@@ -421,8 +259,10 @@ fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend;
+    use crate::backend::{self, Backend, MOST_LANES, Task};
+    use crate::quantile::Words;
     use half::{bf16, f16};
+    use std::marker::PhantomData;
 
     /// Words of all kinds: near both ends and the middle, of every size, and in between.
     fn words(salt: u64) -> Vec<u32> {

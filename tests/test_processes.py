@@ -431,6 +431,40 @@ print(ended)
 
 
 @linux
+@pytest.mark.parametrize("work", ["init(out.shape, out=out)", "sb._core.matmul(out, left, right, 4)"])
+def test_no_shortage_of_memory_ends_a_process_that_multiplies_matrices(work):
+    """All that is made on the way from seed to matrix is refused as NumPy's memory is."""
+    program = """
+import hashlib
+init, left, right = sb.Orthogonal(seed=1), np.ones((600, 900)), np.ones((900, 700))
+def make():
+    out = np.zeros((600, 700))
+    WORK
+    return hashlib.sha256(out).digest()
+sb.set_num_threads(4)
+said = []
+for room in range(0, 16 << 20, 512 << 10):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        limit(room)
+        try:
+            os.write(writing, make())
+        except MemoryError:
+            os.write(writing, b"refused")
+        os._exit(0)
+    os.close(writing)
+    said.append(os.read(reading, 99))
+    os.close(reading)
+    assert os.waitpid(child, 0)[1] == 0, room
+assert said[0] == b"refused"
+assert said[-1] == make()
+assert set(said) == {said[0], said[-1]}
+"""
+    succeeds(LIMITED + program.replace("WORK", work))
+
+
+@linux
 def test_threads_that_the_system_refuses_are_done_without():
     said = succeeds(
         """

@@ -73,6 +73,34 @@ impl Backend for Avx512 {
         simd!(inner(self, task))
     }
 
+    instructions! {
+        add(a: U32, b: U32) -> U32 = _mm512_add_epi32;
+        sub(a: U32, b: U32) -> U32 = _mm512_sub_epi32;
+        and(a: U32, b: U32) -> U32 = _mm512_and_si512;
+        xor(a: U32, b: U32) -> U32 = _mm512_xor_si512;
+        to_f32(a: U32) -> F32 = _mm512_cvtepi32_ps;
+        bits(a: F32) -> U32 = _mm512_castps_si512;
+        f32_of_bits(a: U32) -> F32 = _mm512_castsi512_ps;
+        add_f32(a: F32, b: F32) -> F32 = _mm512_add_ps;
+        mul_f32(a: F32, b: F32) -> F32 = _mm512_mul_ps;
+        fma_f32(a: F32, b: F32, c: F32) -> F32 = _mm512_fmadd_ps;
+    }
+    instructions! {
+        add_u64(a: U64, b: U64) -> U64 = each _mm512_add_epi64;
+        sub_u64(a: U64, b: U64) -> U64 = each _mm512_sub_epi64;
+        and_u64(a: U64, b: U64) -> U64 = each _mm512_and_si512;
+        xor_u64(a: U64, b: U64) -> U64 = each _mm512_xor_si512;
+        to_f64(a: U64) -> F64 = each _mm512_cvtepi64_pd;
+        bits_u64(a: F64) -> U64 = each _mm512_castpd_si512;
+        f64_of_bits(a: U64) -> F64 = each _mm512_castsi512_pd;
+        add_f64(a: F64, b: F64) -> F64 = each _mm512_add_pd;
+        mul_f64(a: F64, b: F64) -> F64 = each _mm512_mul_pd;
+        sub_f64(a: F64, b: F64) -> F64 = each _mm512_sub_pd;
+        div_f64(a: F64, b: F64) -> F64 = each _mm512_div_pd;
+        sqrt_f64(a: F64) -> F64 = each _mm512_sqrt_pd;
+        fma_f64(a: F64, b: F64, c: F64) -> F64 = each _mm512_fmadd_pd;
+    }
+
     #[inline(always)]
     fn load(self, from: &[u32]) -> Self::U32 {
         let from: &[u32; 16] = from.first_chunk().expect("a whole vector");
@@ -86,22 +114,6 @@ impl Backend for Avx512 {
     #[inline(always)]
     fn splat(self, x: u32) -> Self::U32 {
         simd!(_mm512_set1_epi32(x.cast_signed()))
-    }
-    #[inline(always)]
-    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        simd!(_mm512_add_epi32(a, b))
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        simd!(_mm512_sub_epi32(a, b))
-    }
-    #[inline(always)]
-    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        simd!(_mm512_and_si512(a, b))
-    }
-    #[inline(always)]
-    fn xor(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        simd!(_mm512_xor_si512(a, b))
     }
     #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
@@ -144,28 +156,8 @@ impl Backend for Avx512 {
     }
 
     #[inline(always)]
-    fn to_f32(self, a: Self::U32) -> Self::F32 {
-        simd!(_mm512_cvtepi32_ps(a))
-    }
-    #[inline(always)]
-    fn bits(self, a: Self::F32) -> Self::U32 {
-        simd!(_mm512_castps_si512(a))
-    }
-    #[inline(always)]
-    fn f32_of_bits(self, a: Self::U32) -> Self::F32 {
-        simd!(_mm512_castsi512_ps(a))
-    }
-    #[inline(always)]
     fn splat_f32(self, x: f32) -> Self::F32 {
         simd!(_mm512_set1_ps(x))
-    }
-    #[inline(always)]
-    fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        simd!(_mm512_add_ps(a, b))
-    }
-    #[inline(always)]
-    fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        simd!(_mm512_mul_ps(a, b))
     }
     #[inline(always)]
     fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
@@ -205,22 +197,6 @@ impl Backend for Avx512 {
         [simd!(_mm512_set1_epi64(x.cast_signed())); 2]
     }
     #[inline(always)]
-    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        simd!(pair!(a, b => _mm512_add_epi64(a, b)))
-    }
-    #[inline(always)]
-    fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        simd!(pair!(a, b => _mm512_sub_epi64(a, b)))
-    }
-    #[inline(always)]
-    fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        simd!(pair!(a, b => _mm512_and_si512(a, b)))
-    }
-    #[inline(always)]
-    fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        simd!(pair!(a, b => _mm512_xor_si512(a, b)))
-    }
-    #[inline(always)]
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
         simd!(pair!(a => _mm512_srli_epi64::<BY>(a)))
     }
@@ -241,10 +217,6 @@ impl Backend for Avx512 {
     }
 
     #[inline(always)]
-    fn to_f64(self, a: Self::U64) -> Self::F64 {
-        simd!(pair!(a => _mm512_cvtepi64_pd(a)))
-    }
-    #[inline(always)]
     fn widen(self, a: Self::U32) -> Self::F64 {
         let a = self.halves(a);
         simd!(pair!(a => _mm512_cvtepi32_pd(a)))
@@ -255,36 +227,8 @@ impl Backend for Avx512 {
         simd!(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
     }
     #[inline(always)]
-    fn bits_u64(self, a: Self::F64) -> Self::U64 {
-        simd!(pair!(a => _mm512_castpd_si512(a)))
-    }
-    #[inline(always)]
-    fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
-        simd!(pair!(a => _mm512_castsi512_pd(a)))
-    }
-    #[inline(always)]
     fn splat_f64(self, x: f64) -> Self::F64 {
         [simd!(_mm512_set1_pd(x)); 2]
-    }
-    #[inline(always)]
-    fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        simd!(pair!(a, b => _mm512_add_pd(a, b)))
-    }
-    #[inline(always)]
-    fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        simd!(pair!(a, b => _mm512_mul_pd(a, b)))
-    }
-    #[inline(always)]
-    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        simd!(pair!(a, b => _mm512_sub_pd(a, b)))
-    }
-    #[inline(always)]
-    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        simd!(pair!(a, b => _mm512_div_pd(a, b)))
-    }
-    #[inline(always)]
-    fn sqrt_f64(self, a: Self::F64) -> Self::F64 {
-        simd!(pair!(a => _mm512_sqrt_pd(a)))
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
@@ -316,14 +260,6 @@ impl Backend for Avx512 {
     fn load_f64(self, from: &[f64]) -> Self::F64 {
         let from: &[f64; 16] = from.first_chunk().expect("two whole vectors");
         simd!([_mm512_loadu_pd(from[..8].as_ptr()), _mm512_loadu_pd(from[8..].as_ptr())])
-    }
-    #[inline(always)]
-    fn fma_f32(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
-        simd!(_mm512_fmadd_ps(a, b, c))
-    }
-    #[inline(always)]
-    fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64 {
-        simd!(pair!(a, b, c => _mm512_fmadd_pd(a, b, c)))
     }
     #[inline(always)]
     fn widen_f32(self, a: Self::F32) -> Self::F64 {

@@ -13,6 +13,25 @@ fn map<A: Copy, B: Copy, C, const N: usize>(a: [A; N], b: [B; N], f: impl Fn(A, 
     from_fn(|i| f(a[i], b[i]))
 }
 
+macro_rules! of_each_lane {
+    ($x:ident => $lane:expr) => {
+        $x.map(|$x| $lane)
+    };
+    ($x:ident, $y:ident => $lane:expr) => {
+        map($x, $y, |$x, $y| $lane)
+    };
+}
+
+/// Operations by what they do to a lane.
+macro_rules! operations {
+    ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $lane:expr;)+) => {
+        $(#[inline(always)]
+        fn $name(self, $($x: Self::$of),+) -> Self::$to {
+            of_each_lane!($($x),+ => $lane)
+        })+
+    };
+}
+
 impl<const N: usize> Backend for Portable<N> {
     const LANES: usize = N;
     type U32 = [u32; N];
@@ -38,6 +57,36 @@ impl<const N: usize> Backend for Portable<N> {
         }
     }
 
+    operations! {
+        add(a: U32, b: U32) -> U32 = a.wrapping_add(b);
+        sub(a: U32, b: U32) -> U32 = a.wrapping_sub(b);
+        and(a: U32, b: U32) -> U32 = a & b;
+        xor(a: U32, b: U32) -> U32 = a ^ b;
+        sign_mask(a: U32) -> U32 = (a.cast_signed() >> 31).cast_unsigned();
+        to_f32(a: U32) -> F32 = a.cast_signed() as f32;
+        bits(a: F32) -> U32 = a.to_bits();
+        f32_of_bits(a: U32) -> F32 = f32::from_bits(a);
+        add_f32(a: F32, b: F32) -> F32 = a + b;
+        mul_f32(a: F32, b: F32) -> F32 = a * b;
+        join(high: U32, low: U32) -> U64 = u64::from(high) << 32 | u64::from(low);
+        add_u64(a: U64, b: U64) -> U64 = a.wrapping_add(b);
+        sub_u64(a: U64, b: U64) -> U64 = a.wrapping_sub(b);
+        and_u64(a: U64, b: U64) -> U64 = a & b;
+        xor_u64(a: U64, b: U64) -> U64 = a ^ b;
+        sign_mask_u64(a: U64) -> U64 = (a.cast_signed() >> 63).cast_unsigned();
+        to_f64(a: U64) -> F64 = a.cast_signed() as f64;
+        widen(a: U32) -> F64 = f64::from(a.cast_signed());
+        narrow(a: F64) -> F32 = a as f32;
+        bits_u64(a: F64) -> U64 = a.to_bits();
+        f64_of_bits(a: U64) -> F64 = f64::from_bits(a);
+        add_f64(a: F64, b: F64) -> F64 = a + b;
+        mul_f64(a: F64, b: F64) -> F64 = a * b;
+        sub_f64(a: F64, b: F64) -> F64 = a - b;
+        div_f64(a: F64, b: F64) -> F64 = a / b;
+        sqrt_f64(a: F64) -> F64 = a.sqrt();
+        widen_f32(a: F32) -> F64 = a.into();
+    }
+
     #[inline(always)]
     fn load(self, from: &[u32]) -> Self::U32 {
         from_fn(|i| from[..N][i])
@@ -51,32 +100,12 @@ impl<const N: usize> Backend for Portable<N> {
         [x; N]
     }
     #[inline(always)]
-    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        map(a, b, u32::wrapping_add)
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        map(a, b, u32::wrapping_sub)
-    }
-    #[inline(always)]
-    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        map(a, b, |a, b| a & b)
-    }
-    #[inline(always)]
-    fn xor(self, a: Self::U32, b: Self::U32) -> Self::U32 {
-        map(a, b, |a, b| a ^ b)
-    }
-    #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
         a.map(|a| a.rotate_left(BY))
     }
     #[inline(always)]
     fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32 {
         a.map(|a| a >> BY)
-    }
-    #[inline(always)]
-    fn sign_mask(self, a: Self::U32) -> Self::U32 {
-        a.map(|a| (a.cast_signed() >> 31).cast_unsigned())
     }
     #[inline(always)]
     fn less(self, a: Self::U32, b: Self::U32) -> u32 {
@@ -100,28 +129,8 @@ impl<const N: usize> Backend for Portable<N> {
     }
 
     #[inline(always)]
-    fn to_f32(self, a: Self::U32) -> Self::F32 {
-        a.map(|a| a.cast_signed() as f32)
-    }
-    #[inline(always)]
-    fn bits(self, a: Self::F32) -> Self::U32 {
-        a.map(f32::to_bits)
-    }
-    #[inline(always)]
-    fn f32_of_bits(self, a: Self::U32) -> Self::F32 {
-        a.map(f32::from_bits)
-    }
-    #[inline(always)]
     fn splat_f32(self, x: f32) -> Self::F32 {
         [x; N]
-    }
-    #[inline(always)]
-    fn add_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        map(a, b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn mul_f32(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        map(a, b, |a, b| a * b)
     }
     #[inline(always)]
     fn clamp_f32(self, x: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
@@ -153,36 +162,12 @@ impl<const N: usize> Backend for Portable<N> {
     }
 
     #[inline(always)]
-    fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
-        map(high, low, |high, low| u64::from(high) << 32 | u64::from(low))
-    }
-    #[inline(always)]
     fn splat_u64(self, x: u64) -> Self::U64 {
         [x; N]
     }
     #[inline(always)]
-    fn add_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        map(a, b, u64::wrapping_add)
-    }
-    #[inline(always)]
-    fn sub_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        map(a, b, u64::wrapping_sub)
-    }
-    #[inline(always)]
-    fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        map(a, b, |a, b| a & b)
-    }
-    #[inline(always)]
-    fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64 {
-        map(a, b, |a, b| a ^ b)
-    }
-    #[inline(always)]
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
         a.map(|a| a >> BY)
-    }
-    #[inline(always)]
-    fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
-        a.map(|a| (a.cast_signed() >> 63).cast_unsigned())
     }
     #[inline(always)]
     fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
@@ -190,48 +175,8 @@ impl<const N: usize> Backend for Portable<N> {
     }
 
     #[inline(always)]
-    fn to_f64(self, a: Self::U64) -> Self::F64 {
-        a.map(|a| a.cast_signed() as f64)
-    }
-    #[inline(always)]
-    fn widen(self, a: Self::U32) -> Self::F64 {
-        a.map(|a| f64::from(a.cast_signed()))
-    }
-    #[inline(always)]
-    fn narrow(self, a: Self::F64) -> Self::F32 {
-        a.map(|a| a as f32)
-    }
-    #[inline(always)]
-    fn bits_u64(self, a: Self::F64) -> Self::U64 {
-        a.map(f64::to_bits)
-    }
-    #[inline(always)]
-    fn f64_of_bits(self, a: Self::U64) -> Self::F64 {
-        a.map(f64::from_bits)
-    }
-    #[inline(always)]
     fn splat_f64(self, x: f64) -> Self::F64 {
         [x; N]
-    }
-    #[inline(always)]
-    fn add_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        map(a, b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn mul_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        map(a, b, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn sub_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        map(a, b, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn div_f64(self, a: Self::F64, b: Self::F64) -> Self::F64 {
-        map(a, b, |a, b| a / b)
-    }
-    #[inline(always)]
-    fn sqrt_f64(self, a: Self::F64) -> Self::F64 {
-        a.map(f64::sqrt)
     }
     #[inline(always)]
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64 {
@@ -278,10 +223,6 @@ impl<const N: usize> Backend for Portable<N> {
     #[inline(always)]
     fn fma_f64(self, a: Self::F64, b: Self::F64, c: Self::F64) -> Self::F64 {
         from_fn(|i| a[i].mul_add(b[i], c[i]))
-    }
-    #[inline(always)]
-    fn widen_f32(self, a: Self::F32) -> Self::F64 {
-        a.map(f64::from)
     }
 }
 

@@ -18,6 +18,7 @@
 
 use super::elementary::{less, minus_log, odd, select};
 use super::tables::{CENTER, NORMAL_TAIL, QUARTILE};
+use super::{Scale, Standard, outer_low_words};
 use crate::backend::{Backend, Portable};
 
 /// How far from 0 the nearer of two bounds may be.
@@ -120,6 +121,21 @@ impl Between {
         // Where both are equal, it is 0.
         let x = b.and_u64(b.bits_u64(x), b.xor_u64(negative, positive));
         b.f64_of_bits(b.xor_u64(x, b.and_u64(negative, b.splat_u64(1 << 63))))
+    }
+}
+
+/// In float64 for every type, and rounded at the end.
+impl Standard for Between {
+    const BOUNDED: bool = true;
+
+    #[inline(always)]
+    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
+        b.narrow(self.double(b, scale, high, outer_low_words(b, high, low)))
+    }
+
+    #[inline(always)]
+    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+        scale.apply_f64(b, self.value(b, unit(b, high, low)))
     }
 }
 
