@@ -3,6 +3,7 @@
 #
 # Needs Debian's debootstrap, dpkg and gcc-<processor>-linux-gnu, Rust's standard library for the target (rustup target
 # add <processor>-unknown-linux-gnu), and qemu-user of version 10: version 7 multiplies wrongly on s390x (MDEBR).
+# SEEDBED_RUSTC_ARGUMENTS go to the compiler: -Zcrate-attr=feature(...) for one that is older than this package asks for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +32,7 @@ python3 -m pip install --quiet --only-binary :all: --python-version 3.11 --platf
 
 export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$target")_LINKER=$processor-linux-gnu-gcc"
 export PYO3_BUILD_EXTENSION_MODULE=1  # the interpreter that loads it has Python's symbols
-cargo rustc --release --lib --crate-type cdylib --features python --target "$target" --target-dir "$folder/target" \
+cargo rustc --ignore-rust-version --release --lib --crate-type cdylib --features python --target "$target" --target-dir "$folder/target" \
     -- ${SEEDBED_RUSTC_ARGUMENTS:-}
 cp -r python/seedbed "$site"
 cp "$folder/target/$target/release/libseedbed.so" "$site/seedbed/_core.abi3.so"
