@@ -1,4 +1,4 @@
-"""Plans and configurations under libFuzzer, whose options follow: `python fuzz plan|config CORPUS -max_total_time=60`."""
+"""Plans and configurations under libFuzzer, whose options follow: `python fuzz plan CORPUS -max_total_time=60`."""
 
 import random
 import sys

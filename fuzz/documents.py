@@ -34,9 +34,11 @@ KEYS = sorted(
     | {"name", "shape", "dtype", "initializer", "pattern", "class_name", "config", "module", "registered_name", "value"}
 )
 
-WORDS = [*CLASSES, *v1.__all__, *KEYS, "keras.initializers", "seedbed", "SeedGenerator", "__numpy__", "__tensor__", "*.b"]
-WORDS += ["fan_out", "fan_geo_avg", "uniform", "normal", "torch", "hamming", "spectrum", "imag", "leaky_relu", "tanh"]
-WORDS += ["float16", "bfloat16", "float32", "float64", "complex64", "int8", "bool", "U3", ",f4", "", "a", "..", "\ud800"]
+ANSWERS = (
+    "seedbed keras.initializers SeedGenerator __numpy__ __tensor__ *.b a .. fan_out fan_geo_avg uniform normal torch"
+)
+ANSWERS += " hamming spectrum imag leaky_relu tanh float16 bfloat16 float32 float64 complex64 int8 bool U3 ,f4 \ud800"
+WORDS = [*CLASSES, *v1.__all__, *KEYS, *ANSWERS.split(" "), ""]
 
 NUMBERS = [None, True, False, -1, 0, 1, 2, 3, 7, 2**31, 2**62, 2**63, 2**64, 10**25, -(2**255), 0.5, -0.0, 5e-324, 6e-8]
 NUMBERS += [37.5, -2.0, 1e150, 1e300, 1.7976931348623157e308, math.nan, math.inf, -math.inf]
