@@ -50,7 +50,9 @@ fn writable<'py, T: NumpyElement, D: Dimension>(
 }
 
 fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
-    array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
+    let in_order = array.is_c_contiguous(); // a slice may be in any other
+    let slice = array.as_slice_mut().ok().filter(|_| in_order);
+    slice.ok_or_else(|| value_error("out must be aligned, contiguous and in C order"))
 }
 
 /// The name of a distribution and its parameters, those of [`Distribution`] in their order.
@@ -270,6 +272,9 @@ fn matmul(
 ) -> PyResult<()> {
     backend()?;
     let py = out.py();
+    if !(left.is_aligned() && right.is_aligned() && out.is_aligned()) {
+        return Err(value_error("matrices must be aligned"));
+    }
     let ((m, k), (l, n)) = (left.as_array().dim(), right.as_array().dim());
     if k != l || out.as_array().dim() != (m, n) {
         return Err(value_error("out must have the shape of the product of left and right"));

@@ -308,6 +308,27 @@ def test_any_call_of_the_extension_itself(size, memory, dtype, distribution, add
     outcome(lambda: _core.words(out, address, threads))
 
 
+ODD = {
+    "not aligned": lambda: np.zeros(73, np.uint8)[1:].view("f8").reshape(3, 3),
+    "by columns": lambda: np.zeros((3, 3), order="F"),
+    "with gaps": lambda: np.zeros((3, 6))[:, ::2],
+    "of the other byte order": lambda: np.zeros((3, 3), np.dtype("f8").newbyteorder()),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_the_extension_itself_takes_no_memory_but_as_it_has_to_be(kind):
+    odd, good = ODD[kind](), np.ones((3, 3))
+    with pytest.raises(ValueError, match="out must"):
+        _core.fill(odd, "float64", ("normal", (0.0, 1.0)), (bytes(32), 0), None, 1)
+    with pytest.raises(ValueError, match="out must"):
+        _core.orthogonal(odd, "float64", (3, 3), 1.0, (bytes(32), 0), 1)
+    for matrices in [(odd, good, good), (good, odd, good), (good, good, odd)]:
+        with pytest.raises((ValueError, TypeError)):
+            _core.matmul(*matrices, 1)
+    assert not odd.any()
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(CLASSES),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -258,18 +258,18 @@ def _as_custom_objects(custom_objects: Mapping[str, Any] | None) -> Mapping[str,
     return custom_objects
 
 
-def check_size(config: Mapping[str, Any]) -> None:
-    """That a configuration is neither too deep nor too large; level by level, so that a cycle can exhaust nothing.
+def check_size(config: Mapping[str, Any]) -> int:
+    """How many values a configuration holds; counted level by level, so that a cycle can exhaust nothing.
 
     Raises:
-        ValueError: where it is.
+        ValueError: where it is too deep or too large.
     """
     level: list[Any] = [config]
     values = 0
     for _ in range(MOST_DEPTH):
         containers = [item for item in level if type(item) not in _PLAIN and isinstance(item, (Mapping, list, tuple))]
         if not containers:
-            return
+            return values
         values += sum(map(len, containers))
         if values > MOST_VALUES:
             raise ValueError(f"a configuration must hold at most {MOST_VALUES} values. Received: more than that")
