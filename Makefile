@@ -2,6 +2,8 @@
 # `make frameworks` installs Keras and its backends there, for the tests of the adapters.
 # `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
 # `make quality` measures the values against their laws, and writes docs/quality.md; it takes an hour or two.
+# `make fuzz SECONDS=3600` lets libFuzzer look for bad input, so long for each of four targets; it alone needs more than
+# the tests do: a nightly compiler, cargo-fuzz (`cargo install cargo-fuzz`) and a system that atheris has a package for.
 # Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
 
 PYTHON ?= python3
@@ -12,12 +14,13 @@ RIVALS := torch jax tensorflow keras mkl_random
 # What x86-64 leaves out is compiled too, where the standard library of another processor is installed.
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
 FRAMEWORKS := keras jax torch tensorflow tf-keras
+SECONDS ?= 3600
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check frameworks bench quality
+.PHONY: build demo test lint check frameworks bench quality fuzz
 
 build: $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -70,3 +73,12 @@ $(BENCH)/ready: pyproject.toml
 
 quality: build
 	$(BIN)/python -m tools.quality
+
+# What is new goes to build/fuzz, what is bad to fuzz/artifacts; the corpus stays as it is.
+fuzz: build
+	$(BIN)/pip install atheris
+	mkdir -p fuzz/artifacts $(addprefix build/fuzz/,region parameters plan config)
+	for target in region parameters; do cargo +nightly fuzz run $$target build/fuzz/$$target fuzz/corpus/$$target -- \
+		-max_len=512 -max_total_time=$(SECONDS) || exit; done
+	for target in plan config; do $(BIN)/python fuzz $$target build/fuzz/$$target fuzz/corpus/$$target \
+		-artifact_prefix=fuzz/artifacts/ -timeout=60 -max_total_time=$(SECONDS) || exit; done

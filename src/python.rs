@@ -47,7 +47,9 @@ fn writable<'py, T: NumpyElement, D: Dimension>(
 }
 
 fn slice_of<'a, T: NumpyElement, D: Dimension>(array: &'a mut PyReadwriteArray<'_, T, D>) -> PyResult<&'a mut [T]> {
-    array.as_slice_mut().map_err(|_| value_error("out must be contiguous and in C order"))
+    let in_order = array.is_c_contiguous(); // a slice may be in any other
+    let slice = array.as_slice_mut().ok().filter(|_| in_order);
+    slice.ok_or_else(|| value_error("out must be aligned, contiguous and in C order"))
 }
 
 /// An element, and what NumPy has it as: a 16-bit float as its bits.
@@ -272,6 +274,9 @@ fn matmul(
 ) -> PyResult<()> {
     backend()?;
     let py = out.py();
+    if !(left.is_aligned() && right.is_aligned() && out.is_aligned()) {
+        return Err(value_error("matrices must be aligned"));
+    }
     let ((m, k), (l, n)) = (left.as_array().dim(), right.as_array().dim());
     if k != l || out.as_array().dim() != (m, n) {
         return Err(value_error("out must have the shape of the product of left and right"));

@@ -297,6 +297,35 @@ class TestLimits:
         with pytest.raises(ValueError, match=r"at most 4194304\. Received: 10000 tensors, 1000 defaults"):
             parse_plan(text)
 
+    def test_of_a_pattern(self):
+        plan = {"defaults": [{"pattern": "[" * 1024, "initializer": "zeros"}], "tensors": []}
+        assert parse_plan(json.dumps(plan)).tensors == ()
+        plan["defaults"][0]["pattern"] += "["
+        with pytest.raises(ValueError, match=r"a pattern must have at most 1024 characters\. Received: 1025"):
+            parse_plan(json.dumps(plan))
+
+    def test_of_all_patterns(self):
+        defaults = [{"pattern": "*a" * 500, "initializer": "zeros"}] * 66
+        with pytest.raises(ValueError, match=r"at most 65536 characters in all\. Received: 66000"):
+            parse_plan(json.dumps({"defaults": defaults, "tensors": []}))
+
+    def test_of_what_it_takes_to_match_names(self):
+        """Of `a...a` and `*a...ab` the product of their lengths, and a plan has room for long ones."""
+        plan = {"tensors": [{"name": "a" * 10**7, "shape": []}], "defaults": [{"pattern": "*" + "a" * 999 + "b"}]}
+        with pytest.raises(ValueError, match=r"at most 4294967296\. Received: 10000000 in names, 1001 in patterns"):
+            parse_plan(json.dumps(plan))
+
+    def test_of_the_values_that_tensors_are_held_against(self):
+        constant = {"class_name": "Constant", "config": {"value": [0] * 10**5}}
+        tensors = [{"name": str(i), "shape": [10**5]} for i in range(200)]
+        plan = {"defaults": [{"pattern": "*", "initializer": constant}], "tensors": tensors}
+        with pytest.raises(
+            ValueError, match=r"defaults\[0\]: .* at most 16777216\. Received: 200 tensors, 100003 values"
+        ):
+            parse_plan(json.dumps(plan))
+        plan["tensors"] = tensors[:100]
+        assert len(parse_plan(json.dumps(plan)).tensors) == 100
+
     @pytest.mark.parametrize("deep", ["[" * 10**6, '{"tensors":' * 10**6, '{"tensors": [' * 10**6])
     def test_of_depth(self, deep):
         with pytest.raises(ValueError, match="a plan must be a few levels deep at most"):

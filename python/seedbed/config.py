@@ -185,7 +185,7 @@ def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | N
         config = {"class_name": config}
     if not isinstance(config, Mapping):
         raise ValueError(f"a configuration must be a dict or a name. Received: {_brief.repr(config)}")
-    _check_size(config)
+    check_size(config)
     unknown = [key for key in config if key not in _KEYS]
     if unknown or "class_name" not in config:
         raise ValueError(
@@ -253,14 +253,18 @@ def _as_custom_objects(custom_objects: Mapping[str, Any] | None) -> Mapping[str,
     return custom_objects
 
 
-def _check_size(config: Mapping[str, Any]) -> None:
-    """Level by level, so that neither depth nor size nor a cycle can exhaust anything."""
+def check_size(config: Mapping[str, Any]) -> int:
+    """How many values a configuration holds; counted level by level, so that a cycle can exhaust nothing.
+
+    Raises:
+        ValueError: where it is too deep or too large.
+    """
     level: list[Any] = [config]
     values = 0
     for _ in range(MOST_DEPTH):
         containers = [item for item in level if type(item) not in _PLAIN and isinstance(item, (Mapping, list, tuple))]
         if not containers:
-            return
+            return values
         values += sum(map(len, containers))
         if values > MOST_VALUES:
             raise ValueError(f"a configuration must hold at most {MOST_VALUES} values. Received: more than that")
@@ -293,7 +297,7 @@ def _decoded(value: Any) -> Any:
         array = np.array(encoded["value"])
     except ValueError:  # ragged
         array = np.array(None)
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in ("biufc" if dtype.kind == "c" else "biuf"):
         raise ValueError(f"an encoded array must be one of numbers. Received: {_brief.repr(encoded['value'])}")
     with np.errstate(all="ignore"):
         array = array.astype(dtype)

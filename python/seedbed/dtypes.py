@@ -13,8 +13,8 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 """Those that some initializers sample too, and the types of their parts."""
 
-_NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w*)", re.ASCII)
-"""What may name an element type. NumPy reads lists of fields from other texts, as Python literals."""
+_NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w{0,30})", re.ASCII)
+"""What may name an element type. NumPy reads lists of fields from other texts, as Python literals; and `f000...4`."""
 
 _floatx = "float32"
 _known: dict[object, np.dtype] = {}
@@ -63,7 +63,7 @@ def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
         known = None
     if known is None:
         known = _resolve(key)
-        if isinstance(key, (str, type, np.dtype)):  # those of frameworks may equal other things: tf.float32 == 1
+        if type(key) is str or isinstance(key, (type, np.dtype)):  # others may equal other things: tf.float32 == 1
             _known[key] = known
     return known
 

@@ -26,8 +26,9 @@ A plan is a JSON object in UTF-8::
   else that of the plan; or else float32.
 
 A plan has at most 2**25 bytes and 2**18 tensors, at most 2**22 pairs of a tensor and a default, and 32 dimensions a
-tensor, so that any of them is read, or refused, in seconds. Every rule is checked before anything is evaluated. An
-error says which entry broke which rule, and what was received.
+tensor. A pattern has at most 2**10 characters, all of them 2**16, and these times those of all names are at most 2**32.
+A default's configuration has at most 2**24 values, divided by the tensors. So any plan is read, or refused, in seconds.
+Every rule is checked before anything is evaluated. An error says which entry broke which rule, and what was received.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seedbed.config import deserialize
+from seedbed.config import check_size, deserialize
 from seedbed.dtypes import as_dtype
 from seedbed.strict_json import decode, integers, members, shown, typed
 
@@ -62,6 +64,18 @@ MAX_TENSORS = 1 << 18
 
 MAX_MATCHES = 1 << 22
 """The most names times patterns: each of the names is held against each of the patterns until one matches."""
+
+MAX_PATTERN = 1 << 10
+"""The most characters of a pattern: `fnmatch.translate` can take their square."""
+
+MAX_PATTERNS = 1 << 16
+"""The most characters of all patterns: each pattern is compiled."""
+
+MAX_COMPARED = 1 << 32
+"""The most characters of all names times those of all patterns: so many steps it can take to match them."""
+
+MAX_HELD = 1 << 24
+"""The most tensors times values in the configuration of a default: each of its tensors is held against all of them."""
 
 MAX_RANK = 32
 """The most dimensions of a tensor: what every NumPy that seedbed runs on can hold."""
@@ -113,7 +127,10 @@ class Plan:
 class _Default:
     pattern: str
     initializer: Initializer
+    values: int
+    """How many the initializer's configuration holds."""
     dtype: np.dtype | None
+    matches: Callable[[str], object]
 
 
 def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Plan:
@@ -182,7 +199,14 @@ def _plan(document: object, asked: str | None) -> Plan:
         raise ValueError(
             f"tensors times defaults must be at most {MAX_MATCHES}. Received: {names} tensors, {patterns} defaults"
         )
+    _check_patterns(fields)
     defaults = _each(fields, "defaults", "pattern", _default)
+    for index, default in enumerate(defaults):
+        if names * default.values > MAX_HELD:
+            raise ValueError(
+                f"defaults[{index}]: tensors times the values of a configuration must be at most {MAX_HELD}. "
+                f"Received: {names} tensors, {default.values} values"
+            )
     tensors = _each(fields, "tensors", "name", lambda entry: _tensor(entry, defaults, fallback))
     first: dict[str, int] = {}
     for index, tensor in enumerate(tensors):
@@ -190,6 +214,25 @@ def _plan(document: object, asked: str | None) -> Plan:
             place = f"tensors[{index}] {shown(tensor.name)}"
             raise ValueError(f"{place}: a name must occur once. Received: the name of tensors[{first[tensor.name]}]")
     return Plan(tuple(tensors))
+
+
+def _check_patterns(fields: dict[str, Any]) -> None:
+    """That patterns are not too long to be compiled and held against the names; what is no text has no length."""
+    names, patterns = (
+        sum(
+            len(entry[label])
+            for entry in fields.get(key, [])
+            if isinstance(entry, dict) and isinstance(entry.get(label), str)
+        )
+        for key, label in (("tensors", "name"), ("defaults", "pattern"))
+    )
+    if patterns > MAX_PATTERNS:
+        raise ValueError(f"patterns must have at most {MAX_PATTERNS} characters in all. Received: {patterns}")
+    if names * patterns > MAX_COMPARED:
+        raise ValueError(
+            f"the characters of all names times those of all patterns must be at most {MAX_COMPARED}. "
+            f"Received: {names} in names, {patterns} in patterns"
+        )
 
 
 def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
@@ -208,16 +251,19 @@ def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object]
 def _default(entry: object) -> _Default:
     fields = members(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
     pattern = typed(fields["pattern"], str, "a pattern must be a string")
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"a pattern must have at most {MAX_PATTERN} characters. Received: {len(pattern)}")
     dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
-    return _Default(pattern, _initializer(fields["initializer"]), dtype)
+    initializer, values = _initializer(fields["initializer"])
+    return _Default(pattern, initializer, values, dtype, re.compile(translate(pattern)).match)
 
 
 def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> PlannedTensor:
     fields = members(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
     name = _name(fields["name"])
-    default = next((default for default in defaults if fnmatchcase(name, default.pattern)), None)
+    default = next((default for default in defaults if default.matches(name)), None)
     if "initializer" in fields:
-        initializer = _initializer(fields["initializer"])
+        initializer, _ = _initializer(fields["initializer"])
     elif default is not None:
         initializer = default.initializer
     else:
@@ -257,7 +303,8 @@ def _dtype(value: object) -> np.dtype:
     return as_dtype(typed(value, str, "a dtype must be a string"))
 
 
-def _initializer(value: object) -> Initializer:
+def _initializer(value: object) -> tuple[Initializer, int]:
+    """The initializer of a configuration, and how many values that holds."""
     if not isinstance(value, (str, dict)):
         raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
     config = value.get("config") if isinstance(value, dict) else None
@@ -266,4 +313,4 @@ def _initializer(value: object) -> Initializer:
             "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
-    return deserialize(value)
+    return deserialize(value), check_size(value) if isinstance(value, dict) else 0

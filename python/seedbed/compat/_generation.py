@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from seedbed import dtypes, initializers
 from seedbed.arguments import one_of
+from seedbed.config import check_size
 from seedbed.initializers import Initializer
 from seedbed.lazy import Axis, Rule
 from seedbed.seeds import SeedGenerator, random_seed
@@ -144,8 +146,12 @@ class Registry:
         """
         if isinstance(config, str):
             return self._named(config)()
+        if isinstance(config, Mapping):
+            check_size(config)
         if not isinstance(config, Mapping) or not {"class_name"} <= set(config) <= {"class_name", "config"}:
-            raise ValueError(f"a configuration must be a name, or class_name and config. Received: {config!r}")
+            raise ValueError(
+                f"a configuration must be a name, or class_name and config. Received: {reprlib.repr(config)}"
+            )
         arguments = config.get("config", {})
         if not isinstance(arguments, Mapping):
             raise ValueError(f"config must be a dict. Received: config={arguments!r}")
@@ -168,7 +174,9 @@ class Registry:
             return identifier()
         if callable(identifier):
             return identifier
-        raise ValueError(f"an initializer must be a name, a configuration or a callable. Received: {identifier!r}")
+        raise ValueError(
+            f"an initializer must be a name, a configuration or a callable. Received: {reprlib.repr(identifier)}"
+        )
 
     def _named(self, name: object) -> type[Initializer]:
         found = self.names.get(name) if isinstance(name, str) else None

@@ -77,11 +77,10 @@ class Constant(Initializer):
         return Repeated(held("value", self._value, dtype))
 
     def _check_shape(self, shape: Shape) -> None:
-        try:
-            fits = np.broadcast_shapes(self._value.shape, shape) == shape
-        except ValueError:
-            fits = False
-        if not fits:
+        own = self._value.shape  # NumPy's own broadcast_shapes knows no more than 32 dimensions
+        if len(own) > len(shape) or any(
+            n not in (1, length) for n, length in zip(own[::-1], shape[::-1], strict=False)
+        ):
             raise ValueError(f"value must broadcast to the shape {shape}. Received: value of shape {self._value.shape}")
 
     def get_config(self) -> dict[str, Any]:
@@ -93,7 +92,12 @@ class Constant(Initializer):
 def _as_array(value: object) -> np.ndarray:
     """An array of one's own; also of what a configuration has for complex numbers, which JSON does not know."""
     if not isinstance(value, Mapping):
-        return np.array(value)
+        array = np.array(value)
+        wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
+        with np.errstate(over="ignore"):
+            return (
+                array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array
+            )  # as a configuration has it
     if value.keys() != {"real", "imag"}:
         raise TypeError
     real, imag = np.array(value["real"]), np.array(value["imag"])

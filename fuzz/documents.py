@@ -1,0 +1,138 @@
+"""What holds of any plan and any configuration, and how to come by odd ones.
+
+`tests/test_hostile.py` mutates documents for a while; `python fuzz` lets libFuzzer do it, which knows what is new.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+import seedbed as sb
+from seedbed.compat import v1, v2
+from seedbed.plan import Plan, parse_plan
+
+T = TypeVar("T")
+
+CORPUS = Path(__file__).parent / "corpus"
+
+DOCUMENTED = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
+"""What a public function may raise, whatever it is given."""
+
+SHAPES = ((), (3,), (2, 3), (3, 2, 4), (3, 3, 2, 4))
+
+CLASSES = {name: getattr(sb, name) for name in sb.__all__ if hasattr(getattr(sb, name), "parameters")}
+
+KEYS = sorted(
+    {name for cls in CLASSES.values() for name in cls.parameters}
+    | {"name", "shape", "dtype", "initializer", "pattern", "class_name", "config", "module", "registered_name", "value"}
+)
+
+ANSWERS = (
+    "seedbed keras.initializers SeedGenerator __numpy__ __tensor__ *.b a .. fan_out fan_geo_avg uniform normal torch"
+)
+ANSWERS += " hamming spectrum imag leaky_relu tanh float16 bfloat16 float32 float64 complex64 int8 bool U3 ,f4 \ud800"
+WORDS = [*CLASSES, *v1.__all__, *KEYS, *ANSWERS.split(" "), ""]
+
+NUMBERS = [None, True, False, -1, 0, 1, 2, 3, 7, 2**31, 2**62, 2**63, 2**64, 10**25, -(2**255), 0.5, -0.0, 5e-324, 6e-8]
+NUMBERS += [37.5, -2.0, 1e150, 1e300, 1.7976931348623157e308, math.nan, math.inf, -math.inf]
+
+
+def outcome(call: Callable[[], T]) -> T | None:
+    """What a call gives; None where it raises what the documentation names. All else is raised."""
+    try:
+        return call()
+    except DOCUMENTED:
+        return None
+
+
+def check_plan(text: str) -> Plan | None:
+    """The plan that a text is, if it is one: then each of its tensors is one, under a name of its own."""
+    plan = outcome(lambda: parse_plan(text))
+    if plan is not None:
+        assert plan.nbytes >= 0
+        assert len({tensor.name for tensor in plan.tensors}) == len(plan.tensors)
+        root = sb.SeedGenerator(1)
+        for tensor in plan.tensors:
+            if tensor.size <= 1000:
+                made = tensor.initializer.with_seed(root.child(tensor.name))(tensor.shape, tensor.dtype)
+                check_tensor(made, tensor.shape)
+                assert made.dtype == tensor.dtype
+        outcome(lambda: parse_plan(text, dtype="bfloat16"))
+    return plan
+
+
+def check_config(text: str) -> list[Any]:
+    """The initializers that a JSON text is a configuration of: at the top level, of TensorFlow 1, of TensorFlow 2."""
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    made = []
+    for registry in (sb, v1, v2):
+        initializer = outcome(lambda: registry.get(config))  # noqa: B023
+        if initializer is not None:
+            check_initializer(initializer, registry)
+            made.append(initializer)
+    return made
+
+
+def check_initializer(initializer: Any, registry: Any) -> None:
+    """It goes through JSON and comes back, and is an error for a shape and a dtype at once or not at all."""
+    assert isinstance(initializer, sb.Initializer)
+    config = registry.serialize(initializer)
+    assert registry.serialize(registry.deserialize(json.loads(json.dumps(config, allow_nan=False)))) == config
+    assert repr(initializer)
+    assert hash(initializer) == hash(initializer)
+    for shape in SHAPES:
+        for dtype in ("float16", "float32", "int8"):
+            tensor = outcome(lambda: initializer.lazy(shape, dtype))  # noqa: B023
+            if tensor is not None:
+                check_tensor(tensor[...], shape)
+                assert tensor[...].dtype == tensor.dtype
+
+
+def check_tensor(values: np.ndarray, shape: tuple[int, ...]) -> None:
+    """It has that shape, and no NaN and no infinity."""
+    assert values.shape == shape
+    assert np.isfinite(values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)).all()
+
+
+def mutated(choose: random.Random, value: Any) -> Any:
+    """A JSON value with something in it changed, now and then."""
+    if choose.random() < 0.03:
+        others = [[], {}, [value], [[value], value], {"config": value}, [0] * 33, {choose.choice(KEYS): value}]
+        others += [{"class_name": choose.choice(WORDS), "config": {choose.choice(KEYS): value}}]
+        return choose.choice([choose.choice(NUMBERS), choose.choice(WORDS), choose.choice(others)])
+    if isinstance(value, dict):
+        changed = {key: mutated(choose, inner) for key, inner in value.items() if choose.random() > 0.03}
+        if choose.random() < 0.1:
+            changed[choose.choice(KEYS)] = choose.choice([choose.choice(NUMBERS), choose.choice(WORDS), value])
+        return changed
+    if isinstance(value, list):
+        return [mutated(choose, inner) for inner in value for _ in range(choose.choice([1] * 30 + [0, 2]))]
+    return value
+
+
+def scrambled(choose: random.Random, text: str) -> str:
+    """A text with some characters removed, replaced or repeated."""
+    for _ in range(choose.randrange(1, 6)):
+        at, length = choose.randrange(len(text) + 1), choose.choice([0, 1, 1, 2, 30])
+        new = choose.choice(["", "[", "]", "{", '"', ",", "1e999", "\\u0000", "-", text[at : at + 40]])
+        text = text[:at] + new + text[at + length :]
+    return text
+
+
+def mutation(choose: random.Random, text: str) -> str:
+    """Something like a document: changed as a JSON value, where it is one, or as a text, or both."""
+    try:
+        text = json.dumps(mutated(choose, json.loads(text)))
+    except (ValueError, RecursionError):
+        return scrambled(choose, text)
+    return scrambled(choose, text) if choose.random() < 0.2 else text
