@@ -43,14 +43,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedbed.config import deserialize
 from seedbed.dtypes import as_dtype
+from seedbed.initializers import Initializer
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
-
-    from seedbed.initializers import Initializer
 
 __all__ = ["Plan", "PlannedTensor", "load_plan", "parse_plan"]
 
@@ -110,10 +109,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Default:
+class Default:
+    """What tensors have whose names match a pattern, and that say nothing else."""
+
     pattern: str
     initializer: Initializer
     dtype: np.dtype | None
+
+
+def match(name: str, defaults: Iterable[Default]) -> Default | None:
+    """The default that serves a name: the first whose pattern matches it."""
+    return next((default for default in defaults if fnmatchcase(name, default.pattern)), None)
 
 
 def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Plan:
@@ -205,19 +211,19 @@ def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object]
     return parsed
 
 
-def _default(entry: object) -> _Default:
+def _default(entry: object) -> Default:
     fields = members(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
     pattern = typed(fields["pattern"], str, "a pattern must be a string")
     dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
-    return _Default(pattern, _initializer(fields["initializer"]), dtype)
+    return Default(pattern, as_initializer(fields["initializer"]), dtype)
 
 
-def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> PlannedTensor:
+def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> PlannedTensor:
     fields = members(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
-    name = _name(fields["name"])
-    default = next((default for default in defaults if fnmatchcase(name, default.pattern)), None)
+    name = as_name(fields["name"])
+    default = match(name, defaults)
     if "initializer" in fields:
-        initializer = _initializer(fields["initializer"])
+        initializer = as_initializer(fields["initializer"])
     elif default is not None:
         initializer = default.initializer
     else:
@@ -233,7 +239,8 @@ def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> Plan
     return PlannedTensor(name, shape, dtype, initializer)
 
 
-def _name(value: object) -> str:
+def as_name(value: object) -> str:
+    """The name of a tensor, where it is one that a plan and a safetensors file may have."""
     name = typed(value, str, "a name must be a string")
     if name in ("", "__metadata__"):
         raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
@@ -257,13 +264,17 @@ def _dtype(value: object) -> np.dtype:
     return as_dtype(typed(value, str, "a dtype must be a string"))
 
 
-def _initializer(value: object) -> Initializer:
-    if not isinstance(value, (str, dict)):
+def as_initializer(value: object) -> Initializer:
+    """The initializer of an entry: a name, a configuration, or, from a program, the object; without a seed."""
+    if isinstance(value, Initializer):
+        config: object = value.get_config()
+    elif isinstance(value, (str, dict)):
+        config = value.get("config") if isinstance(value, dict) else None
+    else:
         raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
-    config = value.get("config") if isinstance(value, dict) else None
     if isinstance(config, dict) and config.get("seed") is not None:
         raise ValueError(
             "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
-    return deserialize(value)
+    return value if isinstance(value, Initializer) else deserialize(value)
