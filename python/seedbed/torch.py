@@ -137,7 +137,8 @@ def initialize_(
     Raises:
         TypeError, ValueError: before anything is changed: where a rule is not as said; where a parameter has neither a
             rule nor a layer whose law is known, or is one that its initializer or `fill_` does not make; where
-            a buffer is on the meta device and nobody knows its values; where the seed is none.
+            a buffer is on the meta device and nobody knows its values; where the seed is none, or the device has no
+            memory.
 
     >>> import torch, seedbed as sb, seedbed.torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8, device="meta"), torch.nn.Linear(8, 2, device="meta"))
@@ -148,6 +149,8 @@ def initialize_(
     True
     """
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
+    if device is not None and torch.device(device).type == "meta":
+        raise ValueError(f"device must be one that has memory. Received: device={device!r}")
     entries = _entries(module, rules)
     known = {id(tensor) for tensor, _ in entries}
     _refuse(
@@ -253,9 +256,11 @@ def _planned(name: str, tensor: Any, initializer: Initializer) -> PlannedTensor:
 
 def _defaults(rules: Rules | None) -> list[Default]:
     pairs = rules.items() if isinstance(rules, Mapping) else () if rules is None else rules
+    if not isinstance(pairs, Iterable):
+        raise TypeError(f"rules must be a mapping or pairs of a pattern and an initializer. Received: {rules!r}")
     defaults = []
     for pair in pairs:
-        if not (isinstance(pair, Sequence) and len(pair) == 2 and isinstance(pair[0], str)):
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
             raise TypeError(f"rules must be a mapping or pairs of a pattern and an initializer. Received: {pair!r}")
         pattern, initializer = pair
         if not isinstance(initializer, (Initializer, str, dict)):
@@ -320,21 +325,21 @@ class _PaddedNormal(sb.RandomNormal):
         return _Padded(super().rule(shape, dtype), shape, self.padding_idx)
 
 
-def _within(bound: float) -> Initializer:
+def _within_root(size: int) -> Initializer:
+    bound = 1 / math.sqrt(size) if size else 0.0
     return sb.RandomUniform(-bound, bound, seed=_NO_SEED)
 
 
 def _by_fan_in(layer: Any, tensor: Any) -> Initializer:
-    fan_in = math.prod(layer.weight.shape[1:])
-    return _within(1 / math.sqrt(fan_in) if fan_in else 0.0)
+    return _within_root(math.prod(layer.weight.shape[1:]))
 
 
 def _by_first_input(layer: Any, tensor: Any) -> Initializer:
-    return _within(1 / math.sqrt(layer.in1_features))
+    return _within_root(layer.in1_features)
 
 
 def _by_hidden_size(layer: Any, tensor: Any) -> Initializer:
-    return _within(1 / math.sqrt(layer.hidden_size))
+    return _within_root(layer.hidden_size)
 
 
 def _embedded(layer: Any, tensor: Any) -> Initializer:
