@@ -279,7 +279,7 @@ def _check_layout(initializer: Initializer, shape: Shape) -> None:
     axes, layout = getattr(initializer, "input_axes", None), getattr(initializer, "layout", "torch")
     if layout == "torch" or axes is not None or len(shape) < 2:
         return
-    torchs = type(initializer).from_config({**initializer.get_config(), "seed": 0, "layout": "torch"})
+    torchs = type(initializer).from_config({**initializer.with_seed(0).get_config(), "layout": "torch"})
     if isinstance(torchs, sb.VarianceScaling) and torchs.sampling(shape) == initializer.sampling(shape):  # type: ignore[attr-defined]
         return
     raise ValueError(
