@@ -1,7 +1,6 @@
 """seedbed in torch: the same bits in tensors and modules, sharded or not, and the laws of torch's own layers."""
 
 import doctest
-import functools
 import importlib
 import json
 import math
@@ -531,20 +530,11 @@ class TestPlan:
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_shards_have_the_bits_of_the_whole(world, tmp_path):
     """DTensors of all placements, and FSDP2 from the meta device, as `beside_torch.py` has them."""
-    program = [sys.executable, str(Path(__file__).with_name("beside_torch.py"))]
-    environment = {**os.environ, "SEEDBED_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    start = functools.partial(subprocess.Popen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    started = [
-        start([*program, str(rank), str(world), str(tmp_path / "store")], env=environment) for rank in range(world)
-    ]
-    try:
-        for process in started:
-            out, err = process.communicate(timeout=240)
-            assert process.returncode == 0, err[-4000:]
-            assert out.splitlines()[-1] == "the same bits"
-    finally:
-        for process in started:
-            process.kill()
+    program = [sys.executable, str(Path(__file__).with_name("beside_torch.py")), str(world), str(tmp_path / "store")]
+    environment = {**os.environ, "SEEDBED_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.splitlines()[-1] == "the same bits"
 
 
 def test_the_examples_of_the_documentation_run():
