@@ -117,8 +117,8 @@ class Block(nn.Module):
     def __init__(self):
         super().__init__()
         self.norm = nn.LayerNorm(10)
-        self.up = nn.Linear(10, 13)
-        self.down = nn.Linear(13, 10)
+        self.up = nn.Linear(10, 14)
+        self.down = nn.Linear(14, 10)
 
     def forward(self, x):
         return x + self.down(torch.relu(self.up(self.norm(x))))
@@ -171,6 +171,7 @@ def check_fsdp(mesh, parallel, empty):
     count = evaluated(lambda: seedbed.torch.initialize_(model, RULES, seed=42, device=None if empty else "cpu"))
     assert count <= held + sum(t.numel() for name, t in single.named_parameters() if "bias" in name), (count, held)
     assert model.head.weight is model.embed.weight
+    assert seedbed.torch.plan_of(model, RULES) == seedbed.torch.plan_of(single, RULES)
     names = dict(single.named_parameters())
     shards = dict(model.named_parameters())
     assert list(names) == list(shards)
@@ -182,6 +183,7 @@ def check_fsdp(mesh, parallel, empty):
         assert bits(tensor.to_local()) == bits(theirs.to_local()), name
         assert bits(tensor.full_tensor()) == bits(names[name]), name
     tokens = torch.arange(16).reshape(2, 8)
+    assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     if not parallel:
         model(tokens).sum().backward()
         single(tokens).sum().backward()

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -300,6 +301,7 @@ class TestInitialize:
             (lambda: nn.LazyLinear(4), None, ValueError, "a parameter must have a shape.* Received: weight, bias"),
             (lambda: Own(), None, ValueError, "a parameter must have a rule.* Received: scale$"),
             (lambda: nn.Sequential(OwnReset(3, 4)), None, ValueError, "must have a rule.* Received: 0.weight, 0.bias"),
+            (lambda: divided(), None, ValueError, "must have a rule.* weight_hh_l0_g, weight_hh_l0_v$"),
             (lambda: Rotary(), None, ValueError, "a buffer on the meta device must be.* Received: angles$"),
             (lambda: partitioned(), None, ValueError, "a parameter must be whole or a DTensor.* Received: weight$"),
             (lambda: nn.ModuleList(Own() for _ in range(7)), None, ValueError, "3.scale, 4.scale and 2 more"),
@@ -379,6 +381,12 @@ def partitioned():
     model.weight = nn.Parameter(torch.empty(0))
     model.weight.ds_shape = torch.Size((4, 3))
     return model
+
+
+def divided():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.utils.weight_norm(nn.GRU(3, 4), "weight_hh_l0")
 
 
 def shared():

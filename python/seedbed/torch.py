@@ -369,6 +369,10 @@ _XAVIER_NORMAL = sb.XavierNormal(seed=_NO_SEED, layout="torch")
 
 _KERNEL: Mapping[str, _Law] = {"weight": _KAIMING_UNIFORM, "bias": _by_fan_in}
 _NORM: Mapping[str, _Law] = {"weight": _ONES, "bias": _ZEROS}
+_RECURRENT: Mapping[str, _Law] = {  # not the parts, _g and _v, into which `weight_norm` divides a weight
+    "weight_*[!gv]": _by_hidden_size,
+    "bias_*": _by_hidden_size,
+}
 
 _LAWS: Mapping[type, Mapping[str, _Law]] = {
     nn.Linear: _KERNEL,
@@ -386,8 +390,8 @@ _LAWS: Mapping[type, Mapping[str, _Law]] = {
         "num_batches_tracked": _ZEROS,
     },
     nn.PReLU: {"weight": _slope},
-    nn.RNNBase: {"weight_*": _by_hidden_size, "bias_*": _by_hidden_size},
-    nn.RNNCellBase: {"weight_*": _by_hidden_size, "bias_*": _by_hidden_size},
+    nn.RNNBase: _RECURRENT,
+    nn.RNNCellBase: _RECURRENT,
     nn.MultiheadAttention: {
         "in_proj_weight": _XAVIER_UNIFORM,
         "[qkv]_proj_weight": _XAVIER_UNIFORM,
