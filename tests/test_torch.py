@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import seedbed as sb
+from seedbed import lazy
 from seedbed.checkpoint import verify_checkpoint, write_checkpoint
+from seedbed.initializers import sparse
 from seedbed.plan import parse_plan
 
 ROOT = Path(__file__).parents[1]
@@ -84,8 +86,16 @@ class TestFill:
 
     def test_memory_with_strides_is_filled_in_pieces(self, monkeypatch):
         monkeypatch.setattr(st, "PIECE_BYTES", 40)
-        for kind in ("normal", "orthogonal", "sparse"):
+        tensor = st.fill_(torch.zeros(5, 7).t(), NORMAL)
+        assert bits(tensor) == NORMAL((7, 5)).tobytes()
+        computed = []  # once, where a part costs as much as the whole
+        for rule in (lazy.Computed, sparse.Thinned):
+            write = rule.write
+            monkeypatch.setattr(rule, "write", lambda *args, write=write: (computed.append(1), write(*args)))
+        for kind in ("orthogonal", "sparse"):
+            computed.clear()
             tensor = st.fill_(torch.zeros(5, 7).t(), KINDS[kind])
+            assert len(computed) == 1
             assert bits(tensor) == KINDS[kind]((7, 5)).tobytes()
         tensor = st.fill_(torch.zeros(3, 4, 6, 2, dtype=torch.bfloat16).permute(2, 0, 3, 1), NORMAL)
         assert bits(tensor) == NORMAL((6, 3, 2, 4), "bfloat16").tobytes()
