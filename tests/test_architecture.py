@@ -37,13 +37,13 @@ LAYERS = [
     {"plan"},
     {"checkpoint.header", "checkpoint.hasher", "checkpoint.values"},
     {"checkpoint.writing", "checkpoint.verifying"},
-    {"checkpoint"},
+    {"checkpoint", "torch"},
     {"cli"},
     {"__main__"},
 ]
 """Each module may import from the sets before its own."""
 
-ADAPTERS = {"keras"}
+ADAPTERS = {"keras", "torch"}
 """One framework each, which only they import; and nobody imports them."""
 
 RUST_LAYERS = [

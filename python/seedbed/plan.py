@@ -39,20 +39,20 @@ import os
 import re
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedbed.config import check_size, deserialize
 from seedbed.dtypes import as_dtype
+from seedbed.initializers import Initializer
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
-
-    from seedbed.initializers import Initializer
 
 __all__ = ["Plan", "PlannedTensor", "load_plan", "parse_plan"]
 
@@ -124,13 +124,22 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Default:
+class Default:
+    """What tensors have whose names match a pattern, and that say nothing else."""
+
     pattern: str
     initializer: Initializer
-    values: int
-    """How many the initializer's configuration holds."""
     dtype: np.dtype | None
-    matches: Callable[[str], object]
+
+    @cached_property
+    def matches(self) -> Callable[[str], object]:
+        """Tells whether a name does."""
+        return re.compile(translate(self.pattern)).match
+
+
+def match(name: str, defaults: Iterable[Default]) -> Default | None:
+    """The default that serves a name: the first whose pattern matches it."""
+    return next((default for default in defaults if default.matches(name)), None)
 
 
 def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Plan:
@@ -200,13 +209,7 @@ def _plan(document: object, asked: str | None) -> Plan:
             f"tensors times defaults must be at most {MAX_MATCHES}. Received: {names} tensors, {patterns} defaults"
         )
     _check_patterns(fields)
-    defaults = _each(fields, "defaults", "pattern", _default)
-    for index, default in enumerate(defaults):
-        if names * default.values > MAX_HELD:
-            raise ValueError(
-                f"defaults[{index}]: tensors times the values of a configuration must be at most {MAX_HELD}. "
-                f"Received: {names} tensors, {default.values} values"
-            )
+    defaults = _each(fields, "defaults", "pattern", lambda entry: _default(entry, names))
     tensors = _each(fields, "tensors", "name", lambda entry: _tensor(entry, defaults, fallback))
     first: dict[str, int] = {}
     for index, tensor in enumerate(tensors):
@@ -248,22 +251,28 @@ def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object]
     return parsed
 
 
-def _default(entry: object) -> _Default:
+def _default(entry: object, names: int) -> Default:
     fields = members(entry, "a default", required=("pattern", "initializer"), optional=("dtype",))
     pattern = typed(fields["pattern"], str, "a pattern must be a string")
     if len(pattern) > MAX_PATTERN:
         raise ValueError(f"a pattern must have at most {MAX_PATTERN} characters. Received: {len(pattern)}")
     dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
-    initializer, values = _initializer(fields["initializer"])
-    return _Default(pattern, initializer, values, dtype, re.compile(translate(pattern)).match)
+    initializer = as_initializer(fields["initializer"])
+    values = check_size(fields["initializer"]) if isinstance(fields["initializer"], dict) else 0
+    if names * values > MAX_HELD:
+        raise ValueError(
+            f"tensors times the values of a configuration must be at most {MAX_HELD}. "
+            f"Received: {names} tensors, {values} values"
+        )
+    return Default(pattern, initializer, dtype)
 
 
-def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> PlannedTensor:
+def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> PlannedTensor:
     fields = members(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
-    name = _name(fields["name"])
-    default = next((default for default in defaults if default.matches(name)), None)
+    name = as_name(fields["name"])
+    default = match(name, defaults)
     if "initializer" in fields:
-        initializer, _ = _initializer(fields["initializer"])
+        initializer = as_initializer(fields["initializer"])
     elif default is not None:
         initializer = default.initializer
     else:
@@ -279,7 +288,8 @@ def _tensor(entry: object, defaults: list[_Default], fallback: np.dtype) -> Plan
     return PlannedTensor(name, shape, dtype, initializer)
 
 
-def _name(value: object) -> str:
+def as_name(value: object) -> str:
+    """The name of a tensor, where it is one that a plan and a safetensors file may have."""
     name = typed(value, str, "a name must be a string")
     if name in ("", "__metadata__"):
         raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
@@ -303,14 +313,17 @@ def _dtype(value: object) -> np.dtype:
     return as_dtype(typed(value, str, "a dtype must be a string"))
 
 
-def _initializer(value: object) -> tuple[Initializer, int]:
-    """The initializer of a configuration, and how many values that holds."""
-    if not isinstance(value, (str, dict)):
+def as_initializer(value: object) -> Initializer:
+    """The initializer of an entry: a name, a configuration, or, from a program, the object; without a seed."""
+    if isinstance(value, Initializer):
+        config: object = value.get_config()
+    elif isinstance(value, (str, dict)):
+        config = value.get("config") if isinstance(value, dict) else None
+    else:
         raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
-    config = value.get("config") if isinstance(value, dict) else None
     if isinstance(config, dict) and config.get("seed") is not None:
         raise ValueError(
             "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
-    return deserialize(value), check_size(value) if isinstance(value, dict) else 0
+    return value if isinstance(value, Initializer) else deserialize(value)
