@@ -17,9 +17,9 @@ def test_a_shape_may_be_any_sequence_of_whole_numbers(shape):
     assert sb.GlorotNormal(seed=1)(shape).shape == (3, 4)
 
 
-@pytest.mark.parametrize("shape", [(), 5, np.int32(5), (0,), (3, 0, 2), [1] * 32])
+@pytest.mark.parametrize("shape", [(), 5, np.int32(5), np.array(5), (0,), (3, 0, 2), [1] * 32])
 def test_numbers_scalars_and_empty_tensors_are_shapes_too(shape):
-    want = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    want = tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
     for init in (sb.HeUniform(seed=1), sb.Zeros()):
         assert init(shape).shape == want
 
@@ -37,6 +37,7 @@ def test_numbers_scalars_and_empty_tensors_are_shapes_too(shape):
         ((2, True), TypeError, "must be an integer"),
         ((2, "3"), TypeError, "must be an integer"),
         (None, TypeError, "shape must be an integer or a sequence of integers. Received: shape=None"),
+        (np.array(True), TypeError, r"must be an integer. Received: shape=array\(True\)"),
         ("23", TypeError, "Received: shape='23'"),
         ((2**63,), ValueError, r"in \[0, 2\*\*63\)"),
         ((2**32, 2**31), ValueError, r"fewer than 2\*\*63 elements"),

@@ -35,7 +35,8 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
         return shape
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
-    items = tuple(islice(shape, _MOST_DIMENSIONS + 1)) if isinstance(shape, Iterable) else (shape,)
+    several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array of no axes is one number
+    items = tuple(islice(shape, _MOST_DIMENSIONS + 1)) if several else (shape,)  # type: ignore[arg-type]
     if len(items) > _MOST_DIMENSIONS:
         raise ValueError(f"{what} must have at most {_MOST_DIMENSIONS} dimensions. Received: more")
     dimensions = tuple(_dimension(item, shape, what) for item in items)
