@@ -8,7 +8,10 @@ import pytest
 
 import seedbed as sb
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+FILE = re.compile(r"\b(?:src|python|tests|tools|benches|examples|fuzz)/[\w./-]*\w")
 NAME = re.compile(r"`(\w+)(?:\(([\w, ]*)\))?`")
 
 
@@ -38,6 +41,12 @@ def test_every_initializer_is_in_the_table():
 
 
 def test_every_document_is_linked_from_the_readme():
-    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
     for path in DOCS.glob("*.md"):
         assert f"(docs/{path.name})" in readme, path.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_file_that_is_named_is_there(page):
+    missing = [name for name in FILE.findall(page.read_text("utf-8")) if not (ROOT / name).exists()]
+    assert not missing
