@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.distributed.tensor.placement_types import _StridedShard
@@ -111,6 +111,17 @@ def check_refusals(mesh):
             assert message in str(error), error  # noqa: PT017
         else:
             raise AssertionError(message)
+
+    flattened = nn.Sequential(
+        FullyShardedDataParallel(nn.Linear(3, 4), device_id=torch.device("cpu"), use_orig_params=True)
+    )
+    for make in (seedbed.torch.plan_of, lambda module: seedbed.torch.initialize_(module, seed=1)):
+        try:
+            make(flattened)
+        except ValueError as error:
+            assert str(error).endswith("Received: 0"), error  # noqa: PT017
+        else:
+            raise AssertionError(flattened)
 
 
 class Block(nn.Module):

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed import initializers as sb
+import seedbed as sb
 from seedbed.checkpoint.values import WHOLE, runs, values_of
 from seedbed.initializers import Initializer
 from seedbed.lazy import Axis, LazyArray, Repeated, Rule, axes_of, part_of, shape_of
@@ -206,6 +206,12 @@ def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]
     """The parameters of a module, and the buffers that a law is known for, each with its plan."""
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
+    flattened = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", ())
+    _refuse(
+        [name or "the module itself" for name, layer in module.named_modules() if isinstance(layer, flattened)],
+        "parameters must have their own shapes: give them values before FullyShardedDataParallel flattens them, or use "
+        "fully_shard",
+    )
     defaults = _defaults(rules)
     parameters, buffers = list(module.named_parameters()), list(module.named_buffers())
     _refuse(
@@ -279,9 +285,10 @@ def _check_layout(initializer: Initializer, shape: Shape) -> None:
     axes, layout = getattr(initializer, "input_axes", None), getattr(initializer, "layout", "torch")
     if layout == "torch" or axes is not None or len(shape) < 2:
         return
-    torchs = type(initializer).from_config({**initializer.with_seed(0).get_config(), "layout": "torch"})
-    if isinstance(torchs, sb.VarianceScaling) and torchs.sampling(shape) == initializer.sampling(shape):  # type: ignore[attr-defined]
-        return
+    if isinstance(initializer, sb.VarianceScaling):
+        torchs = initializer.from_config({**initializer.with_seed(0).get_config(), "layout": "torch"})
+        if torchs.sampling(shape) == initializer.sampling(shape):
+            return
     raise ValueError(
         'an initializer that counts fans must have layout="torch", for kernels (out, in, ...), or input_axes and '
         f"output_axes. Received: {initializer!r} for the shape {shape}"
