@@ -315,7 +315,7 @@ class TestInitialize:
             (lambda: Rotary(), None, ValueError, "a buffer on the meta device must be.* Received: angles$"),
             (lambda: partitioned(), None, ValueError, "a parameter must be whole or a DTensor.* Received: weight$"),
             (lambda: nn.ModuleList(Own() for _ in range(7)), None, ValueError, "3.scale, 4.scale and 2 more"),
-            (lambda: shared(), None, ValueError, "the elements of a tensor must not share memory"),
+            (lambda: shared(), None, ValueError, "bias: the elements of a tensor must not share memory"),
         ],
     )
     def test_errors_come_before_anything_changes(self, make, rules, error, message):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import accumulate, chain, product
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
@@ -158,9 +159,10 @@ def initialize_(
         "a buffer on the meta device must be one of torch's own norms; others have values that only their module "
         "knows: make it on another device, or give it memory and values before",
     )
-    for tensor, _ in entries:
-        if not tensor.is_meta:
-            _check_memory(_held(tensor)[0])
+    for tensor, planned in entries:
+        with _about(planned.name):
+            if not tensor.is_meta:
+                _check_memory(_held(tensor)[0])
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for layer in module.modules():
         for key, tensor in chain(layer._parameters.items(), layer._buffers.items()):
@@ -248,16 +250,13 @@ def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]
 
 def _planned(name: str, tensor: Any, initializer: Initializer) -> PlannedTensor:
     shape = tuple(tensor.shape)
-    try:
+    with _about(name):
         dtype = initializer.as_dtype(tensor.dtype)
         _check_filled(tensor, meta=True)
         _held(tensor)
         _check_layout(initializer, shape)
-        unbound = initializer.with_seed(0)  # what the initializer itself objects to, without a draw from anywhere
-        unbound.lazy(shape, dtype)
+        initializer.with_seed(_NO_SEED).lazy(shape, dtype)  # its own objections, without a draw from anywhere
         return PlannedTensor(as_name(name), shape, dtype, initializer)
-    except (TypeError, ValueError) as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{name}: {error}") from error
 
 
 def _defaults(rules: Rules | None) -> list[Default]:
@@ -273,10 +272,8 @@ def _defaults(rules: Rules | None) -> list[Default]:
             raise TypeError(
                 f"the rule {pattern!r} must have an initializer, a name or a configuration. Received: {initializer!r}"
             )
-        try:
+        with _about(f"the rule {pattern!r}"):
             defaults.append(Default(pattern, as_initializer(initializer), None))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"the rule {pattern!r}: {error}") from error
     return defaults
 
 
@@ -286,13 +283,22 @@ def _check_layout(initializer: Initializer, shape: Shape) -> None:
     if layout == "torch" or axes is not None or len(shape) < 2:
         return
     if isinstance(initializer, sb.VarianceScaling):
-        torchs = initializer.from_config({**initializer.with_seed(0).get_config(), "layout": "torch"})
+        torchs = initializer.from_config({**initializer.with_seed(_NO_SEED).get_config(), "layout": "torch"})
         if torchs.sampling(shape) == initializer.sampling(shape):
             return
     raise ValueError(
         'an initializer that counts fans must have layout="torch", for kernels (out, in, ...), or input_axes and '
         f"output_axes. Received: {initializer!r} for the shape {shape}"
     )
+
+
+@contextmanager
+def _about(what: str) -> Iterator[None]:
+    """An error says what it is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{what}: {error}") from error
 
 
 def _refuse(names: list[str], rule: str) -> None:
