@@ -4,6 +4,7 @@ Each process compares the shards that it holds with what one process makes alone
 """
 
 import dataclasses
+import inspect
 import itertools
 import sys
 
@@ -21,6 +22,10 @@ import seedbed.torch
 from seedbed import lazy
 
 SHAPES = [(8, 6), (7, 5), (3, 2, 4), (1, 9), (2, 1), (11,), (0, 3)]
+ALONE = {"src_data_rank": None} if "src_data_rank" in inspect.signature(distribute_tensor).parameters else {}
+"""Each process cuts its own part. A torch that is too old for it cuts strided shards evenly or not at all, and does not
+run FSDP on a CPU: there, these checks are left out."""
+
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 
 
@@ -49,7 +54,7 @@ def placements_of(ndim, mesh):
     """All ways to lay a tensor of so many axes on a mesh, strided ones among them."""
     single = [Replicate(), *(Shard(axis) for axis in range(ndim))]
     yield from itertools.product(single, repeat=mesh.ndim)
-    if mesh.ndim == 2:
+    if mesh.ndim == 2 and ALONE:
         for axis in range(ndim):
             yield _StridedShard(axis, split_factor=mesh.size(1)), Shard(axis)
             yield _StridedShard(axis, split_factor=3), Replicate()
@@ -61,7 +66,7 @@ def check_placements(mesh):
         inits = [sb.RandomNormal(seed=7), *([sb.Orthogonal(seed=7), sb.Sparse(0.3, seed=7)] if len(shape) == 2 else [])]
         for init, placements in itertools.product(inits, placements_of(len(shape), mesh)):
             whole = seedbed.torch.fill_(torch.empty(shape, dtype=dtype), init)
-            expected = distribute_tensor(whole, mesh, placements, src_data_rank=None)
+            expected = distribute_tensor(whole, mesh, placements, **ALONE)
             tensor = torch.zeros_like(expected)
             count = evaluated(lambda tensor=tensor, init=init: seedbed.torch.fill_(tensor, init))
             assert bits(tensor.to_local()) == bits(expected.to_local()), (init, shape, placements)
@@ -72,12 +77,12 @@ def check_placements(mesh):
 def check_order(mesh):
     """Where the axes of a mesh divide a tensor in an order of their own: what `_StridedShard` says otherwise."""
     whole = seedbed.torch.fill_(torch.empty(7, 3), sb.RandomNormal(seed=7))
-    strided = distribute_tensor(whole, mesh, [_StridedShard(0, split_factor=2), Shard(0)], src_data_rank=None)
+    strided = distribute_tensor(whole, mesh, [_StridedShard(0, split_factor=2), Shard(0)], **ALONE)
     if not hasattr(strided._spec, "shard_order"):  # older ones know but one order
         return
     from torch.distributed.tensor._dtensor_spec import ShardOrderEntry
 
-    ordered = distribute_tensor(torch.zeros(7, 3), mesh, [Shard(0), Shard(0)], src_data_rank=None)
+    ordered = distribute_tensor(torch.zeros(7, 3), mesh, [Shard(0), Shard(0)], **ALONE)
     spec = dataclasses.replace(ordered._spec, shard_order=(ShardOrderEntry(0, (1, 0)),))
     tensor = DTensor(torch.zeros_like(strided.to_local()), spec, requires_grad=False)
     seedbed.torch.fill_(tensor, sb.RandomNormal(seed=7))
@@ -190,9 +195,11 @@ def check_fsdp(mesh, parallel, empty):
         assert isinstance(tensor, DTensor), name
         assert isinstance(tensor, nn.Parameter), name
         assert tensor.requires_grad, name
-        theirs = distribute_tensor(names[name].detach(), tensor.device_mesh, tensor.placements, src_data_rank=None)
+        theirs = distribute_tensor(names[name].detach(), tensor.device_mesh, tensor.placements, **ALONE)
         assert bits(tensor.to_local()) == bits(theirs.to_local()), name
         assert bits(tensor.full_tensor()) == bits(names[name]), name
+    if not ALONE:
+        return
     tokens = torch.arange(16).reshape(2, 8)
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     if not parallel:
@@ -208,11 +215,12 @@ def check(rank, world, store):
     meshes = [init_device_mesh("cpu", (world,), mesh_dim_names=("data",))]
     if world == 4:
         meshes.append(init_device_mesh("cpu", (2, 2), mesh_dim_names=("data", "tensor")))
-        check_order(meshes[1])
+        if ALONE:
+            check_order(meshes[1])
     for mesh in meshes:
         check_placements(mesh)
         check_refusals(mesh)
-        for empty in (False, True):
+        for empty in (False, True) if mesh.ndim == 1 or ALONE else ():
             check_fsdp(mesh, mesh.ndim == 2, empty)
     check_outside()
     dist.barrier()
