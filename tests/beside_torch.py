@@ -202,6 +202,12 @@ def check_fsdp(mesh, parallel, empty):
         return
     tokens = torch.arange(16).reshape(2, 8)
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
+    assert not all(isinstance(tensor, DTensor) for tensor in model.parameters())
+    for module in (model, single):  # again, while there are copies of the whole
+        seedbed.torch.initialize_(module, RULES, seed=43)
+    for name, tensor in model.named_parameters():
+        assert bits(tensor.full_tensor()) == bits(names[name]), name
+    assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     if not parallel:
         model(tokens).sum().backward()
         single(tokens).sum().backward()

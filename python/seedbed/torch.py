@@ -152,6 +152,10 @@ def initialize_(
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     if device is not None and torch.device(device).type == "meta":
         raise ValueError(f"device must be one that has memory. Received: device={device!r}")
+    _check_module(module)
+    for layer in module.modules():
+        if isinstance(layer, _of("torch.distributed.fsdp", "FSDPModule")):
+            layer.reshard()  # after a forward pass, its parameters are copies that it will throw away
     entries = _entries(module, rules)
     known = {id(tensor) for tensor, _ in entries}
     _refuse(
@@ -206,9 +210,8 @@ def plan_of(module: nn.Module, rules: Rules | None = None) -> Plan:
 
 def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]]:
     """The parameters of a module, and the buffers that a law is known for, each with its plan."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
-    flattened = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", ())
+    _check_module(module)
+    flattened = _of("torch.distributed.fsdp", "FullyShardedDataParallel")
     _refuse(
         [name or "the module itself" for name, layer in module.named_modules() if isinstance(layer, flattened)],
         "parameters must have their own shapes: give them values before FullyShardedDataParallel flattens them, or use "
@@ -246,6 +249,11 @@ def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]
     )
     chosen += [(name, tensor, laws[id(tensor)]) for name, tensor in buffers if id(tensor) in laws]
     return [(tensor, _planned(name, tensor, initializer)) for name, tensor, initializer in chosen]
+
+
+def _check_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
 
 
 def _planned(name: str, tensor: Any, initializer: Initializer) -> PlannedTensor:
@@ -459,9 +467,13 @@ def _materialised(tensor: Any, device: torch.device | str | None) -> Any:
     return made
 
 
+def _of(module: str, name: str) -> Any:
+    """A class, for `isinstance`. Its module takes a second to import, which who has an instance has done."""
+    return getattr(sys.modules.get(module), name, ())
+
+
 def _is_distributed(tensor: Any) -> bool:
-    module = sys.modules.get("torch.distributed.tensor")  # takes a second to import, which who has a DTensor has done
-    return module is not None and isinstance(tensor, module.DTensor)
+    return isinstance(tensor, _of("torch.distributed.tensor", "DTensor"))
 
 
 def _held(tensor: Any) -> tuple[Any, Region]:
