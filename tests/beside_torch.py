@@ -36,17 +36,19 @@ def bits(tensor):
 def evaluated(function):
     """The number of elements that are evaluated in a call."""
     counted = []
-    write = lazy.Sampled.write
+    writes = {rule: rule.write for rule in (lazy.Sampled, lazy.Computed)}
 
     def counting(self, out, axes=None):
         counted.append(out.size)
-        write(self, out, axes)
+        writes[type(self)](self, out, axes)
 
-    lazy.Sampled.write = counting
+    for rule in writes:
+        rule.write = counting
     try:
         function()
     finally:
-        lazy.Sampled.write = write
+        for rule, write in writes.items():
+            rule.write = write
     return sum(counted)
 
 
@@ -72,6 +74,8 @@ def check_placements(mesh):
             assert bits(tensor.to_local()) == bits(expected.to_local()), (init, shape, placements)
             if isinstance(init, sb.RandomNormal):
                 assert count == expected.to_local().numel(), (shape, placements, count)
+            if isinstance(init, sb.Orthogonal):  # as a whole, and once, where any of it is here
+                assert count == (whole.numel() if expected.to_local().numel() else 0), (shape, placements, count)
 
 
 def check_order(mesh):

@@ -530,7 +530,7 @@ def _fill(tensor: Any, local: Any, values: LazyArray, region: Region) -> None:
     rule = values.rule
     axes = axes_of(values.shape)
     blocks = list(_blocks(values.shape, region))
-    if isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
+    if blocks and isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
         whole = np.empty(values.shape, values.dtype)  # once, for all its parts
         rule.write(whole)
         rule = Repeated(whole)
