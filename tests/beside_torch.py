@@ -4,6 +4,7 @@ Each process compares the shards that it holds with what one process makes alone
 """
 
 import dataclasses
+import inspect
 import itertools
 import sys
 
@@ -11,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.distributed.tensor.placement_types import _StridedShard
@@ -21,6 +22,10 @@ import seedbed.torch
 from seedbed import lazy
 
 SHAPES = [(8, 6), (7, 5), (3, 2, 4), (1, 9), (2, 1), (11,), (0, 3)]
+ALONE = {"src_data_rank": None} if "src_data_rank" in inspect.signature(distribute_tensor).parameters else {}
+"""Each process cuts its own part. A torch that is too old for it cuts strided shards evenly or not at all, and does not
+run FSDP on a CPU: there, these checks are left out."""
+
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 
 
@@ -31,17 +36,19 @@ def bits(tensor):
 def evaluated(function):
     """The number of elements that are evaluated in a call."""
     counted = []
-    write = lazy.Sampled.write
+    writes = {rule: rule.write for rule in (lazy.Sampled, lazy.Computed)}
 
     def counting(self, out, axes=None):
         counted.append(out.size)
-        write(self, out, axes)
+        writes[type(self)](self, out, axes)
 
-    lazy.Sampled.write = counting
+    for rule in writes:
+        rule.write = counting
     try:
         function()
     finally:
-        lazy.Sampled.write = write
+        for rule, write in writes.items():
+            rule.write = write
     return sum(counted)
 
 
@@ -49,7 +56,7 @@ def placements_of(ndim, mesh):
     """All ways to lay a tensor of so many axes on a mesh, strided ones among them."""
     single = [Replicate(), *(Shard(axis) for axis in range(ndim))]
     yield from itertools.product(single, repeat=mesh.ndim)
-    if mesh.ndim == 2:
+    if mesh.ndim == 2 and ALONE:
         for axis in range(ndim):
             yield _StridedShard(axis, split_factor=mesh.size(1)), Shard(axis)
             yield _StridedShard(axis, split_factor=3), Replicate()
@@ -61,23 +68,25 @@ def check_placements(mesh):
         inits = [sb.RandomNormal(seed=7), *([sb.Orthogonal(seed=7), sb.Sparse(0.3, seed=7)] if len(shape) == 2 else [])]
         for init, placements in itertools.product(inits, placements_of(len(shape), mesh)):
             whole = seedbed.torch.fill_(torch.empty(shape, dtype=dtype), init)
-            expected = distribute_tensor(whole, mesh, placements, src_data_rank=None)
+            expected = distribute_tensor(whole, mesh, placements, **ALONE)
             tensor = torch.zeros_like(expected)
             count = evaluated(lambda tensor=tensor, init=init: seedbed.torch.fill_(tensor, init))
             assert bits(tensor.to_local()) == bits(expected.to_local()), (init, shape, placements)
             if isinstance(init, sb.RandomNormal):
                 assert count == expected.to_local().numel(), (shape, placements, count)
+            if isinstance(init, sb.Orthogonal):  # as a whole, and once, where any of it is here
+                assert count == (whole.numel() if expected.to_local().numel() else 0), (shape, placements, count)
 
 
 def check_order(mesh):
     """Where the axes of a mesh divide a tensor in an order of their own: what `_StridedShard` says otherwise."""
     whole = seedbed.torch.fill_(torch.empty(7, 3), sb.RandomNormal(seed=7))
-    strided = distribute_tensor(whole, mesh, [_StridedShard(0, split_factor=2), Shard(0)], src_data_rank=None)
+    strided = distribute_tensor(whole, mesh, [_StridedShard(0, split_factor=2), Shard(0)], **ALONE)
     if not hasattr(strided._spec, "shard_order"):  # older ones know but one order
         return
     from torch.distributed.tensor._dtensor_spec import ShardOrderEntry
 
-    ordered = distribute_tensor(torch.zeros(7, 3), mesh, [Shard(0), Shard(0)], src_data_rank=None)
+    ordered = distribute_tensor(torch.zeros(7, 3), mesh, [Shard(0), Shard(0)], **ALONE)
     spec = dataclasses.replace(ordered._spec, shard_order=(ShardOrderEntry(0, (1, 0)),))
     tensor = DTensor(torch.zeros_like(strided.to_local()), spec, requires_grad=False)
     seedbed.torch.fill_(tensor, sb.RandomNormal(seed=7))
@@ -111,6 +120,17 @@ def check_refusals(mesh):
             assert message in str(error), error  # noqa: PT017
         else:
             raise AssertionError(message)
+
+    flattened = nn.Sequential(
+        FullyShardedDataParallel(nn.Linear(3, 4), device_id=torch.device("cpu"), use_orig_params=True)
+    )
+    for make in (seedbed.torch.plan_of, lambda module: seedbed.torch.initialize_(module, seed=1)):
+        try:
+            make(flattened)
+        except ValueError as error:
+            assert str(error).endswith("Received: 0"), error  # noqa: PT017
+        else:
+            raise AssertionError(flattened)
 
 
 class Block(nn.Module):
@@ -179,10 +199,18 @@ def check_fsdp(mesh, parallel, empty):
         assert isinstance(tensor, DTensor), name
         assert isinstance(tensor, nn.Parameter), name
         assert tensor.requires_grad, name
-        theirs = distribute_tensor(names[name].detach(), tensor.device_mesh, tensor.placements, src_data_rank=None)
+        theirs = distribute_tensor(names[name].detach(), tensor.device_mesh, tensor.placements, **ALONE)
         assert bits(tensor.to_local()) == bits(theirs.to_local()), name
         assert bits(tensor.full_tensor()) == bits(names[name]), name
+    if not ALONE:
+        return
     tokens = torch.arange(16).reshape(2, 8)
+    assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
+    assert not all(isinstance(tensor, DTensor) for tensor in model.parameters())
+    for module in (model, single):  # again, while there are copies of the whole
+        seedbed.torch.initialize_(module, RULES, seed=43)
+    for name, tensor in model.named_parameters():
+        assert bits(tensor.full_tensor()) == bits(names[name]), name
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     if not parallel:
         model(tokens).sum().backward()
@@ -197,11 +225,12 @@ def check(rank, world, store):
     meshes = [init_device_mesh("cpu", (world,), mesh_dim_names=("data",))]
     if world == 4:
         meshes.append(init_device_mesh("cpu", (2, 2), mesh_dim_names=("data", "tensor")))
-        check_order(meshes[1])
+        if ALONE:
+            check_order(meshes[1])
     for mesh in meshes:
         check_placements(mesh)
         check_refusals(mesh)
-        for empty in (False, True):
+        for empty in (False, True) if mesh.ndim == 1 or ALONE else ():
             check_fsdp(mesh, mesh.ndim == 2, empty)
     check_outside()
     dist.barrier()

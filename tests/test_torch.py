@@ -100,6 +100,34 @@ class TestFill:
         tensor = st.fill_(torch.zeros(3, 4, 6, 2, dtype=torch.bfloat16).permute(2, 0, 3, 1), NORMAL)
         assert bits(tensor) == NORMAL((6, 3, 2, 4), "bfloat16").tobytes()
 
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_other_devices_get_the_same_by_pieces(self, dtype, monkeypatch):
+        """Any device is written to as this CPU is, where its memory is said to be out of reach."""
+        monkeypatch.setattr(st, "_is_plain", lambda tensor: False)
+        monkeypatch.setattr(st, "PIECE_BYTES", 24)
+        for init in KINDS.values():
+            assert bits(st.fill_(torch.zeros(7, 5, dtype=getattr(torch, dtype)), init)) == init((7, 5), dtype).tobytes()
+        for shape in ((), (0,), (3, 0, 2), (2, 1, 3)):
+            tensor = st.fill_(torch.zeros(shape, dtype=getattr(torch, dtype)), NORMAL)
+            assert bits(tensor) == NORMAL(shape, dtype).tobytes()
+        for kind in ("int64", "bool", "int16", "uint8"):
+            tensor = st.fill_(torch.zeros(3, 3, dtype=getattr(torch, kind)), sb.Identity())
+            assert bits(tensor) == sb.Identity()((3, 3), kind).tobytes()
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_a_gpu(self, dtype):
+        for init in KINDS.values():
+            tensor = st.fill_(torch.zeros(7, 5, dtype=getattr(torch, dtype), device="cuda"), init)
+            assert bits(tensor.cpu()) == init((7, 5), dtype).tobytes()
+        with torch.device("meta"):
+            model = Tiny(getattr(torch, dtype))
+        st.initialize_(model, seed=1, device="cuda")
+        whole = st.initialize_(Tiny(getattr(torch, dtype)), seed=1).state_dict()
+        for name, tensor in model.state_dict().items():
+            assert tensor.is_cuda
+            assert bits(tensor.cpu()) == bits(whole[name])
+
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("transposed", [False, True])
     def test_a_part_of_a_whole(self, kind, transposed):
@@ -315,7 +343,7 @@ class TestInitialize:
             (lambda: Rotary(), None, ValueError, "a buffer on the meta device must be.* Received: angles$"),
             (lambda: partitioned(), None, ValueError, "a parameter must be whole or a DTensor.* Received: weight$"),
             (lambda: nn.ModuleList(Own() for _ in range(7)), None, ValueError, "3.scale, 4.scale and 2 more"),
-            (lambda: shared(), None, ValueError, "the elements of a tensor must not share memory"),
+            (lambda: shared(), None, ValueError, "bias: the elements of a tensor must not share memory"),
         ],
     )
     def test_errors_come_before_anything_changes(self, make, rules, error, message):

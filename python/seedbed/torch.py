@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import accumulate, chain, product
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
@@ -26,7 +27,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed import initializers as sb
+import seedbed as sb
 from seedbed.checkpoint.values import WHOLE, runs, values_of
 from seedbed.initializers import Initializer
 from seedbed.lazy import Axis, LazyArray, Repeated, Rule, axes_of, part_of, shape_of
@@ -151,6 +152,10 @@ def initialize_(
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     if device is not None and torch.device(device).type == "meta":
         raise ValueError(f"device must be one that has memory. Received: device={device!r}")
+    _check_module(module)
+    for layer in module.modules():
+        if isinstance(layer, _of("torch.distributed.fsdp", "FSDPModule")):
+            layer.reshard()  # after a forward pass, its parameters are copies that it will throw away
     entries = _entries(module, rules)
     known = {id(tensor) for tensor, _ in entries}
     _refuse(
@@ -158,9 +163,10 @@ def initialize_(
         "a buffer on the meta device must be one of torch's own norms; others have values that only their module "
         "knows: make it on another device, or give it memory and values before",
     )
-    for tensor, _ in entries:
-        if not tensor.is_meta:
-            _check_memory(_held(tensor)[0])
+    for tensor, planned in entries:
+        with _about(planned.name):
+            if not tensor.is_meta:
+                _check_memory(_held(tensor)[0])
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for layer in module.modules():
         for key, tensor in chain(layer._parameters.items(), layer._buffers.items()):
@@ -204,8 +210,13 @@ def plan_of(module: nn.Module, rules: Rules | None = None) -> Plan:
 
 def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]]:
     """The parameters of a module, and the buffers that a law is known for, each with its plan."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
+    _check_module(module)
+    flattened = _of("torch.distributed.fsdp", "FullyShardedDataParallel")
+    _refuse(
+        [name or "the module itself" for name, layer in module.named_modules() if isinstance(layer, flattened)],
+        "parameters must have their own shapes: give them values before FullyShardedDataParallel flattens them, or use "
+        "fully_shard",
+    )
     defaults = _defaults(rules)
     parameters, buffers = list(module.named_parameters()), list(module.named_buffers())
     _refuse(
@@ -240,18 +251,20 @@ def _entries(module: Any, rules: Rules | None) -> list[tuple[Any, PlannedTensor]
     return [(tensor, _planned(name, tensor, initializer)) for name, tensor, initializer in chosen]
 
 
+def _check_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
+
+
 def _planned(name: str, tensor: Any, initializer: Initializer) -> PlannedTensor:
     shape = tuple(tensor.shape)
-    try:
+    with _about(name):
         dtype = initializer.as_dtype(tensor.dtype)
         _check_filled(tensor, meta=True)
         _held(tensor)
         _check_layout(initializer, shape)
-        unbound = initializer.with_seed(0)  # what the initializer itself objects to, without a draw from anywhere
-        unbound.lazy(shape, dtype)
+        initializer.with_seed(_NO_SEED).lazy(shape, dtype)  # its own objections, without a draw from anywhere
         return PlannedTensor(as_name(name), shape, dtype, initializer)
-    except (TypeError, ValueError) as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{name}: {error}") from error
 
 
 def _defaults(rules: Rules | None) -> list[Default]:
@@ -267,10 +280,8 @@ def _defaults(rules: Rules | None) -> list[Default]:
             raise TypeError(
                 f"the rule {pattern!r} must have an initializer, a name or a configuration. Received: {initializer!r}"
             )
-        try:
+        with _about(f"the rule {pattern!r}"):
             defaults.append(Default(pattern, as_initializer(initializer), None))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"the rule {pattern!r}: {error}") from error
     return defaults
 
 
@@ -279,13 +290,23 @@ def _check_layout(initializer: Initializer, shape: Shape) -> None:
     axes, layout = getattr(initializer, "input_axes", None), getattr(initializer, "layout", "torch")
     if layout == "torch" or axes is not None or len(shape) < 2:
         return
-    torchs = type(initializer).from_config({**initializer.with_seed(0).get_config(), "layout": "torch"})
-    if isinstance(torchs, sb.VarianceScaling) and torchs.sampling(shape) == initializer.sampling(shape):  # type: ignore[attr-defined]
-        return
+    if isinstance(initializer, sb.VarianceScaling):
+        torchs = initializer.from_config({**initializer.with_seed(_NO_SEED).get_config(), "layout": "torch"})
+        if torchs.sampling(shape) == initializer.sampling(shape):
+            return
     raise ValueError(
         'an initializer that counts fans must have layout="torch", for kernels (out, in, ...), or input_axes and '
         f"output_axes. Received: {initializer!r} for the shape {shape}"
     )
+
+
+@contextmanager
+def _about(what: str) -> Iterator[None]:
+    """An error says what it is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{what}: {error}") from error
 
 
 def _refuse(names: list[str], rule: str) -> None:
@@ -446,9 +467,13 @@ def _materialised(tensor: Any, device: torch.device | str | None) -> Any:
     return made
 
 
+def _of(module: str, name: str) -> Any:
+    """A class, for `isinstance`. Its module takes a second to import, which who has an instance has done."""
+    return getattr(sys.modules.get(module), name, ())
+
+
 def _is_distributed(tensor: Any) -> bool:
-    module = sys.modules.get("torch.distributed.tensor")  # takes a second to import, which who has a DTensor has done
-    return module is not None and isinstance(tensor, module.DTensor)
+    return isinstance(tensor, _of("torch.distributed.tensor", "DTensor"))
 
 
 def _held(tensor: Any) -> tuple[Any, Region]:
@@ -505,7 +530,7 @@ def _fill(tensor: Any, local: Any, values: LazyArray, region: Region) -> None:
     rule = values.rule
     axes = axes_of(values.shape)
     blocks = list(_blocks(values.shape, region))
-    if isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
+    if blocks and isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
         whole = np.empty(values.shape, values.dtype)  # once, for all its parts
         rule.write(whole)
         rule = Repeated(whole)
