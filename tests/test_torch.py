@@ -85,7 +85,7 @@ class TestFill:
             assert base.count_nonzero() == tensor.count_nonzero()
 
     def test_memory_with_strides_is_filled_in_pieces(self, monkeypatch):
-        monkeypatch.setattr(st, "PIECE_BYTES", 40)
+        monkeypatch.setattr(st.memory, "PIECE_BYTES", 40)
         tensor = st.fill_(torch.zeros(5, 7).t(), NORMAL)
         assert bits(tensor) == NORMAL((7, 5)).tobytes()
         computed = []  # once, where a part costs as much as the whole
@@ -103,8 +103,8 @@ class TestFill:
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_other_devices_get_the_same_by_pieces(self, dtype, monkeypatch):
         """Any device is written to as this CPU is, where its memory is said to be out of reach."""
-        monkeypatch.setattr(st, "_is_plain", lambda tensor: False)
-        monkeypatch.setattr(st, "PIECE_BYTES", 24)
+        monkeypatch.setattr(st.memory, "_is_plain", lambda tensor: False)
+        monkeypatch.setattr(st.memory, "PIECE_BYTES", 24)
         for init in KINDS.values():
             assert bits(st.fill_(torch.zeros(7, 5, dtype=getattr(torch, dtype)), init)) == init((7, 5), dtype).tobytes()
         for shape in ((), (0,), (3, 0, 2), (2, 1, 3)):

@@ -1,0 +1,201 @@
+"""The memory of a tensor of torch: what of the whole this process holds there, and writing it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from itertools import accumulate, chain, product
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from seedbed.checkpoint.values import WHOLE, runs
+from seedbed.lazy import Axis, LazyArray, Repeated, Rule, axes_of, shape_of
+from seedbed.shapes import Shape
+
+Region: TypeAlias = "list[list[range]]"
+"""The indices that a tensor holds along each axis of the whole: ranges, one behind the other."""
+
+PIECE_BYTES = 1 << 24
+"""What is evaluated at a time for memory that cannot be written in place: on a device, or not contiguous."""
+
+
+def materialised(tensor: Any, device: torch.device | str | None) -> Any:
+    """A tensor that has memory, for one on the meta device: of the same class, with the same attributes."""
+    kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+    with torch.no_grad():
+        made = torch.empty_like(tensor, device=kind if device is None else device)
+    if isinstance(tensor, nn.Parameter):
+        plain = type(made) is torch.Tensor
+        made = (
+            torch.Tensor._make_subclass(type(tensor), made, tensor.requires_grad)
+            if plain
+            else nn.Parameter(made, tensor.requires_grad)
+        )
+    for name, value in vars(tensor).items():
+        vars(made).setdefault(name, value)
+    return made
+
+
+def class_of(module: str, name: str) -> Any:
+    """A class, for `isinstance`. Its module takes a second to import, which who has an instance has done."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def is_distributed(tensor: Any) -> bool:
+    """Whether it is a DTensor."""
+    return isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
+
+
+def held(tensor: Any) -> tuple[Any, Region]:
+    """What this process holds of a tensor, and where that stands in the whole.
+
+    Raises:
+        ValueError: where it is not clear where that stands.
+    """
+    region: Region = [[range(length)] for length in tensor.shape]
+    if not is_distributed(tensor):
+        return tensor, region
+    with torch.no_grad():
+        local = tensor.to_local()
+    placements, mesh = tensor.placements, tensor.device_mesh
+    if any(not placement.is_replicate() and not hasattr(placement, "dim") for placement in placements):
+        raise ValueError(f"the placements of a DTensor must be Shard or Replicate. Received: {placements}")
+    coordinate = mesh.get_coordinate()
+    if coordinate is None:  # this process has no part in it
+        return local, [[]]
+    # The axes of the mesh divide from the first to the last, unless the tensor has an order of its own.
+    order = getattr(tensor._spec, "shard_order", None) or [(None, range(mesh.ndim))]
+    for axis in chain.from_iterable(axes for _, axes in order):
+        placement = placements[axis]
+        if not placement.is_replicate():
+            cut = placement.dim % len(region)
+            region[cut] = _shard(region[cut], mesh.size(axis), coordinate[axis], getattr(placement, "split_factor", 1))
+    if tuple(local.shape) != tuple(sum(map(len, ranges)) for ranges in region):
+        raise ValueError(
+            f"a DTensor must hold what its placements say. Received: {tuple(local.shape)} of {tuple(tensor.shape)} "
+            f"at {coordinate} in a mesh of shape {tuple(mesh.shape)} with {placements}"
+        )
+    return local, region
+
+
+def _shard(ranges: list[range], shards: int, index: int, split: int) -> list[range]:
+    """What one of the shards holds, where each of `split` chunks has been divided among them (`_StridedShard`)."""
+    parts = [_chunk(chunk, shards, index) for chunk in (_chunk(ranges, split, i) for i in range(split))]
+    return [held for part in parts for held in part]
+
+
+def _chunk(ranges: list[range], chunks: int, index: int) -> list[range]:
+    """One of the chunks of `torch.chunk`: as long as the others, but for the last ones, which may be empty."""
+    length = -(-sum(map(len, ranges)) // chunks)
+    starts = accumulate(map(len, ranges), initial=0)
+    cut = [
+        held[max(0, index * length - start) : max(0, (index + 1) * length - start)]
+        for held, start in zip(ranges, starts, strict=False)
+    ]
+    return [held for held in cut if held]
+
+
+def write(tensor: Any, local: Any, values: LazyArray, region: Region) -> None:
+    """Write a region of the values to memory; and let autograd know that the tensor is another."""
+    rule = values.rule
+    axes = axes_of(values.shape)
+    blocks = list(_blocks(values.shape, region))
+    if blocks and isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
+        whole = np.empty(values.shape, values.dtype)  # once, for all its parts
+        rule.write(whole)
+        rule = Repeated(whole)
+    with torch.no_grad():
+        for block, place in blocks:
+            part = local[place] if len(blocks) > 1 else local
+            if _is_plain(part):
+                rule.write(_array(part, values.dtype), None if block == axes else block)
+            else:
+                _stage(part, rule, values.dtype, block)
+        if not tensor.is_inference():
+            torch.autograd.graph.increment_version(tensor)
+
+
+def _blocks(shape: Shape, region: Region) -> Iterator[tuple[list[Axis], tuple[slice, ...]]]:
+    """The boxes of which a region consists: each in the whole, and in memory that holds the region."""
+    placed = [list(zip(accumulate(map(len, ranges), initial=0), ranges, strict=False)) for ranges in region]
+    for box in product(*placed):
+        axes = [(length, held.start, 1, len(held)) for length, (_, held) in zip(shape, box, strict=True)]
+        yield axes, tuple(slice(start, start + len(held)) for start, held in box)
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Whether the tensor is memory of the CPU, one element behind the other, and nothing else."""
+    return (
+        tensor.device.type == "cpu"
+        and tensor.is_contiguous()
+        and not tensor.is_neg()
+        and not tensor.is_conj()
+        and _is_torchs(tensor)
+    )
+
+
+def _is_torchs(tensor: Any) -> bool:
+    """Whether its class leaves it to torch what is done with the memory."""
+    return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+
+
+def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
+    """The memory of a plain tensor."""
+    bits = tensor.detach().view(torch.int16) if dtype.itemsize == 2 else tensor.detach()  # NumPy has no bfloat16
+    array: np.ndarray = bits.numpy().view(dtype)
+    return array
+
+
+def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:
+    """Write a box by pieces, in memory of their own, that are then copied."""
+    most = max(1, PIECE_BYTES // dtype.itemsize)
+    buffer = np.empty(min(most, math.prod(shape_of(block))), dtype)
+    memory = (
+        torch.from_numpy(buffer.view(np.int16)).view(tensor.dtype) if dtype.itemsize == 2 else torch.from_numpy(buffer)
+    )
+    for piece in runs(shape_of(block), most):
+        axes = [
+            (length, start + first, 1, count)
+            for (length, start, *_), (_, first, _, count) in zip(block, piece, strict=True)
+        ]
+        size = math.prod(shape_of(axes))
+        rule.write(buffer[:size], axes)
+        place = tuple(slice(first, first + count) for _, first, _, count in piece)
+        tensor[place].copy_(memory[:size].view(shape_of(axes)))
+
+
+def check_filled(tensor: Any, *, meta: bool = False) -> None:
+    """What a tensor must be to be written to; with memory, unless it may be on the meta device."""
+    if is_lazy(tensor):
+        raise ValueError("a lazy parameter has no shape until its module's first call. Received: one before it")
+    if tensor.layout is not torch.strided:
+        raise ValueError(f"a tensor must be dense. Received: layout={tensor.layout}")
+    if tensor.is_meta and not meta:
+        raise ValueError(
+            "a tensor must have memory: give a module memory and values by seedbed.torch.initialize_, or memory by "
+            "to_empty(device=...). Received: one on the meta device"
+        )
+
+
+def check_memory(tensor: Any) -> None:
+    """That each element of a tensor has memory, and of its own."""
+    if not _is_torchs(tensor) or not tensor.numel():
+        return
+    extent = 1
+    for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if length > 1 and stride < extent:
+            raise ValueError(
+                "the elements of a tensor must not share memory. "
+                f"Received: shape={tuple(tensor.shape)}, strides={tensor.stride()}"
+            )
+        extent += (length - 1) * stride
+    held = tensor.untyped_storage().nbytes()
+    if (tensor.storage_offset() + extent) * tensor.itemsize > held:
+        raise ValueError(
+            f"a tensor must have memory for its elements. Received: {held} bytes for {tuple(tensor.shape)}"
+        )
