@@ -323,7 +323,7 @@ def as_initializer(value: object) -> Initializer:
         raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
     if isinstance(config, dict) and config.get("seed") is not None:
         raise ValueError(
-            "an initializer in a plan must have no seed: a tensor draws from that of the checkpoint, by its name. "
+            "an initializer must have no seed here: each tensor draws from a child of one seed, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
     return value if isinstance(value, Initializer) else deserialize(value)
