@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +53,23 @@ def outcome(call: Callable[[], T]) -> T | None:
         return call()
     except DOCUMENTED:
         return None
+
+
+def loop(make: Callable[[int, random.Random], T], check: Callable[[T], object], seconds: float) -> None:
+    """Check cases, each by its number and SEEDBED_FUZZ_SEED, for SEEDBED_FUZZ_SECONDS or, without it, for `seconds`."""
+    seed = int(os.environ.get("SEEDBED_FUZZ_SEED", "1"))
+    end = time.monotonic() + float(os.environ.get("SEEDBED_FUZZ_SECONDS", seconds))
+    valid = 0
+    for case in itertools.count():
+        if case >= 300 and time.monotonic() > end:
+            break
+        made = make(case, random.Random(f"{seed}/{case}"))
+        try:
+            valid += bool(check(made))
+        except BaseException as error:
+            raise AssertionError(f"case {case} of SEEDBED_FUZZ_SEED={seed}: {made!r}") from error
+    print(f"{case} cases, {valid} of them valid")
+    assert valid > 10
 
 
 def check_plan(text: str) -> Plan | None:

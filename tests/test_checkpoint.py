@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -371,20 +370,14 @@ def test_a_file_that_was_cut_short_is_replaced_by_a_whole_one(path, length):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == whole
 
 
-def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch):
+def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch, hash_slowly):
     """After the interruption no more is hashed than the piece at hand."""
-    hashed = []
-
-    class Slow:
-        def update(self, piece):
-            hashed.append(len(piece))
-            time.sleep(0.01)
 
     def stop(tensor):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("seedbed.checkpoint.hasher.HASHED_AT_ONCE", 1 << 10)
-    monkeypatch.setattr(hashlib, "sha256", Slow)
+    hashed = hash_slowly()
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(plan_of({"name": "large", "shape": [1 << 21]}), path, progress=stop)
     assert sum(hashed) < 1 << 22
