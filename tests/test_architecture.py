@@ -34,6 +34,8 @@ LAYERS = [
     {"compat.v1", "compat.v2"},
     {"compat"},
     {"keras"},
+    {"plan.limits", "plan.model"},
+    {"plan.reading"},
     {"plan"},
     {"checkpoint.header", "checkpoint.hasher", "checkpoint.values"},
     {"checkpoint.writing", "checkpoint.verifying"},

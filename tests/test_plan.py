@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.plan import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS, load_plan, parse_plan
+from seedbed.plan import load_plan, parse_plan
+from seedbed.plan.limits import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS
 from seedbed.strict_json import MAX_DIGITS
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
@@ -64,6 +65,13 @@ def test_the_first_default_whose_pattern_matches_serves():
     defaults = [{"pattern": "*.bias", "initializer": "zeros"}, {"pattern": "*", "initializer": NORMAL}]
     plan = plan_of({"name": "a.bias", "shape": [2]}, {"name": "a.Bias", "shape": [2]}, defaults=defaults)
     assert [settings(tensor.initializer)[0] for tensor in plan.tensors] == ["Zeros", "RandomNormal"]
+
+
+def test_the_source_of_a_tensor_says_what_decided_it():
+    defaults = [{"pattern": "*.bias", "initializer": "zeros"}, {"pattern": "*", "initializer": NORMAL}]
+    entries = [{"name": "a.bias", "shape": [2]}, {"name": "b", "shape": [2]}]
+    plan = plan_of(*entries, {"name": "c", "shape": [2], "initializer": "ones"}, defaults=defaults)
+    assert [tensor.source for tensor in plan.tensors] == ["*.bias", "*", "own entry"]
 
 
 def test_the_initializer_of_a_tensor_comes_before_every_default():

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from seedbed.plan import MAX_TENSORS, PlannedTensor
+from seedbed.plan import PlannedTensor
+from seedbed.plan.limits import MAX_TENSORS
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 ALIGNMENT = 64

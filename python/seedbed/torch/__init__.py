@@ -27,7 +27,8 @@ import seedbed as sb
 from seedbed.checkpoint.values import values_of
 from seedbed.initializers import Initializer
 from seedbed.lazy import part_of
-from seedbed.plan import Default, Plan, PlannedTensor, as_initializer, as_name, match
+from seedbed.plan import Plan, PlannedTensor
+from seedbed.plan.reading import Default, as_initializer, as_name, match
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.torch.laws import NO_SEED, laws_of

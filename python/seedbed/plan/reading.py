@@ -1,35 +1,4 @@
-"""Plans: the tensors of a model, each with its name, shape, dtype and initializer, before any of them is evaluated.
-
-A plan is a JSON object in UTF-8::
-
-    {
-      "dtype": "float32",
-      "defaults": [
-        {"pattern": "*.bias", "initializer": "zeros"},
-        {"pattern": "*.weight", "initializer": {"class_name": "RandomNormal", "config": {"stddev": 0.02}}}
-      ],
-      "tensors": [
-        {"name": "wte.weight", "shape": [50257, 768]},
-        {"name": "ln_f.weight", "shape": [768], "dtype": "float64", "initializer": "ones"},
-        {"name": "ln_f.bias", "shape": [768]}
-      ]
-    }
-
-* ``tensors`` lists the tensors. A ``name`` is not empty, occurs once, and is not ``__metadata__``, which safetensors
-  keeps for itself. A ``shape`` is a list of integers; ``[]`` is a scalar.
-* ``initializer`` is what Keras serializes: a name, or an object with ``class_name`` and ``config``. It has no seed:
-  every tensor draws from the one seed of the checkpoint, bound to the tensor's name (`seedbed.SeedGenerator.child`).
-  Its values depend neither on the order of the tensors nor on which others there are.
-* ``defaults`` gives a tensor what its entry does not say. The first entry serves whose ``pattern`` matches the name,
-  case included (`fnmatch.fnmatchcase`: ``*``, ``?`` and ``[...]``); it has an initializer and may have a dtype.
-* The dtype of a tensor is its own; or else that of its default; or else the one the caller asks for (``--dtype``); or
-  else that of the plan; or else float32.
-
-A plan has at most 2**25 bytes and 2**18 tensors, at most 2**22 pairs of a tensor and a default, and 32 dimensions a
-tensor. A pattern has at most 2**10 characters, all of them 2**16, and these times those of all names are at most 2**32.
-A default's configuration has at most 2**24 values, divided by the tensors. So any plan is read, or refused, in seconds.
-Every rule is checked before anything is evaluated. An error says which entry broke which rule, and what was received.
-"""
+"""Plans read from their JSON texts, and refused where these break a rule of the format."""
 
 from __future__ import annotations
 
@@ -47,6 +16,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seedbed.config import check_size, deserialize
 from seedbed.dtypes import as_dtype
 from seedbed.initializers import Initializer
+from seedbed.plan.limits import (
+    MAX_COMPARED,
+    MAX_HELD,
+    MAX_MATCHES,
+    MAX_PATTERN,
+    MAX_PATTERNS,
+    MAX_PLAN_BYTES,
+    MAX_RANK,
+    MAX_TENSOR_BYTES,
+    MAX_TENSORS,
+)
+from seedbed.plan.model import OWN_ENTRY, Plan, PlannedTensor
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 if TYPE_CHECKING:
@@ -54,73 +35,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["Plan", "PlannedTensor", "load_plan", "parse_plan"]
-
-MAX_PLAN_BYTES = 1 << 25
-"""The longest file that is read as a plan. (GPT-2's has 9 KB; a safetensors header ends at 100 MB.)"""
-
-MAX_TENSORS = 1 << 18
-"""The most tensors: the models of most experts have half as many."""
-
-MAX_MATCHES = 1 << 22
-"""The most names times patterns: each of the names is held against each of the patterns until one matches."""
-
-MAX_PATTERN = 1 << 10
-"""The most characters of a pattern: `fnmatch.translate` can take their square."""
-
-MAX_PATTERNS = 1 << 16
-"""The most characters of all patterns: each pattern is compiled."""
-
-MAX_COMPARED = 1 << 32
-"""The most characters of all names times those of all patterns: so many steps it can take to match them."""
-
-MAX_HELD = 1 << 24
-"""The most tensors times values in the configuration of a default: each of its tensors is held against all of them."""
-
-MAX_RANK = 32
-"""The most dimensions of a tensor: what every NumPy that seedbed runs on can hold."""
-
-MAX_TENSOR_BYTES = (1 << 63) - 1
-"""The most bytes of a tensor; as in NumPy, dimensions of 0 are left out of the product."""
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class PlannedTensor:
-    """One tensor of a plan. Its initializer has no seed yet: who evaluates it binds it to the name."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    initializer: Initializer
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes of all elements."""
-        return self.size * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones."""
-
-    tensors: tuple[PlannedTensor, ...]
-
-    @property
-    def parameters(self) -> int:
-        """The number of elements of all tensors."""
-        return sum(tensor.size for tensor in self.tensors)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes of all tensors."""
-        return sum(tensor.nbytes for tensor in self.tensors)
 
 
 @dataclass(frozen=True)
@@ -272,9 +187,9 @@ def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> Plann
     name = as_name(fields["name"])
     default = match(name, defaults)
     if "initializer" in fields:
-        initializer = as_initializer(fields["initializer"])
+        initializer, source = as_initializer(fields["initializer"]), OWN_ENTRY
     elif default is not None:
-        initializer = default.initializer
+        initializer, source = default.initializer, default.pattern
     else:
         raise ValueError("a tensor must have an initializer, its own or by a default's pattern. Received: neither")
     if "dtype" in fields:
@@ -285,7 +200,7 @@ def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> Plann
         dtype = fallback
     shape = _shape(fields["shape"], dtype)
     initializer.lazy(shape, dtype)  # the initializer's own objections to the shape and the dtype, at no cost
-    return PlannedTensor(name, shape, dtype, initializer)
+    return PlannedTensor(name, shape, dtype, initializer, source)
 
 
 def as_name(value: object) -> str:
