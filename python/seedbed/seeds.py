@@ -161,7 +161,11 @@ class SeedGenerator:
         >>> root.child("block3/attn/q").key == SeedGenerator(42).child("block3/attn/q").key
         True
         """
-        return SeedGenerator(self.seed, self.name, path=(*self.path, *_as_path([name])))
+        (step,) = _as_path([name])
+        child = SeedGenerator(self.seed, self.name)
+        child.path = (*self.path, step)
+        child._key = child_key(self._key, step)  # not the whole path anew, which grows with the depth
+        return child
 
     def get_config(self) -> dict[str, Any]:
         """The configuration: seed and name as given, and the path where there is one. Draws are no part of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ class Plan:
 
     tensors: tuple[PlannedTensor, ...]
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """The number of elements of all tensors."""
         return sum(tensor.size for tensor in self.tensors)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """The number of bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.tensors)

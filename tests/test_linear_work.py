@@ -1,0 +1,121 @@
+"""The work for many small tensors grows as their number does.
+
+Work is counted in calls and resumptions of Python functions, which no load of the machine changes.
+"""
+
+import gc
+import json
+import sys
+
+import pytest
+
+from seedbed import SeedGenerator, cli
+from seedbed.checkpoint.header import Entry, Header, encode_header, read_header
+from seedbed.plan import parse_plan
+
+FEW, TIMES = 100, 8
+"""Number of tensors of the small case, and how many times as many the large one has."""
+
+TOLERANCE = 1.1
+"""Linear work is below: its constant part makes the ratio smaller. A step for each pair of tensors makes it 2 to 6."""
+
+
+def plan_text(count):
+    names = [f"layers.{i}.{part}" for i in range(count // 2) for part in ("weight", "bias")]
+    defaults = [{"pattern": "*.weight", "initializer": "he_normal"}, {"pattern": "*", "initializer": "zeros"}]
+    return json.dumps({"defaults": defaults, "tensors": [{"name": name, "shape": [2, 3]} for name in names]})
+
+
+def steps_of(work):
+    """How many Python functions are called or resumed."""
+    steps = 0
+
+    def count(frame, event, argument):
+        nonlocal steps
+        steps += event == "call"
+
+    gc.disable()  # a finalizer would be counted
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return steps
+
+
+def assert_linear(work_for):
+    """`work_for(count)` prepares work on as many tensors, and returns a function that does it."""
+    work_for(FEW)()  # imports and caches
+    few, many = steps_of(work_for(FEW)), steps_of(work_for(FEW * TIMES))
+    assert many > few * TIMES / 2, "what is counted is not the work"
+    assert many <= few * TIMES * TOLERANCE
+
+
+def command(verb, tmp_path):
+    def work_for(count):
+        plan, file = tmp_path / f"{count}.json", str(tmp_path / f"{count}.safetensors")
+        plan.write_text(plan_text(count))
+        init = ["init", str(plan), "-o", file]
+        if verb == "init":
+            return lambda: cli.main(init)
+        assert cli.main(init) == 0
+        return lambda: cli.main(["verify", str(plan), file])
+
+    return work_for
+
+
+@pytest.mark.parametrize("verb", ["init", "verify"])
+def test_a_command_without_a_terminal_is_linear(verb, tmp_path, capsys):
+    assert_linear(command(verb, tmp_path))
+
+
+@pytest.mark.parametrize("verb", ["init", "verify"])
+def test_a_command_on_a_terminal_is_linear(verb, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("rich")
+    from rich.progress import Progress
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(Progress, "refresh", lambda bar: None)  # drawn by the clock, some times a second
+    assert_linear(command(verb, tmp_path))
+
+
+def test_a_plan_is_read_in_linear_work():
+    assert_linear(lambda count: lambda text=plan_text(count): parse_plan(text))
+
+
+def test_a_header_is_written_and_read_in_linear_work():
+    def work_for(count):
+        header = Header({}, tuple(Entry(f"tensor.{i}", "F32", (2, 3), 24 * i, 24 * i + 24) for i in range(count)))
+
+        def there_and_back():
+            content = encode_header(header)
+            places = iter([content[:8], content[8:]])
+            assert read_header(lambda size: next(places), len(content) + 24 * count) == header
+
+        return there_and_back
+
+    assert_linear(work_for)
+
+
+def test_a_model_of_torch_is_initialized_in_linear_work():
+    torch = pytest.importorskip("torch")
+    import seedbed.torch
+
+    def work_for(count):
+        layers = [torch.nn.Linear(2, 3, device="meta") for _ in range(count // 2)]
+        return lambda: seedbed.torch.initialize_(torch.nn.Sequential(*layers), {"*.bias": "zeros"}, seed=42)
+
+    assert_linear(work_for)
+
+
+def test_a_child_of_a_child_costs_what_a_child_costs():
+    def work_for(count):
+        def descend():
+            generator = SeedGenerator(42)
+            for i in range(count):
+                generator = generator.child(str(i))
+
+        return descend
+
+    assert_linear(work_for)
