@@ -23,7 +23,7 @@ import report
 from cases import Case
 from results import Results, machine
 from rivals import RECOMPUTED, RIVALS
-from rounds import FULL_PACE, QUICK_PACE, Process, Rounds, import_seconds
+from rounds import FULL_PACE, QUICK_PACE, Process, Rounds, command_seconds, import_seconds
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,6 +49,7 @@ def run(options: argparse.Namespace, command: str) -> Results:
     sizes, pace = results.sizes, QUICK_PACE if options.quick else FULL_PACE
     start = time.monotonic()
     results.imports = import_seconds(("numpy", "seedbed"), pace.starts)
+    results.commands = command_seconds(sizes.plans, pace.least_slow)
     chosen = [rival for rival in RIVALS if rival.is_ours or not options.rivals or rival.name in options.rivals]
     with ExitStack() as stack:
         *processes, recomputed = (stack.enter_context(closing(Process(rival))) for rival in [*chosen, RECOMPUTED])

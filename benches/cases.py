@@ -72,6 +72,7 @@ class Sizes(NamedTuple):
     large: tuple[int, int]
     orthogonal: tuple[int, ...]  # each the rows and the columns of a square
     gpt2: slice
+    plans: tuple[int, int]  # the tensors of two plans of small ones
 
     def cases(self, kind: str) -> list[Case]:
         """The tensors of a kind, the largest first."""
@@ -96,8 +97,8 @@ class Sizes(NamedTuple):
         return sum(math.prod(tensor.shape) for tensor in self.tensors(case))
 
 
-FULL = Sizes((64, 64), (1024, 1024), (8192, 8192), (4096, 2048, 1024), slice(None))
-QUICK = Sizes((64, 64), (128, 128), (256, 256), (96, 64), slice(2, 14))
+FULL = Sizes((64, 64), (1024, 1024), (8192, 8192), (4096, 2048, 1024), slice(None), (10_000, 100_000))
+QUICK = Sizes((64, 64), (128, 128), (256, 256), (96, 64), slice(2, 14), (10, 100))
 
 
 def glorot_scale(kind: str, shape: tuple[int, int]) -> float:

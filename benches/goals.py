@@ -69,6 +69,7 @@ def rows(results: Results) -> list[Row]:
         ),
         *slices(results),
         Row("GlorotNormal", "peak of memory, beyond the result", "MiB", beyond_result(results, OURS), at_most=16),
+        *commands(results),
         Row("import seedbed", "time, beyond import numpy", "ms", import_beyond_numpy(results), at_most=20),
     ]
 
@@ -89,6 +90,18 @@ def slices(results: Results) -> list[Row]:
         Row(f"lazy GlorotNormal: {part}", "time, of the whole's", "%", ratio and 100 * ratio, at_most=limits.get(part))
         for part, ratio in measured
     ]
+
+
+def commands(results: Results) -> list[Row]:
+    """Whether the processor time of a command grows as the number of tensors does."""
+    few, many = results.sizes.plans
+    rows = []
+    for verb in ("init", "verify"):
+        seconds = results.commands.get(verb)
+        ratio = seconds and seconds[str(many)] / seconds[str(few)]
+        what, limit = f"seedbed {verb}, {many:,} small tensors", 1.2 * many / few
+        rows.append(Row(what, f"processor time, of that for {few:,}", "x", ratio, at_most=limit))
+    return rows
 
 
 def beyond_result(results: Results, rival: str) -> float | None:

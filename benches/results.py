@@ -28,6 +28,8 @@ class Results:
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
     imports: dict[str, float] = field(default_factory=dict)
+    commands: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Processor seconds by verb and number of tensors."""
     compared: int = 0
     minutes: float = 0.0
 

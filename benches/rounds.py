@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -190,3 +192,27 @@ def import_seconds(modules: Sequence[str], starts: int) -> dict[str, float]:
             subprocess.run([sys.executable, "-c", f"import {module}"], env=environment, check=True)
             spent[module].append(time.perf_counter() - start)
     return {module: statistics.median(seconds[1:]) for module, seconds in spent.items()}
+
+
+def command_seconds(counts: Sequence[int], turns: int) -> dict[str, dict[str, float]]:
+    """The median processor seconds of `seedbed init` and `verify`, by the number of tensors of 4 x 4 elements."""
+    spent: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with tempfile.TemporaryDirectory() as folder:
+        for count in counts:
+            tensors = [{"name": f"layers.{i}", "shape": [4, 4], "initializer": "he_normal"} for i in range(count)]
+            Path(folder, f"{count}.json").write_text(json.dumps({"tensors": tensors}))
+        for _ in range(turns):
+            for count in counts:
+                plan, file = f"{folder}/{count}.json", f"{folder}/{count}.safetensors"
+                for verb, arguments in (("init", [plan, "-o", file]), ("verify", [plan, file])):
+                    command = [sys.executable, "-m", "seedbed", verb, *arguments]
+                    start = processor_seconds()
+                    subprocess.run(command, check=True, capture_output=True)
+                    spent[verb][str(count)].append(processor_seconds() - start)
+    return {verb: {count: statistics.median(s) for count, s in times.items()} for verb, times in spent.items()}
+
+
+def processor_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
