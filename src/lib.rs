@@ -35,14 +35,12 @@
 //! | [`fill`]      | runs to values in memory                                         |
 //! | [`matmul`]    | matrix products in one order of summation                        |
 //! | [`orthogonal`] | random orthogonal matrices                                      |
-//! | [`fans`]      | shapes and axes to fan-in and fan-out                            |
 //! | `backend`     | the vector operations of each instruction set                    |
 //! | `python`      | the extension module; the only one that knows Python             |
 //!
 //! Each may use those above it; `backend` is below all of them.
 
 mod backend;
-pub mod fans;
 pub mod fill;
 pub mod keystream;
 pub mod matmul;

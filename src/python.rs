@@ -1,6 +1,5 @@
 //! The extension module `seedbed._core`: check, detach, call, wrap.
 
-use crate::fans::{Axes, NoFans, fans};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
 use crate::matmul::product;
@@ -16,13 +15,10 @@ use numpy::{
     Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray,
     PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
-
-/// The axes of the inputs, of the outputs, and of the batch where the rest is the receptive field.
-type FanAxes = (Vec<usize>, Vec<usize>, Option<Vec<usize>>);
 
 fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
@@ -204,29 +200,6 @@ fn interruptible<E: Into<Stopped>>(
     })
 }
 
-/// (fan_in, fan_out) of a shape, in the layout (..., in, out) or by axes: inputs, outputs, and batch or None.
-#[pyfunction]
-#[pyo3(signature = (shape, axes=None, groups=1))]
-fn compute_fans(shape: Vec<u64>, axes: Option<FanAxes>, groups: u64) -> PyResult<(u64, u64)> {
-    if groups == 0 {
-        return Err(value_error("groups must be positive. Received: 0"));
-    }
-    match axes {
-        None => fans(&shape, groups),
-        Some((inputs, outputs, batch)) => {
-            let all = inputs.iter().chain(&outputs).chain(batch.iter().flatten());
-            if let Some(axis) = all.copied().find(|&axis| axis >= shape.len()) {
-                return Err(value_error(format!("axes must be less than the rank {}. Received: {axis}", shape.len())));
-            }
-            Axes { inputs: &inputs, outputs: &outputs, batch: batch.as_deref() }.fans(&shape, groups)
-        }
-    }
-    .map_err(|error| match error {
-        NoFans::TooLarge => PyOverflowError::new_err(error.to_string()),
-        NoFans::Ungrouped(..) => value_error(error),
-    })
-}
-
 /// Whether there are orthogonal matrices of a gain in a dtype: the ValueError that `orthogonal` would raise.
 #[pyfunction]
 fn check_gain(gain: f64, dtype: &str) -> PyResult<()> {
@@ -319,6 +292,5 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check_gain, module)?)?;
     module.add_function(wrap_pyfunction!(orthogonal, module)?)?;
     module.add_function(wrap_pyfunction!(matmul, module)?)?;
-    module.add_function(wrap_pyfunction!(compute_fans, module)?)?;
     module.add_function(wrap_pyfunction!(words, module)?)
 }

@@ -19,7 +19,7 @@ from torch.distributed.tensor.placement_types import _StridedShard
 
 import seedbed as sb
 import seedbed.torch
-from seedbed import lazy
+from seedbed import rules
 
 SHAPES = [(8, 6), (7, 5), (3, 2, 4), (1, 9), (2, 1), (11,), (0, 3)]
 ALONE = {"src_data_rank": None} if "src_data_rank" in inspect.signature(distribute_tensor).parameters else {}
@@ -36,7 +36,7 @@ def bits(tensor):
 def evaluated(function):
     """The number of elements that are evaluated in a call."""
     counted = []
-    writes = {rule: rule.write for rule in (lazy.Sampled, lazy.Computed)}
+    writes = {rule: rule.write for rule in (rules.Sampled, rules.Computed)}
 
     def counting(self, out, axes=None):
         counted.append(out.size)

@@ -13,8 +13,9 @@ PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
     {"_core", "arguments", "strict_json"},
-    {"threads", "dtypes", "shapes", "cosine"},
-    {"seeds"},
+    {"threads", "dtypes", "shapes", "initializers._cosine"},
+    {"_fans", "regions", "seeds"},
+    {"rules"},
     {"lazy"},
     {"initializers.base"},
     {
@@ -60,7 +61,6 @@ RUST_LAYERS = [
     "fill",
     "matmul",
     "orthogonal",
-    "fans",
     "python",
 ]
 """Each module may use those before its own; and only one knows Python."""

@@ -198,9 +198,9 @@ def test_fans_are_those_of_the_whole():
         ("float16", sb.RandomUniform(0, 1e5), "finite float16 numbers"),
         ("bfloat16", sb.RandomUniform(1.001, 1.002), "a bfloat16 number from minval to below"),
         ("float32", sb.TruncatedNormal(stddev=1e39), "finite float32 numbers"),
-        ("float16", sb.Constant(1e5), "one that float16 holds"),
-        ("uint8", sb.Constant(-1), "one that uint8 holds"),
-        ("int32", sb.Constant(0.5), "one that int32 holds"),
+        ("float16", sb.Constant(1e5), "must be representable as float16"),
+        ("uint8", sb.Constant(-1), "must be representable as uint8"),
+        ("int32", sb.Constant(0.5), "must be representable as int32"),
     ],
 )
 def test_parameters_that_the_dtype_has_no_numbers_for_are_refused(dtype, init, message):

@@ -56,7 +56,7 @@ def test_each_axis_has_the_part_that_it_is_given(shape, arguments, fans):
         ({"groups": 2**63}, "groups must be a positive integer"),
         ({"layout": "channels_last"}, "layout must be one of keras, torch. Received: layout='channels_last'"),
         ({"layout": None}, "layout must be one of"),
-        ({"layout": "torch", "input_axes": 0, "output_axes": 1}, "layout must not stand beside input_axes"),
+        ({"layout": "torch", "input_axes": 0, "output_axes": 1}, "layout must not be given with input_axes"),
         ({"batch_axes": (0.5,)}, "batch_axes must be a sequence of integers. Received: batch_axes=\\(0.5,\\)"),
         ({"batch_axes": (1,), "input_axes": 0}, "must be given together"),
     ],
@@ -77,8 +77,8 @@ def test_what_says_nothing_about_fans_is_refused_in_the_constructor(arguments, m
         ((), {"groups": 2}, "groups must divide the outputs"),
         ((5,), {"batch_axes": ()}, "must be axes of the shape. Received: axis -2"),
         ((5, 5), {"batch_axes": (2,)}, "must be axes of the shape. Received: axis 2"),
-        ((5, 5), {"batch_axes": (0,)}, "an axis must be an input's, an output's or a batch's, and once"),
-        ((5, 5), {"input_axes": 0, "output_axes": (1, -2), "batch_axes": ()}, "and once"),
+        ((5, 5), {"batch_axes": (0,)}, "an axis must be named once"),
+        ((5, 5), {"input_axes": 0, "output_axes": (1, -2), "batch_axes": ()}, "must be named once"),
     ],
 )
 def test_what_the_shape_does_not_have_is_an_error_of_the_call(shape, arguments, message):

@@ -301,7 +301,6 @@ def test_any_call_of_the_extension_itself(size, memory, dtype, distribution, add
     if outcome(call) is None:
         assert (out == 7).all()
     outcome(lambda: _core.check(distribution, dtype))
-    outcome(lambda: _core.compute_fans(axes))
     outcome(lambda: _core.words(out, address, threads))
 
 

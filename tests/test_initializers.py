@@ -187,7 +187,7 @@ def test_constants_broadcast_but_never_change_the_shape():
     ],
 )
 def test_a_constant_that_the_dtype_does_not_hold_is_an_error(value, dtype):
-    with pytest.raises(ValueError, match=r"value must be one that \w+ holds. Received: value="):
+    with pytest.raises(ValueError, match=r"value must be representable as \w+. Received: value="):
         sb.Constant(value)((2,), dtype)
 
 

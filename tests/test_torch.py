@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import seedbed as sb
-from seedbed import lazy
+from seedbed import rules
 from seedbed.checkpoint import verify_checkpoint, write_checkpoint
 from seedbed.initializers import sparse
 from seedbed.plan import parse_plan
@@ -89,7 +89,7 @@ class TestFill:
         tensor = st.fill_(torch.zeros(5, 7).t(), NORMAL)
         assert bits(tensor) == NORMAL((7, 5)).tobytes()
         computed = []  # once, where a part costs as much as the whole
-        for rule in (lazy.Computed, sparse.Thinned):
+        for rule in (rules.Computed, sparse.Thinned):
             write = rule.write
             monkeypatch.setattr(rule, "write", lambda *args, write=write: (computed.append(1), write(*args)))
         for kind in ("orthogonal", "sparse"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -21,9 +22,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import seedbed
+from seedbed import regions
 from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint
 from seedbed.checkpoint.header import DTYPE_NAMES
-from seedbed.checkpoint.values import runs
 from seedbed.plan import Plan, PlannedTensor, parse_plan
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.02}}
@@ -241,7 +242,7 @@ class TestDifferences:
 
         class Nan(seedbed.Zeros):
             def rule(self, shape, dtype):
-                return super().rule(shape, dtype)._replace(value=nan[0])
+                return replace(super().rule(shape, dtype), value=nan[0])
 
         plan = Plan((PlannedTensor("a", (2,), np.dtype("f4"), Nan()),))
         write_checkpoint(plan, path)
@@ -346,18 +347,19 @@ class TestNoOrdinaryFile:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 6), max_size=5), st.integers(1, 50))
-def test_runs_are_the_whole_in_order_in_pieces_of_some_size(shape, most):
+def test_pieces_in_order_are_the_whole(shape, most):
     whole = np.arange(math.prod(shape)).reshape(shape)
     pieces = [
-        whole[tuple(slice(start, start + count) for _, start, _, count in axes)].ravel() for axes in runs(shape, most)
+        whole[tuple(slice(start, start + count) for _, start, _, count in axes)].ravel()
+        for axes in regions.pieces(shape, most)
     ]
     assert np.concatenate([[], *pieces]).tolist() == whole.ravel().tolist()
     assert all(piece.size <= most for piece in pieces)
     assert len(pieces) <= max(1, 2 * whole.size // most + 1)
 
 
-def test_runs_of_a_tensor_beyond_any_memory_begin_at_once():
-    first = list(itertools.islice(runs((2**20, 2**20, 2**20), 2**22), 2))
+def test_pieces_of_a_tensor_beyond_any_memory_come_at_once():
+    first = list(itertools.islice(regions.pieces((2**20, 2**20, 2**20), 2**22), 2))
     assert [[(start, count) for _, start, _, count in axes] for axes in first] == [
         [(0, 1), (0, 4), (0, 2**20)],
         [(0, 1), (4, 4), (0, 2**20)],

@@ -13,6 +13,7 @@ True
 """
 
 from seedbed._core import __version__
+from seedbed._fans import Fans, compute_fans
 from seedbed.config import deserialize, get, serialize
 from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
@@ -50,7 +51,6 @@ from seedbed.initializers.variance_scaling import fans
 from seedbed.initializers.xavier_kaiming import calculate_gain
 from seedbed.lazy import LazyArray
 from seedbed.seeds import SeedGenerator, random_words, set_random_seed
-from seedbed.shapes import Fans, compute_fans
 from seedbed.threads import get_num_threads, set_num_threads
 
 ALGORITHM = "v1"

@@ -9,7 +9,6 @@ __all__ = [
     "backend",
     "check",
     "check_gain",
-    "compute_fans",
     "fill",
     "matmul",
     "orthogonal",
@@ -33,11 +32,6 @@ def fill(
     axes: Sequence[_Axis] | None,
     threads: int,
 ) -> None: ...
-def compute_fans(
-    shape: Sequence[int],
-    axes: tuple[Sequence[int], Sequence[int], Sequence[int] | None] | None = None,
-    groups: int = 1,
-) -> tuple[int, int]: ...
 def check_gain(gain: float, dtype: str) -> None: ...
 def orthogonal(
     out: _Out, dtype: str, shape: tuple[int, int], gain: float, key_and_stream: _KeyAndStream, threads: int

@@ -72,3 +72,26 @@ def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
     if value not in accepted:
         raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
     return str(value)
+
+
+def checked_out(out: object, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return `out` if a tensor of that shape and dtype can be written to it.
+
+    Raises:
+        TypeError: if it is not a NumPy array.
+        ValueError: if its shape, dtype or byte order differs, or it is read-only or not contiguous.
+    """
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out must have the shape of the result, {shape}. Received: out.shape={out.shape}")
+    if out.dtype != dtype:
+        raise ValueError(
+            f"out must have the dtype of the result, {dtype.name} in this machine's byte order. "
+            f"Received: out.dtype={out.dtype.str if out.dtype.kind != 'V' else out.dtype.name}"
+        )
+    if not out.flags.writeable:
+        raise ValueError("out must be writable. Received: a read-only array")
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(f"out must be contiguous in C order and aligned. Received: strides={out.strides}")
+    return out

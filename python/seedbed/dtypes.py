@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,34 @@ def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> 
         )
         raise ValueError(f"dtype must be a {kind} type: one of {', '.join(accepted)}. Received: {name}")
     return resolved
+
+
+def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert numbers to a dtype: integers and bools exactly, floating point numbers rounded.
+
+    Raises:
+        ValueError: if a number is not representable: a fraction or a number out of range as an integer, a number beyond
+            the largest finite one, an imaginary part.
+    """
+    if value.dtype.kind == "c" and dtype.kind != "c" and not value.imag.any():
+        value = value.real
+    representable = value.dtype.kind != "c" or dtype.kind == "c"
+    if representable:
+        with np.errstate(all="ignore"):
+            elements = value.astype(dtype)
+            if dtype.kind not in "biu":
+                representable = bool(np.isfinite(elements).all())
+            elif value.dtype.kind == "f":  # casts of numbers out of range differ from machine to machine
+                least, limit = (0, 2) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max + 1)
+                inside = (value >= float(least)) & (value < float(limit)) & (value == np.trunc(value))
+                representable = bool(inside.all())
+            else:
+                representable = bool((elements == value).all())
+    if not representable:
+        raise ValueError(
+            f"{what} must be representable as {dtype.name}. Received: {what}={reprlib.repr(value.tolist())}"
+        )
+    return elements
 
 
 def _resolve(dtype: object) -> np.dtype:

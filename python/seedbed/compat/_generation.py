@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from seedbed import dtypes, initializers
 from seedbed.arguments import one_of
 from seedbed.config import check_size
 from seedbed.initializers import Initializer
-from seedbed.lazy import Axis, Rule
+from seedbed.regions import Axis
+from seedbed.rules import Rule
 from seedbed.seeds import SeedGenerator, random_seed
 from seedbed.shapes import Shape
 
@@ -96,10 +98,15 @@ class RandomUniform(Generation, initializers.RandomUniform):
         return RoundedDown(super().rule(shape, np.dtype(np.float64)))
 
 
-class RoundedDown(NamedTuple):
+@dataclass(slots=True)
+class RoundedDown(Rule):
     """The float64 values of a rule, rounded down to integers."""
 
     values: Rule
+
+    @property
+    def needs_whole(self) -> bool:
+        return self.values.needs_whole
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         exact = np.empty(out.shape, np.float64)

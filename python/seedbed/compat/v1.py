@@ -54,7 +54,7 @@ from seedbed import dtypes, initializers
 from seedbed.arguments import as_bool
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
-from seedbed.lazy import Rule
+from seedbed.rules import Rule
 from seedbed.seeds import SeedGenerator, SeedLike
 from seedbed.shapes import Shape, ShapeLike, as_shape
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
-from seedbed.lazy import Distribution, LazyArray, Rule, Sampled, checked_out, part_of, shape_of
+from seedbed.arguments import checked_out
+from seedbed.lazy import LazyArray
+from seedbed.regions import part_of, shape_of
+from seedbed.rules import Distribution, Rule, Sampled
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -247,28 +249,3 @@ def complex_counterpart(distribution: Distribution) -> Distribution:
     raise ValueError(
         f"complex values must have a normal distribution of mean 0 or a uniform about 0. Received: {name} {(a, b)}"
     )
-
-
-def held(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Numbers as elements of a dtype: integers and bools exactly, floating point ones rounded.
-
-    Raises:
-        ValueError: where the dtype does not hold them: a fraction or what is out of range as an integer, what is beyond
-            the largest finite number, an imaginary part.
-    """
-    if value.dtype.kind == "c" and dtype.kind != "c" and not value.imag.any():
-        value = value.real
-    fits = value.dtype.kind != "c" or dtype.kind == "c"
-    if fits:
-        with np.errstate(all="ignore"):
-            elements = value.astype(dtype)
-            if dtype.kind not in "biu":
-                fits = bool(np.isfinite(elements).all())
-            elif value.dtype.kind == "f":  # casts of what is out of range differ from machine to machine
-                least, limit = (0, 2) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max + 1)
-                fits = bool(((value >= float(least)) & (value < float(limit)) & (value == np.trunc(value))).all())
-            else:
-                fits = bool((elements == value).all())
-    if not fits:
-        raise ValueError(f"{what} must be one that {dtype.name} holds. Received: {what}={reprlib.repr(value.tolist())}")
-    return elements

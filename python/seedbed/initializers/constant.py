@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.initializers.base import Initializer, held
-from seedbed.lazy import Repeated, Rule
+from seedbed.dtypes import checked_cast
+from seedbed.initializers.base import Initializer
+from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 
 
@@ -74,7 +75,7 @@ class Constant(Initializer):
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self._check_shape(shape)
-        return Repeated(held("value", self._value, dtype))
+        return Repeated(checked_cast("value", self._value, dtype))
 
     def _check_shape(self, shape: Shape) -> None:
         own = self._value.shape  # NumPy's own broadcast_shapes knows no more than 32 dimensions

@@ -6,18 +6,23 @@ Both are one rule: each output channel copies one input channel, at the centre o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seedbed._fans import AXES_OF_LAYOUT, LAYOUTS
 from seedbed.arguments import as_count, as_finite, one_of
-from seedbed.initializers.base import Initializer, held
-from seedbed.lazy import Axis, Rule, axes_of, indices, shape_of
-from seedbed.shapes import AXES_OF_LAYOUT, LAYOUTS, Shape
+from seedbed.dtypes import checked_cast
+from seedbed.initializers.base import Initializer
+from seedbed.regions import Axis, axes_of, indices, shape_of
+from seedbed.rules import Rule
+from seedbed.shapes import Shape
 
 
-class Copies(NamedTuple):
+@dataclass(slots=True)
+class Copies(Rule):
     """A value where output o meets input o mod `period` at the centre, length // 2, of all other axes; 0 elsewhere."""
 
     value: npt.NDArray[Any]
@@ -67,7 +72,7 @@ class Identity(Initializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         if len(shape) != 2:
             raise ValueError(f"the shape of an identity matrix must be of rank 2. Received: shape={shape}")
-        return Copies(held("gain", np.array(self.gain), dtype), inputs=0, outputs=1, period=shape[1])
+        return Copies(checked_cast("gain", np.array(self.gain), dtype), inputs=0, outputs=1, period=shape[1])
 
 
 class Dirac(Initializer):

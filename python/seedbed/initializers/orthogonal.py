@@ -14,7 +14,7 @@ import numpy.typing as npt
 from seedbed import _core, dtypes, seeds
 from seedbed.arguments import as_finite, as_integer
 from seedbed.initializers.base import SeededInitializer
-from seedbed.lazy import Computed, Rule, Sampled, stored
+from seedbed.rules import Computed, Rule, Sampled, stored
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 

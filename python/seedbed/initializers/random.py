@@ -10,7 +10,7 @@ from typing import ClassVar
 from seedbed import seeds
 from seedbed.arguments import as_finite
 from seedbed.initializers.base import RandomInitializer
-from seedbed.lazy import Distribution
+from seedbed.rules import Distribution
 from seedbed.shapes import Shape
 
 FARTHEST = 37

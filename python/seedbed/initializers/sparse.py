@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from seedbed import seeds
 from seedbed.arguments import as_finite
 from seedbed.initializers.base import RandomInitializer
-from seedbed.lazy import Axis, Distribution, Rule, Sampled, axes_of, indices
+from seedbed.regions import Axis, axes_of, indices
+from seedbed.rules import Distribution, Rule, Sampled
 from seedbed.shapes import Shape
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ _MOST_RANKS = 1 << 20
 """How many ranks stand in memory at a time, but for a single column of more rows."""
 
 
-class Thinned(NamedTuple):
+@dataclass(slots=True)
+class Thinned(Rule):
     """A matrix of samples in which some rows of each column are 0.
 
     Each element has a rank: the standard uniform number, in float64, that stands at its index in the child of the
@@ -34,6 +37,10 @@ class Thinned(NamedTuple):
 
     values: Sampled
     zeros: int
+
+    @property
+    def needs_whole(self) -> bool:
+        return True  # the choice takes all rows of a column
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         self.values.write(out, axes)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from seedbed import cosine, dtypes
+from seedbed import dtypes
 from seedbed.arguments import as_bool, one_of
-from seedbed.initializers.base import Initializer, held
-from seedbed.lazy import Axis, Repeated, Rule, axes_of, indices, shape_of
+from seedbed.dtypes import checked_cast
+from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
+from seedbed.initializers.base import Initializer
+from seedbed.regions import Axis, axes_of, indices, shape_of
+from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 
 WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
@@ -82,15 +86,15 @@ class STFT(Initializer):
                 "window must have as many numbers as the shape has times. "
                 f"Received: {len(self._window)} numbers, shape={shape}"
             )
-        if frequencies == 1 or 8 * frequencies > cosine.MOST:
+        if frequencies == 1 or 8 * frequencies > MAX_DENOMINATOR:
             raise ValueError(
-                f"the frequencies of an STFT kernel must be 2 or more, and at most {cosine.MOST // 8}. "
+                f"the frequencies of an STFT kernel must be 2 or more, and at most {MAX_DENOMINATOR // 8}. "
                 f"Received: shape={shape}"
             )
         if 0 in shape:
             return Repeated(np.zeros((), dtype))
         if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
-            held("window", self.factors(times, np.arange(times)), dtype)
+            checked_cast("window", self.factors(times, np.arange(times)), dtype)
         return Transform(self, times, 2 * (frequencies - 1))
 
     def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -106,7 +110,7 @@ class STFT(Initializer):
         if self._window is None or times == 1:
             return np.ones(at.shape)
         a, b = WINDOWS[self._window]
-        return a - b * cosine.cosines(at, times if self.periodic else times - 1)
+        return a - b * cosines(at, times if self.periodic else times - 1)
 
     def _scale(self, window: npt.NDArray[np.float64]) -> float:
         with np.errstate(all="ignore"):
@@ -121,7 +125,8 @@ class STFT(Initializer):
         return scale
 
 
-class Transform(NamedTuple):
+@dataclass(slots=True)
+class Transform(Rule):
     """A kernel of an STFT for so many times, and a transform of that length."""
 
     initializer: STFT
@@ -145,8 +150,8 @@ class Transform(NamedTuple):
         if phases.size > self.length:
             return self._waves(np.arange(self.length))[phases]
         if self.initializer.side == "real":
-            return cosine.cosines(phases, self.length)
-        return cosine.cosines(4 * phases + self.length, 4 * self.length)  # a quarter of a turn further
+            return cosines(phases, self.length)
+        return cosines(4 * phases + self.length, 4 * self.length)  # a quarter of a turn further
 
 
 def _as_window(window: object) -> str | tuple[float, ...]:

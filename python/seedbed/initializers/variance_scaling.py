@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
+from seedbed._fans import Fans, as_fan_options
 from seedbed.arguments import as_finite, one_of
 from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer
-from seedbed.lazy import Distribution
-from seedbed.shapes import Fans, Shape, ShapeLike, as_fan_rule, as_shape
+from seedbed.rules import Distribution
+from seedbed.shapes import Shape, ShapeLike, as_shape
 
 MODES: Mapping[str, Callable[[int, int], float]] = {
     "fan_in": lambda fan_in, fan_out: fan_in,
@@ -90,8 +91,8 @@ class VarianceScaling(RandomInitializer):
         self.distribution = one_of(
             "distribution", "truncated_normal" if lowered == "normal" else lowered, DISTRIBUTIONS
         )
-        self._fan_rule = as_fan_rule(input_axes, output_axes, batch_axes, groups, layout)
-        self.input_axes, self.output_axes, self.batch_axes, self.groups, self.layout = self._fan_rule
+        self._fan_options = as_fan_options(input_axes, output_axes, batch_axes, groups, layout)
+        self.input_axes, self.output_axes, self.batch_axes, self.groups, self.layout = self._fan_options
 
     def fans(self, shape: ShapeLike) -> Fans:
         """The fans that this initializer counts in a kernel of that shape.
@@ -111,7 +112,7 @@ class VarianceScaling(RandomInitializer):
         return "truncated_normal", (0.0, math.sqrt(variance) / TRUNCATED_STDDEV)
 
     def _count(self, shape: Shape) -> tuple[int, int]:
-        return self._fan_rule.of(shape)
+        return self._fan_options.fans(shape)
 
 
 def fans(initializer: Initializer, shape: ShapeLike) -> Fans:

@@ -26,9 +26,9 @@ from torch.nn.parameter import is_lazy
 import seedbed as sb
 from seedbed.checkpoint.values import values_of
 from seedbed.initializers import Initializer
-from seedbed.lazy import part_of
 from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.reading import Default, as_initializer, as_name, match
+from seedbed.regions import part_of
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.torch.laws import NO_SEED, laws_of

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from torch import nn
 
 import seedbed as sb
 from seedbed.initializers import Initializer
-from seedbed.lazy import Axis, Rule, axes_of
+from seedbed.regions import Axis, axes_of
+from seedbed.rules import Rule
 from seedbed.shapes import Shape
 
 
-class _Padded(NamedTuple):
+@dataclass(slots=True)
+class _Padded(Rule):
     """Another rule, but for a row of zeros."""
 
     rule: Rule
     shape: Shape
     row: int
+
+    @property
+    def needs_whole(self) -> bool:
+        return self.rule.needs_whole
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         self.rule.write(out, axes)

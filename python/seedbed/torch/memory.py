@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed.checkpoint.values import WHOLE, runs
-from seedbed.lazy import Axis, LazyArray, Repeated, Rule, axes_of, shape_of
+from seedbed.lazy import LazyArray
+from seedbed.regions import Axis, axes_of, pieces, shape_of
+from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 
 Region: TypeAlias = "list[list[range]]"
@@ -105,7 +106,7 @@ def write(tensor: Any, local: Any, values: LazyArray, region: Region) -> None:
     rule = values.rule
     axes = axes_of(values.shape)
     blocks = list(_blocks(values.shape, region))
-    if blocks and isinstance(rule, WHOLE) and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
+    if blocks and rule.needs_whole and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
         whole = np.empty(values.shape, values.dtype)  # once, for all its parts
         rule.write(whole)
         rule = Repeated(whole)
@@ -158,7 +159,7 @@ def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:
     memory = (
         torch.from_numpy(buffer.view(np.int16)).view(tensor.dtype) if dtype.itemsize == 2 else torch.from_numpy(buffer)
     )
-    for piece in runs(shape_of(block), most):
+    for piece in pieces(shape_of(block), most):
         axes = [
             (length, start + first, 1, count)
             for (length, start, *_), (_, first, _, count) in zip(block, piece, strict=True)

@@ -29,7 +29,7 @@ ONE = 1 << BITS
 PI = 0x3_243F6A88_85A308D3_13198A2E_03707344_A4093822_299F31D0
 """floor(2^192 pi)"""
 
-MOST = 2**36
+MAX_DENOMINATOR = 2**36
 """The largest denominator: tables of 2^18 entries."""
 
 
@@ -38,7 +38,7 @@ def cosines(numerators: npt.NDArray[np.int64], denominator: int) -> npt.NDArray[
 
     Arguments:
         numerators: any integers.
-        denominator: from 1 to `MOST`.
+        denominator: from 1 to `MAX_DENOMINATOR`.
 
     >>> cosines(np.arange(7), 6).tolist()
     [1.0, 0.5, -0.5, -1.0, -0.5, 0.5, 1.0]

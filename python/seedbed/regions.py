@@ -1,0 +1,127 @@
+"""Regions of a tensor: evenly spaced indices along each axis, as an index or a partition selects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import EllipsisType
+from typing import SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed.arguments import as_integer
+from seedbed.shapes import Shape, ShapeLike, as_shape
+
+Axis: TypeAlias = tuple[int, int, int, int]
+"""The indices that a region takes along an axis: (length of the axis, start, step, count)."""
+
+Index: TypeAlias = SupportsIndex | slice | EllipsisType
+
+
+def axes_of(shape: Shape) -> list[Axis]:
+    """Return the region that is the whole tensor."""
+    return [(length, 0, 1, length) for length in shape]
+
+
+def shape_of(axes: Sequence[Axis]) -> Shape:
+    """Return the shape of a region: the number of indices along each axis."""
+    return tuple(count for *_, count in axes)
+
+
+def indices(axis: Axis) -> npt.NDArray[np.int64]:
+    """Return the indices that a region takes along an axis."""
+    _, start, step, count = axis
+    return start + step * np.arange(count, dtype=np.int64)
+
+
+def as_slice(axis: Axis) -> slice:
+    """Return the same indices as a slice of an array."""
+    _, start, step, count = axis
+    stop = start + step * count
+    return slice(start, stop if stop >= 0 else None, step)
+
+
+def part_of(shape: Shape, part: ShapeLike, offset: ShapeLike | None) -> list[Axis]:
+    """Return the region of shape `part` at `offset`, or at the origin.
+
+    Raises:
+        ValueError: if it does not lie within the tensor.
+
+    >>> part_of((100, 8), (25, 8), (50, 0))
+    [(100, 50, 1, 25), (8, 0, 1, 8)]
+    """
+    counts = as_shape(part, "partition_shape")
+    starts = (0,) * len(shape) if offset is None else as_shape(offset, "partition_offset")
+    within = len(counts) == len(starts) == len(shape) and all(
+        start + count <= length for length, start, count in zip(shape, starts, counts, strict=True)
+    )
+    if not within:
+        raise ValueError(
+            "partition_offset and partition_shape must lie within the shape. "
+            f"Received: shape={shape}, partition_shape={counts}, partition_offset={starts}"
+        )
+    return [(length, start, 1, count) for length, start, count in zip(shape, starts, counts, strict=True)]
+
+
+def selected(items: tuple[Index, ...], shape: Shape) -> tuple[list[Axis], list[bool]]:
+    """Return the region that an index selects, and for each axis whether the result keeps it.
+
+    A slice keeps its axis; an integer removes it.
+
+    Raises:
+        IndexError: for more indices than axes, a second Ellipsis, an integer outside its axis, or another type.
+
+    >>> selected((3, ..., slice(None, None, -2)), (5, 6, 7))
+    ([(5, 3, 1, 1), (6, 0, 1, 6), (7, 6, -2, 4)], [False, True, True])
+    """
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    missing = len(shape) - (len(items) - len(dots))
+    if missing < 0:
+        raise IndexError(f"too many indices: the tensor is {len(shape)}-dimensional, but {len(items)} were indexed")
+    at = dots[0] if dots else len(items)
+    full = items[:at] + (slice(None),) * missing + items[at + len(dots) :]
+    axes = [_axis(item, length, i) for i, (item, length) in enumerate(zip(full, shape, strict=True))]
+    return axes, [isinstance(item, slice) for item in full]
+
+
+def _axis(item: Index, length: int, axis: int) -> Axis:
+    if isinstance(item, slice):
+        start, stop, step = item.indices(length)
+        count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
+        return (length, start if count else 0, step if count > 1 else 1, count)
+    try:
+        index = as_integer(item)
+    except TypeError:
+        raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}") from None
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+    return (length, index % length, 1, 1)
+
+
+def pieces(shape: Sequence[int], most: int) -> Iterator[list[Axis]]:
+    """Cut a tensor into regions of at most `most` elements, each contiguous in C order, and yield them in that order.
+
+    >>> for axes in pieces((2, 5), 3):
+    ...     print([as_slice(axis) for axis in axes])
+    [slice(0, 1, 1), slice(0, 3, 1)]
+    [slice(0, 1, 1), slice(3, 5, 1)]
+    [slice(1, 2, 1), slice(0, 3, 1)]
+    [slice(1, 2, 1), slice(3, 5, 1)]
+    """
+    if 0 in shape:
+        return
+    whole = axes_of(tuple(shape))
+    cut, below = len(shape), 1  # the axes from `cut` on are taken whole: `below` elements
+    while cut and below * shape[cut - 1] <= most:
+        cut -= 1
+        below *= shape[cut]
+    if not cut:
+        yield whole
+        return
+    length, step = shape[cut - 1], most // below
+    for index in np.ndindex(*shape[: cut - 1]):
+        outer = [(shape[axis], start, 1, 1) for axis, start in enumerate(index)]
+        for start in range(0, length, step):
+            yield [*outer, (length, start, 1, min(step, length - start)), *whole[cut:]]
