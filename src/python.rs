@@ -19,6 +19,7 @@ use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
@@ -283,9 +284,49 @@ fn words(out: &Bound<'_, PyArray1<u32>>, key_and_stream: (&[u8], u64), start: u1
     })
 }
 
+/// Counts from a number to 2^64 - 1. Each call of `take` returns another one: there is no lock, and no moment at which a
+/// trace function, a signal handler or another thread could take the same.
+#[pyclass(frozen, module = "seedbed._core")]
+struct Counter {
+    next: AtomicU64,
+    /// Whether `next` is taken too, and has no successor.
+    exhausted: AtomicBool,
+}
+
+#[pymethods]
+impl Counter {
+    #[new]
+    fn new(start: u64) -> Self {
+        Self { next: AtomicU64::new(start), exhausted: AtomicBool::new(false) }
+    }
+
+    /// The number that the next `take` returns.
+    #[getter]
+    fn next(&self) -> u128 {
+        u128::from(self.next.load(Relaxed)) + u128::from(self.exhausted.load(Relaxed))
+    }
+
+    fn take(&self) -> PyResult<u64> {
+        match self.next.fetch_update(Relaxed, Relaxed, |next| next.checked_add(1)) {
+            Ok(taken) => Ok(taken),
+            Err(last) if !self.exhausted.swap(true, Relaxed) => Ok(last),
+            Err(_) => Err(PyOverflowError::new_err("a generator has 2**64 draws. Received: one more")),
+        }
+    }
+}
+
+/// Look up now what the `numpy` crate looks up at its first use: its lookups run Python, so that a first use within a
+/// first use, as in a trace function, would wait for itself, and one at the interpreter's shutdown would panic.
+fn look_up_numpy(py: Python<'_>) -> PyResult<()> {
+    py.import("numpy")?;
+    writable(&PyArray1::<f32>::zeros(py, 0, false)).map(drop)
+}
+
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    look_up_numpy(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Counter>()?;
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_function(wrap_pyfunction!(fill, module)?)?;

@@ -176,26 +176,64 @@ def test_a_child_forked_while_other_threads_fill_and_draw_does_both():
     )
 
 
+DRAWS_WITHIN = {
+    "a trace function": """
+        def trace(frame, event, argument):
+            frame.f_trace_opcodes = True
+            draw_within()
+            return trace
+        sys.settrace(trace)
+        for _ in range(20):
+            drawn.append(generator.next().stream)
+        sys.settrace(None)
+        """,
+    "a profiler": """
+        sys.setprofile(lambda *_: draw_within())
+        for _ in range(20):
+            drawn.append(generator.next().stream)
+        sys.setprofile(None)
+        """,
+    "a signal handler": """
+        signal.signal(signal.SIGALRM, lambda *_: draw_within())
+        signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+        while len(within) < 1000:
+            drawn.append(generator.next().stream)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        """,
+}
+
+
 @posix
-def test_a_child_of_a_process_that_was_forked_in_the_middle_of_a_draw_draws():
-    """The lock of all generators is held by a thread that the child does not have."""
+@pytest.mark.parametrize("within", DRAWS_WITHIN)
+def test_a_draw_within_a_draw_neither_hangs_nor_takes_the_same_stream(within):
+    succeeds(
+        f"""
+        import signal, sys, seedbed as sb
+        generator, drawn, within = sb.SeedGenerator(1), [], []
+        def draw_within():
+            within.append(generator.next().stream)
+        {DRAWS_WITHIN[within]}
+        assert len(within) >= 20, within
+        assert sorted(drawn + within) == list(range(generator.draws))
+        """
+    )
+
+
+def test_a_fill_within_the_first_fill_of_a_process_fills():
+    """At its first use, NumPy's C interface is looked up by Python code, which a trace function sees."""
     succeeds(
         """
-        import os, signal, threading, seedbed as sb
-        from seedbed import seeds
-        held, end = threading.Event(), threading.Event()
-        def hold():
-            with seeds._drawing:
-                held.set()
-                end.wait()
-        threading.Thread(target=hold).start()
-        held.wait()
-        child = os.fork()
-        if child == 0:
-            signal.alarm(30)
-            os._exit(sb.SeedGenerator(1).next().stream)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        end.set()
+        import sys, seedbed as sb
+        init, made = sb.RandomNormal(seed=1), []
+        def trace(frame, event, argument):
+            sys.settrace(None)
+            made.append(init((1000,)).tobytes())
+            sys.settrace(trace)
+        sys.settrace(trace)
+        made.append(init((1000,)).tobytes())
+        sys.settrace(None)
+        assert len(made) > 1
+        assert len(set(made)) == 1
         """
     )
 
@@ -330,6 +368,49 @@ def test_a_process_that_ends_during_a_fill_in_a_daemon_thread_just_ends(ends, st
     done = run(program, str(threads), ends)
     assert done.returncode == status, done.stderr
     assert not re.search("panic|fatal|abort|terminate", done.stderr, re.IGNORECASE)
+
+
+NEEDS_NO_IMPORT = {
+    "a fill": "sb.RandomNormal(seed=1)((3, 4))",
+    "a slice": "sb.HeUniform(seed=1).lazy((300, 4))[7]",
+    "a complex fill": "sb.GlorotNormal(seed=1)((3, 4), 'complex64')",
+    "an orthogonal matrix": "sb.Orthogonal(seed=1)((3, 4), 'float64')",
+    "a draw": "sb.RandomNormal(seed=sb.SeedGenerator(1))((3, 4), 'float16')",
+    "words": "sb.random_words(1, 3)",
+    "zeros": "sb.Zeros()((3, 4))",
+}
+
+MAY_IMPORT = {
+    "a fill without a seed": "sb.RandomNormal()((3, 4))",
+    "a child": "sb.SeedGenerator(1).child('a')",
+    "bfloat16": "sb.RandomNormal(seed=1)((3, 4), 'bfloat16')",
+    "a convolution": "sb.ConvolutionOrthogonal1D(seed=1)((3, 2, 2))",
+    "an identity": "sb.Identity()((3, 4))",
+    "a constant": "sb.Constant([1.0, 2.0])((3, 2))",
+}
+
+
+@pytest.mark.parametrize("call", [*NEEDS_NO_IMPORT, *MAY_IMPORT])
+def test_the_first_call_of_a_process_at_its_shutdown_works_or_is_refused(call):
+    """`__del__` of a module's variable runs when nothing can be imported any more."""
+    expression = {**NEEDS_NO_IMPORT, **MAY_IMPORT}[call]
+    done = run(
+        f"""
+        import seedbed as sb, sys
+        class Late:
+            def __del__(self, sb=sb, write=sys.stdout.write):
+                try:
+                    {expression}
+                    write("done")
+                except ImportError as error:
+                    write(str(error))
+        late = Late()
+        """
+    )
+    works = ["done"] if call in NEEDS_NO_IMPORT else ["done", "sys.meta_path is None, Python is likely shutting down"]
+    assert done.returncode == 0
+    assert done.stdout in works
+    assert done.stderr == ""
 
 
 def test_a_process_fills_while_it_ends():

@@ -1,6 +1,7 @@
 """The package against the specification (`reference`) bit for bit, and both against the exact quantiles."""
 
 import math
+import re
 from itertools import chain
 
 import mpmath as mp
@@ -104,6 +105,18 @@ def test_a_generator_draws_a_stream_a_call_from_the_key_of_its_path(path, draws)
     init = sb.TruncatedNormal(0.0, 1.0, seed=generator(-5, path, draws))
     made = hexes(init((40,)))
     assert made == specified("truncated_normal", 0.0, 1.0, "float32", key_along(-5, path), draws, range(40))
+
+
+def test_a_generator_ends_after_the_last_stream():
+    source = generator(1, [], 2**64 - 1)
+    assert source.next().stream == 2**64 - 1
+    for _ in range(2):
+        with pytest.raises(OverflowError, match=re.escape("2**64 draws")):
+            source.next()
+    assert source.draws == 2**64
+    for draws in (-1, 2**64):
+        with pytest.raises(ValueError, match=r"draws must be in \[0, 2\*\*64\)"):
+            source.draws = draws
 
 
 def test_each_call_and_each_lazy_tensor_is_one_draw():

@@ -1,10 +1,11 @@
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Counter",
     "__version__",
     "backend",
     "check",
@@ -21,6 +22,13 @@ _Distribution: TypeAlias = tuple[str, tuple[float, ...]]
 _KeyAndStream: TypeAlias = tuple[bytes, int]
 _Axis: TypeAlias = tuple[int, int, int, int]
 _Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16]
+
+@final
+class Counter:
+    def __new__(cls, start: int) -> Counter: ...
+    @property
+    def next(self) -> int: ...
+    def take(self) -> int: ...
 
 def backend() -> str: ...
 def check(named: _Distribution, dtype: str) -> None: ...

@@ -18,8 +18,10 @@ _NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w{0,30})", re.ASCII)
 """What may name an element type. NumPy reads lists of fields from other texts, as Python literals; and `f000...4`."""
 
 _floatx = "float32"
-_known: dict[object, np.dtype] = {}
-_names: dict[np.dtype, str] = {}
+
+# NumPy imports a module to name a dtype. At the interpreter's shutdown it is too late for that.
+_known: dict[object, np.dtype] = {name: np.dtype(name) for name in (*FLOATS, *COMPLEX) if name != "bfloat16"}
+_names: dict[np.dtype, str] = {dtype: str(name) for name, dtype in _known.items()}
 
 
 def floatx() -> str:
@@ -148,7 +150,7 @@ def _framework_name(dtype: object) -> str | None:
 def _bfloat16() -> np.dtype:
     try:
         import ml_dtypes
-    except ImportError:
+    except ModuleNotFoundError:
         raise ImportError(
             "bfloat16 arrays need the package ml_dtypes, which is not installed: pip install 'seedbed[bfloat16]'"
         ) from None

@@ -7,8 +7,6 @@ of its name. A *stream* is a 64-bit number: an integer seed always draws from st
 from __future__ import annotations
 
 import operator
-import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
@@ -29,17 +27,6 @@ _OF_GENERATORS = {
     "registered_name": (None, "SeedGenerator"),
 }
 """What a generator's serialized form may say of where it came from. Nothing is imported from there."""
-
-_drawing = threading.Lock()  # one for all generators: they can then be copied and pickled
-
-
-def _after_fork() -> None:
-    global _drawing
-    _drawing = threading.Lock()  # the old one may be held by a thread that the child does not have
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Address(NamedTuple):
@@ -129,7 +116,7 @@ class SeedGenerator:
         self.seed = random_seed() if self.initial_seed is None else self.initial_seed
         self.name = "seed_generator" if name is None else name
         self.path = _as_path(path)
-        self.draws = 0
+        self._streams = _core.Counter(0)
         self._key = key_of(self.seed)
         for step in self.path:
             self._key = child_key(self._key, step)
@@ -139,12 +126,18 @@ class SeedGenerator:
         """The 32 bytes that all its draws share."""
         return self._key
 
+    @property
+    def draws(self) -> int:
+        """The number of draws so far; also the stream of the next one. Set it to continue from there."""
+        return self._streams.next
+
+    @draws.setter
+    def draws(self, count: SupportsIndex) -> None:
+        self._streams = _core.Counter(_in_range("draws", count, 2**64))
+
     def next(self) -> Address:
         """The address of the next draw."""
-        with _drawing:
-            stream = self.draws
-            self.draws += 1
-        return Address(self._key, stream)
+        return Address(self._key, self._streams.take())
 
     def child(self, name: str) -> SeedGenerator:
         """A generator bound to this one and a name, whatever else has been drawn or named.
@@ -184,6 +177,14 @@ class SeedGenerator:
         if unknown:
             raise ValueError(f"the keys of a SeedGenerator's config are seed, name, path. Received: {unknown}")
         return cls(**config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self).items() if name != "_streams"}
+        return {**state, "draws": self.draws}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: value for name, value in state.items() if name != "draws"})
+        self.draws = state["draws"]
 
     def __repr__(self) -> str:
         children = "".join(f".child({name!r})" for name in self.path)
