@@ -15,7 +15,7 @@ use numpy::{
     Element as NumpyElement, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray,
     PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::num::NonZero;
