@@ -52,7 +52,6 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(plan, output, capsys
 def test_a_plan_of_no_tensors_is_written(tmp_path, output, capsys):
     (tmp_path / "empty.json").write_text('{"tensors": []}')
     assert cli.main(["init", str(tmp_path / "empty.json"), "-o", str(output)]) == 0
-    assert table_of(capsys.readouterr().out)["fill GB/s"] == "-"
     assert load_file(output) == {}
 
 
@@ -166,7 +165,7 @@ class TestVerify:
             "there is no such file, and the plans of seedbed are [gpt2]: 'nowhere.json'",
         ),
         (["init", ".", "-o", "x"], 1, "Is a directory: '.'"),
-        (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: No such file or directory: 'no/x'"),
+        (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: there is no directory 'no': 'no/x'"),
         (["init", "gpt2", "-o", "."], 1, "not an ordinary file: '.'"),
         (["verify", "gpt2"], 2, "the following arguments are required: FILE"),
         (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),

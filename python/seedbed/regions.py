@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from types import EllipsisType
 from typing import SupportsIndex, TypeAlias
@@ -100,28 +101,46 @@ def _axis(item: Index, length: int, axis: int) -> Axis:
     return (length, index % length, 1, 1)
 
 
+def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axis]]:
+    """Yield the elements from `start` to `stop`, counted in C order, as regions that follow one another.
+
+    There are at most two regions for each axis, and one more.
+
+    >>> for axes in contiguous((3, 5), 2, 12):
+    ...     print([as_slice(axis) for axis in axes])
+    [slice(0, 1, 1), slice(2, 5, 1)]
+    [slice(1, 2, 1), slice(0, 5, 1)]
+    [slice(2, 3, 1), slice(0, 2, 1)]
+    """
+    if start >= stop:
+        return
+    if not shape:
+        yield []
+        return
+    length, inner = shape[0], tuple(shape[1:])
+    size = math.prod(inner)
+    first, last = -(-start // size), stop // size  # the rows from `first` to `last` are whole
+    if start < first * size:
+        skipped = (first - 1) * size
+        for axes in contiguous(inner, start - skipped, min(size, stop - skipped)):
+            yield [(length, first - 1, 1, 1), *axes]
+    if first < last:
+        yield [(length, first, 1, last - first), *axes_of(inner)]
+    if first <= last and last * size < stop:
+        for axes in contiguous(inner, 0, stop - last * size):
+            yield [(length, last, 1, 1), *axes]
+
+
 def pieces(shape: Sequence[int], most: int) -> Iterator[list[Axis]]:
     """Cut a tensor into regions of at most `most` elements, each contiguous in C order, and yield them in that order.
 
-    >>> for axes in pieces((2, 5), 3):
+    >>> for axes in pieces((2, 5), 4):
     ...     print([as_slice(axis) for axis in axes])
-    [slice(0, 1, 1), slice(0, 3, 1)]
-    [slice(0, 1, 1), slice(3, 5, 1)]
+    [slice(0, 1, 1), slice(0, 4, 1)]
+    [slice(0, 1, 1), slice(4, 5, 1)]
     [slice(1, 2, 1), slice(0, 3, 1)]
     [slice(1, 2, 1), slice(3, 5, 1)]
     """
-    if 0 in shape:
-        return
-    whole = axes_of(tuple(shape))
-    cut, below = len(shape), 1  # the axes from `cut` on are taken whole: `below` elements
-    while cut and below * shape[cut - 1] <= most:
-        cut -= 1
-        below *= shape[cut]
-    if not cut:
-        yield whole
-        return
-    length, step = shape[cut - 1], most // below
-    for index in np.ndindex(*shape[: cut - 1]):
-        outer = [(shape[axis], start, 1, 1) for axis, start in enumerate(index)]
-        for start in range(0, length, step):
-            yield [*outer, (length, start, 1, min(step, length - start)), *whole[cut:]]
+    size = math.prod(shape)
+    for start in range(0, size, most):
+        yield from contiguous(shape, start, min(size, start + most))

@@ -19,7 +19,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from seedbed.plan import PlannedTensor
@@ -75,6 +75,8 @@ class Header:
 
     metadata: Mapping[str, str]
     entries: tuple[Entry, ...]
+    start: int = field(default=0, compare=False)
+    """Bytes of the file before the data, where it is read from one."""
 
 
 def dtype_of(tensor: PlannedTensor) -> str:
@@ -128,7 +130,7 @@ def read_header(read: Callable[[int], bytes], size: int) -> Header:
         found = f"{content[error.start]:#04x} at byte {error.start}"
         raise ValueError(f"a header must be UTF-8. Received: {found}") from None
     _check_places(header.entries, data_bytes)
-    return header
+    return replace(header, start=LENGTH_BYTES + length)
 
 
 def _checked_length(length: int) -> int:

@@ -1,16 +1,16 @@
-"""What stands in the bytes of a tensor: the one rule by which they are written, and compared with what is read."""
+"""The bytes of a tensor in a file: the one rule by which they are written, and compared with what is read."""
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seedbed.lazy import LazyArray
-from seedbed.regions import Axis, pieces
+from seedbed.regions import contiguous, shape_of
+from seedbed.rules import Repeated
 
 if TYPE_CHECKING:
     from seedbed.plan import PlannedTensor
@@ -22,26 +22,24 @@ def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
     return tensor.initializer.with_seed(root.child(tensor.name)).lazy(tensor.shape, tensor.dtype)
 
 
-def write_values(values: LazyArray, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
-    """Write a region, or all, to `out` in the byte order of the format, which is little-endian."""
-    values.rule.write(out, axes)
-    if sys.byteorder == "big":
-        out.byteswap(inplace=True)
+def in_parts(values: LazyArray) -> LazyArray:
+    """The same values, of which a part costs no more than the elements it has.
 
-
-def in_pieces(values: LazyArray, buffer: np.ndarray) -> Iterator[np.ndarray]:
-    """The elements from the first to the last, in `buffer`, a piece at a time.
-
-    A tensor of which a part costs as much as the whole is evaluated at once, in memory of its own.
+    A tensor of which every element depends on the whole is evaluated here, into memory of its own.
     """
-    most = buffer.nbytes // values.itemsize
-    if values.rule.needs_whole:
-        whole = np.empty(values.shape, values.dtype)
-        write_values(values, whole)
-        for start in range(0, whole.size, most):
-            yield whole.reshape(-1)[start : start + most]
-        return
-    for axes in pieces(values.shape, most):
-        piece = buffer[: values.itemsize * math.prod(count for *_, count in axes)].view(values.dtype)
-        write_values(values, piece, axes)
-        yield piece
+    if not values.rule.needs_whole:
+        return values
+    whole = np.empty(values.shape, values.dtype)
+    values.rule.write(whole)
+    return LazyArray(Repeated(whole), values.shape, values.dtype)
+
+
+def write_range(values: LazyArray, start: int, out: np.ndarray) -> None:
+    """Write the elements from `start` on, in C order, to `out`: as many as it has, in the format's byte order."""
+    done = 0
+    for axes in contiguous(values.shape, start, start + out.size):
+        count = prod(shape_of(axes))
+        values.rule.write(out[done : done + count], axes)
+        done += count
+    if sys.byteorder == "big":  # the format is little-endian
+        out.byteswap(inplace=True)

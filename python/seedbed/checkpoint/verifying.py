@@ -13,17 +13,19 @@ import re
 import stat
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from seedbed import ALGORITHM
-from seedbed.checkpoint.hasher import Hasher
 from seedbed.checkpoint.header import ALGORITHM_KEY, DTYPE_NAMES, SEED_KEY, dtype_of, read_header
-from seedbed.checkpoint.values import in_pieces, values_of
+from seedbed.checkpoint.ring import Ring
+from seedbed.checkpoint.source import Source, opened, read_bytes
+from seedbed.checkpoint.values import in_parts, values_of, write_range
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
@@ -140,9 +142,8 @@ def verify_checkpoint(
         dtype_of(tensor)
     began = time.perf_counter()
     try:
-        with _opened(path) as (file, size), Hasher(MAX_BYTES_BEHIND) as hasher:
-            source = _Source(file, hasher)
-            header = read_header(lambda count: source.read(count).tobytes(), size)
+        with opened(path) as (file, size):
+            header = read_header(partial(read_bytes, file), size)
             told = _seed_told(header.metadata)
             seed = told if asked is None else asked
             if seed is None:
@@ -152,64 +153,17 @@ def verify_checkpoint(
                 )
             first: list[Difference] = []
             different = 0
-            for difference in _differences(source, header, plan, SeedGenerator(seed), progress):
-                different += 1
-                if different <= MAX_SHOWN:
-                    first.append(difference)
-            source.end()
-            sha256 = hasher.hexdigest()
+            with closing(Source(file, size, Ring(size))) as source:
+                for difference in _differences(source, header, plan, SeedGenerator(seed), progress):
+                    if difference is not None:
+                        different += 1
+                        if different <= MAX_SHOWN:
+                            first.append(difference)
+                sha256 = source.hexdigest()
     except OSError as error:  # tell it of the name that the caller knows
         raise OSError(error.errno, f"cannot read the checkpoint: {error.strerror}", os.fspath(path)) from error
     seconds = time.perf_counter() - began
     return Verification(len(plan.tensors), plan.parameters, size, seconds, sha256, seed, told, different, tuple(first))
-
-
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[FileIO, int]]:
-    """Open an ordinary file, and tell its size. No device is opened, and no pipe waited for."""
-
-    def checked(status: os.stat_result) -> int:
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not an ordinary file")
-        return status.st_size
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # should a pipe take the place of what was looked at
-
-    checked(Path(path).stat())
-    with open(path, "rb", buffering=0, opener=opener) as file:
-        yield file, checked(os.fstat(file.fileno()))
-
-
-class _Source:
-    """A file that is read from its beginning to its end, and hashed."""
-
-    def __init__(self, file: FileIO, hasher: Hasher) -> None:
-        self._file = file
-        self._hasher = hasher
-
-    def read(self, count: int) -> np.ndarray:
-        """The next bytes, as many as that, in memory of their own."""
-        content = np.empty(count, np.uint8)
-        view = content.data
-        done = 0
-        while done < count:
-            received = self._file.readinto(view[done:])
-            if not received:
-                raise ValueError(
-                    "a checkpoint must stay as it is while it is verified. Received: one that became shorter"
-                )
-            done += received
-        self._hasher.update(view)
-        return content
-
-    def skip(self, count: int) -> None:
-        for start in range(0, count, PIECE_BYTES):
-            self.read(min(PIECE_BYTES, count - start))
-
-    def end(self) -> None:
-        if self._file.read(1):
-            raise ValueError("a checkpoint must stay as it is while it is verified. Received: one that became longer")
 
 
 def _seed_told(metadata: Mapping[str, str]) -> int | None:
@@ -228,20 +182,22 @@ def _seed_told(metadata: Mapping[str, str]) -> int | None:
 
 
 def _differences(
-    source: _Source, header: Header, plan: Plan, root: SeedGenerator, progress: Callable[[PlannedTensor], None]
-) -> Iterator[Difference]:
+    source: Source, header: Header, plan: Plan, root: SeedGenerator, progress: Callable[[PlannedTensor], None]
+) -> Iterator[Difference | None]:
+    """Compare the tensors of a file with those of a plan: return what differs, and None after each piece."""
+    source.read(header.start)
     buffer = np.empty(PIECE_BYTES, np.uint8)
     missing = {tensor.name: tensor for tensor in plan.tensors}
     for entry in header.entries:
         tensor = missing.pop(entry.name, None)
         if tensor is None:
-            source.skip(entry.stop - entry.start)
+            yield from source.skip(entry.stop - entry.start)
             yield Difference(entry.name, "unexpected")
             continue
         if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape):
             yield from _differing_values(source, tensor.name, values_of(tensor, root), buffer)
         else:
-            source.skip(entry.stop - entry.start)
+            yield from source.skip(entry.stop - entry.start)
             yield Difference(entry.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
         progress(tensor)
     for name in missing:
@@ -253,20 +209,26 @@ def _form(entry: Entry) -> str:
     return f"{dtype} {shown(entry.shape)}"
 
 
-def _differing_values(source: _Source, name: str, values: LazyArray, buffer: np.ndarray) -> Iterator[Difference]:
+def _differing_values(
+    source: Source, name: str, values: LazyArray, buffer: np.ndarray
+) -> Iterator[Difference | None]:
     bits = f"u{values.itemsize}"
+    values = in_parts(values)
     done = count = 0
     first: tuple[int, int, int] | None = None
-    for piece in in_pieces(values, buffer):
-        expected = piece.view(bits)
-        found = source.read(piece.nbytes).view(bits)
-        differing = expected != found
-        here = int(np.count_nonzero(differing))
-        if here and first is None:
-            at = int(differing.argmax())
-            first = done + at, int(expected[at]), int(found[at])
-        count += here
-        done += piece.size
+    while done < values.size:
+        size = min(values.size - done, buffer.size // values.itemsize, max(1, source.available // values.itemsize))
+        piece = buffer[: size * values.itemsize]
+        write_range(values, done, piece.view(values.dtype))
+        expected, found = piece.view(bits), source.read(piece.size).view(bits)
+        if not np.array_equal(expected, found):
+            differing = expected != found
+            if first is None:
+                at = int(differing.argmax())
+                first = done + at, int(expected[at]), int(found[at])
+            count += int(np.count_nonzero(differing))
+        done += size
+        yield None
     if first is not None:
         at, wanted, there = first
         index = tuple(int(i) for i in np.unravel_index(at, values.shape))

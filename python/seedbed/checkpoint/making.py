@@ -1,0 +1,129 @@
+"""Files made block by block: one block is filled while those before it are hashed and written.
+
+The caller's thread evaluates the tensors into a ring of blocks; two threads a file hash and write each block when it is
+full.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from seedbed.checkpoint.ring import Block, Ring
+from seedbed.checkpoint.turns import Task, files_at_once, take_turns
+from seedbed.checkpoint.values import in_parts, values_of, write_range
+from seedbed.checkpoint.worker import Worker
+from seedbed.lazy import LazyArray, Repeated
+
+if TYPE_CHECKING:
+    from seedbed.checkpoint.destination import Destination
+    from seedbed.checkpoint.layout import Layout
+    from seedbed.plan import PlannedTensor
+    from seedbed.seeds import SeedGenerator
+
+Progress = Callable[["PlannedTensor"], None]
+
+
+class Output(NamedTuple):
+    """A file that is to be made."""
+
+    layout: Layout
+    destination: Destination
+
+
+class Made(NamedTuple):
+    """A file that is made: its SHA-256, and the seconds that the evaluation of its tensors took."""
+
+    sha256: str
+    fill_seconds: float
+
+
+def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progress) -> list[Made]:
+    """Evaluate the tensors of files and write these, some of them side by side.
+
+    Whatever ends the work before its end, files that are not complete are discarded.
+
+    Arguments:
+        outputs: the files.
+        root: the generator whose children the tensors draw from.
+        progress: called after each tensor, by the thread that calls this function.
+
+    Raises:
+        OSError: a destination refuses.
+        MemoryError: there is no memory for the blocks, or for a tensor that is computed as a whole.
+    """
+    ring = Ring(sum(output.layout.size for output in outputs))
+    return take_turns([_make(*output, ring, root, progress) for output in outputs], files_at_once())
+
+
+def _make(
+    layout: Layout, destination: Destination, ring: Ring, root: SeedGenerator, progress: Progress
+) -> Task[Made]:
+    sha256 = hashlib.sha256()
+    hasher, writer = Worker(), Worker()
+    try:
+        destination.open()
+        contents = _Contents(layout, root, progress)
+        for block, used in contents.fill(ring):
+            filled = block.memory[:used]
+            block.tasks.append(hasher.submit(sha256.update, filled))
+            block.tasks.append(writer.submit(destination.write, filled))
+            yield False
+        hashed, finished = hasher.submit(sha256.hexdigest), writer.submit(destination.finish)
+        yield True
+        finished.result()
+        return Made(hashed.result(), contents.seconds)
+    finally:
+        hasher.cancel()
+        writer.cancel()
+        try:
+            hasher.join()
+            if destination.interruptible:
+                writer.join()
+        finally:
+            destination.discard()
+
+
+class _Contents:
+    """The bytes of a file, in their order; and the seconds that their evaluation has taken so far."""
+
+    def __init__(self, layout: Layout, root: SeedGenerator, progress: Progress) -> None:
+        self._layout = layout
+        self._root = root
+        self._progress = progress
+        self.seconds = 0.0
+
+    def fill(self, ring: Ring) -> Iterator[tuple[Block, int]]:
+        """Fill block after block: return each with the number of bytes that are used, all but in the last."""
+        block, used = ring.take(), 0
+        for values, tensor in self._parts():
+            done = 0
+            while done < values.size:
+                if used == block.memory.size:
+                    yield block, used
+                    block, used = ring.take(), 0
+                count = min(values.size - done, (block.memory.size - used) // values.itemsize)
+                stop = used + count * values.itemsize
+                start = time.perf_counter()
+                write_range(values, done, block.memory[used:stop].view(values.dtype))
+                self.seconds += time.perf_counter() - start
+                done += count
+                used = stop
+            del values  # before the next one, which may be as large
+            if tensor is not None:
+                self._progress(tensor)
+        yield block, used
+
+    def _parts(self) -> Iterator[tuple[LazyArray, PlannedTensor | None]]:
+        """The bytes of the header, and the values of each tensor."""
+        header = np.frombuffer(self._layout.header, np.uint8)
+        yield LazyArray(Repeated(header), header.shape, header.dtype), None
+        for tensor, _ in self._layout.places:
+            start = time.perf_counter()
+            values = in_parts(values_of(tensor, self._root))
+            self.seconds += time.perf_counter() - start
+            yield values, tensor
