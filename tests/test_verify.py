@@ -355,7 +355,21 @@ def test_pieces_in_order_are_the_whole(shape, most):
     ]
     assert np.concatenate([[], *pieces]).tolist() == whole.ravel().tolist()
     assert all(piece.size <= most for piece in pieces)
-    assert len(pieces) <= max(1, 2 * whole.size // most + 1)
+    assert len(pieces) <= (2 * len(shape) + 1) * -(-whole.size // most)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 5), max_size=4), st.data())
+def test_a_range_of_elements_is_a_few_contiguous_regions(shape, data):
+    whole = np.arange(math.prod(shape)).reshape(shape)
+    start = data.draw(st.integers(0, whole.size))
+    stop = data.draw(st.integers(start, whole.size))
+    parts = [
+        whole[tuple(slice(first, first + count) for _, first, _, count in axes)]
+        for axes in regions.contiguous(tuple(shape), start, stop)
+    ]
+    assert [element for part in parts for element in part.ravel()] == list(range(start, stop))
+    assert len(parts) <= 2 * len(shape) + 1
 
 
 def test_pieces_of_a_tensor_beyond_any_memory_come_at_once():

@@ -47,9 +47,9 @@ class Destination(Protocol):
 class NewFile:
     """A file of known size that takes the place of another, or of none.
 
-    What it replaces gives it its permissions, and its owner and group where the process may set them. A symbolic link is
-    followed. Where the file system can, the space is reserved when the file is opened, and written past the page cache;
-    else every block is on the disk, and out of the page cache, before the next is written there.
+    The permissions are those of the file it replaces, and owner and group too where the process may set them. Symbolic
+    links are followed. Where the file system allows it, the space is reserved when the file is opened, and the page
+    cache is bypassed; elsewhere each block leaves the page cache for the disk before the next one enters it.
     """
 
     interruptible = True
@@ -82,7 +82,7 @@ class NewFile:
     def write(self, block: np.ndarray) -> None:
         """Write the next bytes, and begin to move them to the disk."""
         assert self._descriptor is not None
-        view = memoryview(block)
+        view = block.data
         while view:
             length = len(view) - len(view) % ALIGNMENT if self._direct else len(view)
             try:
@@ -169,7 +169,7 @@ class Pipe:
 
     def write(self, block: np.ndarray) -> None:
         """Write the next bytes, as fast as the reader takes them."""
-        view = memoryview(block)
+        view = block.data
         while view:
             view = view[os.write(self._descriptor, view) :]
 
@@ -199,7 +199,7 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 def _flush(descriptor: int) -> None:
-    """Wait until all is on the disk, and let go of the pages. (To let them pile up is several times as slow.)"""
+    """Wait until all is on the disk, and drop it from the page cache: a full one is several times as slow."""
     getattr(os, "fdatasync", os.fsync)(descriptor)
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):

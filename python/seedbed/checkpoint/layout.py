@@ -122,7 +122,7 @@ def as_size(size: int | str) -> int:
             f"'5GB'. Received: {size!r}"
         )
     whole, _, fraction = found[1].partition(".")
-    scaled = int(whole + fraction) * _UNITS.get((found[2] or "").upper(), 1) // 10 ** len(fraction)
+    scaled: int = int(whole + fraction) * _UNITS.get((found[2] or "").upper(), 1) // 10 ** len(fraction)
     if scaled < 1:
         raise ValueError(f"max_shard_size must be at least 1 byte. Received: {size!r}")
     return scaled

@@ -17,7 +17,8 @@ from seedbed.checkpoint.ring import Block, Ring
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.values import in_parts, values_of, write_range
 from seedbed.checkpoint.worker import Worker
-from seedbed.lazy import LazyArray, Repeated
+from seedbed.lazy import LazyArray
+from seedbed.rules import Repeated
 
 if TYPE_CHECKING:
     from seedbed.checkpoint.destination import Destination
@@ -60,9 +61,7 @@ def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progres
     return take_turns([_make(*output, ring, root, progress) for output in outputs], files_at_once())
 
 
-def _make(
-    layout: Layout, destination: Destination, ring: Ring, root: SeedGenerator, progress: Progress
-) -> Task[Made]:
+def _make(layout: Layout, destination: Destination, ring: Ring, root: SeedGenerator, progress: Progress) -> Task[Made]:
     sha256 = hashlib.sha256()
     hasher, writer = Worker(), Worker()
     try:

@@ -20,8 +20,8 @@ MAX_AT_ONCE = 4
 def files_at_once() -> int:
     """The number of files to have under way at once.
 
-    A hash goes from block to block and uses one core, while another core evaluates about as many bytes a second: side by
-    side, half of the cores hash.
+    A hash goes from block to block and so uses one core, while another core evaluates about as many bytes a second.
+    With so many files half of the cores hash.
     """
     return max(1, min(MAX_AT_ONCE, get_num_threads() // 2))
 

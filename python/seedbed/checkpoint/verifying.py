@@ -7,16 +7,13 @@ read, a map ends in a signal, a read in an error.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,7 +28,6 @@ from seedbed.strict_json import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from io import FileIO
 
     from seedbed.checkpoint.header import Entry, Header
     from seedbed.lazy import LazyArray
@@ -185,7 +181,7 @@ def _differences(
     source: Source, header: Header, plan: Plan, root: SeedGenerator, progress: Callable[[PlannedTensor], None]
 ) -> Iterator[Difference | None]:
     """Compare the tensors of a file with those of a plan: return what differs, and None after each piece."""
-    source.read(header.start)
+    yield from source.skip(header.start)
     buffer = np.empty(PIECE_BYTES, np.uint8)
     missing = {tensor.name: tensor for tensor in plan.tensors}
     for entry in header.entries:
@@ -209,9 +205,7 @@ def _form(entry: Entry) -> str:
     return f"{dtype} {shown(entry.shape)}"
 
 
-def _differing_values(
-    source: Source, name: str, values: LazyArray, buffer: np.ndarray
-) -> Iterator[Difference | None]:
+def _differing_values(source: Source, name: str, values: LazyArray, buffer: np.ndarray) -> Iterator[Difference | None]:
     bits = f"u{values.itemsize}"
     values = in_parts(values)
     done = count = 0

@@ -32,8 +32,8 @@ class WrittenFile:
 class Summary:
     """What was written: the numbers of tensors, of their elements and of the files' bytes, the time, and the files.
 
-    `fill_seconds` is the evaluation of all tensors; `seconds` is everything, until the files are hashed, on the disk and
-    under their final names.
+    `fill_seconds` is the evaluation of all tensors; `seconds` is everything, until the files are hashed, on the disk
+    and under their final names.
     """
 
     tensors: int
@@ -88,9 +88,9 @@ def write_checkpoint(
     """
     seed = as_seed(seed)  # no generator: the draws of one are no part of a file
     start = time.perf_counter()
-    name = f"descriptor {path}" if type(path) is int else os.fspath(path)
+    name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
-    destination = Pipe(path) if type(path) is int else NewFile(Path(name), layout.size)
+    destination = Pipe(path) if isinstance(path, int) else NewFile(Path(name), layout.size)
     with naming(name):
         made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
     return summary_of(plan, [layout], made, start)
