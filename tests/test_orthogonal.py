@@ -355,6 +355,7 @@ def test_configurations_are_those_of_keras():
         (lambda: sb.ConvolutionOrthogonal2D()((3, 3, 3)), "a ConvolutionOrthogonal2D kernel must have 4 axes"),
         (lambda: sb.ConvolutionOrthogonal2D()((3, 2, 3, 3)), r"equal lengths. Received: \(3, 2, 3, 3\)"),
         (lambda: sb.ConvolutionOrthogonal3D()((2, 2, 3, 4, 4)), "equal lengths"),
+        (lambda: sb.ConvolutionOrthogonal1D().lazy((2**24, 1, 1)), r"at most 4096 long. Received: \(16777216, 1, 1\)"),
     ],
 )
 def test_what_is_not_orthogonal_is_an_error(call, message):

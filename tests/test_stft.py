@@ -78,6 +78,26 @@ def test_a_convolution_with_both_sides_is_the_transform_of_the_windowed_signal()
     assert np.abs(x @ real + 1j * (x @ imag) - want).max() < 1e-12
 
 
+@pytest.mark.parametrize("side", ["real", "imag"])
+@pytest.mark.parametrize(("times", "frequencies"), [(2**36, 2**26), (2**29, 2**33), (2**60, 7)])
+def test_an_element_of_the_largest_kernels_is_exact(times, frequencies, side):
+    n = 2 * (frequencies - 1)
+    init = sb.STFT(side, "hann" if times <= 2**36 else None, None)
+    for t, f in [(times - 1, frequencies - 2), (times // 3, frequencies // 3), (2**28 + 5, 2**26 - 11)]:
+        f = min(f, frequencies - 1)
+        wave = reference.cosine(t * f, n) if side == "real" else reference.cosine(4 * t * f + n, 4 * n)
+        factor = 0.5 - 0.5 * reference.cosine(t, times - 1) if init.window else 1.0
+        assert init.lazy((times, 1, frequencies), "float64")[t, 0, f] == wave * factor
+
+
+def test_slices_take_the_sum_of_the_window_once(monkeypatch):
+    sums = []
+    monkeypatch.setattr(math, "fsum", lambda terms, sum_of=math.fsum: sums.append(len(terms)) or sum_of(terms))
+    kernel = sb.STFT().lazy((777, 1, 5))
+    assert (np.concatenate([kernel[i : i + 1] for i in range(777)]) == kernel[:]).all()
+    assert sums == [777]
+
+
 def test_narrow_floats_are_rounded_from_float32():
     init = sb.STFT("imag")
     single = init((40, 1, 65))
@@ -125,6 +145,13 @@ def test_a_kernel_of_more_rows_than_stand_in_memory_at_a_time_is_the_same():
         (lambda: sb.STFT()((5, 1, 1)), r"frequencies of an STFT kernel must be 2 or more, .*shape=\(5, 1, 1\)"),
         (lambda: sb.STFT().lazy((0, 1, 1)), "must be 2 or more"),
         (lambda: sb.STFT().lazy((2, 1, 2**34)), "must be 2 or more, and at most"),
+        (lambda: sb.STFT(scaling=None).lazy((2**48, 1, 2)), "window='hann' and scaling=None must be at most 687194767"),
+        (lambda: sb.STFT("imag", "hamming", None).lazy((2**56, 0, 2)), "scaling=None must be at most"),
+        (
+            lambda: sb.STFT().lazy((2**20 + 1, 1, 2)),
+            "scaling='density' must be at most 1048576. Received: 1048577 times",
+        ),
+        (lambda: sb.STFT(scaling="spectrum").lazy((2**61, 1, 2)), "scaling='spectrum' must be at most 1048576"),
         (lambda: sb.STFT(window=[1, 2])((3, 1, 4)), "window must have as many numbers as the shape has times"),
         (lambda: sb.STFT(window=[0, 0])((2, 1, 4)), "window must have a scale that is positive and finite"),
         (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), "window must have a scale"),

@@ -23,8 +23,8 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     """Return a shape as a tuple of integers. A float that is a whole number is accepted as one: R's numbers are floats.
 
     Raises:
-        ValueError: if a dimension is negative or not a whole number, or for 2**63 elements or more, or more than 64
-            dimensions.
+        ValueError: if a dimension is negative or not a whole number, or for 2**63 elements or more, in which NumPy does
+            not count dimensions of 0, or for more than 64 dimensions.
         TypeError: if it is neither a number nor a sequence of numbers.
 
     >>> as_shape([2, 3.0]), as_shape(5)
@@ -39,8 +39,10 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     if len(items) > _MAX_DIMENSIONS:
         raise ValueError(f"{what} must have at most {_MAX_DIMENSIONS} dimensions. Received: more")
     dimensions = tuple(_dimension(item, shape, what) for item in items)
-    if 0 not in dimensions and math.prod(dimensions) > _MAX_ELEMENTS:
-        raise ValueError(f"a tensor must have fewer than 2**63 elements. Received: {what}={shape!r}")
+    if math.prod(filter(None, dimensions)) > _MAX_ELEMENTS:
+        raise ValueError(
+            f"a tensor must have fewer than 2**63 elements, dimensions of 0 left out. Received: {what}={shape!r}"
+        )
     return dimensions
 
 

@@ -18,6 +18,9 @@ from seedbed.rules import Computed, Rule, Sampled, stored
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
+MAX_SIZE = 2**12
+"""Maximum length of the spatial axes of a ConvolutionOrthogonal kernel, of which the work grows as the square."""
+
 
 class ComputedInitializer(SeededInitializer):
     """What the initializers of this family share: a gain, and a tensor that is computed as a whole."""
@@ -147,6 +150,8 @@ class ConvolutionOrthogonal(ComputedInitializer):
             )
         if len(set(shape[:axes])) > 1:
             raise ValueError(f"the spatial axes of the kernel must have equal lengths. Received: {shape}")
+        if shape[0] > MAX_SIZE:
+            raise ValueError(f"the spatial axes of the kernel must be at most {MAX_SIZE} long. Received: {shape}")
         _check_channels(shape)
 
     def compute(self, address: seeds.Address, out: np.ndarray) -> None:
@@ -174,7 +179,8 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 
     Raises:
         ValueError: where an argument is not as said; at the call, where the shape is not (size, in, out)
-            with in <= out, the dtype is not floating point, or the gain is beyond half of its greatest number.
+            with in <= out and a size of at most 4096, the dtype is not floating point, or the gain is beyond half of
+            its greatest number.
 
     >>> import numpy as np, seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal1D(seed=3)((3, 8, 16), "float64")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,17 @@ from seedbed.regions import Axis, axes_of, indices, shape_of
 from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 
+Window: TypeAlias = str | tuple[float, ...]
+"""The name of a window, or its numbers."""
+
 WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
 """a and b of a - b cos(2 pi t / n), where n is the length of a periodic window, 1 less for a symmetric one."""
+
+MAX_FREQUENCIES = MAX_DENOMINATOR // 8
+"""Maximum number of frequencies: the side of sines has a denominator of 8 times as many."""
+
+MAX_SCALED_TIMES = 2**20
+"""Maximum length of a named window with a scaling, which takes the sum of all its numbers: about a second, once."""
 
 _MOST_VALUES = 1 << 18
 """How many values stand in memory as float64 at a time, but for a single row of more."""
@@ -46,7 +56,8 @@ class STFT(Initializer):
 
     Raises:
         ValueError: where an argument is not as said; at the call, where the dtype is not floating point, the shape is
-            not of rank 3, has a single frequency or other times than the window, or the window is 0 and to be scaled.
+            not of rank 3, has a single frequency or more than 2**33, has other times than the window, or more than
+            2**36 for a window that is named, 2**20 if it is scaled too, or the window is 0 and to be scaled.
 
     >>> import seedbed as sb
     >>> sb.STFT("imag", window=None)((4, 1, 3))[:, 0].tolist()
@@ -86,43 +97,62 @@ class STFT(Initializer):
                 "window must have as many numbers as the shape has times. "
                 f"Received: {len(self._window)} numbers, shape={shape}"
             )
-        if frequencies == 1 or 8 * frequencies > MAX_DENOMINATOR:
+        if frequencies == 1 or frequencies > MAX_FREQUENCIES:
             raise ValueError(
-                f"the frequencies of an STFT kernel must be 2 or more, and at most {MAX_DENOMINATOR // 8}. "
+                f"the frequencies of an STFT kernel must be 2 or more, and at most {MAX_FREQUENCIES}. "
                 f"Received: shape={shape}"
             )
+        self._check_times(times)
         if 0 in shape:
             return Repeated(np.zeros((), dtype))
         if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
             checked_cast("window", self.factors(times, np.arange(times)), dtype)
         return Transform(self, times, 2 * (frequencies - 1))
 
+    def _check_times(self, times: int) -> None:
+        """Raise ValueError for a named window of which a number, or the scale, would take too long to compute."""
+        if isinstance(self._window, str):
+            most = MAX_DENOMINATOR if self.scaling is None else MAX_SCALED_TIMES
+            if times > most:
+                raise ValueError(
+                    f"the times of an STFT kernel with window={self._window!r} and scaling={self.scaling!r} must be at "
+                    f"most {most}. Received: {times} times"
+                )
+
     def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """w(t) / s of so many times, at some of them."""
         if self._window is None:
             return np.ones(at.shape)
-        scale = 1.0 if self.scaling is None else self._scale(self._weights(times, np.arange(times)))
-        return self._weights(times, at) / scale
-
-    def _weights(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        if isinstance(self._window, tuple):
-            return np.array(self._window)[at]
-        if self._window is None or times == 1:
-            return np.ones(at.shape)
-        a, b = WINDOWS[self._window]
-        return a - b * cosines(at, times if self.periodic else times - 1)
-
-    def _scale(self, window: npt.NDArray[np.float64]) -> float:
-        with np.errstate(all="ignore"):
-            terms = np.abs(window) if self.scaling == "spectrum" else window * window
-        try:
-            total = math.fsum(terms)  # rounded once, whatever the order
-        except OverflowError:
-            total = math.inf
-        scale = total if self.scaling == "spectrum" else math.sqrt(total)
+        numbers = _numbers(self._window, self.periodic, times, at)
+        if self.scaling is None:
+            return numbers
+        scale = _scale(self._window, self.scaling, self.periodic, times)
         if not 0 < scale < math.inf:
             raise ValueError(f"window must have a scale that is positive and finite. Received: {scale} for {self!r}")
-        return scale
+        return numbers / scale
+
+
+def _numbers(window: Window, periodic: bool, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return some numbers of a window of so many times."""
+    if isinstance(window, tuple):
+        return np.array(window)[at]
+    if times == 1:
+        return np.ones(at.shape)
+    a, b = WINDOWS[window]
+    return a - b * cosines(at, times if periodic else times - 1)
+
+
+@lru_cache(maxsize=16)  # each slice asks for it
+def _scale(window: Window, scaling: str, periodic: bool, times: int) -> float:
+    """Return s, which is 0, infinite or not a number where the window cannot be scaled."""
+    numbers = _numbers(window, periodic, times, np.arange(times))
+    with np.errstate(all="ignore"):
+        terms = np.abs(numbers) if scaling == "spectrum" else numbers * numbers
+    try:
+        total = math.fsum(terms)  # rounded once, whatever the order
+    except OverflowError:
+        total = math.inf
+    return total if scaling == "spectrum" else math.sqrt(total)
 
 
 @dataclass(slots=True)
