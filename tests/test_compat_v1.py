@@ -257,6 +257,7 @@ def test_constants_are_reshaped_where_they_fit():
     assert v1.constant(np.arange(4).reshape(2, 2), dtype="int32")([4]).tolist() == [0, 1, 2, 3]
     assert v1.constant(5)((2, 2), verify_shape=False).tolist() == [[5, 5], [5, 5]]
     assert v1.constant([5])((2, 2)).tolist() == [[5, 5], [5, 5]]
+    assert v1.constant(np.zeros((0, 3)), verify_shape=True)((0, 3)).shape == (0, 3)
     assert v1.constant([1, 2], verify_shape=True)((2, 1), verify_shape=False).tolist() == [[1], [2]]
     for shape in [(3,), (5,), (0,)]:
         with pytest.raises(ValueError, match="as many as the tensor has elements"):

@@ -4,6 +4,8 @@ import json
 import math
 import pickle
 import random
+import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -212,6 +214,29 @@ def test_the_configuration_of_an_array_is_lists_of_numbers():
             sb.Constant(bad)
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3), (0, 0), (0, 2**40)])
+@pytest.mark.parametrize("dtype", ["float32", "int8", "complex64"])
+def test_a_constant_without_elements_keeps_its_shape(shape, dtype):
+    init = sb.Constant(np.zeros(shape, dtype))
+    copies = [
+        sb.Constant.from_config(json.loads(json.dumps(init.get_config()))),
+        sb.deserialize(json.loads(json.dumps(sb.serialize(init)))),
+        pickle.loads(pickle.dumps(init)),
+        init.clone(),
+    ]
+    for copy in copies:
+        assert copy == init
+        assert copy.lazy(shape).shape == shape
+        with pytest.raises(ValueError, match=re.escape(f"Received: value of shape {shape}")):
+            copy.lazy((7, *shape[1:-1], 7))
+
+
+@pytest.mark.parametrize("value", [{"shape": [2, 3]}, {"shape": []}, {"shape": "0"}, {"shape": [0], "real": []}])
+def test_a_configuration_of_no_array_is_refused(value):
+    with pytest.raises(ValueError, match="value must be a finite number"):
+        sb.Constant(value)
+
+
 def test_a_constant_array_is_its_own():
     array = np.ones(3)
     init = sb.Constant(array)
@@ -256,6 +281,21 @@ def test_set_random_seed_makes_unseeded_initializers_reproducible():
             sb.set_random_seed(7)
             values.append([sb.GlorotNormal()((9,)).tolist(), sb.SeedGenerator().next()])
         assert values[0] == values[1]
+    finally:
+        random.setstate(state)
+
+
+def test_each_random_seed_makes_other_draws():
+    """`random.seed` takes -1 for 1."""
+    state = random.getstate()
+    try:
+        drawn = {}
+        for seed in (0, 1, -1, 7, -7, 2**64, -(2**64), 2**255 - 1, 1 - 2**255, -(2**255)):
+            sb.set_random_seed(seed)
+            drawn[seed] = sb.SeedGenerator().seed
+        assert len(set(drawn.values())) == len(drawn)
+        random.seed(7)
+        assert drawn[7] == sb.SeedGenerator().seed
     finally:
         random.setstate(state)
 
@@ -362,6 +402,30 @@ def test_equality_goes_by_configuration():
     assert sb.RandomNormal(stddev=1, seed=1) == sb.RandomNormal(0.0, 1.0, 1)
     assert len({sb.Zeros(), sb.Zeros(), sb.Ones()}) == 2
     assert repr(sb.RandomNormal(seed=1)) == "RandomNormal(mean=0.0, stddev=0.05, seed=1)"
+
+
+EQUAL = {
+    "a bool and a number": [sb.Constant(True), sb.Constant(1), sb.Constant(1.0), sb.Constant(np.uint8(1))],
+    "arrays of several dtypes": [sb.Constant([0, 1]), sb.Constant([False, True]), sb.Constant((-0.0, 1.0))],
+    "complex arrays": [sb.Constant([0j, 1j]), sb.Constant(np.array([-0.0, 1j], "complex64"))],
+    "arrays without elements": [sb.Constant(np.zeros((0, 3))), sb.Constant(np.zeros((0, 3), "int8"))],
+    "zeros of both signs": [sb.RandomNormal(mean=0.0, seed=1), sb.RandomNormal(mean=-0.0, seed=1)],
+    "bounds of both signs": [sb.RandomUniform(-0.0, 1, seed=1), sb.RandomUniform(0, 1.0, seed=np.int8(1))],
+    "gains of both signs": [sb.Identity(0.0), sb.Identity(-0.0), sb.Identity(Decimal("-0"))],
+    "windows": [sb.STFT(window=[0, 1]), sb.STFT(window=(-0.0, True + 0.0))],
+    "axes": [
+        sb.HeNormal(1, input_axes=[0], output_axes=(1,)),
+        sb.HeNormal(1, input_axes=(np.int8(0),), output_axes=1.0),
+    ],
+    "generators": [sb.HeNormal(sb.SeedGenerator(1, path=["a"])), sb.HeNormal(sb.SeedGenerator(1).child("a"))],
+}
+
+
+@pytest.mark.parametrize("objects", EQUAL)
+def test_equal_initializers_have_equal_hashes(objects):
+    first, *others = EQUAL[objects]
+    assert all(other == first for other in others)
+    assert len(set(EQUAL[objects])) == 1
 
 
 def test_with_seed_changes_the_seed_alone():

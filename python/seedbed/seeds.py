@@ -39,14 +39,19 @@ class Address(NamedTuple):
 def set_random_seed(seed: int) -> None:
     """Make what unseeded initializers and generators draw reproducible.
 
-    They draw from Python's global `random`, so `random.seed` and `keras.utils.set_random_seed` do it as well.
+    They draw from Python's global `random`, so `random.seed` and `keras.utils.set_random_seed` do it as well, and for
+    seeds that are not negative they do the same.
 
     Arguments:
-        seed: an integer.
+        seed: an integer in [-2**255, 2**255).
+
+    Raises:
+        ValueError: for any other seed.
     """
     import random
 
-    random.seed(as_seed(seed))
+    number = as_seed(seed)
+    random.seed(number if number >= 0 else number + 2**256)  # of a negative number it takes the absolute value
 
 
 def random_seed() -> int:

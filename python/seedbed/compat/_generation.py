@@ -52,7 +52,7 @@ class Constant(Generation, initializers.Constant):
     floating = False
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        value = np.array(self.value)
+        value = self._value
         if value.size == 1:
             value = value.reshape(())
         elif value.size == np.prod(shape, dtype=object):

@@ -238,7 +238,7 @@ class Constant(_V1, _generation.Constant):
         return super().__call__(shape, dtype, partition_info, out=out)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        given = np.shape(self.value)
+        given = self._value.shape
         if self.verify_shape and given != shape:
             raise TypeError(f"value must have the shape of the tensor, {shape}. Received: value of shape {given}")
         return super().rule(shape, dtype)

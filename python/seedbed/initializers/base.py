@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -157,11 +157,20 @@ class Initializer(ABC):
         return self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        return hash((type(self), repr(self._identity())))
+        return hash((type(self), _hashable(self._identity())))
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def _hashable(value: object) -> object:
+    """Return a hashable value, equal where the given ones are: numbers are themselves, as 0.0 == -0.0 == False."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _hashable(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_hashable, value))
+    return value if isinstance(value, Hashable) else None
 
 
 class SeededInitializer(Initializer):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from seedbed.dtypes import checked_cast
 from seedbed.initializers.base import Initializer
 from seedbed.rules import Repeated, Rule
-from seedbed.shapes import Shape
+from seedbed.shapes import Shape, as_shape
 
 
 class Zeros(Initializer):
@@ -70,8 +70,9 @@ class Constant(Initializer):
 
     @property
     def value(self) -> Any:
-        """The number, or the numbers in lists."""
-        return self._value.tolist()
+        """The number, or the numbers in lists; an array without elements where lists would lose its shape."""
+        lists = self._value.tolist()
+        return lists if np.shape(lists) == self._value.shape else self._value
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self._check_shape(shape)
@@ -85,20 +86,32 @@ class Constant(Initializer):
             raise ValueError(f"value must broadcast to the shape {shape}. Received: value of shape {self._value.shape}")
 
     def get_config(self) -> dict[str, Any]:
-        if self._value.dtype.kind != "c":
-            return {"value": self.value}
-        return {"value": {"real": self._value.real.tolist(), "imag": self._value.imag.tolist()}}
+        value = self.value
+        if value is self._value:
+            return {"value": {"shape": list(value.shape)}}
+        if self._value.dtype.kind == "c":
+            return {"value": {"real": self._value.real.tolist(), "imag": self._value.imag.tolist()}}
+        return {"value": value}
 
 
 def _as_array(value: object) -> np.ndarray:
-    """An array of one's own; also of what a configuration has for complex numbers, which JSON does not know."""
-    if not isinstance(value, Mapping):
-        array = np.array(value)
-        wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
-        with np.errstate(over="ignore"):
-            return (
-                array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array
-            )  # as a configuration has it
+    """Return a new array of a constructor's argument, or of what a configuration has where JSON has no such value."""
+    if isinstance(value, Mapping):
+        return _without_elements(value) if value.keys() == {"shape"} else _complex(value)
+    array = np.array(value)
+    wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
+    with np.errstate(over="ignore"):
+        return array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array  # as a configuration has it
+
+
+def _without_elements(value: Mapping[str, Any]) -> np.ndarray:
+    shape = as_shape(value["shape"])
+    if 0 not in shape:
+        raise ValueError
+    return np.empty(shape)
+
+
+def _complex(value: Mapping[str, Any]) -> np.ndarray:
     if value.keys() != {"real", "imag"}:
         raise TypeError
     real, imag = np.array(value["real"]), np.array(value["imag"])
