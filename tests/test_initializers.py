@@ -27,6 +27,7 @@ EXAMPLES = {
     "Dirac": ({"groups": 2, "layout": "torch"}, (4, 2, 5)),
     "STFT": ({"side": "imag", "window": [1, 2.5, 0.5], "scaling": "spectrum"}, (3, 2, 5)),
     "Orthogonal": ({"gain": 0.5, "column_axis": 0}, (4, 5)),
+    "Blocks": ({"default": "he_normal", "blocks": [([[1, 3], "..."], "ones"), ([0], "glorot_uniform")]}, (4, 5)),
     "DeltaOrthogonal": ({"gain": 0.5}, (3, 4, 5)),
     "ConvolutionOrthogonal1D": ({"gain": 0.5}, (3, 4, 5)),
     "ConvolutionOrthogonal2D": ({"gain": 0.5}, (2, 2, 4, 5)),
@@ -446,7 +447,7 @@ def test_unknown_keys_of_a_configuration_are_refused(name):
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [
-        ("glorot", "the names of initializers are Constant, ConvolutionOrthogonal1D"),
+        ("glorot", "the names of initializers are Blocks, Constant"),
         ("", "the names of initializers are"),
         ({"class_name": "os.system", "config": {}}, "the names of initializers are"),
         ({"class_name": ["Zeros"], "config": {}}, "the names of initializers are"),

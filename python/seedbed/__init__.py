@@ -18,6 +18,7 @@ from seedbed.config import deserialize, get, serialize
 from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
     STFT,
+    Blocks,
     Constant,
     ConvolutionOrthogonal1D,
     ConvolutionOrthogonal2D,
@@ -56,6 +57,7 @@ from seedbed.threads import get_num_threads, set_num_threads
 ALGORITHM = "v1"
 """The version of the values: what stands at an address changes only with it."""
 
+blocks = Blocks
 constant = Constant
 dirac = Dirac
 convolution_orthogonal_1d = ConvolutionOrthogonal1D
@@ -87,6 +89,7 @@ zeros = Zeros
 __all__ = [
     "ALGORITHM",
     "STFT",
+    "Blocks",
     "Constant",
     "ConvolutionOrthogonal1D",
     "ConvolutionOrthogonal2D",
@@ -119,6 +122,7 @@ __all__ = [
     "XavierUniform",
     "Zeros",
     "__version__",
+    "blocks",
     "calculate_gain",
     "compute_fans",
     "constant",

@@ -48,7 +48,7 @@ def compute_fans(
         input_axes: axes whose product is the fan-in. Negative axes count from the end.
         output_axes: axes whose product is the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none. If given, each axis may be named
-            once, and without `input_axes` and `output_axes` those of the layout are used.
+            once, and without `input_axes` and `output_axes` the layout is that of the kernel without these axes.
         groups: number of groups of a grouped convolution. Each group feeds its own outputs, so this divides the
             fan-out; the kernel has in / groups inputs already.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
@@ -67,8 +67,8 @@ def compute_fans(
 
     A stack of ten kernels, a convolution in 4 groups, and a depthwise convolution, (..., in, multiplier):
 
-    >>> compute_fans((10, 3, 3, 64, 128), batch_axes=(0,))
-    (576, 1152)
+    >>> compute_fans((10, 3, 3, 64, 128), batch_axes=(0,)), compute_fans((10, 128, 64), batch_axes=(0,), layout="torch")
+    ((576, 1152), (64, 128))
     >>> compute_fans((3, 3, 64, 128), groups=4)
     (576, 288)
     >>> compute_fans((3, 3, 64, 2), input_axes=(), output_axes=(-1,), batch_axes=(-2,))
@@ -97,7 +97,7 @@ class FanOptions(NamedTuple):
             if len(shape) < 2 and batch is None:
                 length = prod(shape)
                 return _checked(length, length, self.groups, 1)
-            (inputs, outputs), batch = AXES_OF_LAYOUT[self.layout], batch or ()
+            (inputs, outputs), batch = self._axes_of_layout(shape), batch or ()
         rank, named = len(shape), inputs + outputs + (batch or ())
         for axis in named:
             if not -rank <= axis < rank:
@@ -116,6 +116,19 @@ class FanOptions(NamedTuple):
             receptive_field = prod(length for axis, length in enumerate(shape) if axis not in others)
         fan_in, fan_out = (prod(shape[axis] for axis in axes) for axes in (inputs, outputs))
         return _checked(fan_in, fan_out, self.groups, receptive_field)
+
+    def _axes_of_layout(self, shape: Shape) -> tuple[Shape, Shape]:
+        """Return the axes of the inputs and of the outputs: those of the layout, among the axes of one kernel."""
+        rank, batch = len(shape), self.batch_axes or ()
+        stacked = {axis % rank for axis in batch if -rank <= axis < rank}
+        kernel = [axis for axis in range(rank) if axis not in stacked]
+        if len(kernel) < 2:
+            raise ValueError(
+                "with batch_axes, the shape must have two more axes, for inputs and outputs. "
+                f"Received: batch_axes={batch}, shape={shape}"
+            )
+        (inputs,), (outputs,) = AXES_OF_LAYOUT[self.layout]
+        return (kernel[inputs],), (kernel[outputs],)
 
 
 def _checked(inputs: int, outputs: int, groups: int, receptive_field: int) -> tuple[int, int]:

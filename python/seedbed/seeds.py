@@ -196,7 +196,17 @@ class SeedGenerator:
         return f"SeedGenerator(seed={self.seed}){children}"
 
 
-SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Mapping[str, Any] | None
+class Unbound:
+    """The seed of an initializer that does not have one yet, as in a plan, where each tensor draws by its name."""
+
+    def __repr__(self) -> str:
+        return "UNBOUND"
+
+
+UNBOUND = Unbound()
+"""What `Initializer.with_seed` takes to leave the seed open. Nothing can be drawn from it."""
+
+SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | None
 """What an initializer takes: None, an integer, a generator, or the configuration of one."""
 
 _frameworks: dict[type, Callable[[Any], Address]] = {}
@@ -207,13 +217,13 @@ def accept_generators(kind: type, draw: Callable[[Any], Address]) -> None:
     _frameworks[kind] = draw
 
 
-def as_seed_source(seed: SeedLike) -> int | SeedGenerator | None:
-    """An initializer's `seed` argument: an integer, a generator, or None.
+def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
+    """An initializer's `seed` argument: an integer, a generator, `UNBOUND`, or None.
 
     Raises:
         ValueError: where it is none of the three, nor the serialized form of a generator.
     """
-    if seed is None or isinstance(seed, SeedGenerator):
+    if seed is None or isinstance(seed, (SeedGenerator, Unbound)):
         return seed
     if isinstance(seed, Mapping):
         return _deserialize_generator(seed)
@@ -222,19 +232,27 @@ def as_seed_source(seed: SeedLike) -> int | SeedGenerator | None:
     return as_seed(seed)
 
 
-def draw(seed: int | SeedGenerator) -> Address:
-    """The address of the next tensor of an initializer with that seed."""
+def draw(seed: int | SeedGenerator | Unbound) -> Address:
+    """The address of the next tensor of an initializer with that seed.
+
+    Raises:
+        ValueError: if the initializer has no seed yet.
+    """
     if isinstance(seed, int):
         return address_of(seed)
     if isinstance(seed, SeedGenerator):
         return seed.next()
+    if isinstance(seed, Unbound):
+        raise ValueError("an initializer of a plan must get a seed before it is called, by with_seed. Received: none")
     return next(take for kind, take in _frameworks.items() if isinstance(seed, kind))(seed)
 
 
-def serialize_seed(seed: int | SeedGenerator | None) -> int | dict[str, Any] | None:
+def serialize_seed(seed: int | SeedGenerator | Unbound | None) -> int | dict[str, Any] | None:
     """The JSON form of a `seed`, a generator's as Keras writes it."""
     if seed is None or isinstance(seed, int):
         return seed
+    if isinstance(seed, Unbound):
+        return None
     return {
         "module": "keras.random",
         "class_name": "SeedGenerator",
@@ -259,8 +277,8 @@ def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) ->
     ['0x2fef003e', '0xd6405f89', '0xe8b85b7f']
     """
     source = as_seed_source(seed)
-    if source is None:
-        raise ValueError("random_words must be given a seed. Received: seed=None")
+    if source is None or isinstance(source, Unbound):
+        raise ValueError(f"random_words must be given a seed. Received: seed={seed}")
     key = source.key if isinstance(source, SeedGenerator) else key_of(source)
     out = np.empty(_in_range("count", count, 2**63), np.uint32)
     _core.words(out, (key, _in_range("stream", stream, 2**64)), _in_range("start", start, _WORDS))

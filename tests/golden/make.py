@@ -96,6 +96,8 @@ CASES = (
     (sb.STFT("imag", "hamming", "spectrum", periodic=True), FLOATS, WINDOWS),
     (sb.STFT("imag", None), FLOATS, WINDOWS),
     (sb.STFT("real", [0.5, 1, 2, -1, 0.25, 0, 3], None), FLOATS, WINDOWS[1:]),
+    (sb.Blocks("zeros", [((slice(None), slice(at, None)), "he_normal") for at in (0, 30, 60)], 42), SAMPLED, MATRICES),
+    (sb.Blocks("orthogonal", [(slice(3, 40), sb.Orthogonal(2.0)), ((..., -1), "ones")], CHILD), FLOATS, MATRICES),
     *((cls(seed=42), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
     *((cls(1 / 3, seed=CHILD), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
     (sb.Orthogonal(-2.0, seed=2**64 + 3, column_axis=1), FLOATS, ORTHOGONAL[sb.Orthogonal]),

@@ -9,10 +9,12 @@
 | `sparse` | the same, and zeros: Sparse |
 | `orthogonal` | matrices and convolutions that keep norms: Orthogonal; DeltaOrthogonal, ConvolutionOrthogonal |
 | `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
+| `blocks` | regions with initializers of their own: Blocks |
 | `xavier_kaiming` | the same by a gain: Xavier, Kaiming |
 """
 
 from seedbed.initializers.base import Initializer, RandomInitializer
+from seedbed.initializers.blocks import Blocks
 from seedbed.initializers.constant import Constant, Ones, Zeros
 from seedbed.initializers.identity import Dirac, Identity
 from seedbed.initializers.orthogonal import (
@@ -39,6 +41,7 @@ from seedbed.initializers.xavier_kaiming import KaimingNormal, KaimingUniform, X
 
 __all__ = [
     "STFT",
+    "Blocks",
     "Constant",
     "ConvolutionOrthogonal1D",
     "ConvolutionOrthogonal2D",

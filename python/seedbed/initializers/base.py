@@ -141,6 +141,10 @@ class Initializer(ABC):
             return self
         return type(self).from_config({**self.get_config(), "seed": seed})
 
+    def check(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> None:
+        """Raise the errors that a call with this shape and dtype raises, without a draw."""
+        self.with_seed(0).lazy(shape, dtype)
+
     def _arguments(self) -> dict[str, Any]:
         arguments = {name: getattr(self, name) for name in self.parameters}
         for name, default in self.beyond_keras.items():
@@ -159,8 +163,12 @@ class Initializer(ABC):
     def __hash__(self) -> int:
         return hash((type(self), _hashable(self._identity())))
 
+    def _shown(self) -> dict[str, Any]:
+        """The arguments that the representation has."""
+        return self._arguments()
+
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self._shown().items())
         return f"{type(self).__name__}({arguments})"
 
 
@@ -190,6 +198,11 @@ class SeededInitializer(Initializer):
     def _unseeded(self) -> int | seeds.SeedGenerator:
         """What an initializer that was given no seed draws from."""
         return seeds.random_seed()
+
+    def _shown(self) -> dict[str, Any]:
+        # A seed that nobody gave says nothing, and differs from run to run.
+        given = self._given_seed is not None and not isinstance(self._given_seed, seeds.Unbound)
+        return {name: value for name, value in super()._shown().items() if name != "seed" or given}
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype)

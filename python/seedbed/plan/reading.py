@@ -28,6 +28,7 @@ from seedbed.plan.limits import (
     MAX_TENSORS,
 )
 from seedbed.plan.model import OWN_ENTRY, Plan, PlannedTensor
+from seedbed.seeds import UNBOUND
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> Plann
     else:
         dtype = fallback
     shape = _shape(fields["shape"], dtype)
-    initializer.lazy(shape, dtype)  # the initializer's own objections to the shape and the dtype, at no cost
+    initializer.check(shape, dtype)
     return PlannedTensor(name, shape, dtype, initializer, source)
 
 
@@ -241,4 +242,4 @@ def as_initializer(value: object) -> Initializer:
             "an initializer must have no seed here: each tensor draws from a child of one seed, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
-    return value if isinstance(value, Initializer) else deserialize(value)
+    return (value if isinstance(value, Initializer) else deserialize(value)).with_seed(UNBOUND)

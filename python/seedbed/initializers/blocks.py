@@ -1,0 +1,270 @@
+"""Blocks: a tensor of which regions have initializers of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed import seeds
+from seedbed.arguments import as_integer
+from seedbed.initializers.base import Initializer, SeededInitializer
+from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of
+from seedbed.rules import Rule, Sampled
+from seedbed.shapes import Shape
+
+PIECE_BYTES = 1 << 24
+"""Memory for a piece of a block that is not contiguous in the result, in bytes."""
+
+MAX_COMPARED = 64
+"""Number of blocks up to which it is found out whether they leave anything to the default."""
+
+PartLike: TypeAlias = "Initializer | str | Mapping[str, Any]"
+
+
+class Blocks(SeededInitializer):
+    """A tensor of which regions have initializers of their own: packed kernels, gates of a bias, a stack of experts.
+
+    A block is what an index selects, as in `tensor[index] = ...`: integers, slices, an Ellipsis. Where blocks overlap,
+    the later one counts. Each block is initialized as a tensor of its own shape: its fans are those of the block, and
+    an integer in the index removes its axis. Each element keeps its address in the whole tensor, so that blocks of one
+    distribution differ from each other, and a slice has the bits that the whole has there. An initializer that needs
+    its tensor as a whole, such as `Orthogonal`, draws from a seed of its own in each block.
+
+    Arguments:
+        default: the initializer of the elements that no block has. It sees the whole tensor.
+        blocks: pairs of an index and an initializer. In a configuration an index is a list that has, for each axis, an
+            integer, `[start, stop]` or `[start, stop, step]`, or `"..."`.
+        seed: None, an integer or a `SeedGenerator`. The initializers of the blocks have none; each is an object, a
+            name or a configuration.
+
+    Raises:
+        TypeError, ValueError: if an argument is not as described; at the call, if an index does not fit the shape, or
+            an initializer refuses the shape of its block or the dtype.
+
+    A bias of a recurrent layer whose forget gate begins at one; a kernel for query, key and value in one:
+
+    >>> import numpy as np, seedbed as sb
+    >>> sb.Blocks("zeros", [(np.s_[2:4], "ones")])((8,)).tolist()
+    [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    >>> packed = sb.Blocks("zeros", [(np.s_[:, at : at + 64], "glorot_uniform") for at in (0, 64, 128)], seed=42)
+    >>> bool(0.21 < abs(packed((64, 192))).max() <= (6 / 128) ** 0.5)
+    True
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("default", "blocks", "seed")
+
+    def __init__(
+        self, default: PartLike, blocks: Iterable[tuple[Any, PartLike]] = (), seed: seeds.SeedLike = None
+    ) -> None:
+        super().__init__(seed)
+        self.default = _as_part(default)
+        self.blocks = tuple(_as_block(block) for block in blocks)
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        for _, part in self.blocks:
+            part.as_dtype(dtype)
+        return self.default.as_dtype(dtype)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        chosen = [(axes_of(shape), [True] * len(shape), self.default)]
+        for index, part in self.blocks:
+            try:
+                chosen.append((*selected(index, shape), part))
+            except IndexError as error:
+                raise ValueError(f"the index of a block must fit the shape {shape}: {error}") from None
+        for axes, kept, part in chosen:
+            part.check(_kept(shape_of(axes), kept), dtype)  # before a draw is taken
+        address = seeds.draw(self.seed)
+        patches = []
+        for number, (axes, kept, part) in enumerate(chosen):
+            block = _kept(shape_of(axes), kept)
+            rule = part.with_seed(_At(address)).rule(block, dtype)
+            elementwise = isinstance(rule, Sampled)
+            if not elementwise:
+                key = seeds.child_key(address.key, f"Blocks/{number}")
+                rule = part.with_seed(_At(seeds.Address(key, address.stream))).rule(block, dtype)
+            patches.append(Patch(axes, kept, rule, elementwise))
+        return Patched(shape, patches)
+
+    def get_config(self) -> dict[str, Any]:
+        blocks = [[[_plain(item) for item in index], _config(part)] for index, part in self.blocks]
+        return {**super().get_config(), "default": _config(self.default), "blocks": blocks}
+
+
+class _At(seeds.SeedGenerator):
+    """A generator that gives one address, however often it is asked."""
+
+    def __init__(self, address: seeds.Address) -> None:
+        self.address = address
+
+    def next(self) -> seeds.Address:
+        return self.address
+
+
+@dataclass(slots=True)
+class Patch:
+    """The rule of a block."""
+
+    axes: list[Axis]
+    """The block, as a region of the whole tensor."""
+    kept: list[bool]
+    """Whether the block has each axis of the whole."""
+    rule: Rule
+    elementwise: bool
+    """Whether the rule takes regions of the whole tensor, where the addresses are. Others take regions of the block."""
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
+        """Write a region of the whole tensor that lies in the block."""
+        if self.elementwise:
+            self.rule.write(out, axes)
+            return
+        own = [
+            (count, (first - start) // step, stride // step if many > 1 else 1, many)
+            for (_, first, stride, many), (_, start, step, count) in zip(axes, self.axes, strict=True)
+        ]
+        self.rule.write(out, _kept(own, self.kept))
+
+
+@dataclass(slots=True)
+class Patched(Rule):
+    """Blocks with a rule each; a later one covers the earlier ones, and the first is the whole tensor."""
+
+    shape: Shape
+    patches: list[Patch]
+
+    @property
+    def needs_whole(self) -> bool:
+        return any(patch.rule.needs_whole for patch in self.patches)
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        axes = axes_of(self.shape) if axes is None else axes
+        target = out.reshape(shape_of(axes))
+        places = [[_shared(axis, own) for axis, own in zip(axes, patch.axes, strict=True)] for patch in self.patches]
+        first = 1 if _fill(places[1:], target.size) else 0
+        for patch, place in zip(self.patches[first:], places[first:], strict=True):
+            if all(shape_of(place)):
+                _write(patch, target, axes, place)
+
+
+def _write(patch: Patch, target: np.ndarray, axes: Sequence[Axis], place: Sequence[Axis]) -> None:
+    """Write what a block has of a region to the array of the region.
+
+    Arguments:
+        patch: the block.
+        target: the array.
+        axes: the region of the whole tensor that the array is.
+        place: the region of the array that is in the block.
+    """
+    view = target[tuple(as_slice(axis) for axis in place)]
+    if view.flags.c_contiguous:
+        patch.write(view, _within(axes, place))
+        return
+    most = view.size if patch.rule.needs_whole else max(1, PIECE_BYTES // view.itemsize)
+    for piece in pieces(view.shape, most):
+        buffer = np.empty(shape_of(piece), view.dtype)
+        patch.write(buffer, _within(axes, _within(place, piece)))
+        view[tuple(as_slice(axis) for axis in piece)] = buffer
+
+
+def _within(axes: Sequence[Axis], inner: Sequence[Axis]) -> list[Axis]:
+    """A region of a region, as a region of the whole."""
+    return [
+        (length, start + step * first, step * stride, count)
+        for (length, start, step, _), (_, first, stride, count) in zip(axes, inner, strict=True)
+    ]
+
+
+def _shared(axis: Axis, other: Axis) -> Axis:
+    """The indices along an axis that another region takes too, as positions among them.
+
+    >>> _shared((100, 10, 3, 20), (100, 0, 2, 30))  # 10, 13, 16, ... 67 and 0, 2, ... 58
+    (20, 0, 2, 9)
+    """
+    _, start, step, count = axis
+    _, begin, pitch, many = other
+    none = (count, 0, 1, 0)
+    if not count or not many:
+        return none
+    low, high = sorted((begin, begin + pitch * (many - 1)))
+    near, far = (low, high) if step > 0 else (high, low)
+    first, last = max(0, -((start - near) // step)), min(count - 1, (far - start) // step)
+    common = math.gcd(step, pitch)
+    if (begin - start) % common:
+        return none
+    stride = abs(pitch) // common
+    # Positions i for which start + step i is begin modulo the pitch.
+    residue = (begin - start) // common * pow(step // common, -1, stride) % stride if stride > 1 else 0
+    first += (residue - first) % stride
+    return (count, first, stride, (last - first) // stride + 1) if first <= last else none
+
+
+def _fill(places: Sequence[Sequence[Axis]], size: int) -> bool:
+    """Whether blocks have every element of a region, as far as that is found out at little cost."""
+    places = [place for place in places if all(shape_of(place))]
+    if len(places) > MAX_COMPARED or sum(math.prod(shape_of(place)) for place in places) != size:
+        return False
+    return not any(
+        all(_shared(*axes)[3] for axes in zip(one, two, strict=True)) for one, two in combinations(places, 2)
+    )
+
+
+def _kept(items: Sequence[Any], kept: Sequence[bool]) -> Any:
+    return tuple(item for item, keep in zip(items, kept, strict=True) if keep)
+
+
+def _as_block(block: Any) -> tuple[tuple[Index, ...], Initializer]:
+    try:
+        index, part = block
+    except (TypeError, ValueError):
+        raise TypeError(f"a block must be a pair of an index and an initializer. Received: {block!r}") from None
+    return _as_index(index), _as_part(part)
+
+
+def _as_index(index: Any) -> tuple[Index, ...]:
+    return tuple(map(_as_item, index if isinstance(index, (tuple, list)) else (index,)))
+
+
+def _as_item(item: Any) -> Index:
+    try:
+        if isinstance(item, (list, slice)):
+            bounds = [item.start, item.stop, item.step] if isinstance(item, slice) else item
+            start, stop, step = (None if bound is None else as_integer(bound) for bound in (*bounds, None, None)[:3])
+            if len(bounds) in (2, 3) and step != 0:
+                return slice(start, stop, step)
+            raise TypeError
+        return Ellipsis if item is Ellipsis or item == "..." else as_integer(item)
+    except TypeError:
+        raise TypeError(
+            f"the index of a block must have integers, slices and at most one Ellipsis. Received: {item!r}"
+        ) from None
+
+
+def _plain(item: Index) -> Any:
+    """An item of an index in a configuration."""
+    if isinstance(item, slice):
+        return [item.start, item.stop] if item.step is None else [item.start, item.stop, item.step]
+    return "..." if item is Ellipsis else item
+
+
+def _as_part(part: Any) -> Initializer:
+    if isinstance(part, (str, Mapping)):
+        from seedbed.config import deserialize  # a configuration of blocks has configurations in it
+
+        part = deserialize(part)
+    if not isinstance(part, Initializer) or isinstance(part, Blocks):
+        raise TypeError(f"an initializer of a block must be one of seedbed's, and not blocks. Received: {part!r}")
+    if part.get_config().get("seed") is not None:
+        raise ValueError(f"the initializer of a block must have no seed: the whole tensor has one. Received: {part!r}")
+    return part.with_seed(seeds.UNBOUND)
+
+
+def _config(part: Initializer) -> dict[str, Any]:
+    config = part.get_config()
+    config.pop("seed", None)
+    return {"class_name": type(part).__name__, "config": config}
