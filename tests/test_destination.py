@@ -102,6 +102,25 @@ class TestSymbolicLink:
         assert {entry.name for entry in tmp_path.iterdir()} == {"a", "b"}
 
     @posix
+    def test_to_the_name_of_a_folder_is_refused(self, tmp_path):
+        (tmp_path / "link").symlink_to("new/")
+        with pytest.raises(IsADirectoryError):
+            write_checkpoint(SMALL, tmp_path / "link")
+        assert {entry.name for entry in tmp_path.iterdir()} == {"link"}
+
+    @posix
+    def test_is_followed_from_the_folder_that_has_it(self, tmp_path):
+        for folder in ("a", "b", "c"):
+            (tmp_path / folder).mkdir()
+        (tmp_path / "a" / "link").symlink_to("../b/link")
+        (tmp_path / "b" / "link").symlink_to("../c/model")
+        write_checkpoint(SMALL, tmp_path / "a" / "link")
+        assert (tmp_path / "c" / "model").is_file()
+        (tmp_path / "a" / "lost").symlink_to("../d/model")
+        with pytest.raises(FileNotFoundError, match=r"there is no directory .*/a/\.\./d"):
+            write_checkpoint(SMALL, tmp_path / "a" / "lost")
+
+    @posix
     def test_under_the_temporary_name_is_not_followed(self, tmp_path, monkeypatch):
         (tmp_path / "victim").write_text("mine")
         (tmp_path / ".seedbed-guessed.part").symlink_to("victim")
@@ -109,6 +128,32 @@ class TestSymbolicLink:
         with pytest.raises(FileExistsError):
             write_checkpoint(SMALL, tmp_path / "model")
         assert (tmp_path / "victim").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "new/", "new//", "new/.", "new/..", "file/", "file/.", "folder", "folder/", "folder/..", "x" * 300]
+)
+def test_a_name_that_open_refuses_is_refused_and_nothing_is_written(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").write_text("mine")
+    with pytest.raises(OSError):  # noqa: PT011  # which one, depends on the system
+        os.open(name, os.O_RDWR)
+    with pytest.raises(OSError, match="cannot write the checkpoint"):
+        write_checkpoint(SMALL, name)
+    assert {entry.name for entry in tmp_path.rglob("*")} == {"folder", "file"}
+    assert Path("file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["new", "./new", "folder/../new", "folder/./new", "folder//new", "~", "new.", " "])
+def test_a_name_that_open_takes_is_the_file_that_open_makes(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path(name).touch()
+    before = set(tmp_path.rglob("*"))
+    write_checkpoint(SMALL, name)
+    assert set(tmp_path.rglob("*")) == before
+    assert Path(name).stat().st_size > 400
 
 
 def test_the_temporary_name_has_128_random_bits(path):

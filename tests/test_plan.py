@@ -276,6 +276,11 @@ class TestFile:
         assert caught.value.strerror == "there is no such file, and the plans of seedbed are [gpt2]"
         assert caught.value.filename == "nowhere.json"
 
+    def test_that_open_refuses_is_refused(self, tmp_path):
+        (tmp_path / "plan.json").write_text(a())
+        with pytest.raises(OSError, match=r"plan\.json/"):
+            load_plan(f"{tmp_path}/plan.json/")
+
     def test_that_is_a_folder_is_an_os_error(self, tmp_path):
         with pytest.raises(IsADirectoryError):
             load_plan(tmp_path)

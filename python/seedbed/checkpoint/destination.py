@@ -54,9 +54,9 @@ class NewFile:
 
     interruptible = True
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: str | os.PathLike[str], size: int) -> None:
         """Prepare for a file of `size` bytes; nothing is made before `open`."""
-        self._path = path
+        self._path = os.fspath(path)  # a text: a `Path` has lost a separator at its end
         self._size = size
         self._descriptor: int | None = None
         self._temporary: Path | None = None
@@ -65,12 +65,11 @@ class NewFile:
         """Make the temporary file.
 
         Raises:
-            OSError: there is no such folder, or no space; the destination is no ordinary file; links lead in a circle.
+            OSError: there is no such folder, or no space; the destination is no ordinary file, or has the name of a
+                folder; links lead in a circle.
         """
         self._replaced = self._status()
-        self._target = Path(os.path.realpath(self._path))
-        if not self._target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, f"there is no directory {str(self._path.parent)!r}")
+        self._target = _target_of(self._path)
         self._renames = self._replaced is None or not _is_mount_point(self._target)
         temporary = self._target.with_name(f".seedbed-{secrets.token_hex(16)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -127,7 +126,7 @@ class NewFile:
 
     def _status(self) -> os.stat_result | None:
         try:
-            status = self._path.stat()
+            status = os.stat(self._path)  # noqa: PTH116  # `Path` drops a separator at the end
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(status.st_mode):  # a folder; or a device, which a rename would do away with
@@ -178,6 +177,26 @@ class Pipe:
 
     def discard(self) -> None:
         """Do nothing: what is written is gone."""
+
+
+def _target_of(path: str) -> Path:
+    """Return the absolute path of the file that `open` would make or replace: links are followed, its folder exists.
+
+    Raises:
+        IsADirectoryError: the path, or what a link says, is the name of a folder: `new/`.
+        FileNotFoundError: there is no such folder.
+    """
+    while True:
+        folder, name = os.path.split(path)
+        if name in ("", os.curdir, os.pardir):
+            raise IsADirectoryError(errno.EISDIR, "a file must have a name, which does not end with a separator")
+        place = Path(folder, name)
+        if not place.is_symlink():
+            break
+        path = os.path.join(folder, os.readlink(place))  # noqa: PTH115, PTH118  # `Path` drops a separator at the end
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no directory {folder!r}")
+    return place.parent.resolve() / name
 
 
 def _reserve(descriptor: int, size: int) -> None:

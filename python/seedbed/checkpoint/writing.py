@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.checkpoint.destination import NewFile, Pipe
@@ -90,7 +89,7 @@ def write_checkpoint(
     start = time.perf_counter()
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
-    destination = Pipe(path) if isinstance(path, int) else NewFile(Path(name), layout.size)
+    destination = Pipe(path) if isinstance(path, int) else NewFile(name, layout.size)
     with naming(name):
         made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
     return summary_of(plan, [layout], made, start)

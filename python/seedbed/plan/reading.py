@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedbed.config import check_size, deserialize
@@ -97,11 +96,13 @@ def _read(source: str) -> str:
     names = sorted(entry.name.removesuffix(".json") for entry in shipped.iterdir())
     if source in names:
         return shipped.joinpath(f"{source}.json").read_text(encoding="utf-8")
-    if not Path(source).exists():
+    try:
+        with open(source, "rb") as file:  # noqa: PTH123  # `Path` drops a separator at the end
+            content = file.read(MAX_PLAN_BYTES + 1)
+    except FileNotFoundError:
         known = ", ".join(names)
-        raise FileNotFoundError(errno.ENOENT, f"there is no such file, and the plans of seedbed are [{known}]", source)
-    with Path(source).open("rb") as file:
-        content = file.read(MAX_PLAN_BYTES + 1)
+        reason = f"there is no such file, and the plans of seedbed are [{known}]"
+        raise FileNotFoundError(errno.ENOENT, reason, source) from None
     if len(content) > MAX_PLAN_BYTES:
         raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more")
     try:
