@@ -78,6 +78,7 @@ def check_plan(text: str) -> Plan | None:
     if plan is not None:
         assert plan.nbytes >= 0
         assert len({tensor.name for tensor in plan.tensors}) == len(plan.tensors)
+        assert parse_plan(plan.to_json()) == plan
         root = sb.SeedGenerator(1)
         for tensor in plan.tensors:
             if tensor.size <= 1000:

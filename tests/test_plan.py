@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.plan import load_plan, parse_plan
+from seedbed.plan import load_plan, parse_plan, ranges
 from seedbed.plan.limits import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS
 from seedbed.strict_json import MAX_DIGITS
 
@@ -134,7 +134,11 @@ def default(**fields):
         ("[]", TypeError, "a plan must be an object. Received: []"),
         ("{}", ValueError, 'a plan must have the key "tensors". Received: {}'),
         ('{"tensors": {}}', TypeError, '"tensors" must be a list. Received: {}'),
-        ('{"tensors": [], "default": []}', ValueError, 'must be among tensors, dtype, defaults. Received: "default"'),
+        (
+            '{"tensors": [], "default": []}',
+            ValueError,
+            'must be among tensors, $schema, dtype, config, defaults. Received: "default"',
+        ),
         ('{"tensors": [], "defaults": null}', TypeError, '"defaults" must be a list. Received: null'),
         ('{"tensors": [], "dtype": 32}', TypeError, "a dtype must be a string. Received: 32"),
         ('{"tensors": [], "dtype": "float33"}', ValueError, "float33"),
@@ -250,11 +254,18 @@ entries = st.fixed_dictionaries(
 )
 
 
+def names_of(text):
+    """The names of one entry without other entries near it."""
+    return [name for _, name, _ in ranges.expand([ranges.parse(text)])]
+
+
 @given(st.fixed_dictionaries({"tensors": st.lists(entries | json_values, max_size=3)}) | json_values)
 def test_any_json_is_a_plan_or_is_refused_by_a_value_or_a_type_error(document):
     with suppress(TypeError, ValueError):
         plan = parse_plan(json.dumps(document))
-        assert [tensor.name for tensor in plan.tensors] == [entry["name"] for entry in document["tensors"]]
+        names = [name for entry in document["tensors"] for name in names_of(entry["name"])]
+        assert [tensor.name for tensor in plan.tensors] == names
+        assert parse_plan(plan.to_json()) == plan
 
 
 class TestFile:

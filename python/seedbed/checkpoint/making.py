@@ -15,7 +15,7 @@ import numpy as np
 
 from seedbed.checkpoint.ring import Block, Ring
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
-from seedbed.checkpoint.values import in_parts, values_of, write_range
+from seedbed.checkpoint.values import Values, write_range
 from seedbed.checkpoint.worker import Worker
 from seedbed.lazy import LazyArray
 from seedbed.rules import Repeated
@@ -92,7 +92,7 @@ class _Contents:
 
     def __init__(self, layout: Layout, root: SeedGenerator, progress: Progress) -> None:
         self._layout = layout
-        self._root = root
+        self._values = Values(root)
         self._progress = progress
         self.seconds = 0.0
 
@@ -112,7 +112,7 @@ class _Contents:
                 self.seconds += time.perf_counter() - start
                 done += count
                 used = stop
-            del values  # before the next one, which may be as large
+            del values  # so that the memory of a tensor that is computed as a whole is free for the next
             if tensor is not None:
                 self._progress(tensor)
         yield block, used
@@ -123,6 +123,7 @@ class _Contents:
         yield LazyArray(Repeated(header), header.shape, header.dtype), None
         for tensor, _ in self._layout.places:
             start = time.perf_counter()
-            values = in_parts(values_of(tensor, self._root))
+            values = self._values.of(tensor)
             self.seconds += time.perf_counter() - start
             yield values, tensor
+            del values

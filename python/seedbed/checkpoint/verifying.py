@@ -22,7 +22,7 @@ from seedbed import ALGORITHM
 from seedbed.checkpoint.header import ALGORITHM_KEY, DTYPE_NAMES, SEED_KEY, dtype_of, read_header
 from seedbed.checkpoint.ring import Ring
 from seedbed.checkpoint.source import Source, opened, read_bytes
-from seedbed.checkpoint.values import in_parts, values_of, write_range
+from seedbed.checkpoint.values import Values, write_range
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
@@ -183,6 +183,7 @@ def _differences(
     """Compare the tensors of a file with those of a plan: return what differs, and None after each piece."""
     yield from source.skip(header.start)
     buffer = np.empty(PIECE_BYTES, np.uint8)
+    values = Values(root)
     missing = {tensor.name: tensor for tensor in plan.tensors}
     for entry in header.entries:
         tensor = missing.pop(entry.name, None)
@@ -191,7 +192,7 @@ def _differences(
             yield Difference(entry.name, "unexpected")
             continue
         if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape):
-            yield from _differing_values(source, tensor.name, values_of(tensor, root), buffer)
+            yield from _differing_values(source, tensor, values.of(tensor), buffer)
         else:
             yield from source.skip(entry.stop - entry.start)
             yield Difference(entry.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
@@ -205,9 +206,10 @@ def _form(entry: Entry) -> str:
     return f"{dtype} {shown(entry.shape)}"
 
 
-def _differing_values(source: Source, name: str, values: LazyArray, buffer: np.ndarray) -> Iterator[Difference | None]:
+def _differing_values(
+    source: Source, tensor: PlannedTensor, values: LazyArray, buffer: np.ndarray
+) -> Iterator[Difference | None]:
     bits = f"u{values.itemsize}"
-    values = in_parts(values)
     done = count = 0
     first: tuple[int, int, int] | None = None
     while done < values.size:
@@ -225,9 +227,9 @@ def _differing_values(source: Source, name: str, values: LazyArray, buffer: np.n
         yield None
     if first is not None:
         at, wanted, there = first
-        index = tuple(int(i) for i in np.unravel_index(at, values.shape))
+        index = tuple(int(i) for i in np.unravel_index(at, tensor.shape))
         dtype = values.dtype
-        yield Difference(name, "values", _element(wanted, dtype), _element(there, dtype), count, done, index)
+        yield Difference(tensor.name, "values", _element(wanted, dtype), _element(there, dtype), count, done, index)
 
 
 def _element(bits: int, dtype: np.dtype) -> str:

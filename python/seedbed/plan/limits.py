@@ -26,3 +26,9 @@ MAX_RANK = 32
 
 MAX_TENSOR_BYTES = (1 << 63) - 1
 """The most bytes of a tensor; as in NumPy, dimensions of 0 are left out of the product."""
+
+MAX_RANGES = 4
+"""The most ranges in a name: experts in layers have two."""
+
+MAX_NAMES = 1 << 26
+"""The most characters of all names, once their ranges are expanded. (Those of most experts have a tenth.)"""

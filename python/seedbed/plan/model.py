@@ -1,51 +1,26 @@
-"""A plan, and a tensor of one."""
+"""A plan: the tensors of a model."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from seedbed.initializers import Initializer
-
-OWN_ENTRY = "own entry"
-"""The source of a tensor whose initializer its own entry names."""
-
-
-@dataclass(frozen=True)
-class PlannedTensor:
-    """One tensor of a plan. Its initializer has no seed yet: the caller that evaluates it binds it to the name.
-
-    `source` says what decided the initializer: the pattern of a default, or ``"own entry"``. It is a remark: tensors
-    that differ in nothing else are equal.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    initializer: Initializer
-    source: str = field(default=OWN_ENTRY, compare=False)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes of all elements."""
-        return self.size * self.dtype.itemsize
+from seedbed.plan.tensor import PlannedTensor
+from seedbed.plan.writing import to_json
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones."""
+    """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones.
+
+    `config` is the configuration with which other programs build the model, or None: what a file ``config.json`` next
+    to its checkpoint holds.
+    """
 
     tensors: tuple[PlannedTensor, ...]
+    config: Mapping[str, Any] | None = None
 
     @cached_property
     def parameters(self) -> int:
@@ -56,3 +31,25 @@ class Plan:
     def nbytes(self) -> int:
         """The number of bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.tensors)
+
+    def to_json(self) -> str:
+        """Write the plan as JSON, which `parse_plan` reads: each tensor has its own entry, or is in that of a range.
+
+        Raises:
+            ValueError: an initializer is none of those that have a configuration, or `config` is no JSON.
+
+        >>> from seedbed.plan import parse_plan
+        >>> names = [f"h.{i}.bias" for i in range(3)]
+        >>> plan = parse_plan(str({"tensors": [{"name": n, "shape": [8], "initializer": "zeros"} for n in names]})
+        ...     .replace("'", '"'))
+        >>> print(plan.to_json(), end="")
+        {
+          "dtype": "float32",
+          "tensors": [
+            {"name": "h.{0..2}.bias", "shape": [8], "initializer": "Zeros"}
+          ]
+        }
+        >>> parse_plan(plan.to_json()) == plan
+        True
+        """
+        return to_json(self.tensors, self.config)

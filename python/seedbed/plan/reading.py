@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import re
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from seedbed.config import check_size, deserialize
+from seedbed.config import check_size
 from seedbed.dtypes import as_dtype
-from seedbed.initializers import Initializer
+from seedbed.plan.entries import Entry, about, as_initializer, as_name, each, entry_dtype, entry_shape, parse_entry
 from seedbed.plan.limits import (
     MAX_COMPARED,
     MAX_HELD,
     MAX_MATCHES,
+    MAX_NAMES,
     MAX_PATTERN,
     MAX_PATTERNS,
     MAX_PLAN_BYTES,
-    MAX_RANK,
-    MAX_TENSOR_BYTES,
     MAX_TENSORS,
 )
-from seedbed.plan.model import OWN_ENTRY, Plan, PlannedTensor
-from seedbed.seeds import UNBOUND
-from seedbed.strict_json import decode, integers, members, shown, typed
+from seedbed.plan.model import Plan
+from seedbed.plan.ranges import expand
+from seedbed.plan.tensor import PlannedTensor
+from seedbed.strict_json import decode, members, shown, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
 
-T = TypeVar("T")
+    from seedbed.initializers import Initializer
 
 
 @dataclass(frozen=True)
@@ -112,40 +111,43 @@ def _read(source: str) -> str:
 
 
 def _plan(document: object, asked: str | None) -> Plan:
-    fields = members(document, "a plan", required=("tensors",), optional=("dtype", "defaults"))
-    fallback = _dtype(fields.get("dtype", "float32"))
+    fields = members(document, "a plan", required=("tensors",), optional=("$schema", "dtype", "config", "defaults"))
+    typed(fields.get("$schema", ""), str, '"$schema" must be a string')
+    config = None if "config" not in fields else typed(fields["config"], dict, '"config" must be an object')
+    fallback = entry_dtype(fields.get("dtype", "float32"))
     if asked is not None:
         fallback = as_dtype(asked)
     names, patterns = (
         len(typed(fields.get(key, []), list, f'"{key}" must be a list')) for key in ("tensors", "defaults")
     )
+    _check_counts(names, patterns)
+    entries = each(fields, "tensors", "name", parse_entry)
+    names = sum(entry.template.names for entry in entries)
+    _check_counts(names, patterns)
+    _check_characters(fields, entries)
+    defaults = each(fields, "defaults", "pattern", lambda entry: _default(entry, names))
+    return Plan(tuple(_tensors(entries, defaults, fallback)), config)
+
+
+def _check_counts(names: int, patterns: int) -> None:
     if names > MAX_TENSORS:
         raise ValueError(f"a plan must have at most {MAX_TENSORS} tensors. Received: {names}")
     if names * patterns > MAX_MATCHES:
         raise ValueError(
             f"tensors times defaults must be at most {MAX_MATCHES}. Received: {names} tensors, {patterns} defaults"
         )
-    _check_patterns(fields)
-    defaults = _each(fields, "defaults", "pattern", lambda entry: _default(entry, names))
-    tensors = _each(fields, "tensors", "name", lambda entry: _tensor(entry, defaults, fallback))
-    first: dict[str, int] = {}
-    for index, tensor in enumerate(tensors):
-        if first.setdefault(tensor.name, index) != index:
-            place = f"tensors[{index}] {shown(tensor.name)}"
-            raise ValueError(f"{place}: a name must occur once. Received: the name of tensors[{first[tensor.name]}]")
-    return Plan(tuple(tensors))
 
 
-def _check_patterns(fields: dict[str, Any]) -> None:
-    """That patterns are not too long to be compiled and held against the names; what is no text has no length."""
-    names, patterns = (
-        sum(
-            len(entry[label])
-            for entry in fields.get(key, [])
-            if isinstance(entry, dict) and isinstance(entry.get(label), str)
-        )
-        for key, label in (("tensors", "name"), ("defaults", "pattern"))
+def _check_characters(fields: dict[str, Any], entries: list[Entry]) -> None:
+    """Check that names and patterns are short enough to be expanded, compiled and compared."""
+    names = sum(entry.template.names * len(entry.label) for entry in entries)
+    patterns = sum(
+        len(entry["pattern"])
+        for entry in fields.get("defaults", [])
+        if isinstance(entry, dict) and isinstance(entry.get("pattern"), str)
     )
+    if names > MAX_NAMES:
+        raise ValueError(f"names must have at most {MAX_NAMES} characters in all. Received: {names}")
     if patterns > MAX_PATTERNS:
         raise ValueError(f"patterns must have at most {MAX_PATTERNS} characters in all. Received: {patterns}")
     if names * patterns > MAX_COMPARED:
@@ -155,17 +157,32 @@ def _check_patterns(fields: dict[str, Any]) -> None:
         )
 
 
-def _each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
-    """Parse the entries of the list `fields[key]`. An error says which entry it is about."""
-    parsed = []
-    for index, entry in enumerate(fields.get(key, [])):
-        try:
-            parsed.append(parse(entry))
-        except (TypeError, ValueError) as error:
-            named = f" {shown(entry[label])}" if isinstance(entry, dict) and label in entry else ""
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{key}[{index}]{named}: {error}") from error
-    return parsed
+def _tensors(entries: list[Entry], defaults: list[Default], fallback: np.dtype) -> Iterator[PlannedTensor]:
+    first: dict[str, int] = {}
+    for index, name, numbers in expand([entry.template for entry in entries]):
+        entry = entries[index]
+        with about(f"tensors[{index}] {shown(entry.label)}"):
+            if name in first:
+                where = f"the name of tensors[{first[name]}]"
+                raise ValueError(f"a name must occur once. Received: {f'{shown(name)}, ' * bool(numbers)}{where}")
+            first[name] = index
+            yield _tensor(entry, as_name(name), numbers, match(name, defaults), fallback)
+
+
+def _tensor(
+    entry: Entry, name: str, numbers: tuple[int, ...], default: Default | None, fallback: np.dtype
+) -> PlannedTensor:
+    if entry.initializer is not None:
+        initializer, source = entry.initializer, entry.source
+    elif default is not None:
+        initializer, source = default.initializer, default.pattern
+    else:
+        raise ValueError("a tensor must have an initializer, its own or by a default's pattern. Received: neither")
+    dtype = entry.dtype or (default and default.dtype) or fallback
+    shape = entry_shape(entry.shape, dtype)
+    part = None if entry.part is None else entry.part.part(shape, dtype, numbers)
+    initializer.check(shape if part is None else part.shape, dtype)
+    return PlannedTensor(name, shape, dtype, initializer, source, part)
 
 
 def _default(entry: object, names: int) -> Default:
@@ -173,7 +190,7 @@ def _default(entry: object, names: int) -> Default:
     pattern = typed(fields["pattern"], str, "a pattern must be a string")
     if len(pattern) > MAX_PATTERN:
         raise ValueError(f"a pattern must have at most {MAX_PATTERN} characters. Received: {len(pattern)}")
-    dtype = _dtype(fields["dtype"]) if "dtype" in fields else None
+    dtype = entry_dtype(fields["dtype"]) if "dtype" in fields else None
     initializer = as_initializer(fields["initializer"])
     values = check_size(fields["initializer"]) if isinstance(fields["initializer"], dict) else 0
     if names * values > MAX_HELD:
@@ -182,65 +199,3 @@ def _default(entry: object, names: int) -> Default:
             f"Received: {names} tensors, {values} values"
         )
     return Default(pattern, initializer, dtype)
-
-
-def _tensor(entry: object, defaults: list[Default], fallback: np.dtype) -> PlannedTensor:
-    fields = members(entry, "a tensor", required=("name", "shape"), optional=("dtype", "initializer"))
-    name = as_name(fields["name"])
-    default = match(name, defaults)
-    if "initializer" in fields:
-        initializer, source = as_initializer(fields["initializer"]), OWN_ENTRY
-    elif default is not None:
-        initializer, source = default.initializer, default.pattern
-    else:
-        raise ValueError("a tensor must have an initializer, its own or by a default's pattern. Received: neither")
-    if "dtype" in fields:
-        dtype = _dtype(fields["dtype"])
-    elif default is not None and default.dtype is not None:
-        dtype = default.dtype
-    else:
-        dtype = fallback
-    shape = _shape(fields["shape"], dtype)
-    initializer.check(shape, dtype)
-    return PlannedTensor(name, shape, dtype, initializer, source)
-
-
-def as_name(value: object) -> str:
-    """The name of a tensor, where it is one that a plan and a safetensors file may have."""
-    name = typed(value, str, "a name must be a string")
-    if name in ("", "__metadata__"):
-        raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        raise ValueError(f"a name must be Unicode without lone surrogates. Received: {shown(name)}")
-    return name
-
-
-def _shape(value: object, dtype: np.dtype) -> tuple[int, ...]:
-    dimensions = integers(value, "a shape")
-    if len(dimensions) > MAX_RANK:
-        raise ValueError(f"a shape must have at most {MAX_RANK} dimensions. Received: {len(dimensions)}")
-    if any(dimension < 0 for dimension in dimensions):
-        raise ValueError(f"a dimension must not be negative. Received: {shown(value)}")
-    if math.prod(filter(None, dimensions)) * dtype.itemsize > MAX_TENSOR_BYTES:
-        raise ValueError(f"a tensor must have at most {MAX_TENSOR_BYTES} bytes. Received: {shown(value)} of {dtype}")
-    return tuple(dimensions)
-
-
-def _dtype(value: object) -> np.dtype:
-    return as_dtype(typed(value, str, "a dtype must be a string"))
-
-
-def as_initializer(value: object) -> Initializer:
-    """The initializer of an entry: a name, a configuration, or, from a program, the object; without a seed."""
-    if isinstance(value, Initializer):
-        config: object = value.get_config()
-    elif isinstance(value, (str, dict)):
-        config = value.get("config") if isinstance(value, dict) else None
-    else:
-        raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
-    if isinstance(config, dict) and config.get("seed") is not None:
-        raise ValueError(
-            "an initializer must have no seed here: each tensor draws from a child of one seed, by its name. "
-            f"Received: seed={shown(config['seed'])}"
-        )
-    return (value if isinstance(value, Initializer) else deserialize(value)).with_seed(UNBOUND)

@@ -27,7 +27,8 @@ import seedbed as sb
 from seedbed.checkpoint.values import values_of
 from seedbed.initializers import Initializer
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.reading import Default, as_initializer, as_name, match
+from seedbed.plan.entries import as_initializer, as_name
+from seedbed.plan.reading import Default, match
 from seedbed.regions import part_of
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.shapes import Shape, ShapeLike, as_shape
