@@ -11,7 +11,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from ml_dtypes import bfloat16
-from quality import battery, exactness, fit, relations
+from quality import battery, exactness, fit, last_bits, relations
 from quality.findings import of_fit, of_moments, of_tally
 from quality.laws import DTYPES, LAWS, DtypeLaw
 from quality.sample import Tally
@@ -291,6 +291,38 @@ class TestExactness:
         assert exactness.measure("normal", "float32", np.arange(100)).worst > 8
 
 
+class TestLastBits:
+    @staticmethod
+    def values(dtype, n=10**5):
+        return np.random.default_rng(12).normal(size=n).astype(bfloat16 if dtype == "bfloat16" else dtype)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_of_rounded_values_are_fair(self, dtype):
+        values = self.values(dtype)
+        found = last_bits.shares("", dtype, np.array_split(values, 7))
+        assert found.n == values.size
+        assert abs(found.share - 0.5) < 0.01
+        assert abs(found.farthest - 0.5) < 0.06
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("order", [-3, 0])
+    def test_that_are_never_set_in_one_order_are_found(self, dtype, order):
+        values = self.values(dtype)
+        bits = values.view(f"u{values.itemsize}")
+        within = (np.abs(values) >= 2.0**order) & (np.abs(values) < 2.0 ** (order + 1))
+        bits[within] &= ~bits.dtype.type(1)
+        found = last_bits.shares("", dtype, [values])
+        assert (found.farthest, found.order) == (0.0, order)
+        assert found.share == pytest.approx(0.5 * (1 - within.mean()), abs=0.01)
+
+    @pytest.mark.parametrize("number", range(len(last_bits.CASES)))
+    def test_are_measured_for_each_distribution(self, number):
+        found = last_bits.measure(number, 6000)
+        assert (found.name, found.dtype) == last_bits.CASES[number]
+        assert found.n == 6000
+        assert 0.15 < found.share < 0.55
+
+
 def test_a_report_of_the_battery_is_read():
     report = """
 #=============================================================================#
@@ -320,4 +352,5 @@ def test_a_quick_run_writes_the_page(tmp_path):
     assert "**None is below it.**" in page
     assert page.count("| Anderson-Darling |") == 3
     assert "256 pairs of consecutive streams" in page
+    assert page.count(" at 2^") == len(last_bits.CASES)
     assert "{" not in page

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import battery, cases, exactness, relations, report
+from . import battery, cases, exactness, last_bits, relations, report
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("statistics", "battery", "exactness")
@@ -54,6 +54,8 @@ def tasks(parts: tuple[str, ...], values: int) -> Iterator[Task]:
             yield f"case-{number}", cases.measure, (number, values)
         for number, name in enumerate(relations.RELATIONS):
             yield f"relation-{number}", cases.relate, (name, values)
+        for number in range(len(last_bits.CASES)):
+            yield f"last-bit-{number}", run_last_bits, (number, values)
     if "exactness" in parts:
         for number, (distribution, dtype) in enumerate(exactness.MEASURED):
             yield f"error-{number}", run_exactness, (distribution, dtype, values)
@@ -66,6 +68,10 @@ def run_battery(test: int, length: int) -> dict[str, Any]:
 
 def run_exactness(distribution: str, dtype: str, values: int) -> dict[str, Any]:
     return {"n": values, **asdict(exactness.measure(distribution, dtype, exactness.sample(values)))}
+
+
+def run_last_bits(number: int, values: int) -> dict[str, Any]:
+    return asdict(last_bits.measure(number, values))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import battery, cases, exactness, fit, relations
+from . import battery, cases, exactness, fit, last_bits, relations
 from .findings import decimals
 from .laws import DTYPES, LAWS
 
@@ -30,6 +30,7 @@ def document(folder: Path) -> str:
     related = [record for i in range(len(relations.RELATIONS)) if (record := read(folder / f"relation-{i}.json"))]
     tested = [record for t, n in battery.plan() if (record := read(folder / f"battery-{t}-{n}.json"))]
     errors = [record for i in range(len(exactness.MEASURED)) if (record := read(folder / f"error-{i}.json"))]
+    last = [record for i in range(len(last_bits.CASES)) if (record := read(folder / f"last-bit-{i}.json"))]
     printed: list[str] = read(folder / "rust.json") or []
     findings = [(record, finding) for record in (*measured, *related) for finding in record["findings"]]
     if not findings:
@@ -56,6 +57,9 @@ def document(folder: Path) -> str:
         n_errors=size(errors),
         error_seed=exactness.SEED,
         errors=error_table(errors),
+        n_last_bits=size(last),
+        least_share=f"1/{1 / last_bits.LEAST_SHARE:.0f}",
+        last_bits=last_bit_table(last),
     )
 
 
@@ -155,3 +159,13 @@ def error_table(errors: Sequence[Record]) -> str:
     return table(
         ["standard", "dtype", "largest error, ulp", "at the value", "largest relative error", "elements"], rows
     )
+
+
+def last_bit_table(records: Sequence[Record]) -> str:
+    """The shares of values with the last bit set, a row for each distribution and a column for each dtype."""
+    by_name: dict[str, dict[str, str]] = {}
+    for record in records:
+        shown = f"{100 * record['share']:.1f} ({100 * record['farthest']:.1f} at 2^{record['order']})"
+        by_name.setdefault(record["name"], {})[record["dtype"]] = shown
+    rows = [[name, *(shown.get(dtype, "-") for dtype in DTYPES)] for name, shown in by_name.items()]
+    return table(["last bit set, %", *DTYPES], rows) if rows else ""
