@@ -142,7 +142,7 @@ class TestVerify:
         root = seedbed.SeedGenerator(3)
         save_file({n: seedbed.HeNormal(seed=root.child(n))(100) for n in "dcab"}, output)
         assert cli.main(["verify", plan, str(output)]) == 2
-        assert "a seed must be given where a checkpoint's metadata tells none" in capsys.readouterr().err
+        assert "a seed must be given where a checkpoint's metadata has none" in capsys.readouterr().err
         assert cli.main(["verify", plan, str(output), "--seed", "3"]) == 0
 
 
@@ -171,8 +171,8 @@ class TestVerify:
         (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),
         (["verify", "gpt2", "x", "--seed", str(2**255)], 2, str(2**255)),
         (["verify", "gpt2", "no/x"], 1, "cannot read the checkpoint: No such file or directory: 'no/x'"),
-        (["verify", "gpt2", "."], 1, "cannot read the checkpoint: not an ordinary file: '.'"),
-        (["verify", "gpt2", "broken.json"], 2, "a checkpoint must begin with the length of its header, in 8 bytes"),
+        (["verify", "gpt2", "."], 1, "cannot read the checkpoint: there is no safetensors file in the directory: '.'"),
+        (["verify", "gpt2", "broken.json"], 2, "a checkpoint must be a safetensors file. Received: an empty file"),
         (["verify", "broken.json", "x"], 2, "a plan must be JSON. Received: something else, Expecting value"),
     ],
 )

@@ -33,7 +33,7 @@ def places(*offsets):
 
 DEEP = b'{"a":' + b"[" * 10**6
 HOSTILE = [
-    (b"", "in 8 bytes. Received: 0 bytes"),
+    (b"", "must be a safetensors file. Received: an empty file"),
     (b"1234567", "in 8 bytes. Received: 7 bytes"),
     (bytes(8), "a header must be a JSON object. Received: its end at character 0"),
     ((1).to_bytes(8, "little"), "must end within its file. Received: one of 1 bytes in a file of 8"),

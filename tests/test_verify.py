@@ -55,7 +55,7 @@ PLAN = plan_of(*ENTRIES)
 @pytest.fixture(params=[1 << 22, 64])
 def pieces(request, monkeypatch):
     """What is compared at a time: a tensor, or a part of one."""
-    monkeypatch.setattr("seedbed.checkpoint.verifying.PIECE_BYTES", request.param)
+    monkeypatch.setattr("seedbed.checkpoint.comparing.PIECE_BYTES", request.param)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ class TestOtherWriters:
     def test_must_be_given_a_seed_where_none_is_told(self, path):
         save_file(fresh(PLAN, 5), path, metadata={"format": "pt"})
         with pytest.raises(
-            ValueError, match=r'a seed must be given .* tells none\. Received: seed=None, and \["format"\]'
+            ValueError, match=r'a seed must be given .* has none\. Received: seed=None, and \["format"\]'
         ):
             verify_checkpoint(PLAN, path)
 
@@ -312,7 +312,7 @@ def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
 
 class TestNoOrdinaryFile:
     def test_is_an_os_error_that_names_it(self, path, tmp_path):
-        for target, reason in (path, "No such file or directory"), (tmp_path, "not an ordinary file"):
+        for target, reason in (path, "No such file or directory"), (tmp_path, "there is no safetensors file in the directory"):
             with pytest.raises(OSError, match="cannot read the checkpoint") as caught:
                 verify_checkpoint(PLAN, target)
             assert caught.value.strerror == f"cannot read the checkpoint: {reason}"

@@ -117,12 +117,15 @@ def read_header(read: Callable[[int], bytes], size: int) -> Header:
     """
     if size < LENGTH_BYTES:
         raise ValueError(
-            f"a checkpoint must begin with the length of its header, in {LENGTH_BYTES} bytes. Received: {size} bytes"
+            f"a checkpoint must begin with the length of its header, in {LENGTH_BYTES} bytes. "
+            f"Received: {size} bytes; the file is empty or cut short"
         )
     length = _checked_length(int.from_bytes(read(LENGTH_BYTES), "little"))
     data_bytes = size - LENGTH_BYTES - length
     if data_bytes < 0:
-        raise ValueError(f"a header must end within its file. Received: one of {length} bytes in a file of {size}")
+        raise ValueError(
+            f"a header must end within its file. Received: one of {length} bytes in a file of {size}; it is cut short"
+        )
     content = read(length)
     try:
         header = _Reader(content.decode("utf-8")).header()
@@ -151,7 +154,7 @@ def _check_places(entries: Iterable[Entry], data_bytes: int) -> None:
     if end != data_bytes:
         raise ValueError(
             f"the tensors of a checkpoint must end where the file does. Received: {end} bytes of tensors, "
-            f"and {data_bytes} in the file"
+            f"and {data_bytes} in the file{', which is cut short' * (data_bytes < end)}"
         )
 
 

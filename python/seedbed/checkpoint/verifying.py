@@ -1,121 +1,95 @@
-"""A safetensors file held against a plan: whether it has the bits that the plan and a seed say.
-
-The file is read once, from its beginning to its end, in pieces: each is handed to the hash, which is some pieces
-behind, and compared with the same piece evaluated anew. It is not mapped: where a file becomes shorter while it is
-read, a map ends in a signal, a read in an error.
-"""
+"""A checkpoint compared with a plan: a file, a directory of shards, or one shard of a directory."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import sys
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seedbed import ALGORITHM
-from seedbed.checkpoint.header import ALGORITHM_KEY, DTYPE_NAMES, SEED_KEY, dtype_of, read_header
-from seedbed.checkpoint.ring import Ring
-from seedbed.checkpoint.source import Source, opened, read_bytes
-from seedbed.checkpoint.values import Values, write_range
-from seedbed.seeds import SeedGenerator, as_seed
+from seedbed.checkpoint.comparing import MAX_SHOWN, Compared, Difference, compare
+from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, dtype_of
+from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
+from seedbed.checkpoint.layout import INDEX_NAME, shard_layouts
+from seedbed.checkpoint.manifest import MANIFEST_NAME, read_manifest, seed_of_text
+from seedbed.checkpoint.ring import BLOCKS
+from seedbed.checkpoint.turns import Task, files_at_once, take_turns
+from seedbed.checkpoint.writing import WrittenFile
+from seedbed.seeds import as_seed
 from seedbed.strict_json import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from seedbed.checkpoint.header import Entry, Header
-    from seedbed.lazy import LazyArray
+    from seedbed.checkpoint.header import Header
     from seedbed.plan import Plan, PlannedTensor
 
-PIECE_BYTES = 1 << 22
-"""What is evaluated, read and compared at a time: what a core's own cache may hold."""
-
-MAX_BYTES_BEHIND = 1 << 26
-"""How far the hash may be behind: the pieces that are kept for it."""
-
-MAX_SHOWN = 20
-"""How many differences are told one by one."""
-
-_SEED = re.compile(r"0|-?[1-9][0-9]{0,76}")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A tensor that is in the file not what it is in the plan.
-
-    `kind` tells how: ``"missing"`` in the file, ``"unexpected"`` there, of another ``"form"`` (dtype or shape), or of
-    other ``"values"``. `expected` and `found` are then the two forms, or the two elements, with their bits, at `index`,
-    the first of `count` of all `size` that differ.
-    """
-
-    name: str
-    kind: Literal["missing", "unexpected", "form", "values"]
-    expected: str = ""
-    found: str = ""
-    count: int = 0
-    size: int = 0
-    index: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        """A line for a person, in ASCII whatever the name holds."""
-        what = {"missing": "is missing", "unexpected": "is not in the plan", "form": "", "values": ""}[self.kind]
-        if self.kind == "values":
-            what = f"differs in {self.count:,} of {self.size:,} elements, first at {list(self.index)}: "
-        if self.expected:
-            what += f"expected {self.expected}, found {self.found}"
-        return f"{shown(self.name)} {what}"
+_NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found: the tensors and parameters of the plan, the bytes of the file, its SHA-256, and the time.
+    """What was found: the tensors and parameters of the plan, the bytes of the files, the time, and the files.
 
-    `seed` is the one that was asked for, or else the one that the file tells, which is `seed_told` (None where it tells
-    none). `different` is the number of tensors that differ, `differences` tells of the first 20, in the order of the
-    file and then of the plan.
+    `seed` is the one that was asked for, or else the one that the files record, which is `seed_told` (None where they
+    record none). `different` is the number of differences, `differences` has the first 20, in the order of the files
+    and then of the plan.
     """
 
     tensors: int
     parameters: int
     bytes: int
     seconds: float
-    sha256: str
     seed: int
     seed_told: int | None
     different: int
     differences: tuple[Difference, ...]
+    files: tuple[WrittenFile, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file.
+
+        Raises:
+            ValueError: there are several files, or none.
+        """
+        if len(self.files) != 1:
+            raise ValueError(f"the SHA-256 of one file must be asked for. Received: a directory of {len(self.files)}")
+        return self.files[0].sha256
 
 
 def verify_checkpoint(
-    plan: Plan,
+    plan: Plan | None,
     path: str | os.PathLike[str],
     *,
     seed: int | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Verification:
-    """Compare every bit of every tensor of the safetensors file at `path` with what `write_checkpoint` writes.
+    """Compare every bit of every tensor of a checkpoint with what `write_checkpoint` writes.
 
-    Who wrote the file is all the same, and so is the order of its tensors. Bits are compared, not numbers: -0.0 is not
-    0.0, and NaNs are not all alike. Some pieces of 4 MiB stand in memory; but a tensor of which a part costs as much as
-    the whole, orthogonal or sparse, as one.
+    The checkpoint may come from any program, and have its tensors in any order. Bits are compared, not numbers: -0.0 is
+    not 0.0, and NaNs are not all alike. Of tied tensors one is enough where the metadata has the names of the others,
+    as `safetensors.torch.save_model` writes them. It takes at most 200 MB of memory, and that of a tensor where one is
+    computed as a whole, orthogonal or sparse.
 
     Arguments:
-        plan: what the file should hold.
-        path: an ordinary file, or a link to one.
-        seed: an integer in [-2**255, 2**255). None takes the seed that the file's metadata tells. Where both are there
-            and differ, the values are compared with those of this one, and the result tells of both.
-        progress: called after each tensor of the plan that is in the file, in the file's order.
+        plan: what the checkpoint should have. None takes the plan that `write_directory` left in the directory.
+        path: an ordinary file, a link to one, a directory, or its index, a file whose name ends with
+            ``.safetensors.index.json``. Of a file with a name such as ``model-00002-of-00004.safetensors`` those
+            tensors are compared that it has.
+        seed: an integer in [-2**255, 2**255). None takes the seed that the files record. Where both are there and
+            differ, the values are compared with those of this one, and the result has both.
+        progress: called after each tensor of the plan that is in a file, in the file's order.
 
     Raises:
-        ValueError: the seed is none, or there is none; the plan does not fit into a safetensors file; the file is not
-            one, is cut short, or tells of another algorithm than this version's.
-        OSError: the file cannot be read, or is not an ordinary one.
+        TypeError, ValueError: the seed is not one, or there is none, or there are several; the plan does not fit into a
+            safetensors file; a file is not one, is cut short, or was written with another algorithm than that of this
+            version; an index is none, or names files outside its directory.
+        OSError: a file cannot be read, or is not an ordinary one; there is none.
 
     >>> import tempfile
     >>> from seedbed.checkpoint import verify_checkpoint, write_checkpoint
@@ -133,33 +107,116 @@ def verify_checkpoint(
     "w" differs in 50 of 50 elements, first at [0, 0]:
         expected 0.4413386 (0x3ee1f722), found -0.109347925 (0xbddff1ce)
     """
-    asked = None if seed is None else as_seed(seed)
-    for tensor in plan.tensors:
-        dtype_of(tensor)
-    began = time.perf_counter()
+    seeds = _Seeds(None if seed is None else as_seed(seed))
+    start = time.perf_counter()
+    with reading(path):
+        expected = _expected(plan, Path(path))
+        tensors = {tensor.name: tensor for tensor in expected.tensors}
+        for tensor in expected.tensors:
+            dtype_of(tensor)
+        files = [file for file in expected.files if file.exists()]
+        if not files:
+            raise FileNotFoundError(errno.ENOENT, _no_file(Path(path)))
+        at_once = files_at_once()
+        tasks = [
+            _naming(file, len(expected.files) > 1, compare(file, tensors, seeds.of, BLOCKS // at_once, progress))
+            for file in files
+        ]
+        compared = dict(zip((file.name for file in files), take_turns(tasks, at_once), strict=True))
+    others = [*_places(expected, compared), *_missing(expected, compared)]
+    differences = [difference for file in compared.values() for difference in file.differences]
+    return Verification(
+        len(expected.tensors),
+        sum(tensor.size for tensor in expected.tensors),
+        sum(file.size for file in compared.values()),
+        time.perf_counter() - start,
+        seeds.used,
+        seeds.told,
+        sum(file.different for file in compared.values()) + len(others),
+        (*differences, *others)[:MAX_SHOWN],
+        tuple(WrittenFile(os.fspath(file), compared[file.name].size, compared[file.name].sha256) for file in files),
+    )
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What should be there."""
+
+    tensors: tuple[PlannedTensor, ...]
+    files: tuple[Path, ...]
+    index: Path | None = None
+    """The index, where there should be one."""
+    weight_map: Mapping[str, str] | None = None
+    """The name of the file that should have a tensor, as the index says it."""
+    is_complete: bool = True
+    """Whether all of the tensors should be in the files."""
+
+
+def _expected(plan: Plan | None, path: Path) -> _Expected:
+    is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
+    if plan is None:
+        return _by_manifest(path, is_directory)
+    if not is_directory:
+        return _Expected(plan.tensors, (path,), is_complete=_NUMBERED.fullmatch(path.name) is None)
+    shards = shards_of(path)
+    numbered = next((found for file in shards.files if (found := _NUMBERED.fullmatch(file.name))), None)
+    if shards.index is not None or numbered is None:
+        return _Expected(plan.tensors, shards.files, shards.index, shards.weight_map)
+    begin, _, count = numbered.groups()
+    names = [f"{begin}-{number:05}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
+    return _Expected(plan.tensors, tuple(path / name for name in names), path / f"{begin}{INDEX_SUFFIX}")
+
+
+def _by_manifest(path: Path, is_directory: bool) -> _Expected:
+    directory = path if path.is_dir() else path.parent
     try:
-        with opened(path) as (file, size):
-            header = read_header(partial(read_bytes, file), size)
-            told = _seed_told(header.metadata)
-            seed = told if asked is None else asked
-            if seed is None:
+        manifest = read_manifest(directory)
+    except FileNotFoundError:
+        raise ValueError(
+            f"a plan must be given for a checkpoint in whose directory there is no {MANIFEST_NAME}. "
+            f"Received: {os.fspath(path)!r}"
+        ) from None
+    layouts = shard_layouts(*manifest)
+    if not is_directory:
+        own = next((layout for layout in layouts if layout.name == path.name), None)
+        return _Expected(manifest.plan.tensors if own is None else tuple(t for t, _ in own.places), (path,))
+    index = directory / INDEX_NAME if len(layouts) > 1 else None
+    weight_map = shards_of(index).weight_map if index is not None and index.exists() else None
+    return _Expected(manifest.plan.tensors, tuple(directory / layout.name for layout in layouts), index, weight_map)
+
+
+class _Seeds:
+    """The seed of a verification: the one that was asked for, or the one that all files record."""
+
+    def __init__(self, asked: int | None) -> None:
+        self._asked = asked
+        self.told: int | None = None
+        """What the files record."""
+
+    @property
+    def used(self) -> int:
+        """The seed in use, once a file was read."""
+        used = self.told if self._asked is None else self._asked
+        assert used is not None
+        return used
+
+    def of(self, header: Header) -> int:
+        """Return the seed of a file.
+
+        Raises:
+            ValueError: there is none, or another than that of the files before, or the file has another algorithm.
+        """
+        told = _seed_told(header.metadata)
+        if self._asked is None:
+            if told is None:
                 raise ValueError(
-                    "a seed must be given where a checkpoint's metadata tells none. "
+                    "a seed must be given where a checkpoint's metadata has none. "
                     f"Received: seed=None, and {shown(sorted(header.metadata))} in the metadata"
                 )
-            first: list[Difference] = []
-            different = 0
-            with closing(Source(file, size, Ring(size))) as source:
-                for difference in _differences(source, header, plan, SeedGenerator(seed), progress):
-                    if difference is not None:
-                        different += 1
-                        if different <= MAX_SHOWN:
-                            first.append(difference)
-                sha256 = source.hexdigest()
-    except OSError as error:  # tell it of the name that the caller knows
-        raise OSError(error.errno, f"cannot read the checkpoint: {error.strerror}", os.fspath(path)) from error
-    seconds = time.perf_counter() - began
-    return Verification(len(plan.tensors), plan.parameters, size, seconds, sha256, seed, told, different, tuple(first))
+            if self.told not in (None, told):
+                raise ValueError(f"the files of a checkpoint must record one seed. Received: {self.told} and {told}")
+        self.told = told if self.told is None else self.told
+        return self.used
 
 
 def _seed_told(metadata: Mapping[str, str]) -> int | None:
@@ -169,72 +226,64 @@ def _seed_told(metadata: Mapping[str, str]) -> int | None:
             f"the algorithm of a checkpoint must be {ALGORITHM}, the one of this version of seedbed. "
             f"Received: {ALGORITHM_KEY}={shown(algorithm)}"
         )
-    text = metadata.get(SEED_KEY)
-    if text is None:
-        return None
-    if not _SEED.fullmatch(text):
-        raise ValueError(f"{SEED_KEY} must be an integer in [-2**255, 2**255). Received: {shown(text)}")
-    return as_seed(int(text))
+    return seed_of_text(metadata[SEED_KEY]) if SEED_KEY in metadata else None
 
 
-def _differences(
-    source: Source, header: Header, plan: Plan, root: SeedGenerator, progress: Callable[[PlannedTensor], None]
-) -> Iterator[Difference | None]:
-    """Compare the tensors of a file with those of a plan: return what differs, and None after each piece."""
-    yield from source.skip(header.start)
-    buffer = np.empty(PIECE_BYTES, np.uint8)
-    values = Values(root)
-    missing = {tensor.name: tensor for tensor in plan.tensors}
-    for entry in header.entries:
-        tensor = missing.pop(entry.name, None)
-        if tensor is None:
-            yield from source.skip(entry.stop - entry.start)
-            yield Difference(entry.name, "unexpected")
-            continue
-        if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape):
-            yield from _differing_values(source, tensor, values.of(tensor), buffer)
-        else:
-            yield from source.skip(entry.stop - entry.start)
-            yield Difference(entry.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
-        progress(tensor)
-    for name in missing:
+def _naming(file: Path, several: bool, task: Task[Compared]) -> Task[Compared]:
+    """An error in one of several files names the file."""
+    try:
+        return (yield from task)
+    except ValueError as error:
+        if not several:
+            raise
+        raise ValueError(f"{file.name}: {error}") from error
+    except OSError as error:
+        error.filename = error.filename or os.fspath(file)
+        raise
+
+
+def _places(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+    """Tensors that are in several files, or in another one than the index says."""
+    places: dict[str, str] = {}
+    for file, found in compared.items():
+        for name in found.names:
+            if name in places:
+                yield Difference(name, "place", "one file", f"{places[name]} and {file}")
+            places.setdefault(name, file)
+    if expected.weight_map is None:
+        return
+    for name, file in expected.weight_map.items():
+        if file in compared and name not in compared[file].names:
+            yield Difference(name, "place", f"{file}, as in the index", places.get(name, "no file that has it"))
+    for name, file in places.items():
+        if name not in expected.weight_map:
+            yield Difference(name, "place", "an entry in the index", f"only the tensor in {file}")
+
+
+def _missing(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+    """Files that are missing, and tensors that are in none of the others."""
+    absent = {file.name for file in expected.files if file.name not in compared}
+    for name in sorted(absent):
         yield Difference(name, "missing")
+    if expected.index is not None and expected.weight_map is None:
+        yield Difference(expected.index.name, "missing")
+    if not expected.is_complete:
+        return
+    present = frozenset().union(*(found.names | found.aliases for found in compared.values()))
+    for tensor in expected.tensors:
+        if tensor.name not in present and (expected.weight_map or {}).get(tensor.name) not in absent:
+            yield Difference(tensor.name, "missing")
 
 
-def _form(entry: Entry) -> str:
-    dtype = next((name for name, known in DTYPE_NAMES.items() if known == entry.dtype), entry.dtype)
-    return f"{dtype} {shown(entry.shape)}"
+def _no_file(path: Path) -> str:
+    return "there is no safetensors file in the directory" if path.is_dir() else os.strerror(errno.ENOENT)
 
 
-def _differing_values(
-    source: Source, tensor: PlannedTensor, values: LazyArray, buffer: np.ndarray
-) -> Iterator[Difference | None]:
-    bits = f"u{values.itemsize}"
-    done = count = 0
-    first: tuple[int, int, int] | None = None
-    while done < values.size:
-        size = min(values.size - done, buffer.size // values.itemsize, max(1, source.available // values.itemsize))
-        piece = buffer[: size * values.itemsize]
-        write_range(values, done, piece.view(values.dtype))
-        expected, found = piece.view(bits), source.read(piece.size).view(bits)
-        if not np.array_equal(expected, found):
-            differing = expected != found
-            if first is None:
-                at = int(differing.argmax())
-                first = done + at, int(expected[at]), int(found[at])
-            count += int(np.count_nonzero(differing))
-        done += size
-        yield None
-    if first is not None:
-        at, wanted, there = first
-        index = tuple(int(i) for i in np.unravel_index(at, tensor.shape))
-        dtype = values.dtype
-        yield Difference(tensor.name, "values", _element(wanted, dtype), _element(there, dtype), count, done, index)
-
-
-def _element(bits: int, dtype: np.dtype) -> str:
-    """A number and its bits, which a big-endian machine has read the wrong way round."""
-    stored = np.array(bits, f"u{dtype.itemsize}")
-    if sys.byteorder == "big":
-        stored = stored.byteswap()
-    return f"{stored.view(dtype)[()]!s} ({int(stored):#0{2 + 2 * dtype.itemsize}x})"
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An error of the system names the path that the caller knows, or that of a file of the directory."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or os.fspath(path)
+        raise OSError(error.errno, f"cannot read the checkpoint: {error.strerror}", name) from error

@@ -95,15 +95,18 @@ def write_checkpoint(
     return summary_of(plan, [layout], made, start)
 
 
-def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float) -> Summary:
-    """The summary of files that were made since `start`, a time of `time.perf_counter`."""
+def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float, folder: str = "") -> Summary:
+    """The summary of files that were made in a folder since `start`, a time of `time.perf_counter`."""
     return Summary(
         len(plan.tensors),
         plan.parameters,
         sum(layout.size for layout in layouts),
         sum(file.fill_seconds for file in made),
         time.perf_counter() - start,
-        tuple(WrittenFile(layout.name, layout.size, file.sha256) for layout, file in zip(layouts, made, strict=True)),
+        tuple(
+            WrittenFile(os.path.join(folder, layout.name), layout.size, file.sha256)  # noqa: PTH118  # a text
+            for layout, file in zip(layouts, made, strict=True)
+        ),
     )
 
 

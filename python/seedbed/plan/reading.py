@@ -85,7 +85,7 @@ def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
     TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
     """
     try:
-        return _plan(decode(text, "a plan"), dtype)
+        return plan_of_document(decode(text, "a plan"), dtype)
     except RecursionError:
         raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
 
@@ -110,7 +110,12 @@ def _read(source: str) -> str:
         raise ValueError(f"a plan must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}") from None
 
 
-def _plan(document: object, asked: str | None) -> Plan:
+def plan_of_document(document: object, asked: str | None) -> Plan:
+    """Read a plan from what its JSON says; `asked` is the dtype that `load_plan` takes.
+
+    Raises:
+        TypeError, ValueError: it breaks a rule of the format.
+    """
     fields = members(document, "a plan", required=("tensors",), optional=("$schema", "dtype", "config", "defaults"))
     typed(fields.get("$schema", ""), str, '"$schema" must be a string')
     config = None if "config" not in fields else typed(fields["config"], dict, '"config" must be an object')

@@ -1,0 +1,246 @@
+"""A safetensors file compared with the tensors of a plan, bit by bit.
+
+The file is read once, from its beginning to its end: other threads read it in advance and hash it, while the caller's
+thread evaluates the values anew and compares them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from seedbed.checkpoint.foreign import BEGINNING, description
+from seedbed.checkpoint.header import DTYPE_NAMES, dtype_of, read_header
+from seedbed.checkpoint.ring import Ring
+from seedbed.checkpoint.source import Source, opened, read_bytes
+from seedbed.checkpoint.turns import Task
+from seedbed.checkpoint.values import Values, write_range
+from seedbed.seeds import SeedGenerator
+from seedbed.strict_json import shown
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from seedbed.checkpoint.header import Entry, Header
+    from seedbed.lazy import LazyArray
+    from seedbed.plan import PlannedTensor
+
+PIECE_BYTES = 1 << 22
+"""Bytes that are evaluated and compared at a time: about what a core's own cache holds."""
+
+MAX_SHOWN = 20
+"""The most differences of which the details are kept."""
+
+_WORDS = {
+    "missing": "is missing",
+    "unexpected": "is not in the plan",
+    "form": "",
+    "values": "",
+    "place": "is elsewhere: ",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is not as the plan says: a tensor, or a file of a directory.
+
+    `kind` is ``"missing"``; ``"unexpected"``; another ``"form"`` (dtype or shape); other ``"values"``; or another
+    ``"place"``, such as a file other than the one in the index. `expected` and `found` are the two forms or places, or
+    the two elements, with their bits, at `index`, the first of `count` of all `size` elements that differ.
+    """
+
+    name: str
+    kind: Literal["missing", "unexpected", "form", "values", "place"]
+    expected: str = ""
+    found: str = ""
+    count: int = 0
+    size: int = 0
+    index: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """A line for a person, in ASCII whatever the name holds."""
+        what = _WORDS[self.kind]
+        if self.kind == "values":
+            what = f"differs in {self.count:,} of {self.size:,} elements, first at {list(self.index)}: "
+        if self.expected:
+            what += f"expected {self.expected}, found {self.found}"
+        return f"{shown(self.name)} {what}"
+
+
+class Compared(NamedTuple):
+    """A file that was compared."""
+
+    size: int
+    sha256: str
+    names: frozenset[str]
+    """The tensors that it has."""
+    aliases: frozenset[str]
+    """The tensors that its metadata has for others of its tensors, to which they are tied."""
+    differences: list[Difference]
+    """The first of them."""
+    different: int
+    """The number of all of them."""
+
+
+def read_checkpoint_header(file: FileIO, size: int) -> Header:
+    """Read the header of an open file.
+
+    Raises:
+        ValueError: the file is no safetensors file; the message says what it looks like.
+    """
+    try:
+        return read_header(partial(read_bytes, file), size)
+    except ValueError:
+        file.seek(0)
+        kind = description(read_bytes(file, min(size, BEGINNING)))
+        if kind is None:
+            raise
+        raise ValueError(f"a checkpoint must be a safetensors file. Received: {kind}") from None
+
+
+def compare(
+    path: Path,
+    tensors: Mapping[str, PlannedTensor],
+    seed_of: Callable[[Header], int],
+    blocks: int,
+    progress: Callable[[PlannedTensor], None],
+) -> Task[Compared]:
+    """Compare the tensors of a file with those of a plan that have their names.
+
+    Arguments:
+        path: the file.
+        tensors: those of the plan, by name. Which of them the file lacks, the caller finds out.
+        seed_of: returns the seed of the file, whose header it gets.
+        blocks: the most blocks of memory to use.
+        progress: called after each tensor of the plan that is in the file.
+
+    Raises:
+        ValueError: the file is no safetensors file, or changes meanwhile.
+        OSError: the file cannot be read, or is not an ordinary one.
+    """
+    with opened(path) as (file, size):
+        header = read_checkpoint_header(file, size)
+        root = SeedGenerator(seed_of(header))
+        aliases = _aliases(header, tensors)
+        differences: list[Difference] = []
+        different = 0
+        with closing(Source(file, size, Ring(size, blocks))) as source:
+            for difference in _differences(source, header, aliases, tensors, root, progress):
+                if difference is not None:
+                    different += 1
+                    differences += [difference] * (different <= MAX_SHOWN)
+                yield False
+            yield True
+            names = frozenset(entry.name for entry in header.entries)
+            tied = frozenset().union(*aliases.values())
+            return Compared(size, source.hexdigest(), names, tied, differences, different)
+
+
+def _aliases(header: Header, tensors: Mapping[str, PlannedTensor]) -> dict[str, list[str]]:
+    """The tensors of the plan that the file has under other names.
+
+    Of tied tensors `safetensors.torch.save_model` writes one, and the name of each other one in the metadata.
+    """
+    present = {entry.name for entry in header.entries}
+    aliases: dict[str, list[str]] = {}
+    for name, kept in header.metadata.items():
+        if name in tensors and name not in present and kept in present:
+            aliases.setdefault(kept, []).append(name)
+    return aliases
+
+
+def _differences(
+    source: Source,
+    header: Header,
+    aliases: Mapping[str, list[str]],
+    tensors: Mapping[str, PlannedTensor],
+    root: SeedGenerator,
+    progress: Callable[[PlannedTensor], None],
+) -> Iterator[Difference | None]:
+    """Yield what differs, and None after each piece."""
+    yield from source.skip(header.start)
+    buffer = np.empty(PIECE_BYTES, np.uint8)
+    values = Values(root)
+    for entry in header.entries:
+        planned = [tensors[name] for name in (entry.name, *aliases.get(entry.name, ())) if name in tensors]
+        same = [tensor for tensor in planned if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape)]
+        if same:
+            yield from _differing_values(source, [(tensor, values.of(tensor)) for tensor in same], buffer)
+        else:
+            yield from source.skip(entry.stop - entry.start)
+        for tensor in planned:
+            if tensor not in same:
+                yield Difference(tensor.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
+            progress(tensor)
+        if not planned:
+            yield Difference(entry.name, "unexpected")
+
+
+def _form(entry: Entry) -> str:
+    dtype = next((name for name, known in DTYPE_NAMES.items() if known == entry.dtype), entry.dtype)
+    return f"{dtype} {shown(entry.shape)}"
+
+
+def _differing_values(
+    source: Source, planned: list[tuple[PlannedTensor, LazyArray]], buffer: np.ndarray
+) -> Iterator[Difference | None]:
+    """Compare the next tensor of a file with the values of one, or of several that are tied there."""
+    comparisons = [_Comparison(tensor, values) for tensor, values in planned]
+    size, itemsize = planned[0][0].size, planned[0][0].dtype.itemsize
+    done = 0
+    while done < size:
+        count = min(size - done, buffer.size // itemsize, max(1, source.available // itemsize))
+        found = source.read(count * itemsize)
+        for comparison in comparisons:
+            comparison.add(done, found, buffer[: found.size])
+        done += count
+        yield None
+    for comparison in comparisons:
+        yield comparison.difference()
+
+
+class _Comparison:
+    """The elements of a tensor that differ so far."""
+
+    def __init__(self, tensor: PlannedTensor, values: LazyArray) -> None:
+        self._tensor = tensor
+        self._values = values
+        self._count = 0
+        self._first: tuple[int, int, int] | None = None
+
+    def add(self, start: int, found: np.ndarray, buffer: np.ndarray) -> None:
+        """Compare the bytes of the elements from `start` on."""
+        write_range(self._values, start, buffer.view(self._values.dtype))
+        bits = f"u{self._values.itemsize}"
+        expected, received = buffer.view(bits), found.view(bits)
+        if np.array_equal(expected, received):
+            return
+        differing = expected != received
+        if self._first is None:
+            at = int(differing.argmax())
+            self._first = start + at, int(expected[at]), int(received[at])
+        self._count += int(np.count_nonzero(differing))
+
+    def difference(self) -> Difference | None:
+        """What differs; None where nothing does."""
+        if self._first is None:
+            return None
+        at, expected, found = self._first
+        index = tuple(int(i) for i in np.unravel_index(at, self._tensor.shape))
+        wanted, there = (_element(bits, self._values.dtype) for bits in (expected, found))
+        return Difference(self._tensor.name, "values", wanted, there, self._count, self._tensor.size, index)
+
+
+def _element(bits: int, dtype: np.dtype) -> str:
+    """A number and its bits, which a big-endian machine has read the wrong way round."""
+    stored = np.array(bits, f"u{dtype.itemsize}")
+    if sys.byteorder == "big":
+        stored = stored.byteswap()
+    return f"{stored.view(dtype)[()]!s} ({int(stored):#0{2 + 2 * dtype.itemsize}x})"

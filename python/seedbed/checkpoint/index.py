@@ -1,0 +1,91 @@
+"""The index of a directory of shards, which another program may have written: read, and refused where it is hostile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedbed.checkpoint.header import MAX_KEYS
+from seedbed.checkpoint.layout import INDEX_NAME
+from seedbed.strict_json import decode, shown, typed
+
+INDEX_SUFFIX = ".safetensors.index.json"
+
+MAX_INDEX_BYTES = 1 << 25
+"""The most bytes of an index: that of most experts has half of them."""
+
+MAX_FILES = 1 << 16
+"""The most shards of a directory."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The safetensors files of a directory, and what its index says of them."""
+
+    files: tuple[Path, ...]
+    index: Path | None
+    weight_map: Mapping[str, str] | None
+    """The name of the file that has a tensor, by the name of the tensor; None where there is no index."""
+
+
+def shards_of(path: Path) -> Shards:
+    """Return the shards of a directory, or of the index at `path`.
+
+    Raises:
+        OSError: the directory or the index cannot be read.
+        TypeError, ValueError: there are several indexes; the index is none, or names a file outside its directory.
+    """
+    if not path.is_dir():
+        return _indexed(path)
+    names = sorted(entry.name for entry in os.scandir(path))
+    indexes = [name for name in names if name.endswith(INDEX_SUFFIX)]
+    if INDEX_NAME in indexes:
+        return _indexed(path / INDEX_NAME)
+    if len(indexes) > 1:
+        raise ValueError(f"a directory must have one index. Received: {', '.join(indexes)}; say which is meant")
+    if indexes:
+        return _indexed(path / indexes[0])
+    return Shards(tuple(path / name for name in names if name.endswith(".safetensors")), None, None)
+
+
+def _indexed(path: Path) -> Shards:
+    with path.open("rb") as file:
+        content = file.read(MAX_INDEX_BYTES + 1)
+    if len(content) > MAX_INDEX_BYTES:
+        raise ValueError(f"an index must have at most {MAX_INDEX_BYTES} bytes. Received: more")
+    try:
+        document = decode(content.decode("utf-8"), "an index")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"an index must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}"
+        ) from None
+    except RecursionError:
+        raise ValueError("an index must be a few levels deep at most. Received: one too deep to be read") from None
+    fields = typed(document, dict, "an index must be an object")
+    if "weight_map" not in fields:
+        raise ValueError(f'an index must have the key "weight_map". Received: {shown(list(fields))}')
+    weight_map = typed(fields["weight_map"], dict, '"weight_map" must be an object')
+    if len(weight_map) > MAX_KEYS:
+        raise ValueError(f"an index must have at most {MAX_KEYS} tensors. Received: {len(weight_map)}")
+    for name, file_name in weight_map.items():
+        typed(file_name, str, f"{shown(name)}: a file of an index must be a string")
+    names = sorted(set(weight_map.values()))
+    if len(names) > MAX_FILES:
+        raise ValueError(f"an index must have at most {MAX_FILES} files. Received: {len(names)}")
+    _check_within(path.parent, names)
+    return Shards(tuple(path.parent / name for name in names), path, weight_map)
+
+
+def _check_within(directory: Path, names: list[str]) -> None:
+    """Check that names are those of files of the directory, and no paths to others."""
+    inside = os.path.realpath(directory)
+    for name in names:
+        if name in ("", ".", "..") or "\0" in name or {"/", "\\", ":"} & set(name):
+            raise ValueError(f"a file of an index must be a name without a directory. Received: {shown(name)}")
+        if os.path.dirname(os.path.realpath(directory / name)) != inside:  # noqa: PTH120
+            raise ValueError(
+                "a file of an index must be in its directory, and no symbolic link to another place. "
+                f"Received: {shown(name)}, which leads to {shown(os.path.realpath(directory / name))}"
+            )
