@@ -312,7 +312,10 @@ def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
 
 class TestNoOrdinaryFile:
     def test_is_an_os_error_that_names_it(self, path, tmp_path):
-        for target, reason in (path, "No such file or directory"), (tmp_path, "there is no safetensors file in the directory"):
+        for target, reason in (
+            (path, "No such file or directory"),
+            (tmp_path, "there is no safetensors file in the directory"),
+        ):
             with pytest.raises(OSError, match="cannot read the checkpoint") as caught:
                 verify_checkpoint(PLAN, target)
             assert caught.value.strerror == f"cannot read the checkpoint: {reason}"

@@ -112,7 +112,12 @@ def _config_files(plan: Plan) -> dict[str, bytes]:
 
 def _check_names(files: Mapping[str, bytes]) -> None:
     for name in files:
-        if not name or Path(name).name != name or name == MANIFEST_NAME or name.endswith((".safetensors", INDEX_SUFFIX)):
+        if (
+            not name
+            or Path(name).name != name
+            or name == MANIFEST_NAME
+            or name.endswith((".safetensors", INDEX_SUFFIX))
+        ):
             raise ValueError(f"a file must have a name of its own, without a directory. Received: {shown(name)}")
 
 
