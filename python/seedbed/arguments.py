@@ -9,6 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 
+_REAL_KINDS = "iufVO"
+"""Kinds of NumPy's real numbers: integers, floats, those of ml_dtypes, objects."""
+
+
 def as_integer(value: object) -> int:
     """`operator.index`, but that a bool is no integer.
 
@@ -35,18 +39,27 @@ def as_count(what: str, count: object) -> int:
     return number
 
 
+def as_real(value: object) -> float:
+    """Return a real number as a float, and NaN for anything else.
+
+    `float` takes more: text, True, a duration, the real part of one of NumPy's complex numbers.
+    """
+    kind = value.dtype.kind if isinstance(value, (np.generic, np.ndarray)) else "O"
+    if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or value is np.ma.masked:
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def as_finite(what: str, value: object) -> float:
-    """A finite real number as a float.
+    """Return a finite real number as a float.
 
     Raises:
-        ValueError: where it is not one.
+        ValueError: if it is not one.
     """
-    try:
-        if isinstance(value, (str, bytes, bool, np.bool_)):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    number = as_real(value)
     if not math.isfinite(number):
         raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
     return number

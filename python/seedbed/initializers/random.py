@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed.arguments import as_finite
+from seedbed.arguments import as_finite, as_real
 from seedbed.initializers.base import RandomInitializer
 from seedbed.rules import Distribution
 from seedbed.shapes import Shape
@@ -149,4 +149,4 @@ class TruncatedNormal(RandomNormal):
 
 def _as_bound(what: str, value: object, none: float) -> float | None:
     """A bound as a float, and None where it is the infinity that bounds nothing."""
-    return None if value is None or value == none else as_finite(what, value)
+    return None if value is None or as_real(value) == none else as_finite(what, value)
