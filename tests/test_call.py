@@ -1,5 +1,6 @@
 """The call: shapes, dtypes, out=, parts, and what is refused."""
 
+import os
 import subprocess
 import sys
 
@@ -244,7 +245,11 @@ except ValueError as error:
     print("error")
 """
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={"SEEDBED_NUM_THREADS": value}, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SEEDBED_NUM_THREADS": value},
+        check=True,
     )
     assert run.stdout.strip() == want
 

@@ -1,5 +1,6 @@
 """The initializers: what they compute from shapes, and their configurations, seeds, equality."""
 
+import copy
 import json
 import math
 import pickle
@@ -225,11 +226,11 @@ def test_a_constant_without_elements_keeps_its_shape(shape, dtype):
         pickle.loads(pickle.dumps(init)),
         init.clone(),
     ]
-    for copy in copies:
-        assert copy == init
-        assert copy.lazy(shape).shape == shape
+    for again in copies:
+        assert again == init
+        assert again.lazy(shape).shape == shape
         with pytest.raises(ValueError, match=re.escape(f"Received: value of shape {shape}")):
-            copy.lazy((7, *shape[1:-1], 7))
+            again.lazy((7, *shape[1:-1], 7))
 
 
 @pytest.mark.parametrize("value", [{"shape": [2, 3]}, {"shape": []}, {"shape": "0"}, {"shape": [0], "real": []}])
@@ -360,7 +361,29 @@ def test_configurations_make_the_round_trip_through_json(name):
         assert (again(shape) == init(shape)).all()
     assert sb.deserialize(json.loads(json.dumps(sb.serialize(init)))) == init
     assert eval(repr(init), vars(sb)) == init
-    assert pickle.loads(pickle.dumps(init)) == init
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("name", CONCRETE)
+def test_initializers_and_lazy_tensors_survive_a_pickle(name, protocol):
+    init, shape = example(name)
+    again = pickle.loads(pickle.dumps(init, protocol))
+    assert again == init
+    assert hash(again) == hash(init)
+    lazy = init.lazy(shape)
+    again = pickle.loads(pickle.dumps(lazy, protocol))
+    assert (again.shape, again.dtype) == (lazy.shape, lazy.dtype)
+    assert again[...].tobytes() == lazy[...].tobytes()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_generator_goes_on_from_its_draw_after_a_pickle_and_a_copy(protocol):
+    generator = sb.SeedGenerator(3).child("a")
+    generator.next(), generator.next()
+    for again in (pickle.loads(pickle.dumps(generator, protocol)), copy.copy(generator), copy.deepcopy(generator)):
+        assert (again.seed, again.name, again.path, again.draws) == (3, "seed_generator", ("a",), 2)
+        assert again.next() == (generator.key, 2)
+    assert generator.draws == 2
 
 
 def test_the_configurations_are_those_of_keras():

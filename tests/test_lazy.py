@@ -166,3 +166,26 @@ def test_an_index_that_is_not_one_is_an_index_error(index, message):
 def test_a_slice_with_a_step_of_zero_is_an_error():
     with pytest.raises(ValueError, match="step cannot be zero"):
         sb.Zeros().lazy(7)[::0]
+
+
+@pytest.mark.parametrize("init", [sb.RandomNormal(seed=1), sb.Orthogonal(seed=1), sb.Sparse(0.5, seed=1)])
+def test_a_lazy_tensor_is_iterated_by_rows(init):
+    lazy = init.lazy((7, 5))
+    for rows in (list(lazy), list(reversed(lazy))[::-1]):
+        assert [row.tobytes() for row in rows] == [row.tobytes() for row in lazy[...]]
+    assert list(sb.RandomNormal(seed=1).lazy((3,))) == sb.RandomNormal(seed=1)((3,)).tolist()
+
+
+def test_to_iterate_a_tensor_that_is_computed_as_a_whole_computes_it_once(monkeypatch):
+    computed = []
+    compute = sb.Orthogonal.compute
+    monkeypatch.setattr(sb.Orthogonal, "compute", lambda *of: computed.append(1) or compute(*of))
+    assert len(list(sb.Orthogonal(seed=1).lazy((50, 4)))) == 50
+    assert len(computed) == 1
+
+
+def test_a_tensor_without_axes_cannot_be_iterated():
+    lazy = sb.Ones().lazy(())
+    for iterate in (iter, list, reversed, lambda lazy: 1 in lazy, len):
+        with pytest.raises(TypeError):
+            iterate(lazy)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from math import prod
 from typing import NamedTuple
 
 from seedbed.arguments import as_count, as_integer, one_of
-from seedbed.shapes import Shape, ShapeLike, as_shape, whole
+from seedbed.shapes import MAX_DIMENSIONS, Shape, ShapeLike, as_shape, whole
 
 AXES_OF_LAYOUT = {"keras": ((-2,), (-1,)), "torch": ((1,), (0,))}
 """The axes of the inputs and of the outputs of a kernel, from rank 2 on.
@@ -174,7 +175,9 @@ def _as_axes(what: str, axes: object) -> Shape | None:
     try:
         if isinstance(axes, (str, bytes)):
             raise TypeError
-        items = tuple(axes) if isinstance(axes, Iterable) else (axes,)
+        items = tuple(islice(axes, MAX_DIMENSIONS + 1)) if isinstance(axes, Iterable) else (axes,)
+        if len(items) > MAX_DIMENSIONS:
+            raise ValueError(f"{what} must have at most {MAX_DIMENSIONS} axes. Received: more")
         return tuple(as_integer(whole(axis)) for axis in items)
     except TypeError:
         raise ValueError(f"{what} must be a sequence of integers. Received: {what}={axes!r}") from None

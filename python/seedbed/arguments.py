@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
 _REAL_KINDS = "iufVO"
 """Kinds of NumPy's real numbers: integers, floats, those of ml_dtypes, objects."""
 
@@ -63,6 +62,21 @@ def as_finite(what: str, value: object) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
     return number
+
+
+def as_numbers(value: object) -> np.ndarray:
+    """Return a new array of a number or nested numbers: what NumPy has as objects (`Fraction`) or ml_dtypes as float64.
+
+    Raises:
+        TypeError, ValueError: if it is no array: a ragged list, or one with masked values.
+    """
+    if np.ma.is_masked(value):
+        raise TypeError
+    array = np.array(value)
+    if array.dtype.kind == "O":
+        return np.array([as_real(item) for item in array.flat], np.float64).reshape(array.shape)
+    of_ml_dtypes = array.dtype.kind == "V" and not array.dtype.name.startswith("void")
+    return array.astype(np.float64) if of_ml_dtypes else array
 
 
 def as_bool(what: str, value: object) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,16 @@ class LazyArray:
         if not self.shape:
             raise TypeError("len() of unsized object")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        rows = self[...] if self.rule.needs_whole else self
+        return (rows[i] for i in range(self.shape[0]))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle slots under protocols 0 and 1 too."""
+        return super().__reduce_ex__(max(int(protocol), 2))
 
     def __getitem__(self, index: Index | tuple[Index, ...]) -> Any:
         items = index if isinstance(index, tuple) else (index,)

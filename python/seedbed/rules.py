@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,10 @@ class Rule(ABC):
     def needs_whole(self) -> bool:
         """Whether a region costs about as much as the whole tensor, so that the whole is best evaluated once."""
         return False
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle slots under protocols 0 and 1 too."""
+        return super().__reduce_ex__(max(int(protocol), 2))
 
     @abstractmethod
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -21,6 +22,9 @@ from seedbed.arguments import as_integer
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
 _WORDS = 2**68
+
+MAX_DEPTH = 2**16
+"""Maximum number of `child` calls that lead to a generator."""
 
 _OF_GENERATORS = {
     "module": (None, "keras.random", "keras.src.random.seed_generator", "seedbed.seeds"),
@@ -160,6 +164,8 @@ class SeedGenerator:
         True
         """
         (step,) = _as_path([name])
+        if len(self.path) == MAX_DEPTH:
+            raise ValueError(f"path must have at most {MAX_DEPTH} names. Received: one more, {step!r}")
         child = SeedGenerator(self.seed, self.name)
         child.path = (*self.path, step)
         child._key = child_key(self._key, step)  # not the whole path anew, which grows with the depth
@@ -178,6 +184,8 @@ class SeedGenerator:
         Raises:
             ValueError: for a bad value or an unknown key.
         """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"the config of a SeedGenerator must be a dict. Received: {config!r}")
         unknown = [key for key in config if key not in ("seed", "name", "path")]
         if unknown:
             raise ValueError(f"the keys of a SeedGenerator's config are seed, name, path. Received: {unknown}")
@@ -292,11 +300,21 @@ def _in_range(what: str, value: SupportsIndex, limit: int) -> int:
     return number
 
 
-def _as_path(path: Iterable[str]) -> tuple[str, ...]:
-    names = (path,) if isinstance(path, str) else tuple(path)
+def _as_path(path: object) -> tuple[str, ...]:
+    if not isinstance(path, Iterable):
+        raise ValueError(f"path must be a sequence of names. Received: path={path!r}")
+    names = (path,) if isinstance(path, str) else tuple(islice(path, MAX_DEPTH + 1))
+    if len(names) > MAX_DEPTH:
+        raise ValueError(f"path must have at most {MAX_DEPTH} names. Received: more")
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"the name of a child must be a string. Received: {name!r}")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"the name of a child must be Unicode without lone surrogates. Received: {name!r}"
+            ) from None
     return names
 
 

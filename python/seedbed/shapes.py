@@ -15,7 +15,7 @@ Shape: TypeAlias = tuple[int, ...]
 ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
 
 _MAX_ELEMENTS = 2**63 - 1
-_MAX_DIMENSIONS = 64
+MAX_DIMENSIONS = 64
 """Of a NumPy array."""
 
 
@@ -30,14 +30,14 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
-    if type(shape) is tuple and len(shape) <= _MAX_DIMENSIONS and _is_plain(shape):
+    if type(shape) is tuple and len(shape) <= MAX_DIMENSIONS and _is_plain(shape):
         return shape
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
     several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array of no axes is one number
-    items = tuple(islice(shape, _MAX_DIMENSIONS + 1)) if several else (shape,)  # type: ignore[arg-type]
-    if len(items) > _MAX_DIMENSIONS:
-        raise ValueError(f"{what} must have at most {_MAX_DIMENSIONS} dimensions. Received: more")
+    items = tuple(islice(shape, MAX_DIMENSIONS + 1)) if several else (shape,)  # type: ignore[arg-type]
+    if len(items) > MAX_DIMENSIONS:
+        raise ValueError(f"{what} must have at most {MAX_DIMENSIONS} dimensions. Received: more")
     dimensions = tuple(_dimension(item, shape, what) for item in items)
     if math.prod(filter(None, dimensions)) > _MAX_ELEMENTS:
         raise ValueError(

@@ -125,6 +125,8 @@ class Initializer(ABC):
         >>> sb.RandomNormal.from_config({"stddev": 0.02, "seed": 7})
         RandomNormal(mean=0.0, stddev=0.02, seed=7)
         """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"the config of a {cls.__name__} must be a dict. Received: {config!r}")
         unknown = [key for key in config if key not in cls.parameters]
         if unknown:
             accepted = ", ".join(cls.parameters) or "none"

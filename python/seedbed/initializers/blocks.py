@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -20,6 +20,9 @@ from seedbed.shapes import Shape
 
 PIECE_BYTES = 1 << 24
 """Memory for a piece of a block that is not contiguous in the result, in bytes."""
+
+MAX_BLOCKS = 2**16
+"""Maximum number of blocks."""
 
 MAX_COMPARED = 64
 """Number of blocks up to which it is found out whether they leave anything to the default."""
@@ -64,7 +67,7 @@ class Blocks(SeededInitializer):
     ) -> None:
         super().__init__(seed)
         self.default = _as_part(default)
-        self.blocks = tuple(_as_block(block) for block in blocks)
+        self.blocks = _as_blocks(blocks)
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         for _, part in self.blocks:
@@ -107,7 +110,7 @@ class _At(seeds.SeedGenerator):
         return self.address
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Patch:
     """The rule of a block."""
 
@@ -216,6 +219,15 @@ def _fill(places: Sequence[Sequence[Axis]], size: int) -> bool:
 
 def _kept(items: Sequence[Any], kept: Sequence[bool]) -> Any:
     return tuple(item for item, keep in zip(items, kept, strict=True) if keep)
+
+
+def _as_blocks(blocks: object) -> tuple[tuple[tuple[Index, ...], Initializer], ...]:
+    if not isinstance(blocks, Iterable):
+        raise TypeError(f"blocks must be pairs of an index and an initializer. Received: blocks={blocks!r}")
+    pairs = tuple(islice(blocks, MAX_BLOCKS + 1))
+    if len(pairs) > MAX_BLOCKS:
+        raise ValueError(f"blocks must be at most {MAX_BLOCKS}. Received: more")
+    return tuple(map(_as_block, pairs))
 
 
 def _as_block(block: Any) -> tuple[tuple[Index, ...], Initializer]:

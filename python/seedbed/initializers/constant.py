@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from seedbed.arguments import as_numbers
 from seedbed.dtypes import checked_cast
 from seedbed.initializers.base import Initializer
 from seedbed.rules import Repeated, Rule
@@ -98,7 +99,7 @@ def _as_array(value: object) -> np.ndarray:
     """Return a new array of a constructor's argument, or of what a configuration has where JSON has no such value."""
     if isinstance(value, Mapping):
         return _without_elements(value) if value.keys() == {"shape"} else _complex(value)
-    array = np.array(value)
+    array = as_numbers(value)
     wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
     with np.errstate(over="ignore"):
         return array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array  # as a configuration has it

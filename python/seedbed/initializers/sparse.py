@@ -122,4 +122,4 @@ class Sparse(RandomInitializer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         # It alone has no default; its absence is told here, an unknown key above.
-        return super().from_config({"sparsity": None, **config})
+        return super().from_config({"sparsity": None, **config} if isinstance(config, Mapping) else config)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes
-from seedbed.arguments import as_bool, one_of
+from seedbed.arguments import as_bool, as_numbers, one_of
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
 from seedbed.initializers.base import Initializer
@@ -188,7 +188,7 @@ def _as_window(window: object) -> str | tuple[float, ...]:
     if isinstance(window, str):
         return one_of("window", window, tuple(WINDOWS))
     try:
-        array = np.array(window)
+        array = as_numbers(window)
         numbers = array.dtype.kind in "iuf" and array.ndim == 1
     except (TypeError, ValueError):  # no array at all, or a ragged one
         numbers = False

@@ -84,6 +84,8 @@ def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
     Traceback (most recent call last):
     TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a plan must be text. Received: {type(text).__name__}")
     try:
         return plan_of_document(decode(text, "a plan"), dtype)
     except RecursionError:
