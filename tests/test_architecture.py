@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core", "arguments", "strict_json"},
+    {"_core", "arguments", "console", "strict_json"},
     {"threads", "dtypes", "shapes", "initializers._cosine"},
     {"_fans", "regions", "seeds"},
     {"rules"},

@@ -8,6 +8,8 @@ it is not. Where a file differs, a line for each tensor, of 20 at most, takes th
 Exit status: 0 when the file is written, or has the right bits; 1 when the machine is in the way (no such file, no
 space, no memory); 2 when the command or the plan is wrong, or what is to be verified is no safetensors file; 3 when it
 is one, and differs from what the plan and the seed say; 130 after Ctrl-C. An error is one line on the standard error.
+Where a standard stream is closed or breaks, the command goes on without it (`seedbed.console`); an output that cannot
+be written, but for a pipe that nobody reads any more, makes a status of 0 one of 1.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import NoReturn, TypeAlias
 
 import seedbed
 from seedbed.checkpoint import Summary, Verification, verify_checkpoint, write_checkpoint
+from seedbed.console import lenient_streams
 from seedbed.plan import Plan, PlannedTensor, load_plan
 
 __all__ = ["main"]
@@ -37,10 +40,21 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the arguments `argv` (those of the process, when None) and return its exit status."""
+    with lenient_streams() as output:
+        status = _status(argv)
+        output.flush()
+        if output.error is not None and not isinstance(output.error, BrokenPipeError):  # a reader may have enough
+            status = _fail(f"cannot write to the standard output: {output.error.strerror}", status or 1)
+    return status
+
+
+def _status(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         run: Callable[[argparse.Namespace], int] = arguments.run
         return run(arguments)
+    except SystemExit as end:  # after --help and --version
+        return int(end.code or 0)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except MemoryError:
