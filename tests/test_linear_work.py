@@ -5,12 +5,14 @@ Work is counted in calls and resumptions of Python functions, which no load of t
 
 import gc
 import json
+import shutil
 import sys
 from functools import partial
 
 import pytest
 
 from seedbed import SeedGenerator, cli
+from seedbed.checkpoint import verify_checkpoint, write_directory
 from seedbed.checkpoint.header import Entry, Header, encode_header, read_header
 from seedbed.plan import parse_plan
 
@@ -83,6 +85,59 @@ def test_a_command_on_a_terminal_is_linear(verb, tmp_path, capsys, monkeypatch):
 
 def test_a_plan_is_read_in_linear_work():
     assert_linear(lambda count: partial(parse_plan, plan_text(count)))
+
+
+def test_a_directory_of_shards_is_written_resumed_and_verified_in_linear_work(tmp_path):
+    """Shards of sixteen tensors: their number grows with that of the tensors."""
+
+    def work_for(count):
+        folder, plan = tmp_path / str(count), parse_plan(plan_text(count))
+
+        def write_and_verify():
+            for resume in (False, True):
+                write_directory(plan, folder, seed=7, max_shard_size=16 * 24, resume=resume)
+            assert verify_checkpoint(None, folder).different == 0
+            shutil.rmtree(folder)
+
+        return write_and_verify
+
+    assert_linear(work_for)
+
+
+@pytest.mark.parametrize("name", ["layers.{0}.weight", "{0}", "{1}.{0}.b.{0}", "{0}.{0}.{0}.{0}.{0}", "{2}.{1}.{0}x"])
+def test_a_plan_is_written_as_json_in_linear_work(name):
+    def work_for(count):
+        names = [name.format(i, i % 3, i // 7) for i in range(count)]
+        tensors = [{"name": name, "shape": [2, 3], "initializer": "zeros"} for name in names]
+        return parse_plan(json.dumps({"tensors": tensors})).to_json
+
+    assert_linear(work_for)
+
+
+def test_ranges_of_names_are_expanded_in_linear_work():
+    def work_for(count):
+        entries = [{"name": f"h.{{1..{count // 20}}}.{j}", "shape": [2], "initializer": "zeros"} for j in range(20)]
+        return partial(parse_plan, json.dumps({"tensors": entries}))
+
+    assert_linear(work_for)
+
+
+def test_names_that_are_tied_to_one_tensor_are_compared_in_linear_work(tmp_path):
+    """Of tied tensors a file may have one, and the names of the others in its metadata."""
+
+    def work_for(count):
+        path, plan = tmp_path / f"{count}.safetensors", parse_plan(plan_text(count).replace("he_normal", "zeros"))
+        first, *others = plan.tensors
+        metadata = {tensor.name: first.name for tensor in others}
+        content = encode_header(Header(metadata, (Entry(first.name, "F32", (2, 3), 0, 24),)))
+        path.write_bytes(content + bytes(24))
+
+        def verify():
+            assert verify_checkpoint(plan, path, seed=1).different == 0
+
+        return verify
+
+    assert_linear(work_for)
 
 
 def test_a_header_is_written_and_read_in_linear_work():

@@ -170,14 +170,17 @@ def _differences(
     values = Values(root)
     for entry in header.entries:
         planned = [tensors[name] for name in (entry.name, *aliases.get(entry.name, ())) if name in tensors]
-        same = [tensor for tensor in planned if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape)]
+        same: list[PlannedTensor] = []
+        others: list[PlannedTensor] = []
+        for tensor in planned:
+            (same if (dtype_of(tensor), tensor.shape) == (entry.dtype, entry.shape) else others).append(tensor)
         if same:
             yield from _differing_values(source, [(tensor, values.of(tensor)) for tensor in same], buffer)
         else:
             yield from source.skip(entry.stop - entry.start)
+        for tensor in others:
+            yield Difference(tensor.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
         for tensor in planned:
-            if tensor not in same:
-                yield Difference(tensor.name, "form", f"{tensor.dtype.name} {list(tensor.shape)}", _form(entry))
             progress(tensor)
         if not planned:
             yield Difference(entry.name, "unexpected")
