@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core", "arguments", "console", "strict_json"},
+    {"_core", "arguments", "strict_json"},
     {"threads", "dtypes", "shapes", "initializers._cosine"},
     {"_fans", "regions", "seeds"},
     {"rules"},
@@ -56,6 +56,11 @@ LAYERS = [
     {"checkpoint.directory", "checkpoint.verifying"},
     {"checkpoint", "torch.laws", "torch.memory"},
     {"torch"},
+    {"cli.console", "cli.signals", "cli.status"},
+    {"cli.progress", "cli.sources", "cli.tables"},
+    {"cli.commands"},
+    {"cli.parser"},
+    {"cli.main"},
     {"cli"},
     {"__main__"},
 ]

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 import seedbed
 from seedbed import cli
+from seedbed.cli import commands
+from seedbed.plan import load_plan, parse_plan
 
 ONES = {"tensors": [{"name": name, "shape": [100], "initializer": "ones"} for name in "abcd"]}
 
@@ -113,18 +116,18 @@ class TestVerify:
         )
         assert float(number[1]) == -float(number[3])
         assert int(number[2], 16) ^ int(number[4], 16) == 0x8000
-        message = "1 tensor differs from what the plan says with seed 7"
+        message = "1 difference from what the plan says with seed 7"
         assert err.splitlines()[-1] == f"seedbed: error: {message}: {file!r}"
 
     def test_says_which_seed_decides(self, plan, file, tmp_path, capsys):
         assert cli.main(["verify", plan, file, "--dtype", "bfloat16", "--seed", "8"]) == 3
         out, err = capsys.readouterr()
         assert out.count("differs in") == 4
-        assert "4 tensors differ from what the plan says with seed 8 (the file tells 7): " in err
+        assert "4 differences from what the plan says with seed 8 (the file has 7): " in err
         (tmp_path / "ones.json").write_text(json.dumps(ONES))
         assert cli.main(["init", str(tmp_path / "ones.json"), "-o", file, "--seed", "7"]) == 0
         assert cli.main(["verify", str(tmp_path / "ones.json"), file, "--seed", "8"]) == 0
-        assert table_of(capsys.readouterr().out)["seed"] == "8 (the file tells 7)"
+        assert table_of(capsys.readouterr().out)["seed"] == "8 (the file has 7)"
 
     def test_tells_twenty_tensors_and_counts_the_others(self, tmp_path, output, capsys):
         tensors = [{"name": str(i), "shape": [2], "initializer": "he_normal"} for i in range(1030)]
@@ -136,7 +139,7 @@ class TestVerify:
         lines = out.splitlines()
         assert lines[0] == '"0" expected float16 [2], found float32 [2]'
         assert (len(lines), lines[-1]) == (21, "and 1,010 more")
-        assert "1,030 tensors differ" in err
+        assert "1,030 differences" in err
 
     def test_reads_what_another_program_wrote(self, plan, output, capsys):
         root = seedbed.SeedGenerator(3)
@@ -162,12 +165,22 @@ class TestVerify:
         (
             ["init", "nowhere.json", "-o", "x"],
             1,
-            "there is no such file, and the plans of seedbed are [gpt2]: 'nowhere.json'",
+            "there is no such file, and no plan of this name that ships; `seedbed plans` lists them: 'nowhere.json'",
         ),
         (["init", ".", "-o", "x"], 1, "Is a directory: '.'"),
         (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: there is no directory 'no': 'no/x'"),
-        (["init", "gpt2", "-o", "."], 1, "not an ordinary file: '.'"),
-        (["verify", "gpt2"], 2, "the following arguments are required: FILE"),
+        (["init", "gpt", "-o", "x"], 1, "the nearest name of one is 'gpt2': 'gpt'"),
+        (["init", "gpt2", "-o", "/dev/null"], 1, "not an ordinary file: '/dev/null'"),
+        (["init", "gpt2", "-o", "x", "--max-shard-size", "0"], 2, "max_shard_size must be at least 1 byte"),
+        (["init", "gpt2", "-o", "x", "--max-shard-size", "5 parsecs"], 2, "KB, MB, GB and TB, such as '5GB'"),
+        (["init", "gpt2", "-o", "x.safetensors", "--resume"], 2, "--resume is for directories"),
+        (["init", "gpt2", "-o", "-", "--max-shard-size", "1GB"], 2, "--max-shard-size is for directories"),
+        (["init", "broken.json", "-o", "broken.json"], 2, "a plan must be JSON"),
+        (["verify"], 2, "the following arguments are required: PATH"),
+        (["verify", "x"], 2, "a plan must be given for a checkpoint in whose directory there is no seedbed.json"),
+        (["verify", "x", "--dtype", "float16"], 2, "--dtype changes a plan, and needs a SOURCE before 'x'"),
+        (["plan", "nowhere"], 1, "there is no such file"),
+        (["plan", "gpt2", "-o", "no/x"], 1, "cannot write the plan: there is no directory 'no': 'no/x'"),
         (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),
         (["verify", "gpt2", "x", "--seed", str(2**255)], 2, str(2**255)),
         (["verify", "gpt2", "no/x"], 1, "cannot read the checkpoint: No such file or directory: 'no/x'"),
@@ -202,35 +215,32 @@ def test_what_stops_the_work_is_told_without_a_traceback(error, status, line, pl
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(cli, "write_checkpoint", fail)
-    monkeypatch.setattr(cli, "verify_checkpoint", fail)
+    monkeypatch.setattr(commands, "write_checkpoint", fail)
+    monkeypatch.setattr(commands, "verify_checkpoint", fail)
     for command in ["init", plan, "-o", str(output)], ["verify", plan, str(output)]:
         assert cli.main(command) == status
-        assert capsys.readouterr().err.splitlines()[-1] == f"seedbed: error: {line}"
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"seedbed: error: {line}")
 
 
 def test_help_and_version_are_answered(capsys):
     for arguments, answer in (
         (["--help"], "usage: seedbed"),
-        (["init", "--help"], "PLAN"),
-        (["verify", "--help"], "FILE"),
+        (["init", "--help"], "SOURCE"),
+        (["verify", "--help"], "PATH"),
         (["--version"], "v1"),
     ):
         assert cli.main(arguments) == 0
         assert answer in capsys.readouterr().out
 
 
-def test_on_a_terminal_without_rich_the_extra_is_named(plan, output, monkeypatch, capsys):
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_terminal_without_rich_shows_plain_lines(plan, output, monkeypatch, capsys, stream):
     monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert cli.main(["init", plan, "-o", str(output)]) == 2
-    assert "pip install 'seedbed[cli]'" in capsys.readouterr().err
-    assert not output.exists()
-
-
-def test_without_a_terminal_rich_is_not_needed(plan, output, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True)
     assert cli.main(["init", plan, "-o", str(output)]) == 0
+    out, err = capsys.readouterr()
+    assert table_of(out)["SHA-256"] == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert err.splitlines() == ["writing 4 tensors, 400 parameters", " 20 %", " 50 %", " 70 %", "100 %"]
 
 
 @pytest.mark.parametrize("command", ["init", "verify"])
@@ -260,6 +270,7 @@ def test_a_terminal_shows_a_bar_and_the_same_table(plan, output, command):
 SLOW = """
 import signal, sys, time
 from seedbed import cli
+from seedbed.cli import commands
 
 class SlowStream:
     text = ""
@@ -281,23 +292,294 @@ sys.exit(status)
 """
 
 
-def interrupted(command, first):
+def interrupted(command, first, last):
     """The files beside the plan in the middle of a command that is then interrupted."""
     with subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline() == first
         assert process.stderr.readline() == " 20 %\n"
         there = {entry.suffix for entry in Path(command[1]).parent.iterdir()} - {".json"}
         process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == "seedbed: error: interrupted\n"
+        assert process.stderr.read() == f"seedbed: error: {last}\n"
     assert process.returncode == 130
     return there
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing_behind(plan, output):
-    assert interrupted(["init", plan, "-o", str(output)], "writing 4 tensors, 400 parameters\n") == {".part"}
+    assert interrupted(
+        ["init", plan, "-o", str(output)],
+        "writing 4 tensors, 400 parameters\n",
+        "interrupted; the partial file is removed",
+    ) == {".part"}
     assert [entry.name for entry in output.parent.iterdir()] == ["plan.json"]
 
 
 def test_ctrl_c_ends_a_verification(plan, output):
     assert cli.main(["init", plan, "-o", str(output)]) == 0
-    assert interrupted(["verify", plan, str(output)], "verifying 4 tensors, 400 parameters\n") == {".safetensors"}
+    assert interrupted(["verify", plan, str(output)], "verifying 4 tensors, 400 parameters\n", "interrupted") == {
+        ".safetensors"
+    }
+
+
+class TestDirectory:
+    def run(self, capsys, *arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    def test_is_written_where_the_output_is_no_file(self, plan, tmp_path, capsys):
+        for name in ("out", "new/", "v1.0"):
+            status, out, _ = self.run(capsys, "init", plan, "-o", tmp_path / name, "--max-shard-size", "0.5KB")
+            assert status == 0
+            folder = tmp_path / name.rstrip("/")
+            assert len(list(folder.glob("*.safetensors"))) == 4
+            for path in folder.glob("*.safetensors"):
+                assert f"SHA-256 of {path.name}  {hashlib.sha256(path.read_bytes()).hexdigest()}" in out
+            assert self.run(capsys, "verify", folder)[0] == 0
+            assert self.run(capsys, "verify", plan, folder)[0] == 0
+            assert self.run(capsys, "verify", folder / "model-00002-of-00004.safetensors")[0] == 0
+
+    def test_is_replaced_by_no_file_and_no_file_by_it(self, plan, tmp_path, capsys):
+        (tmp_path / "d.safetensors").mkdir()
+        (tmp_path / "f").touch()
+        assert self.run(capsys, "init", plan, "-o", tmp_path / "d.safetensors")[0] == 0
+        assert self.run(capsys, "init", plan, "-o", tmp_path / "f")[0] == 0
+        assert (tmp_path / "d.safetensors" / "model.safetensors").is_file()
+        assert (tmp_path / "f").is_file()
+
+    def test_is_resumed(self, plan, tmp_path, capsys):
+        command = ["init", plan, "-o", tmp_path / "out", "--max-shard-size", "0.5KB"]
+        assert self.run(capsys, *command)[0] == 0
+        (tmp_path / "out" / "model-00002-of-00004.safetensors").unlink()
+        status, _, err = self.run(capsys, *command)
+        assert status == 1
+        assert "there is a checkpoint in the directory, 'model-00001-of-00004.safetensors': resume the run" in err
+        assert self.run(capsys, *command, "--resume")[0] == 0
+        assert self.run(capsys, "verify", tmp_path / "out")[0] == 0
+        assert self.run(capsys, *command, "--resume", "--seed", "1")[0] == 1
+
+    def test_is_itself_a_source(self, tmp_path, capsys):
+        config = {"dtype": "float32", "layers": 4}
+        text = json.dumps({**ONES, "config": config})
+        (tmp_path / "plan.json").write_text(text)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "tokenizer.json").write_text("{}")
+        (tmp_path / "out" / "code.py").write_text("")
+        assert self.run(capsys, "init", tmp_path / "plan.json", "-o", tmp_path / "out")[0] == 0
+        assert self.run(capsys, "init", tmp_path / "out", "-o", tmp_path / "again", "--dtype", "float16")[0] == 0
+        assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [
+            "config.json",
+            "model.safetensors",
+            "seedbed.json",
+            "tokenizer.json",
+        ]
+        assert json.loads((tmp_path / "again" / "config.json").read_text()) == {"dtype": "float16", "layers": 4}
+        assert load_file(tmp_path / "again" / "model.safetensors")["a"].dtype == "float16"
+        status, _, err = self.run(capsys, "init", tmp_path / "out", "-o", tmp_path / "out", "--resume")
+        assert (status, "the output must be another one than the source" in err) == (2, True)
+
+    def test_is_only_checked_in_a_dry_run(self, plan, tmp_path, capsys):
+        status, out, err = self.run(
+            capsys, "init", plan, "-o", tmp_path / "out", "--dry-run", "--max-shard-size", "1KB"
+        )
+        assert (status, err) == (0, "")
+        assert table_of(out) == {
+            "tensors": "4",
+            "parameters": "400",
+            "model-00001-of-00002.safetensors": "1,056 bytes",
+            "model-00002-of-00002.safetensors": "1,056 bytes",
+            "bytes": "2,112",
+        }
+        assert self.run(capsys, "init", plan, "-o", tmp_path / "x.safetensors", "--dry-run")[0] == 0
+        for place in ("no/out", "no/x.safetensors"):
+            assert self.run(capsys, "init", plan, "-o", tmp_path / place, "--dry-run")[0] == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+class TestJson:
+    def result(self, capsys, *arguments, status=0):
+        assert cli.main([str(argument) for argument in arguments]) == status
+        out, err = capsys.readouterr()
+        assert len(out.splitlines()) == 1
+        return json.loads(out), err
+
+    def test_of_init_has_the_files(self, plan, output, capsys):
+        result, err = self.result(capsys, "init", plan, "-o", output, "--json")
+        content = output.read_bytes()
+        assert result.pop("seconds") > 0
+        assert result == {
+            "tensors": 4,
+            "parameters": 400,
+            "bytes": len(content),
+            "files": [{"path": str(output), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}],
+        }
+        assert err.startswith("writing")
+
+    def test_of_a_dry_run_has_no_hash(self, plan, output, capsys):
+        result, err = self.result(capsys, "init", plan, "-o", output, "--json", "--dry-run")
+        assert result["files"] == [{"path": str(output), "bytes": 1984, "sha256": None}]
+        assert err == ""
+
+    def test_of_verify_has_the_differences(self, plan, output, tmp_path, capsys):
+        assert cli.main(["init", plan, "-o", str(output)]) == 0
+        capsys.readouterr()
+        result, err = self.result(capsys, "verify", plan, output, "--json", "--quiet")
+        assert (result["seed"], result["different"], result["differences"], err) == (0, 0, [], "")
+        (tmp_path / "other.json").write_text(json.dumps({"tensors": ONES["tensors"][:3]}))
+        result, err = self.result(capsys, "verify", tmp_path / "other.json", output, "--json", "--quiet", status=3)
+        assert result["differences"] == [{"name": "d", "kind": "unexpected", "text": '"d" is not in the plan'}]
+        assert err.startswith("seedbed: error: 1 difference")
+
+    def test_of_plans_has_their_numbers(self, capsys):
+        result, _ = self.result(capsys, "plans", "--json")
+        gpt2 = next(plan for plan in result["plans"] if plan["name"] == "gpt2")
+        assert gpt2 == {"name": "gpt2", "tensors": 148, "parameters": 124439808, "bytes": 497759232}
+
+
+def test_quiet_says_nothing(plan, output, capsys):
+    assert cli.main(["init", plan, "-o", str(output), "--quiet"]) == 0
+    assert cli.main(["verify", plan, str(output), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_plans_are_listed(capsys):
+    assert cli.main(["plans"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["plan", "tensors", "parameters", "bytes"]
+    assert ["gpt2", "148", "124,439,808", "497,759,232"] in [line.split() for line in lines]
+
+
+def test_a_plan_is_written_as_json(plan, tmp_path, capsys):
+    assert cli.main(["plan", plan]) == 0
+    text = capsys.readouterr().out
+    assert parse_plan(text) == load_plan(plan)
+    (tmp_path / "new.json").write_text("old")
+    assert cli.main(["plan", plan, "-o", str(tmp_path / "new.json"), "--dtype", "float16"]) == 0
+    assert (tmp_path / "new.json").read_text() == text.replace("float32", "float16")
+    assert cli.main(["plan", plan, "-o", plan]) == 2
+    assert "the output must be another one than the source" in capsys.readouterr().err
+
+
+class TestStreams:
+    """Closed streams, pipes that nobody reads, and the file in a pipe."""
+
+    def run(self, command, redirect="", **options):
+        line = f"{shlex.join([sys.executable, '-m', 'seedbed', *map(str, command)])} {redirect}"
+        return subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=False, **options)
+
+    def test_a_file_goes_to_a_pipe(self, plan, output):
+        assert cli.main(["init", plan, "-o", str(output), "--seed", "3"]) == 0
+        done = self.run(["init", plan, "-o", "-", "--seed", "3"])
+        assert done.returncode == 0
+        assert done.stdout == output.read_bytes()
+        assert re.search(rb"SHA-256 +[0-9a-f]{64}", done.stderr)
+        done = self.run(["init", plan, "-o", "-", "--seed", "3", "--quiet"], "| cat")
+        assert (done.stdout, done.stderr) == (output.read_bytes(), b"")
+
+    def test_a_file_in_a_pipe_has_its_result_on_the_standard_error(self, plan):
+        done = self.run(["init", plan, "-o", "-", "--json", "--quiet"])
+        result = json.loads(done.stderr)
+        assert result["files"][0]["sha256"] == hashlib.sha256(done.stdout).hexdigest()
+
+    def test_a_file_is_not_shown_on_a_terminal(self, plan, monkeypatch, capsys):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        assert cli.main(["init", plan, "-o", "-"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "which is a terminal: redirect it" in err
+
+    def test_a_reader_that_leaves_the_file_is_an_error(self, tmp_path):
+        (tmp_path / "large.json").write_text(
+            json.dumps({"tensors": [{"name": "a", "shape": [10**6], "initializer": "ones"}]})
+        )
+        done = self.run(["init", tmp_path / "large.json", "-o", "-"], '| head -c 10; echo "${PIPESTATUS[0]}"')
+        assert done.stdout.endswith(b"1\n")
+        assert b"cannot write the checkpoint: Broken pipe" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("redirect", ["| true", ">&-", "2>&-", ">&- 2>&-", "2>&1 | true", "> /dev/null"])
+    def test_a_report_that_nobody_reads_is_no_failure(self, plan, output, redirect):
+        for command in (["init", plan, "-o", output], ["verify", plan, output], ["plans"], ["plan", plan]):
+            done = self.run(command, f'{redirect}; exit "${{PIPESTATUS[0]}}"')
+            assert (done.returncode, b"rror" in done.stderr) == (0, False), done
+        assert load_file(output).keys() == set("abcd")
+
+    def test_the_standard_output_that_is_closed_gets_no_file(self, plan):
+        done = self.run(["init", plan, "-o", "-"], ">&-")
+        assert done.returncode == 2
+        assert b"the standard output, which is closed" in done.stderr
+
+    def test_a_full_disk_for_the_report_is_an_error(self, plan, output):
+        if not Path("/dev/full").exists():
+            pytest.skip("no such device here")
+        done = self.run(["init", plan, "-o", output], "> /dev/full")
+        assert done.returncode == 1
+        assert b"No space left on device" in done.stderr
+        assert output.exists()
+
+    def test_names_are_shown_in_any_encoding(self, tmp_path, output):
+        tensors = [{"name": "\x1b[31mgröße", "shape": [2], "initializer": "ones"}]
+        (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        assert self.run(["init", tmp_path / "plan.json", "-o", output], env=environment).returncode == 0
+        (tmp_path / "none.json").write_text('{"tensors": []}')
+        done = self.run(["verify", tmp_path / "none.json", output], env=environment)
+        assert done.returncode == 3
+        assert b"\x1b" not in done.stdout
+
+
+SLOW_PROGRESS = """
+import sys, time
+from seedbed import cli
+from seedbed.cli import progress, signals
+
+def lines(plan, verb):
+    def pause(tensor):
+        print(tensor.name, file=sys.stderr, flush=True)
+        time.sleep(60 if tensor.name == "c" else 0)
+    return pause
+
+progress._lines = lines
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+class TestSignals:
+    def run(self, number, *arguments):
+        command = [sys.executable, "-c", SLOW_PROGRESS, *map(str, arguments)]
+        environment = {**os.environ, "SEEDBED_NUM_THREADS": "1"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            assert [process.stderr.readline() for _ in "abc"] == ["a\n", "b\n", "c\n"]
+            process.send_signal(number)
+            return process.wait(60), process.stderr.read()
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_remove_the_partial_file(self, plan, output, number):
+        status, err = self.run(number, "init", plan, "-o", output)
+        assert (status, err) == (
+            128 + number,
+            f"seedbed: error: ended by {number.name}; the partial file is removed\n",
+        )
+        assert [path.name for path in output.parent.iterdir()] == ["plan.json"]
+
+    def test_leave_the_old_file(self, plan, output):
+        output.write_text("old")
+        assert self.run(signal.SIGTERM, "init", plan, "-o", output)[0] == 143
+        assert output.read_text() == "old"
+
+    def test_keep_whole_files_of_a_directory_to_be_resumed(self, plan, tmp_path):
+        command = ["init", plan, "-o", tmp_path / "out", "--max-shard-size", "0.5KB"]
+        status, err = self.run(signal.SIGTERM, *command)
+        assert status == 143
+        assert re.search(r"ended by SIGTERM; \d whole files? stays? in .*, and --resume completes them$", err.strip())
+        assert not list((tmp_path / "out").glob("*.part"))
+        assert cli.main([*map(str, command), "--resume"]) == 0
+        assert cli.main(["verify", str(tmp_path / "out")]) == 0
+
+    def test_that_are_ignored_stay_ignored(self, plan, output):
+        program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + SLOW_PROGRESS.replace("60", "0.5")
+        command = [sys.executable, "-c", program, "init", plan, "-o", str(output)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert [process.stderr.readline() for _ in "abc"] == ["a\n", "b\n", "c\n"]
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(60) == 0

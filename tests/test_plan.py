@@ -281,11 +281,15 @@ class TestFile:
         assert len(load_plan("gpt2").tensors) == 148
         assert len(load_plan("./gpt2").tensors) == 1
 
-    def test_that_is_missing_is_told_beside_the_plans_there_are(self):
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("nowhere.json", "`seedbed plans` lists them"), ("gtp2", "the nearest name of one is 'gpt2'")],
+    )
+    def test_that_is_missing_is_an_error_with_the_nearest_plan(self, name, hint):
         with pytest.raises(FileNotFoundError) as caught:
-            load_plan("nowhere.json")
-        assert caught.value.strerror == "there is no such file, and the plans of seedbed are [gpt2]"
-        assert caught.value.filename == "nowhere.json"
+            load_plan(name)
+        assert caught.value.strerror == f"there is no such file, and no plan of this name that ships; {hint}"
+        assert caught.value.filename == name
 
     def test_that_open_refuses_is_refused(self, tmp_path):
         (tmp_path / "plan.json").write_text(a())

@@ -166,7 +166,7 @@ def _differences(
 ) -> Iterator[Difference | None]:
     """Yield what differs, and None after each piece."""
     yield from source.skip(header.start)
-    buffer = np.empty(PIECE_BYTES, np.uint8)
+    buffer = bytearray(PIECE_BYTES)
     values = Values(root)
     for entry in header.entries:
         planned = [tensors[name] for name in (entry.name, *aliases.get(entry.name, ())) if name in tensors]
@@ -192,17 +192,17 @@ def _form(entry: Entry) -> str:
 
 
 def _differing_values(
-    source: Source, planned: list[tuple[PlannedTensor, LazyArray]], buffer: np.ndarray
+    source: Source, planned: list[tuple[PlannedTensor, LazyArray]], buffer: bytearray
 ) -> Iterator[Difference | None]:
     """Compare the next tensor of a file with the values of one, or of several that are tied there."""
     comparisons = [_Comparison(tensor, values) for tensor, values in planned]
     size, itemsize = planned[0][0].size, planned[0][0].dtype.itemsize
     done = 0
     while done < size:
-        count = min(size - done, buffer.size // itemsize, max(1, source.available // itemsize))
+        count = min(size - done, len(buffer) // itemsize, max(1, source.available // itemsize))
         found = source.read(count * itemsize)
         for comparison in comparisons:
-            comparison.add(done, found, buffer[: found.size])
+            comparison.add(done, found, buffer)
         done += count
         yield None
     for comparison in comparisons:
@@ -218,12 +218,14 @@ class _Comparison:
         self._count = 0
         self._first: tuple[int, int, int] | None = None
 
-    def add(self, start: int, found: np.ndarray, buffer: np.ndarray) -> None:
-        """Compare the bytes of the elements from `start` on."""
-        write_range(self._values, start, buffer.view(self._values.dtype))
+    def add(self, start: int, found: np.ndarray, buffer: bytearray) -> None:
+        """Compare the bytes of the elements from `start` on, which are evaluated in `buffer`."""
+        evaluated = np.frombuffer(buffer, np.uint8, found.size)
+        write_range(self._values, start, evaluated.view(self._values.dtype))
         bits = f"u{self._values.itemsize}"
-        expected, received = buffer.view(bits), found.view(bits)
-        if np.array_equal(expected, received):
+        expected, received = evaluated.view(bits), found.view(bits)
+        # Where all of the buffer is used, bytes are compared by memcmp, which is twice as fast as NumPy.
+        if buffer == found.data if len(buffer) == found.size else np.array_equal(expected, received):
             return
         differing = expected != received
         if self._first is None:

@@ -31,6 +31,9 @@ class Destination(Protocol):
     interruptible: bool
     """Whether `write` returns in reasonable time, whatever others do."""
 
+    def check(self) -> None:
+        """Refuse what can be refused without making anything."""
+
     def open(self) -> None:
         """Prepare to write, and refuse what can be refused before any work is done."""
 
@@ -61,15 +64,23 @@ class NewFile:
         self._descriptor: int | None = None
         self._temporary: Path | None = None
 
+    def check(self) -> None:
+        """Refuse a destination that `open` refuses, without making anything.
+
+        Raises:
+            OSError: there is no such folder; the destination is no ordinary file, or has the name of a folder; links
+                lead in a circle.
+        """
+        self._replaced = self._status()
+        self._target = _target_of(self._path)
+
     def open(self) -> None:
         """Make the temporary file.
 
         Raises:
-            OSError: there is no such folder, or no space; the destination is no ordinary file, or has the name of a
-                folder; links lead in a circle.
+            OSError: as `check` does; or there is no space.
         """
-        self._replaced = self._status()
-        self._target = _target_of(self._path)
+        self.check()
         self._renames = self._replaced is None or not _is_mount_point(self._target)
         temporary = self._target.with_name(f".seedbed-{secrets.token_hex(16)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -163,6 +174,9 @@ class Pipe:
         """Prepare to write to `descriptor`."""
         self._descriptor = descriptor
 
+    def check(self) -> None:
+        """Do nothing: it is open."""
+
     def open(self) -> None:
         """Do nothing: it is open."""
 
@@ -177,6 +191,17 @@ class Pipe:
 
     def discard(self) -> None:
         """Do nothing: what is written is gone."""
+
+
+def write_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a small file as a new one, in one step."""
+    file = NewFile(path, len(content))
+    try:
+        file.open()
+        file.write(np.frombuffer(content, np.uint8))
+        file.finish()
+    finally:
+        file.discard()
 
 
 def _target_of(path: str) -> Path:

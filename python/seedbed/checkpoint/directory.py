@@ -10,14 +10,13 @@ import errno
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from seedbed.checkpoint.comparing import compare
-from seedbed.checkpoint.destination import NewFile
+from seedbed.checkpoint.destination import NewFile, write_file
 from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.layout import INDEX_NAME, MAX_SHARD_SIZE, Layout, as_size, index_text, shard_layouts
 from seedbed.checkpoint.making import Made, Output, make_files
@@ -25,7 +24,8 @@ from seedbed.checkpoint.manifest import MANIFEST_NAME, Manifest, read_manifest
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.source import opened, read_bytes
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
-from seedbed.checkpoint.writing import Summary, naming, summary_of
+from seedbed.checkpoint.writing import NOT_MADE, Summary, naming, summary_of
+from seedbed.dtypes import FLOATS, name_of
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
@@ -42,6 +42,7 @@ def write_directory(
     seed: int = 0,
     max_shard_size: int | str = MAX_SHARD_SIZE,
     resume: bool = False,
+    dry_run: bool = False,
     files: Mapping[str, bytes] | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Summary:
@@ -59,6 +60,7 @@ def write_directory(
             with one of the decimal units KB, MB, GB and TB.
         resume: keep the shards of the same plan, seed and `max_shard_size` that are there and right: every bit is
             compared. Others are written anew.
+        dry_run: only check, and write nothing. The summary then has no SHA-256.
         files: what else to write, by name: the configuration of a tokenizer, say. The plan's configuration becomes
             ``config.json``.
         progress: called after each tensor that is written, or compared.
@@ -91,8 +93,13 @@ def write_directory(
     folder = Path(directory)
     root = SeedGenerator(manifest.seed)
     with naming(os.fspath(directory)):
-        _make(folder)
-        _check(folder, manifest, layouts, {**others, **index}, resume)
+        _check_place(folder)
+        if not dry_run:
+            folder.mkdir(exist_ok=True)
+        if folder.exists():
+            _check(folder, manifest, layouts, {**others, **index}, resume)
+        if dry_run:
+            return summary_of(plan, layouts, [NOT_MADE] * len(layouts), start, os.fspath(directory))
         for name, content in others.items():
             _write(folder / name, content)
         kept = _kept(folder, layouts, root, progress) if resume else {}
@@ -104,10 +111,25 @@ def write_directory(
     return summary_of(plan, layouts, [{**kept, **made}[layout.name] for layout in layouts], start, os.fspath(directory))
 
 
-def _config_files(plan: Plan) -> dict[str, bytes]:
+def config_of(plan: Plan) -> dict[str, Any] | None:
+    """The configuration that is written next to a plan's tensors: with the dtype that these have.
+
+    >>> from seedbed.plan import parse_plan
+    >>> tensor = '{"name": "a", "shape": [2], "initializer": "zeros"}'
+    >>> text = f'{{"config": {{"dtype": "float32", "layers": 2}}, "tensors": [{tensor}]}}'
+    >>> config_of(parse_plan(text, dtype="float16"))
+    {'dtype': 'float16', 'layers': 2}
+    """
     if plan.config is None:
-        return {}
-    return {CONFIG_NAME: (json.dumps(plan.config, indent=2, sort_keys=True) + "\n").encode()}
+        return None
+    dtypes = Counter(name_of(tensor.dtype) for tensor in plan.tensors if name_of(tensor.dtype) in FLOATS)
+    own = {key: dtypes.most_common(1)[0][0] for key in ("dtype", "torch_dtype") if dtypes and key in plan.config}
+    return {**plan.config, **own}
+
+
+def _config_files(plan: Plan) -> dict[str, bytes]:
+    config = config_of(plan)
+    return {} if config is None else {CONFIG_NAME: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()}
 
 
 def _check_names(files: Mapping[str, bytes]) -> None:
@@ -121,14 +143,11 @@ def _check_names(files: Mapping[str, bytes]) -> None:
             raise ValueError(f"a file must have a name of its own, without a directory. Received: {shown(name)}")
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        if not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name") from None
-    except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, f"there is no directory {os.fspath(folder.parent)!r}") from None
+def _check_place(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name")
+    if not folder.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no directory {os.fspath(folder.parent)!r}")
 
 
 def _check(
@@ -195,13 +214,5 @@ def _compared(
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a small file, unless it is there."""
-    if path.exists():
-        return
-    file = NewFile(path, len(content))
-    try:
-        file.open()
-        file.write(np.frombuffer(content, np.uint8))
-        file.finish()
-    finally:
-        file.discard()
+    if not path.exists():
+        write_file(path, content)

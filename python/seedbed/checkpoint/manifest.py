@@ -72,6 +72,22 @@ def read_manifest(directory: Path) -> Manifest:
     return Manifest(plan, seed_of_text(fields["seed"]), as_size(size))
 
 
+def manifest_of(path: Path) -> Manifest:
+    """Read the manifest next to a file, or that of a directory.
+
+    Raises:
+        OSError: it cannot be read.
+        TypeError, ValueError: there is none, or it is not valid.
+    """
+    try:
+        return read_manifest(path if path.is_dir() else path.parent)
+    except FileNotFoundError:
+        raise ValueError(
+            f"a plan must be given for a checkpoint in whose directory there is no {MANIFEST_NAME}. "
+            f"Received: {str(path)!r}"
+        ) from None
+
+
 def seed_of_text(text: object) -> int:
     """The seed that a file records.
 

@@ -17,7 +17,7 @@ from seedbed.checkpoint.comparing import MAX_SHOWN, Compared, Difference, compar
 from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, dtype_of
 from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
 from seedbed.checkpoint.layout import INDEX_NAME, shard_layouts
-from seedbed.checkpoint.manifest import MANIFEST_NAME, read_manifest, seed_of_text
+from seedbed.checkpoint.manifest import manifest_of, seed_of_text
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import WrittenFile
@@ -168,14 +168,8 @@ def _expected(plan: Plan | None, path: Path) -> _Expected:
 
 
 def _by_manifest(path: Path, is_directory: bool) -> _Expected:
+    manifest = manifest_of(path)
     directory = path if path.is_dir() else path.parent
-    try:
-        manifest = read_manifest(directory)
-    except FileNotFoundError:
-        raise ValueError(
-            f"a plan must be given for a checkpoint in whose directory there is no {MANIFEST_NAME}. "
-            f"Received: {os.fspath(path)!r}"
-        ) from None
     layouts = shard_layouts(*manifest)
     if not is_directory:
         own = next((layout for layout in layouts if layout.name == path.name), None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that was written: its path, its number of bytes, and its SHA-256."""
+    """A file that was written: its path, its number of bytes, and its SHA-256 (empty after a dry run)."""
 
     path: str
     bytes: int
@@ -59,6 +59,7 @@ def write_checkpoint(
     path: str | os.PathLike[str] | int,
     *,
     seed: int = 0,
+    dry_run: bool = False,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Summary:
     """Evaluate `plan` into a safetensors file at `path`; a file that is there is replaced.
@@ -70,6 +71,7 @@ def write_checkpoint(
         path: the final name; symbolic links are followed. Or an integer: a descriptor, open for writing, of a pipe or
             anything else that takes bytes in their order.
         seed: an integer in [-2**255, 2**255).
+        dry_run: only check, and write nothing. The summary then has no SHA-256.
         progress: called after each tensor, in the order of the file.
 
     Raises:
@@ -91,8 +93,16 @@ def write_checkpoint(
     layout = file_layout(name, plan.tensors, seed)
     destination = Pipe(path) if isinstance(path, int) else NewFile(name, layout.size)
     with naming(name):
-        made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
+        if dry_run:
+            destination.check()
+            made = [NOT_MADE]
+        else:
+            made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
     return summary_of(plan, [layout], made, start)
+
+
+NOT_MADE = Made("", 0.0)
+"""A file of a dry run."""
 
 
 def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float, folder: str = "") -> Summary:
@@ -111,9 +121,9 @@ def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float
 
 
 @contextmanager
-def naming(path: str) -> Iterator[None]:
+def naming(path: str, what: str = "the checkpoint") -> Iterator[None]:
     """An error of the system names the path that the caller knows."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror}", path) from error
+        raise OSError(error.errno, f"cannot write {what}: {error.strerror}", path) from error

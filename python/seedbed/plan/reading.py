@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import translate
 from functools import cached_property
 from importlib import resources
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from seedbed.initializers import Initializer
+
+_SHIPPED = resources.files("seedbed").joinpath("plans")
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,21 @@ def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
         raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
 
 
+def shipped_plans() -> list[str]:
+    """Return the names of the plans that ship, in alphabetical order."""
+    return sorted(entry.name.removesuffix(".json") for entry in _SHIPPED.iterdir() if entry.name.endswith(".json"))
+
+
 def _read(source: str) -> str:
-    shipped = resources.files("seedbed").joinpath("plans")
-    names = sorted(entry.name.removesuffix(".json") for entry in shipped.iterdir())
-    if source in names:
-        return shipped.joinpath(f"{source}.json").read_text(encoding="utf-8")
+    if source in shipped_plans():
+        return _SHIPPED.joinpath(f"{source}.json").read_text(encoding="utf-8")
     try:
         with open(source, "rb") as file:  # noqa: PTH123  # `Path` drops a separator at the end
             content = file.read(MAX_PLAN_BYTES + 1)
     except FileNotFoundError:
-        known = ", ".join(names)
-        reason = f"there is no such file, and the plans of seedbed are [{known}]"
+        near = get_close_matches(source, shipped_plans(), 1)
+        hint = f"the nearest name of one is {near[0]!r}" if near else "`seedbed plans` lists them"
+        reason = f"there is no such file, and no plan of this name that ships; {hint}"
         raise FileNotFoundError(errno.ENOENT, reason, source) from None
     if len(content) > MAX_PLAN_BYTES:
         raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more")

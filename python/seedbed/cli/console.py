@@ -5,13 +5,35 @@ What the command prints is then lost. What it does is done all the same, and its
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, TextIO, TypeVar, cast
 
 T = TypeVar("T")
+
+
+def say(text: str) -> None:
+    """Write a line to the standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Write a line of the result to the standard output."""
+    print(text, flush=True)
+
+
+def tell_json(result: dict[str, Any], write: Callable[[str], None] = tell) -> None:
+    """Write the result for a script, an object in one line."""
+    write(json.dumps(result))
+
+
+def has_rich() -> bool:
+    """Whether tables and bars can be drawn; plain lines say the same."""
+    return find_spec("rich") is not None
 
 
 class LenientStream:
@@ -34,6 +56,11 @@ class LenientStream:
     def flush(self) -> None:
         """Write what is buffered, or drop it."""
         self._attempt(lambda stream: stream.flush())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._stream is None
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
@@ -65,6 +92,9 @@ def lenient_streams() -> Iterator[LenientStream]:
     """Make the standard output and the standard error lenient within a block, and yield the standard output."""
     _occupy_descriptors()
     streams = sys.stdout, sys.stderr
+    for stream in streams:
+        with suppress(AttributeError, ValueError):  # what an encoding lacks is written as an escape
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     output, errors = (LenientStream(stream) for stream in streams)
     sys.stdout, sys.stderr = cast("TextIO", output), cast("TextIO", errors)
     try:

@@ -1,0 +1,212 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import seedbed
+from seedbed.checkpoint import Summary, Verification, verify_checkpoint, write_checkpoint, write_directory
+from seedbed.checkpoint.destination import write_file
+from seedbed.checkpoint.layout import MAX_SHARD_SIZE
+from seedbed.checkpoint.manifest import manifest_of
+from seedbed.checkpoint.writing import naming
+from seedbed.cli import status
+from seedbed.cli.console import LenientStream, say, tell, tell_json
+from seedbed.cli.progress import shown_progress
+from seedbed.cli.signals import Terminated
+from seedbed.cli.sources import Source, load_source
+from seedbed.cli.tables import tell_table
+from seedbed.plan import Plan, load_plan
+from seedbed.plan.reading import shipped_plans
+
+STANDARD_OUTPUT = "-"
+
+
+def plans(arguments: Namespace) -> int:
+    """List the plans that ship."""
+    shipped = [(name, load_plan(name)) for name in shipped_plans()]
+    if arguments.json:
+        tell_json({"plans": [{"name": name, **totals_of(plan)} for name, plan in shipped]})
+    else:
+        rows = [(name, *(f"{number:,}" for number in totals_of(plan).values())) for name, plan in shipped]
+        tell_table(rows, ("plan", "tensors", "parameters", "bytes"))
+    return status.OK
+
+
+def plan(arguments: Namespace) -> int:
+    """Write a source as a JSON plan."""
+    source = _source(arguments)
+    text = source.plan.to_json()
+    if arguments.output == STANDARD_OUTPUT:
+        tell(text.rstrip("\n"))
+        return status.OK
+    _check_other(arguments.output, source)
+    with naming(arguments.output, "the plan"):
+        write_file(arguments.output, text.encode())
+    return status.OK
+
+
+def init(arguments: Namespace) -> int:
+    """Write a checkpoint."""
+    source = _source(arguments)
+    output = arguments.output
+    to_pipe = output == STANDARD_OUTPUT
+    is_directory = not to_pipe and not _is_file(output)
+    _check_pipe() if to_pipe else _check_other(output, source)
+    if not is_directory and (arguments.resume or arguments.max_shard_size is not None):
+        option = "--resume" if arguments.resume else "--max-shard-size"
+        raise ValueError(f"{option} is for directories. Received: -o {output}")
+    with shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress:
+        options = {"seed": arguments.seed, "dry_run": arguments.dry_run, "progress": progress}
+        with _remains(output, is_directory):
+            if is_directory:
+                options |= {"resume": arguments.resume, "files": source.files}
+                size = MAX_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size
+                written = write_directory(source.plan, output, max_shard_size=size, **options)
+            else:
+                written = write_checkpoint(source.plan, 1 if to_pipe else output, **options)
+    write = say if to_pipe else tell  # the standard output has the file
+    if arguments.json:
+        tell_json(_result(written), write)
+    elif not arguments.quiet:
+        tell_table(_planned_rows(written) if arguments.dry_run else _rows(written, _filling(written)), write=write)
+    return status.OK
+
+
+def verify(arguments: Namespace) -> int:
+    """Compare a checkpoint with a plan."""
+    _use_threads(arguments)
+    expected = _expected(arguments)
+    shown = manifest_of(Path(arguments.path)).plan if expected is None else expected
+    with shown_progress(shown, "verifying", arguments.quiet) as progress:
+        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, progress=progress)
+    if arguments.json:
+        lines = [{"name": each.name, "kind": each.kind, "text": str(each)} for each in found.differences]
+        tell_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})
+    elif found.different:
+        for difference in found.differences:
+            tell(str(difference))
+        if found.different > len(found.differences):
+            tell(f"and {found.different - len(found.differences):,} more")
+    elif not arguments.quiet:
+        tell_table(_rows(found, [("seed", _seed(found))]))
+    if not found.different:
+        return status.OK
+    what = "1 difference from" if found.different == 1 else f"{found.different:,} differences from"
+    say(f"seedbed: error: {what} what the plan says with seed {_seed(found)}: {arguments.path!r}")
+    return status.DIFFERENT
+
+
+def totals_of(plan: Plan) -> dict[str, int]:
+    """The numbers of a plan."""
+    return {"tensors": len(plan.tensors), "parameters": plan.parameters, "bytes": plan.nbytes}
+
+
+def _source(arguments: Namespace) -> Source:
+    _use_threads(arguments)
+    return load_source(arguments.source, arguments.dtype)
+
+
+def _use_threads(arguments: Namespace) -> None:
+    if getattr(arguments, "threads", None) is not None:
+        seedbed.set_num_threads(arguments.threads)
+
+
+def _expected(arguments: Namespace) -> Plan | None:
+    if arguments.source is not None:
+        return _source(arguments).plan
+    if arguments.dtype is not None:
+        raise ValueError(f"--dtype changes a plan, and needs a SOURCE before {arguments.path!r}")
+    return None
+
+
+def _is_file(output: str) -> bool:
+    """Whether a checkpoint becomes one file: by its name, or because there is one; else it becomes a directory."""
+    path = Path(output)
+    return not path.is_dir() and (output.endswith(".safetensors") or path.exists())
+
+
+def _check_other(output: str, source: Source) -> None:
+    """Refuse to write over the source of the plan."""
+    if source.path is None:
+        return
+    places = {source.path, source.path.parent} if source.in_directory else {source.path}
+    if any(place.exists() and Path(output).exists() and place.samefile(output) for place in places):
+        raise ValueError(f"the output must be another one than the source. Received: -o {output}")
+
+
+def _check_pipe() -> None:
+    if isinstance(sys.stdout, LenientStream) and sys.stdout.is_closed:
+        raise ValueError("-o - writes to the standard output, which is closed")
+    if sys.stdout.isatty():
+        raise ValueError("-o - writes a file to the standard output, which is a terminal: redirect it")
+
+
+@contextmanager
+def _remains(output: str, is_directory: bool) -> Iterator[None]:
+    """An interruption says what is left."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as stop:
+        if is_directory and Path(output).is_dir():
+            whole = sum(1 for _ in Path(output).glob("*.safetensors"))
+            files = "1 whole file stays" if whole == 1 else f"{whole} whole files stay"
+            stop.remains = f"{files} in {output!r}, and --resume completes them"  # type: ignore[union-attr]
+        elif not is_directory and output != STANDARD_OUTPUT:
+            stop.remains = "the partial file is removed"  # type: ignore[union-attr]
+        raise
+
+
+def _result(done: Summary | Verification) -> dict[str, object]:
+    """The result for a script."""
+    return {
+        "tensors": done.tensors,
+        "parameters": done.parameters,
+        "bytes": done.bytes,
+        "seconds": done.seconds,
+        "files": [{**asdict(file), "sha256": file.sha256 or None} for file in done.files],
+    }
+
+
+def _rows(done: Summary | Verification, others: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    hashes = [(f"SHA-256 of {Path(file.path).name}", file.sha256) for file in done.files]
+    return [
+        ("tensors", f"{done.tensors:,}"),
+        ("parameters", f"{done.parameters:,}"),
+        ("bytes", f"{done.bytes:,}"),
+        *others,
+        ("seconds", f"{done.seconds:.2f}"),
+        ("GB/s", _rate(done, done.seconds)),
+        *([("SHA-256", done.files[0].sha256)] if len(done.files) == 1 else hashes),
+    ]
+
+
+def _filling(written: Summary) -> list[tuple[str, str]]:
+    return [
+        ("fill seconds", f"{written.fill_seconds:.2f}"),
+        ("fill GB/s", _rate(written, written.fill_seconds)),
+    ]
+
+
+def _planned_rows(written: Summary) -> list[tuple[str, str]]:
+    """What a dry run would have written."""
+    return [
+        ("tensors", f"{written.tensors:,}"),
+        ("parameters", f"{written.parameters:,}"),
+        *((Path(file.path).name, f"{file.bytes:,} bytes") for file in written.files),
+        ("bytes", f"{written.bytes:,}"),
+    ]
+
+
+def _rate(done: Summary | Verification, seconds: float) -> str:
+    return f"{done.bytes / seconds / 1e9:.2f}" if seconds else "-"
+
+
+def _seed(found: Verification) -> str:
+    told = found.seed_told
+    return str(found.seed) if told in (None, found.seed) else f"{found.seed} (the file has {told})"

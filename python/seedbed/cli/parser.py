@@ -1,0 +1,130 @@
+"""The arguments of the command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn, TypeAlias
+
+import seedbed
+from seedbed.checkpoint.layout import MAX_SHARD_SIZE
+from seedbed.cli import commands
+
+SOURCE = """\
+a SOURCE of a plan is one of
+  the name of a plan that ships:        seedbed init gpt2 ...
+  a JSON plan:                          docs/plans.md has the format
+  a directory that seedbed init wrote:  its manifest, seedbed.json
+"""
+
+STATUS = """\
+exit status
+  0    done; a report that nobody reads to its end is no failure
+  1    the machine is in the way: no such file, no space, no memory, a pipe that is closed
+  2    the command, the plan or an option is wrong; or a file is no safetensors file
+  3    the checkpoint differs from the plan
+  130  Ctrl-C; 143 SIGTERM; 129 SIGHUP: partial files are removed
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are reported as all other errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments of a command.
+
+    Raises:
+        ValueError: they are wrong.
+        SystemExit: after --help and --version.
+    """
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="seedbed",
+        description="Initial weights of neural networks: the same bits everywhere.",
+        epilog=f"{SOURCE}\n{STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = f"seedbed {seedbed.__version__}, algorithm {seedbed.ALGORITHM}"
+    parser.add_argument("--version", action="version", version=version)
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_plans(verbs)
+    _add_plan(verbs)
+    _add_init(verbs)
+    _add_verify(verbs)
+    return parser
+
+
+Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+
+def _add(verbs: Verbs, name: str, help: str, run: object) -> argparse.ArgumentParser:  # noqa: A002
+    verb = verbs.add_parser(
+        name, help=help, description=help, epilog=SOURCE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verb.set_defaults(run=run)
+    return verb
+
+
+def _add_plans(verbs: Verbs) -> None:
+    plans = _add(verbs, "plans", "list the plans that ship", commands.plans)
+    plans.add_argument("--json", action="store_true", help="an object on the standard output")
+
+
+def _add_plan(verbs: Verbs) -> None:
+    plan = _add(verbs, "plan", "write any source as a JSON plan, which needs no framework", commands.plan)
+    _add_source(plan)
+    plan.add_argument(
+        "-o", "--output", metavar="FILE", default="-", help="the file to write, or to replace (default: -)"
+    )
+
+
+def _add_init(verbs: Verbs) -> None:
+    init = _add(verbs, "init", "write the initial weights of a model to safetensors files", commands.init)
+    _add_source(init)
+    init.add_argument(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        required=True,
+        help="a file, if it ends with .safetensors or is a file already; - is the standard output; else a directory",
+    )
+    init.add_argument("--seed", metavar="N", type=int, default=0, help="from -2**255 to 2**255 - 1 (default: 0)")
+    init.add_argument(
+        "--max-shard-size",
+        metavar="SIZE",
+        help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {MAX_SHARD_SIZE})",
+    )
+    init.add_argument("--resume", action="store_true", help="keep the files of an interrupted run that are right")
+    init.add_argument("--dry-run", action="store_true", help="check everything, and write nothing")
+    _add_work(init)
+
+
+def _add_verify(verbs: Verbs) -> None:
+    verify = _add(
+        verbs,
+        "verify",
+        "compare every bit of a checkpoint with what init writes; status 3 if one differs",
+        commands.verify,
+    )
+    _add_source(verify, optional=True)
+    verify.add_argument("path", metavar="PATH", help="a safetensors file, a directory, or the index of one")
+    verify.add_argument("--seed", metavar="N", type=int, help="the seed of init (default: the one in the files)")
+    _add_work(verify)
+
+
+def _add_source(verb: argparse.ArgumentParser, optional: bool = False) -> None:
+    verb.add_argument("source", metavar="SOURCE", nargs="?" if optional else None, help="the plan; see below")
+    verb.add_argument("--dtype", metavar="D", help="of all tensors for which the plan has none of their own")
+
+
+def _add_work(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--threads", metavar="N", type=int, help="how many to use; changes the speed and nothing else")
+    verb.add_argument("--json", action="store_true", help="an object on the standard output")
+    verb.add_argument("--quiet", action="store_true", help="only errors; with --json, the object")

@@ -1,0 +1,45 @@
+"""Results as tables: drawn by rich on a terminal, if it is installed; else plain lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from seedbed.cli.console import has_rich, tell
+
+
+def tell_table(rows: Sequence[tuple[str, ...]], heads: Sequence[str] = (), write: Callable[[str], None] = tell) -> None:
+    """Write rows of texts with their columns below each other.
+
+    Arguments:
+        rows: as many texts each. Without heads, the first of each is the name of the row.
+        heads: the names of the columns.
+        write: `tell` or `seedbed.cli.console.say`.
+    """
+    rows = [tuple(map(printable, row)) for row in rows]
+    if write is tell and sys.stdout.isatty() and has_rich():
+        _draw(rows, heads)
+        return
+    lines = [tuple(heads), *rows] if heads else rows
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        write("  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _draw(rows: Sequence[tuple[str, ...]], heads: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=box.SIMPLE_HEAD) if heads else Table.grid("", "", padding=(0, 2))
+    for row in rows:
+        first = Text(row[0], style="" if heads else "bold")
+        table.add_row(first, *map(Text, row[1:]))  # no markup: names may have brackets
+    Console().print(table)
+
+
+def printable(text: str) -> str:
+    """The text; or, where a terminal might obey it, its JSON."""
+    return text if text.isprintable() else json.dumps(text)
