@@ -1,11 +1,13 @@
 import json
 import math
+import random
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import seedbed as sb
 from seedbed.plan import load_plan, parse_plan, ranges
 from seedbed.plan.limits import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS
 from seedbed.strict_json import MAX_DIGITS
@@ -384,3 +386,12 @@ def test_a_name_is_text_and_no_path(name, tmp_path):
     write_checkpoint(plan_of({"name": name, "shape": [2], "initializer": "ones"}), tmp_path / "model")
     assert list(load_file(tmp_path / "model")) == [name]
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_state_of_pythons_random_stays_as_it_is():
+    """An initializer without a seed draws one from there. That of a plan, a rule or a block has no use for it."""
+    before = random.getstate()
+    load_plan("gpt2")
+    parse_plan(a(initializer={"class_name": "HeNormal", "config": {"seed": None}}))
+    sb.Blocks("zeros", [(0, "random_normal"), (1, {"class_name": "HeNormal"})], seed=1)
+    assert random.getstate() == before

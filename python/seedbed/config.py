@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from seedbed import dtypes, initializers
+from seedbed import dtypes, initializers, seeds
 from seedbed.initializers import Initializer
 from seedbed.shapes import ShapeLike, as_shape
 
@@ -178,8 +178,25 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     )
 
 
-def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | None, names: Table) -> Any:
-    """`deserialize` from a table of names."""
+def deserialize_unbound(config: Mapping[str, Any] | str) -> Initializer:
+    """The initializer of a configuration, with `UNBOUND` for a seed where it has none.
+
+    Unlike `deserialize`, it draws no seed: the state of Python's `random` stays as it is.
+
+    Raises:
+        ValueError: as `deserialize`.
+    """
+    initializer: Initializer = build(config, None, NAMES, seeds.UNBOUND)
+    return initializer
+
+
+def build(
+    config: Mapping[str, Any] | str,
+    custom_objects: Mapping[str, Any] | None,
+    names: Table,
+    seed: seeds.SeedLike = None,
+) -> Any:
+    """`deserialize` from a table of names. `seed` is that of an initializer whose configuration has none."""
     custom = _as_custom_objects(custom_objects)
     if isinstance(config, str):
         config = {"class_name": config}
@@ -203,10 +220,10 @@ def build(config: Mapping[str, Any] | str, custom_objects: Mapping[str, Any] | N
             f"the names of initializers are {', '.join(sorted(CLASSES))}, these in snake case, "
             f"and {', '.join(sorted(_OTHER_NAMES))}. Received: {_brief.repr(name)}"
         )
-    return _made(found, arguments)
+    return _made(found, arguments, seed)
 
 
-def _made(target: Any, arguments: object) -> Any:
+def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
     """What a class makes of its arguments. A function is an initializer as it stands."""
     if not isinstance(target, type):
         return target
@@ -217,6 +234,8 @@ def _made(target: Any, arguments: object) -> Any:
     decoded = {key: _decoded(value) for key, value in arguments.items()}
     if "dtype" in decoded and "dtype" not in target.parameters:
         _check_dtype(decoded.pop("dtype"))
+    if seed is not None and decoded.get("seed") is None and "seed" in target.parameters:
+        decoded["seed"] = seed
     try:
         return target.from_config(decoded)
     except TypeError as error:

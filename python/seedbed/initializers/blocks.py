@@ -266,9 +266,9 @@ def _plain(item: Index) -> Any:
 
 def _as_part(part: Any) -> Initializer:
     if isinstance(part, (str, Mapping)):
-        from seedbed.config import deserialize  # a configuration of blocks has configurations in it
+        from seedbed.config import deserialize_unbound  # a configuration of blocks has configurations in it
 
-        part = deserialize(part)
+        part = deserialize_unbound(part)
     if not isinstance(part, Initializer) or isinstance(part, Blocks):
         raise TypeError(f"an initializer of a block must be one of seedbed's, and not blocks. Received: {part!r}")
     if part.get_config().get("seed") is not None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from seedbed import regions
-from seedbed.config import deserialize
+from seedbed.config import deserialize_unbound
 from seedbed.dtypes import as_dtype
 from seedbed.initializers import Initializer
 from seedbed.plan.limits import MAX_RANK, MAX_TENSOR_BYTES
@@ -150,7 +150,7 @@ def as_initializer(value: object) -> Initializer:
             "an initializer must have no seed here: each tensor draws from a child of one seed, by its name. "
             f"Received: seed={shown(config['seed'])}"
         )
-    return (value if isinstance(value, Initializer) else deserialize(value)).with_seed(UNBOUND)
+    return value.with_seed(UNBOUND) if isinstance(value, Initializer) else deserialize_unbound(value)
 
 
 def each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
