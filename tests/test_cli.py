@@ -583,3 +583,18 @@ class TestSignals:
             assert [process.stderr.readline() for _ in "abc"] == ["a\n", "b\n", "c\n"]
             process.send_signal(signal.SIGHUP)
             assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the memory of a process, as POSIX has it")
+@pytest.mark.parametrize("output", ["model.safetensors", "directory"])
+def test_init_and_verify_take_less_than_300_mb_whatever_the_plan_takes(tmp_path, output):
+    normal = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
+    tensors = [{"name": "{0..9}", "shape": [5000, 5000], "dtype": "bfloat16", "initializer": normal}]
+    (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
+    for arguments in (["init", "plan.json", "-o", output, "--quiet"], ["verify", "plan.json", output, "--quiet"]):
+        process = subprocess.Popen([sys.executable, "-m", "seedbed", *arguments], cwd=tmp_path)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        scale = 1 if sys.platform == "darwin" else 1024
+        assert usage.ru_maxrss * scale < 300e6

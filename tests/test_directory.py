@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,11 @@ from seedbed.plan import Plan, PlannedTensor, parse_plan
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.02}}
 CONFIG = {"architectures": ["Net"], "hidden_size": 8}
+
+
+def can_mount():
+    command = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return shutil.which("unshare") and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def plan_of(*entries, **fields):
@@ -378,6 +384,39 @@ def test_a_run_that_is_killed_in_the_middle_of_a_shard_is_resumed(folder, sent):
     assert len(verify_checkpoint(None, folder).files) == 4
 
 
+FULL = """
+import sys
+from seedbed.checkpoint import verify_checkpoint
+sys.argv[2:] = ["none"]
+try:
+    exec(RUN)
+except OSError as error:
+    print(error.errno, error.filename, flush=True)
+else:
+    print(verify_checkpoint(None, sys.argv[1]).different, flush=True)
+"""
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounting a small disk needs root on Linux")
+@pytest.mark.parametrize("reserve", [True, False])
+def test_a_run_that_fills_the_disk_is_resumed_on_a_larger_one(tmp_path, reserve):
+    """Whole shards stay, no partial file does, and the error names the directory."""
+    prepare = "" if reserve else "from seedbed.checkpoint import destination\ndestination._reserve = lambda *_: None\n"
+    program = f"{prepare}RUN = {RUN!r}\n{FULL}"
+    script = (
+        'mount -t tmpfs -o size=3m tmpfs "$1"; python="$2"; "$python" -c "$3" "$1/out"; ls -A "$1/out"; '
+        'mount -o remount,size=30m "$1"; "$python" -c "$3" "$1/out"'
+    )
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", tmp_path, sys.executable, program]
+    environment = {**os.environ, "SEEDBED_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    lines = [line for line in done.stdout.split("\n") if line not in ("a", "b", "c", "d", "")]
+    error, *files, different = lines
+    assert error == f"28 {tmp_path}/out"
+    assert files == [name_of(1), name_of(2), "seedbed.json"]
+    assert different == "0"
+
+
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _written(self, written):
@@ -569,6 +608,28 @@ class TestHostileIndex:
     )
     def test_that_is_none_is_refused(self, folder, content, kind, message):
         self.refused(folder, content, kind, message)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+maps = st.dictionaries(st.sampled_from("abcz"), st.sampled_from([name_of(1), name_of(2), "x", "../x"]) | json_values)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(index=st.fixed_dictionaries({"weight_map": maps | json_values}) | json_values)
+def test_any_index_is_read_or_refused(tmp_path_factory, index):
+    folder = tmp_path_factory.getbasetemp() / "any index"
+    if not folder.exists():
+        write_directory(PLAN, folder, max_shard_size=400)
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    try:
+        found = verify_checkpoint(PLAN, folder)
+    except (TypeError, ValueError, FileNotFoundError):
+        return
+    assert found.different > 0
+    assert all(str(difference) for difference in found.differences)
 
 
 class TestTiedTensors:

@@ -126,7 +126,7 @@ class NewFile:
             self._temporary = None
         else:
             self._copy()
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file, where there is one."""
@@ -272,7 +272,8 @@ def _is_mount_point(path: Path) -> bool:
     return any(line.split(b" ")[4] == escaped for line in lines)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
     if os.name != "posix":  # elsewhere a folder cannot be opened
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.checkpoint.comparing import compare
-from seedbed.checkpoint.destination import NewFile, write_file
+from seedbed.checkpoint.destination import NewFile, sync_folder, write_file
 from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.layout import INDEX_NAME, MAX_SHARD_SIZE, Layout, as_size, index_text, shard_layouts
 from seedbed.checkpoint.making import Made, Output, make_files
@@ -96,6 +96,7 @@ def write_directory(
         _check_place(folder)
         if not dry_run:
             folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
         if folder.exists():
             _check(folder, manifest, layouts, {**others, **index}, resume)
         if dry_run:
