@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import random
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import seedbed as sb
-from seedbed.plan import load_plan, parse_plan, ranges
+from seedbed.checkpoint import verify_checkpoint, write_checkpoint, write_directory
+from seedbed.plan import Plan, load_plan, parse_plan, ranges
 from seedbed.plan.limits import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS
 from seedbed.strict_json import MAX_DIGITS
 
@@ -395,3 +397,27 @@ def test_the_state_of_pythons_random_stays_as_it_is():
     parse_plan(a(initializer={"class_name": "HeNormal", "config": {"seed": None}}))
     sb.Blocks("zeros", [(0, "random_normal"), (1, {"class_name": "HeNormal"})], seed=1)
     assert random.getstate() == before
+
+
+class TestPlan:
+    TENSOR = plan_of({"name": "a", "shape": [2], "initializer": "ones"}).tensors[0]
+
+    def test_has_each_name_once(self):
+        with pytest.raises(ValueError, match=r'a name must occur once in a plan\. Received: "a" again'):
+            Plan((self.TENSOR, dataclasses.replace(self.TENSOR, shape=(3,))))
+
+    @pytest.mark.parametrize("tensors", [5, None, [TENSOR], TENSOR, (TENSOR, "b"), ({"name": "a"},)])
+    def test_has_a_tuple_of_planned_tensors(self, tensors):
+        with pytest.raises(TypeError, match="of a plan must be a"):
+            Plan(tensors)
+
+    @pytest.mark.parametrize("plan", ["gpt2", 5, (TENSOR,), TENSOR, b"{}"])
+    def test_is_what_writers_and_verifiers_take_and_not_its_name(self, plan, tmp_path):
+        for call in (
+            lambda: write_checkpoint(plan, tmp_path / "new"),
+            lambda: write_directory(plan, tmp_path / "new"),
+            lambda: verify_checkpoint(plan, tmp_path / "new"),
+        ):
+            with pytest.raises(TypeError, match=f"plan must be a Plan, .* Received: {type(plan).__name__}"):
+                call()
+        assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,7 @@ from seedbed.checkpoint.source import opened, read_bytes
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import NOT_MADE, Summary, naming, summary_of
 from seedbed.dtypes import FLOATS, name_of
+from seedbed.plan.model import check_plan
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
@@ -84,6 +85,7 @@ def write_directory(
     (['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'],
      ['model.safetensors.index.json', 'seedbed.json'])
     """
+    check_plan(plan)
     start = time.perf_counter()
     manifest = Manifest(plan, as_seed(seed), as_size(max_shard_size))
     layouts = shard_layouts(*manifest)

@@ -21,6 +21,7 @@ from seedbed.checkpoint.manifest import manifest_of, seed_of_text
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import WrittenFile
+from seedbed.plan.model import check_plan
 from seedbed.seeds import as_seed
 from seedbed.strict_json import shown
 
@@ -156,6 +157,7 @@ def _expected(plan: Plan | None, path: Path) -> _Expected:
     is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
     if plan is None:
         return _by_manifest(path, is_directory)
+    check_plan(plan)
     if not is_directory:
         return _Expected(plan.tensors, (path,), is_complete=_NUMBERED.fullmatch(path.name) is None)
     shards = shards_of(path)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from seedbed.checkpoint.destination import NewFile, Pipe
 from seedbed.checkpoint.layout import Layout, file_layout
 from seedbed.checkpoint.making import Made, Output, make_files
+from seedbed.plan.model import check_plan
 from seedbed.seeds import SeedGenerator, as_seed
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def write_checkpoint(
     >>> summary.tensors, summary.parameters, summary.bytes
     (1, 10, 232)
     """
+    check_plan(plan)
     seed = as_seed(seed)  # no generator: the draws of one are no part of a file
     start = time.perf_counter()
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)

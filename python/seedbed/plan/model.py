@@ -9,6 +9,7 @@ from typing import Any
 
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.plan.writing import to_json
+from seedbed.strict_json import shown
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,23 @@ class Plan:
 
     tensors: tuple[PlannedTensor, ...]
     config: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the tensors.
+
+        Raises:
+            TypeError: they are not a tuple of planned tensors.
+            ValueError: two of them have the same name.
+        """
+        if not isinstance(self.tensors, tuple):
+            raise TypeError(f"the tensors of a plan must be a tuple. Received: {type(self.tensors).__name__}")
+        names = set()
+        for tensor in self.tensors:
+            if not isinstance(tensor, PlannedTensor):
+                raise TypeError(f"a tensor of a plan must be a PlannedTensor. Received: {type(tensor).__name__}")
+            if tensor.name in names:
+                raise ValueError(f"a name must occur once in a plan. Received: {shown(tensor.name)} again")
+            names.add(tensor.name)
 
     @cached_property
     def parameters(self) -> int:
@@ -53,3 +71,13 @@ class Plan:
         True
         """
         return to_json(self.tensors, self.config)
+
+
+def check_plan(plan: object) -> None:
+    """Check that an argument is a plan: not its name, nor its path.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be a Plan, such as load_plan returns. Received: {type(plan).__name__}")
