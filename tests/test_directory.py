@@ -247,6 +247,22 @@ class TestDirectory:
         assert caught.value.strerror == f"cannot write the checkpoint: there is no directory {str(tmp_path / 'a')!r}"
         assert caught.value.filename == str(tmp_path / "a" / "b")
 
+    def test_has_a_name(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(FileNotFoundError, match="a directory must have a name"):
+            write_directory(PLAN, "")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["", "file/", "file/.", "new", "folder/new"])
+    def test_is_verified_under_a_name_that_open_takes(self, name, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        write_directory(PLAN, "folder")
+        write_checkpoint(PLAN, "file")
+        with pytest.raises((FileNotFoundError, NotADirectoryError), match="cannot read the checkpoint"):
+            verify_checkpoint(PLAN, name)
+        for right in ("folder", "folder/", "folder/.", "./file"):
+            assert verify_checkpoint(PLAN, right).different == 0
+
     def test_that_is_a_file_is_refused(self, path):
         path.write_text("mine")
         with pytest.raises(NotADirectoryError, match="there is a file of this name"):

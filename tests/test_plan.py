@@ -406,6 +406,10 @@ class TestPlan:
         with pytest.raises(ValueError, match=r'a name must occur once in a plan\. Received: "a" again'):
             Plan((self.TENSOR, dataclasses.replace(self.TENSOR, shape=(3,))))
 
+    def test_has_a_hash_which_equal_plans_share(self):
+        plans = [Plan((self.TENSOR,), {"layers": layers}) for layers in (1, 1.0, True)]
+        assert len(set(plans)) == 1
+
     @pytest.mark.parametrize("tensors", [5, None, [TENSOR], TENSOR, (TENSOR, "b"), ({"name": "a"},)])
     def test_has_a_tuple_of_planned_tensors(self, tensors):
         with pytest.raises(TypeError, match="of a plan must be a"):

@@ -95,6 +95,8 @@ def write_directory(
     folder = Path(directory)
     root = SeedGenerator(manifest.seed)
     with naming(os.fspath(directory)):
+        if not os.fspath(directory):  # to `Path` it is the current directory
+            raise FileNotFoundError(errno.ENOENT, "a directory must have a name")
         _check_place(folder)
         if not dry_run:
             folder.mkdir(exist_ok=True)

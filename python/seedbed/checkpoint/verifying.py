@@ -115,6 +115,7 @@ def verify_checkpoint(
         tensors = {tensor.name: tensor for tensor in expected.tensors}
         for tensor in expected.tensors:
             dtype_of(tensor)
+        os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
         files = [file for file in expected.files if file.exists()]
         if not files:
             raise FileNotFoundError(errno.ENOENT, _no_file(Path(path)))
