@@ -36,12 +36,14 @@
 //! | [`matmul`]    | matrix products in one order of summation                        |
 //! | [`orthogonal`] | random orthogonal matrices                                      |
 //! | `backend`     | the vector operations of each instruction set                    |
+//! | `float_state` | the processor's rounding mode, and what becomes of subnormals    |
 //! | `python`      | the extension module; the only one that knows Python             |
 //!
-//! Each may use those above it; `backend` is below all of them.
+//! Each may use those above it; `backend` and `float_state` are below all of them.
 
 mod backend;
 pub mod fill;
+mod float_state;
 pub mod keystream;
 pub mod matmul;
 pub mod narrow;

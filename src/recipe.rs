@@ -1,7 +1,9 @@
 //! A distribution and an element type: how words become the values of a tensor.
 
+mod complex;
 mod values;
 
+use crate::float_state::in_default_state;
 use crate::narrow::Element;
 use crate::quantile::Scale;
 use crate::quantile::between::{Between, FARTHEST};
@@ -121,6 +123,20 @@ impl Recipe {
     /// Where a parameter is not finite, a standard deviation negative, `minval > maxval`, where values would be beyond
     /// the finite ones of `T`, or where no number of `T` lies within the bounds.
     pub fn new<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
+        in_default_state(|| Self::compiled::<T>(distribution))
+    }
+
+    /// The recipe of the complex distribution that has the variance of a real one, for parts of type `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], and where the real distribution is not a normal or a uniform about 0, or a normal about 0
+    /// truncated at two standard deviations.
+    pub fn of_complex<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
+        in_default_state(|| Self::compiled::<T>(distribution.complex()?))
+    }
+
+    fn compiled<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
         let (kind, (scale, low, high)) = match distribution.simplest() {
             Distribution::Uniform { minval, maxval } => (Kind::Uniform, uniform::<T>(minval, maxval)?),
             Distribution::Normal { mean, stddev } => {
@@ -142,6 +158,14 @@ impl Recipe {
             }
         };
         Ok(Self { kind, scale, low, high })
+    }
+
+    /// The least and the greatest value, each None where it has no bound. Pairs of elements have no bounds of single ones.
+    pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        match self.kind {
+            Kind::Normal | Kind::Polar(_) => (None, None),
+            _ => (Some(self.low).filter(|low| low.is_finite()), Some(self.high).filter(|high| high.is_finite())),
+        }
     }
 
     /// Whether its values are pairs of elements: an even one and the next.

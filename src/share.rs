@@ -1,5 +1,6 @@
 //! Work that threads take in turn. Who does what changes nothing of what is done.
 
+use crate::float_state::in_default_state;
 use std::cell::Cell;
 use std::collections::TryReserveError;
 use std::fmt;
@@ -66,7 +67,8 @@ pub(crate) type GoOn<'a> = dyn Fn() -> Result<(), Interrupted> + 'a;
 
 /// Do the work of each item, on up to `threads` threads, the calling one among them.
 ///
-/// `proceed` is called there now and then; where it says no, and where an item's work fails, all of it ends soon.
+/// `proceed` is called there now and then; where it says no, and where an item's work fails, all of it ends soon. Every
+/// thread works in the default floating point state, whatever that of the caller is.
 pub(crate) fn share<I: Iterator + Send, E: From<Interrupted> + Send>(
     items: I,
     threads: usize,
@@ -92,16 +94,20 @@ pub(crate) fn share<I: Iterator + Send, E: From<Interrupted> + Send>(
             }
         }
     };
-    thread::scope(|scope| {
-        for _ in 1..with_room(threads) {
-            // Threads live as long as the work: nothing is left running for a fork() to break. Where the system has no
-            // more threads to give, those that there are do the work.
-            if thread::Builder::new().spawn_scoped(scope, || labour(&|| true)).is_err() {
-                break;
+    let on_this_thread = || in_default_state(|| labour(&every(PATIENCE, &proceed)));
+    match with_room(threads) {
+        ..=1 => on_this_thread(),
+        threads => thread::scope(|scope| {
+            for _ in 1..threads {
+                // Threads live as long as the work: nothing is left running for a fork() to break. Where the system has no
+                // more threads to give, those that there are do the work.
+                if thread::Builder::new().spawn_scoped(scope, || in_default_state(|| labour(&|| true))).is_err() {
+                    break;
+                }
             }
-        }
-        labour(&every(PATIENCE, &proceed));
-    });
+            on_this_thread();
+        }),
+    }
     failure.into_inner().expect("no thread panics here").map_or(Ok(()), Err)
 }
 

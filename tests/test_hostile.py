@@ -297,10 +297,9 @@ axes = st.lists(st.tuples(unsigned, unsigned, unsigned | st.integers(-(2**63), 2
 def test_any_call_of_the_extension_itself(size, memory, dtype, distribution, address, axes, threads):
     """Nobody but the package calls it; it checks all that its memory safety rests on all the same."""
     out = np.full(size, 7, memory)
-    call = lambda: _core.fill(out, dtype, distribution, address, axes, min(threads, 64)) or True  # noqa: E731
-    if outcome(call) is None:
+    recipe = outcome(lambda: _core.Recipe(*distribution, dtype))
+    if recipe is None or outcome(lambda: recipe.fill(out, address, axes, min(threads, 64)) or True) is None:
         assert (out == 7).all()
-    outcome(lambda: _core.check(distribution, dtype))
     outcome(lambda: _core.words(out, address, threads))
 
 
@@ -316,9 +315,9 @@ ODD = {
 def test_the_extension_itself_takes_no_memory_but_as_it_has_to_be(kind):
     odd, good = ODD[kind](), np.ones((3, 3))
     with pytest.raises(ValueError, match="out must"):
-        _core.fill(odd, "float64", ("normal", (0.0, 1.0)), (bytes(32), 0), None, 1)
+        _core.Recipe("normal", (0.0, 1.0), "float64").fill(odd, (bytes(32), 0), None, 1)
     with pytest.raises(ValueError, match="out must"):
-        _core.orthogonal(odd, "float64", (3, 3), 1.0, (bytes(32), 0), 1)
+        _core.Orthogonal(1.0, "float64").fill(odd, (3, 3), (bytes(32), 0), 1)
     for matrices in [(odd, good, good), (good, odd, good), (good, good, odd)]:
         with pytest.raises((ValueError, TypeError)):
             _core.matmul(*matrices, 1)

@@ -13,7 +13,7 @@ import pytest
 from reference import NAMED
 
 import seedbed as sb
-from seedbed.initializers.base import COMPLEX_TRUNCATED_STDDEV, TRUNCATED_STDDEV
+from seedbed.initializers.base import TRUNCATED_STDDEV
 
 EXAMPLES = {
     **dict.fromkeys(["RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", *NAMED], ({}, (4, 5))),
@@ -573,16 +573,12 @@ def test_complex_tensors_are_of_those_that_have_them():
             init((2,), "complex64")
     with pytest.raises(ValueError, match=r"float64, complex64, complex128\. Received: int32"):
         sb.HeNormal(seed=1)((2,), "int32")
-    with pytest.raises(ValueError, match=r"mean 0 or a uniform about 0. Received: normal \(0.5, 1.0\)"):
+    with pytest.raises(ValueError, match=r"mean 0 or a uniform about 0. Received: mean=0\.5"):
         sb.RandomNormal(0.5, 1.0, seed=1)((2,), "complex64")
     with pytest.raises(ValueError, match=r"fewer than 2\*\*62 elements"):
         sb.RandomNormal(seed=1).lazy((2**62,), "complex64")
     with pytest.raises(ValueError, match="must be 0 or at least 1e-30"):
         sb.VarianceScaling(1e-62, seed=1)((2,), "complex64")
-
-
-def test_the_constant_of_the_complex_truncation_is_right():
-    assert pytest.approx(math.sqrt(1 - 4 * math.exp(-4) / -math.expm1(-4)), rel=1e-15) == COMPLEX_TRUNCATED_STDDEV
 
 
 def test_constants_are_complex_where_they_are_asked_to_be():

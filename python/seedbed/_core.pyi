@@ -1,27 +1,33 @@
-from collections.abc import Sequence
-from typing import TypeAlias, final
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 __all__ = [
+    "MAX_BOUND",
     "Counter",
+    "Orthogonal",
+    "Recipe",
     "__version__",
     "backend",
-    "check",
-    "check_gain",
-    "fill",
+    "in_default_state",
     "matmul",
-    "orthogonal",
     "words",
 ]
 
 __version__: str
 
-_Distribution: TypeAlias = tuple[str, tuple[float, ...]]
-_KeyAndStream: TypeAlias = tuple[bytes, int]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Address: TypeAlias = tuple[bytes, int]
+"""Key and stream."""
+
 _Axis: TypeAlias = tuple[int, int, int, int]
 _Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16]
+
+MAX_BOUND: float
 
 @final
 class Counter:
@@ -30,21 +36,25 @@ class Counter:
     def next(self) -> int: ...
     def take(self) -> int: ...
 
+@final
+class Recipe:
+    def __new__(cls, distribution: str, parameters: Sequence[float], dtype: str) -> Self: ...
+    @property
+    def bounds(self) -> tuple[float | None, float | None]: ...
+    def fill(self, out: _Out, address: _Address, axes: Sequence[_Axis] | None, threads: int) -> None: ...
+    def __reduce__(self) -> tuple[type[Self], tuple[str, list[float], str]]: ...
+
+@final
+class Orthogonal:
+    def __new__(cls, gain: float, dtype: str) -> Self: ...
+    @property
+    def gain(self) -> float: ...
+    def fill(self, out: _Out, shape: tuple[int, int], address: _Address, threads: int) -> None: ...
+    def __reduce__(self) -> tuple[type[Self], tuple[float, str]]: ...
+
 def backend() -> str: ...
-def check(named: _Distribution, dtype: str) -> None: ...
-def fill(
-    out: _Out,
-    dtype: str,
-    named: _Distribution,
-    key_and_stream: _KeyAndStream,
-    axes: Sequence[_Axis] | None,
-    threads: int,
-) -> None: ...
-def check_gain(gain: float, dtype: str) -> None: ...
-def orthogonal(
-    out: _Out, dtype: str, shape: tuple[int, int], gain: float, key_and_stream: _KeyAndStream, threads: int
-) -> None: ...
+def in_default_state(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
 def matmul(
     out: npt.NDArray[np.float64], left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], threads: int
 ) -> None: ...
-def words(out: npt.NDArray[np.uint32], key_and_stream: _KeyAndStream, start: int) -> None: ...
+def words(out: npt.NDArray[np.uint32], address: _Address, start: int) -> None: ...

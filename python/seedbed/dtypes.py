@@ -8,6 +8,8 @@ import reprlib
 import numpy as np
 import numpy.typing as npt
 
+from seedbed._float_state import in_default_state
+
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """The element types that are sampled."""
 
@@ -86,7 +88,7 @@ def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> 
         ValueError: where it is another.
     """
     resolved = as_dtype(dtype)
-    name = name_of(resolved)
+    name = _names.get(resolved) or name_of(resolved)
     if name not in FLOATS and not (or_complex and name in COMPLEX):
         kind, accepted = (
             ("floating point or complex", (*FLOATS, *COMPLEX)) if or_complex else ("floating point", FLOATS)
@@ -95,6 +97,7 @@ def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> 
     return resolved
 
 
+@in_default_state
 def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Convert numbers to a dtype: integers and bools exactly, floating point numbers rounded.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -54,18 +55,27 @@ class Rule(ABC):
         """
 
 
+@lru_cache(maxsize=1024)
+def compiled(distribution: str, parameters: tuple[float, ...], dtype: np.dtype) -> _core.Recipe:
+    """Return the recipe of a distribution for a dtype.
+
+    It is made once for equal arguments. It depends on nothing else, so that no assignment makes it stale.
+
+    Raises:
+        ValueError: for parameters that are no distribution, or values that the dtype cannot represent.
+    """
+    return _core.Recipe(distribution, parameters, name_of(dtype))
+
+
 @dataclass(slots=True)
 class Sampled(Rule):
     """Independent values of one distribution, each evaluated at its own address."""
 
-    distribution: Distribution
+    recipe: _core.Recipe
     address: Address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
-        if out.dtype.kind == "c":  # a real tensor with a last axis of 2
-            out = out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
-            axes = None if axes is None else [*axes, (2, 0, 1, 2)]
-        _core.fill(*stored(out), self.distribution, self.address, axes, get_num_threads())
+        self.recipe.fill(stored(out), self.address, axes, get_num_threads())
 
 
 @dataclass(slots=True)
@@ -108,9 +118,10 @@ class Computed(Rule):
         out.reshape(shape_of(axes))[...] = whole[tuple(as_slice(axis) for axis in axes)]
 
 
-def stored(out: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return an array as the extension module takes it, and the name of its dtype.
-
-    The extension module has no 16-bit floats: it gets their bits.
-    """
-    return out.view(np.uint16) if out.itemsize == 2 else out, name_of(out.dtype)
+def stored(out: np.ndarray) -> np.ndarray:
+    """Return an array as the extension module takes it: the bits of 16-bit floats, the parts of complex numbers."""
+    if out.itemsize == 2:
+        return out.view(np.uint16)
+    if out.dtype.kind == "c":
+        return out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
+    return out

@@ -30,8 +30,15 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
-    if type(shape) is tuple and len(shape) <= MAX_DIMENSIONS and _is_plain(shape):
-        return shape
+    if type(shape) is tuple and len(shape) <= MAX_DIMENSIONS:  # the usual case, in as little time as possible
+        elements = 1
+        for length in shape:
+            if type(length) is not int or length < 1:
+                break
+            elements *= length
+        else:
+            if elements <= _MAX_ELEMENTS:
+                return shape
     if isinstance(shape, (str, bytes)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
     several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array of no axes is one number
@@ -44,16 +51,6 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
             f"a tensor must have fewer than 2**63 elements, dimensions of 0 left out. Received: {what}={shape!r}"
         )
     return dimensions
-
-
-def _is_plain(shape: tuple[object, ...]) -> bool:
-    """Whether a tuple needs no conversion: the usual case, in as little time as possible."""
-    elements = 1
-    for item in shape:
-        if type(item) is not int or item < 1:
-            return False
-        elements *= item
-    return elements <= _MAX_ELEMENTS
 
 
 def _dimension(item: object, shape: object, what: str) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, initializers
+from seedbed._float_state import in_default_state
 from seedbed.arguments import one_of
 from seedbed.config import check_size
 from seedbed.initializers import Initializer
@@ -108,6 +109,7 @@ class RoundedDown(Rule):
     def needs_whole(self) -> bool:
         return self.values.needs_whole
 
+    @in_default_state
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         exact = np.empty(out.shape, np.float64)
         self.values.write(exact, axes)

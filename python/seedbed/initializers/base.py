@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seedbed import _core, dtypes, seeds
+from seedbed import dtypes, seeds
 from seedbed.arguments import checked_out
 from seedbed.lazy import LazyArray
 from seedbed.regions import part_of, shape_of
-from seedbed.rules import Distribution, Rule, Sampled
+from seedbed.rules import Distribution, Rule, Sampled, compiled
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Initializer(ABC):
         >>> bool((part == init((1000, 64))[500:510]).all())
         True
         """
-        if dtype is None and isinstance(out, np.ndarray):
+        if out is not None and dtype is None and isinstance(out, np.ndarray):
             dtype = out.dtype
         dimensions, element = as_shape(shape), self.as_dtype(dtype)
         axes, counts = None, dimensions
@@ -225,7 +225,7 @@ class RandomInitializer(SeededInitializer):
     """An initializer that draws each of its values by itself, all from one distribution."""
 
     makes_complex: ClassVar[bool] = False
-    """Whether there are complex tensors too: of the `complex_counterpart` of `sampling`."""
+    """Whether complex tensors are made too, of the same variance: `sampling` is then a distribution about 0."""
 
     @abstractmethod
     def sampling(self, shape: Shape) -> Distribution:
@@ -235,41 +235,12 @@ class RandomInitializer(SeededInitializer):
         return dtypes.as_float_dtype(dtype, or_complex=self.makes_complex)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        distribution, real = self.sampling(shape), dtypes.name_of(dtype)
-        if real in dtypes.COMPLEX:
-            distribution, real = complex_counterpart(distribution), dtypes.COMPLEX[real]
-            if math.prod(shape) >= 2**62:
-                raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
-        _core.check(distribution, real)  # before a draw is taken
-        return Sampled(distribution, seeds.draw(self.seed))
+        distribution, parameters = self.sampling(shape)
+        recipe = compiled(distribution, tuple(parameters), dtype)
+        if dtype.kind == "c" and math.prod(shape) >= 2**62:
+            raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
+        return Sampled(recipe, seeds.draw(self.seed))  # no error takes a draw
 
 
 TRUNCATED_STDDEV = 0.87962566103423978
 """The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
-
-COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
-"""sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
-
-
-def complex_counterpart(distribution: Distribution) -> Distribution:
-    """The complex distribution of a real one about 0: E |w|^2 is the variance, and no direction is preferred.
-
-    A normal has independent parts of half the variance. A uniform becomes uniform on a disk. A normal truncated at two
-    standard deviations becomes a complex normal truncated at |w| <= 2 standard deviations (of the complex normal).
-
-    Raises:
-        ValueError: where the real distribution is not about 0.
-
-    >>> complex_counterpart(("normal", (0.0, 1.0)))
-    ('normal', (0.0, 0.7071067811865476))
-    """
-    name, (a, b, *_) = distribution
-    if name == "uniform" and a == -b:
-        return "disk", (b * math.sqrt(2 / 3),)
-    if name == "normal" and a == 0:
-        return "normal", (0.0, b * math.sqrt(0.5))
-    if name == "truncated_normal" and a == 0:
-        return "complex_truncated_normal", (b * TRUNCATED_STDDEV / COMPLEX_TRUNCATED_STDDEV,)
-    raise ValueError(
-        f"complex values must have a normal distribution of mean 0 or a uniform about 0. Received: {name} {(a, b)}"
-    )

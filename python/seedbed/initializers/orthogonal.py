@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
@@ -12,14 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, as_integer
 from seedbed.initializers.base import SeededInitializer
-from seedbed.rules import Computed, Rule, Sampled, stored
+from seedbed.rules import Computed, Rule, Sampled, compiled, stored
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
 MAX_SIZE = 2**12
 """Maximum length of the spatial axes of a ConvolutionOrthogonal kernel, of which the work grows as the square."""
+
+_UNIT = _core.Orthogonal(1.0, "float64")
+"""The recipe of the matrices that convolutions are made of."""
 
 
 class ComputedInitializer(SeededInitializer):
@@ -36,13 +40,16 @@ class ComputedInitializer(SeededInitializer):
         """Raise a ValueError where there is no tensor of that shape."""
 
     @abstractmethod
-    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
-        """Write the tensor at an address to `out`, which has elements."""
+    def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
+        """Return a function that writes the tensor at an address to an array of its shape, which has elements.
+
+        The function refers to nothing that can be assigned: a lazy tensor stays as it is when the initializer changes.
+        """
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self.check_shape(shape)
-        _core.check_gain(self.gain, dtypes.name_of(dtype))
-        return Computed(shape, partial(self.compute, seeds.draw(self.seed)))
+        compute = self.computation(_core.Orthogonal(self.gain, dtypes.name_of(dtype)))
+        return Computed(shape, partial(compute, seeds.draw(self.seed)))  # no error takes a draw
 
 
 class Orthogonal(ComputedInitializer):
@@ -91,14 +98,8 @@ class Orthogonal(ComputedInitializer):
                 f"column_axis must be an axis of the shape. Received: column_axis={self.column_axis}, shape={shape}"
             )
 
-    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
-        axis = self.column_axis % out.ndim
-        if axis == out.ndim - 1:
-            write_matrix(out.reshape(-1, out.shape[-1]), self.gain, address)
-            return
-        columns_last = np.empty((*out.shape[:axis], *out.shape[axis + 1 :], out.shape[axis]), out.dtype)
-        write_matrix(columns_last.reshape(-1, out.shape[axis]), self.gain, address)
-        out[...] = np.moveaxis(columns_last, -1, axis)
+    def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
+        return partial(_write_reshaped, matrix, self.column_axis)
 
 
 class DeltaOrthogonal(ComputedInitializer):
@@ -126,9 +127,8 @@ class DeltaOrthogonal(ComputedInitializer):
             raise ValueError(f"the shape of a delta-orthogonal kernel must have 3 to 5 axes. Received: {shape}")
         _check_channels(shape)
 
-    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
-        out[...] = 0
-        write_matrix(out[tuple((size - 1) // 2 for size in out.shape[:-2])], self.gain, address)
+    def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
+        return partial(_write_centre, matrix)
 
 
 class ConvolutionOrthogonal(ComputedInitializer):
@@ -154,17 +154,8 @@ class ConvolutionOrthogonal(ComputedInitializer):
             raise ValueError(f"the spatial axes of the kernel must be at most {MAX_SIZE} long. Received: {shape}")
         _check_channels(shape)
 
-    def compute(self, address: seeds.Address, out: np.ndarray) -> None:
-        size, inputs, outputs = out.shape[-3:]
-        pieces = _pieces(address)
-        kernel: npt.NDArray[np.float64] = np.empty((1,) * self.spatial_axes + (inputs, outputs))
-        write_matrix(kernel.reshape(inputs, outputs), 1.0, next(pieces))
-        for _ in range(size - 1):
-            for axis in range(self.spatial_axes):
-                kernel = _convolve(kernel, _projection(outputs, next(pieces)), axis)
-        scaled = kernel * self.gain
-        # A 16-bit number is the float32 one, rounded.
-        out[...] = scaled if out.itemsize > 2 else scaled.astype(np.float32)
+    def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
+        return partial(_write_convolution, matrix.gain)
 
 
 class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
@@ -221,18 +212,47 @@ class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
     spatial_axes = 3
 
 
-def write_matrix(out: np.ndarray, gain: float, address: seeds.Address) -> None:
-    """Write an orthogonal matrix to `out`, which has two axes and is contiguous."""
-    _core.orthogonal(*stored(out), out.shape, gain, address, get_num_threads())
-
-
 def _check_channels(shape: Shape) -> None:
     if shape[-2] > shape[-1]:
         raise ValueError(f"a kernel (..., in, out) that keeps norms must have in <= out. Received: {shape}")
 
 
-def _pieces(address: seeds.Address) -> Iterator[seeds.Address]:
-    """Addresses for the parts of a tensor, each as good as one for a tensor of its own."""
+def _write(matrix: _core.Orthogonal, address: seeds.Address, out: np.ndarray) -> None:
+    """Write a matrix to `out`, which has two axes and is contiguous in C order."""
+    matrix.fill(stored(out), out.shape, address, get_num_threads())
+
+
+def _write_reshaped(matrix: _core.Orthogonal, column_axis: int, address: seeds.Address, out: np.ndarray) -> None:
+    axis = column_axis % out.ndim
+    if axis == out.ndim - 1:
+        _write(matrix, address, out.reshape(-1, out.shape[-1]))
+        return
+    columns_last = np.empty((*out.shape[:axis], *out.shape[axis + 1 :], out.shape[axis]), out.dtype)
+    _write(matrix, address, columns_last.reshape(-1, out.shape[axis]))
+    out[...] = np.moveaxis(columns_last, -1, axis)
+
+
+def _write_centre(matrix: _core.Orthogonal, address: seeds.Address, out: np.ndarray) -> None:
+    out[...] = 0
+    _write(matrix, address, out[tuple((size - 1) // 2 for size in out.shape[:-2])])
+
+
+@in_default_state
+def _write_convolution(gain: float, address: seeds.Address, out: np.ndarray) -> None:
+    size, inputs, outputs = out.shape[-3:]
+    spatial_axes, addresses = out.ndim - 2, _addresses(address)
+    kernel: npt.NDArray[np.float64] = np.empty((1,) * spatial_axes + (inputs, outputs))
+    _write(_UNIT, next(addresses), kernel.reshape(inputs, outputs))
+    for _ in range(size - 1):
+        for axis in range(spatial_axes):
+            kernel = _convolve(kernel, _projection(outputs, next(addresses)), axis)
+    scaled = kernel * gain
+    # A 16-bit number is the float32 one, rounded.
+    out[...] = scaled if out.itemsize > 2 else scaled.astype(np.float32)
+
+
+def _addresses(address: seeds.Address) -> Iterator[seeds.Address]:
+    """Yield addresses for the parts of a tensor, each independent of the others."""
     number = 0
     while True:
         yield seeds.Address(seeds.child_key(address.key, f"ConvolutionOrthogonal/{number}"), address.stream)
@@ -240,18 +260,21 @@ def _pieces(address: seeds.Address) -> Iterator[seeds.Address]:
 
 
 def _projection(n: int, address: seeds.Address) -> npt.NDArray[np.float64]:
-    """Onto those columns of an orthogonal matrix whose coins, its next row of normals, show a positive number."""
-    directions, coins = np.empty((n, n)), np.empty(n)
-    write_matrix(directions, 1.0, address)
-    Sampled(("normal", (0.0, 1.0)), address).write(coins, [(n * n + n, n * n, 1, n)])
-    chosen = directions[:, coins > 0]
+    """Return the projection onto those columns of an orthogonal matrix whose extra normal is positive.
+
+    The extra normals are the row that would follow those of the matrix.
+    """
+    directions, extra = np.empty((n, n)), np.empty(n)
+    _write(_UNIT, address, directions)
+    Sampled(compiled("normal", (0.0, 1.0), extra.dtype), address).write(extra, [(n * n + n, n * n, 1, n)])
+    chosen = directions[:, extra > 0]
     return _product(chosen, chosen.T)
 
 
 def _convolve(
     kernel: npt.NDArray[np.float64], projection: npt.NDArray[np.float64], axis: int
 ) -> npt.NDArray[np.float64]:
-    """The kernel, one longer along the axis: each tap's projection stays, and the rest of it moves on by one."""
+    """Return a kernel that is longer by one along the axis: the projection of each tap stays, the rest moves by one."""
     staying = _product(kernel.reshape(-1, kernel.shape[-1]), projection).reshape(kernel.shape)
     longer = np.zeros([n + (i == axis) for i, n in enumerate(kernel.shape)])
     before = (slice(None),) * axis
@@ -261,7 +284,7 @@ def _convolve(
 
 
 def _product(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Of two matrices, each element summed in one order on every CPU."""
+    """Return the product of two matrices. Each element is summed in the same order on every CPU."""
     out = np.empty((left.shape[0], right.shape[1]))
     _core.matmul(out, np.ascontiguousarray(left), np.ascontiguousarray(right), get_num_threads())
     return out

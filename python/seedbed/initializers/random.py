@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from seedbed import seeds
+from seedbed import _core, seeds
 from seedbed.arguments import as_finite, as_real
 from seedbed.initializers.base import RandomInitializer
 from seedbed.rules import Distribution
 from seedbed.shapes import Shape
-
-FARTHEST = 37
-"""How many standard deviations from the mean the nearer bound of a truncated normal may be: beyond 37.5 float64 has no
-number for the probability of what is farther out."""
 
 
 class RandomUniform(RandomInitializer):
@@ -132,9 +128,9 @@ class TruncatedNormal(RandomNormal):
         low, high = self._bounds()
         if not low < high:
             raise ValueError(f"lower must be less than upper. Received: lower={lower!r}, upper={upper!r}")
-        if low > FARTHEST or high < -FARTHEST:
+        if low > _core.MAX_BOUND or high < -_core.MAX_BOUND:
             raise ValueError(
-                f"the nearer of lower and upper to 0 must be within {FARTHEST} standard deviations. "
+                f"the nearer of lower and upper to 0 must be within {_core.MAX_BOUND:.0f} standard deviations. "
                 f"Received: lower={lower!r}, upper={upper!r}"
             )
 

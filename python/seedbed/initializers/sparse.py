@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import seeds
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite
 from seedbed.initializers.base import RandomInitializer
 from seedbed.regions import Axis, axes_of, indices
-from seedbed.rules import Distribution, Rule, Sampled
+from seedbed.rules import Distribution, Rule, Sampled, compiled
 from seedbed.shapes import Shape
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Thinned(Rule):
         key, stream = self.values.address
         ranks = np.empty((rows, columns[3]), np.float64)
         address = seeds.Address(seeds.child_key(key, _RANKS), stream)
-        Sampled(("uniform", (-1.0, 1.0)), address).write(ranks, [*axes_of((rows,)), columns])
+        Sampled(compiled("uniform", (-1.0, 1.0), ranks.dtype), address).write(ranks, [*axes_of((rows,)), columns])
         return least(ranks, self.zeros)
 
 
@@ -73,6 +74,12 @@ def least(ranks: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.bool_]:
         chosen[:, column] = False
         chosen[np.argsort(ranks[:, column], kind="stable")[:count], column] = True
     return chosen
+
+
+@in_default_state
+def _zeros(sparsity: float, rows: int) -> int:
+    """Return the number of zeros in a column."""
+    return math.ceil(sparsity * rows)
 
 
 class Sparse(RandomInitializer):
@@ -117,7 +124,7 @@ class Sparse(RandomInitializer):
         if len(shape) != 2:
             raise ValueError(f"the shape of a sparse matrix must be of rank 2. Received: shape={shape}")
         values = cast(Sampled, super().rule(shape, dtype))
-        return Thinned(values, math.ceil(self.sparsity * shape[0]))
+        return Thinned(values, _zeros(self.sparsity, shape[0]))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

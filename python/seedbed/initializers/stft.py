@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_bool, as_numbers, one_of
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
@@ -107,7 +109,7 @@ class STFT(Initializer):
             return Repeated(np.zeros((), dtype))
         if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
             checked_cast("window", self.factors(times, np.arange(times)), dtype)
-        return Transform(self, times, 2 * (frequencies - 1))
+        return Transform(copy.copy(self), times, 2 * (frequencies - 1))  # as it is now, whatever is assigned later
 
     def _check_times(self, times: int) -> None:
         """Raise ValueError for a named window of which a number, or the scale, would take too long to compute."""
@@ -119,6 +121,7 @@ class STFT(Initializer):
                     f"most {most}. Received: {times} times"
                 )
 
+    @in_default_state
     def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """w(t) / s of so many times, at some of them."""
         if self._window is None:
@@ -163,6 +166,7 @@ class Transform(Rule):
     times: int
     length: int
 
+    @in_default_state
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         axes = axes_of(out.shape) if axes is None else axes
         kernel = out.reshape(shape_of(axes))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import ClassVar
 
 from seedbed import seeds
-from seedbed._fans import Fans, as_fan_options
+from seedbed._fans import FanOptions, Fans, as_fan_options
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, one_of
 from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer
 from seedbed.rules import Distribution
@@ -92,7 +95,13 @@ class VarianceScaling(RandomInitializer):
             "distribution", "truncated_normal" if lowered == "normal" else lowered, DISTRIBUTIONS
         )
         self._fan_options = as_fan_options(input_axes, output_axes, batch_axes, groups, layout)
-        self.input_axes, self.output_axes, self.batch_axes, self.groups, self.layout = self._fan_options
+
+    # They depend on each other, so that one alone cannot be assigned.
+    input_axes = property(attrgetter("_fan_options.input_axes"))
+    output_axes = property(attrgetter("_fan_options.output_axes"))
+    batch_axes = property(attrgetter("_fan_options.batch_axes"))
+    groups = property(attrgetter("_fan_options.groups"))
+    layout = property(attrgetter("_fan_options.layout"))
 
     def fans(self, shape: ShapeLike) -> Fans:
         """The fans that this initializer counts in a kernel of that shape.
@@ -100,19 +109,22 @@ class VarianceScaling(RandomInitializer):
         Raises:
             ValueError, OverflowError: as `compute_fans`.
         """
-        return Fans(*self._count(as_shape(shape)))
+        return Fans(*self._fan_options.fans(as_shape(shape)))
 
     def sampling(self, shape: Shape) -> Distribution:
-        variance = self.scale / max(1.0, MODES[self.mode](*self._count(shape)))
-        if self.distribution == "uniform":
-            limit = math.sqrt(3.0 * variance)
-            return "uniform", (-limit, limit)
-        if self.distribution == "untruncated_normal":
-            return "normal", (0.0, math.sqrt(variance))
-        return "truncated_normal", (0.0, math.sqrt(variance) / TRUNCATED_STDDEV)
+        return _scaled(self.scale, self.mode, self.distribution, self._fan_options, shape)
 
-    def _count(self, shape: Shape) -> tuple[int, int]:
-        return self._fan_options.fans(shape)
+
+@lru_cache(maxsize=1024)  # a pure function: what is kept is what would be computed
+@in_default_state
+def _scaled(scale: float, mode: str, distribution: str, fan_options: FanOptions, shape: Shape) -> Distribution:
+    variance = scale / max(1.0, MODES[mode](*fan_options.fans(shape)))
+    if distribution == "uniform":
+        limit = math.sqrt(3.0 * variance)
+        return "uniform", (-limit, limit)
+    if distribution == "untruncated_normal":
+        return "normal", (0.0, math.sqrt(variance))
+    return "truncated_normal", (0.0, math.sqrt(variance) / TRUNCATED_STDDEV)
 
 
 def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
@@ -282,11 +294,19 @@ class UniformUnitScaling(VarianceScaling):
         self.factor, scale = squared("factor", factor)
         super().__init__(scale, "fan_in", "uniform", seed)
 
-    def _count(self, shape: Shape) -> tuple[int, int]:
-        fan_in, fan_out = super()._count(shape)
-        return (fan_in if len(shape) > 1 else 1), fan_out
+    def fans(self, shape: ShapeLike) -> Fans:
+        return super().fans(_as_matrix(as_shape(shape)))
+
+    def sampling(self, shape: Shape) -> Distribution:
+        return super().sampling(_as_matrix(shape))
 
 
+def _as_matrix(shape: Shape) -> Shape:
+    """Return the shape of a vector as that of a row, which has a fan-in of 1."""
+    return (1, *shape) if len(shape) == 1 else shape
+
+
+@in_default_state
 def squared(what: str, factor: object) -> tuple[float, float]:
     """A factor of the values as a float, and the scale that it makes: its square.
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from seedbed import seeds
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, one_of
 from seedbed.initializers.variance_scaling import FAN_PARAMETERS, VarianceScaling, squared
 
@@ -34,6 +35,7 @@ _LARGEST_SLOPE = 1e150
 """Beyond it its square is no finite number."""
 
 
+@in_default_state
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which weights have to be larger for the nonlinearity behind them, as torch has it.
 
@@ -63,6 +65,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return math.sqrt(_squared_gain(nonlinearity, 0.01 if param is None else as_finite("param", param)))
 
 
+@in_default_state
 def _squared_gain(nonlinearity: str, slope: float) -> float:
     if one_of("nonlinearity", nonlinearity, NONLINEARITIES) != "leaky_relu":
         return _SQUARED_GAINS[nonlinearity]

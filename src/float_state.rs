@@ -1,0 +1,167 @@
+//! The floating point state of a thread: rounding mode, and what becomes of subnormal numbers.
+//!
+//! Compiled code, ours included, is written for the default state of IEEE 754: round to nearest, ties to even, subnormal
+//! numbers kept, no traps. The threads of a host process may be in another one. XLA's CPU threads, some audio libraries and
+//! programs built with `-ffast-math` flush subnormal numbers to zero (FTZ) and read them as zero (DAZ); a host may also set
+//! another rounding mode (`fesetround`). Both change values.
+//!
+//! [`in_default_state`] sets the default state on the calling thread, runs a function, and gives the caller its state
+//! back, exception flags included. So the same bits hold whatever the host has done.
+//!
+//! | processor | control | flags |
+//! |---|---|---|
+//! | x86-64 | MXCSR | MXCSR |
+//! | ARM64 | FPCR | FPSR |
+//!
+//! On other processors the function runs in the state of its caller.
+//!
+//! The compiler assumes the default state everywhere, and may move a floating point operation across the instruction that
+//! sets it. So the operations must be out of its sight: the function is called through a pointer that [`black_box`] hides,
+//! and its data is in memory, which the assembly may have changed as far as the compiler knows.
+
+use std::hint::black_box;
+
+#[cfg(target_arch = "x86_64")]
+use x86_64 as processor;
+
+#[cfg(target_arch = "aarch64")]
+use aarch64 as processor;
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use other as processor;
+
+/// Run `work` in the default floating point state, and restore the caller's state, even if `work` panics.
+pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
+    let (mut work, mut result) = (Some(work), None);
+    {
+        let _restored_at_the_end = CallersState::replaced();
+        let mut call = || result = work.take().map(|work| work());
+        let call: &mut dyn FnMut() = &mut call;
+        black_box(call)();
+    }
+    black_box(result).expect("it was called once")
+}
+
+/// The state to restore.
+struct CallersState(processor::State);
+
+impl CallersState {
+    fn replaced() -> Self {
+        let state = processor::read();
+        processor::write(processor::DEFAULT);
+        Self(state)
+    }
+}
+
+impl Drop for CallersState {
+    fn drop(&mut self) {
+        processor::write(self.0);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use std::arch::asm;
+
+    /// MXCSR: control and flags.
+    pub(super) type State = u32;
+
+    /// As the processor and every operating system start a thread: all traps masked, no flag set.
+    pub(super) const DEFAULT: State = 0x1f80;
+
+    pub(super) fn read() -> State {
+        let mut state: State = 0;
+        // SAFETY: it writes four bytes, those of `state`.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut state, options(nostack, preserves_flags)) };
+        state
+    }
+
+    pub(super) fn write(state: State) {
+        // SAFETY: it reads four bytes, those of `state`, which have no reserved bit: they are the default, or were read.
+        // What the compiler assumes of MXCSR holds: the default is what it assumes, the caller's is what it found.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const state, options(nostack, preserves_flags)) };
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use std::arch::asm;
+
+    /// FPCR and FPSR.
+    pub(super) type State = [u64; 2];
+
+    /// As the processor and every operating system start a thread: no trap, no flag set.
+    pub(super) const DEFAULT: State = [0; 2];
+
+    pub(super) fn read() -> State {
+        let [control, flags]: State;
+        // SAFETY: it writes two registers. Without `nomem`, so that no access to memory moves across it.
+        unsafe { asm!("mrs {}, fpcr", "mrs {}, fpsr", out(reg) control, out(reg) flags, options(nostack)) };
+        [control, flags]
+    }
+
+    pub(super) fn write([control, flags]: State) {
+        // SAFETY: these registers hold no addresses. What the compiler assumes of them holds: the default is what it
+        // assumes, the caller's is what it found.
+        unsafe { asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack)) };
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod other {
+    pub(super) type State = ();
+    pub(super) const DEFAULT: State = ();
+    pub(super) fn read() -> State {}
+    pub(super) fn write((): State) {}
+}
+
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests {
+    use super::*;
+
+    /// Flush to zero, and subnormal inputs as zero; round towards zero.
+    #[cfg(target_arch = "x86_64")]
+    const STATES: [processor::State; 2] = [0x9fc0, 0x7f80];
+    #[cfg(target_arch = "aarch64")]
+    const STATES: [processor::State; 2] = [[1 << 24, 0], [3 << 22, 0]];
+
+    /// (2^-1000 2^-50, 1 / 10): in each of [`STATES`] one of them differs from that of the default state.
+    #[inline(never)]
+    fn products() -> [u64; 2] {
+        let tiny = black_box(f64::from_bits(23 << 52)) * black_box(f64::from_bits(973 << 52));
+        [tiny.to_bits(), (black_box(1.0f64) / black_box(10.0)).to_bits()]
+    }
+
+    fn in_state<R>(state: processor::State, work: impl FnOnce() -> R) -> R {
+        let before = processor::read();
+        processor::write(state);
+        let result = black_box(work());
+        processor::write(before);
+        result
+    }
+
+    #[test]
+    fn work_runs_in_the_default_state_and_the_callers_comes_back() {
+        let expected = products();
+        for state in STATES {
+            assert_ne!(in_state(state, products), expected, "the state changes values");
+            let (inside, before, after) = in_state(state, || {
+                let before = processor::read();
+                let inside = in_default_state(products);
+                (inside, before, processor::read())
+            });
+            assert_eq!(inside, expected);
+            assert_eq!(after, before, "flags included: the inexact quotient left none");
+        }
+    }
+
+    #[test]
+    fn a_panic_restores_the_state_too() {
+        let state = STATES[0];
+        let after = in_state(state, || {
+            std::panic::catch_unwind(|| in_default_state(|| panic!("as it must"))).unwrap_err();
+            processor::read()
+        });
+        assert_eq!(after, state);
+    }
+}

@@ -1,0 +1,36 @@
+//! A counter without a lock.
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// Counts from a number to 2^64 - 1. Each call of `take` returns another one: there is no lock, and no moment at which a
+/// trace function, a signal handler or another thread could take the same.
+#[pyclass(frozen, module = "seedbed._core")]
+pub(super) struct Counter {
+    next: AtomicU64,
+    /// Whether `next` is taken too, and has no successor.
+    exhausted: AtomicBool,
+}
+
+#[pymethods]
+impl Counter {
+    #[new]
+    fn new(start: u64) -> Self {
+        Self { next: AtomicU64::new(start), exhausted: AtomicBool::new(false) }
+    }
+
+    /// The number that the next `take` returns.
+    #[getter]
+    fn next(&self) -> u128 {
+        u128::from(self.next.load(Relaxed)) + u128::from(self.exhausted.load(Relaxed))
+    }
+
+    fn take(&self) -> PyResult<u64> {
+        match self.next.fetch_update(Relaxed, Relaxed, |next| next.checked_add(1)) {
+            Ok(taken) => Ok(taken),
+            Err(last) if !self.exhausted.swap(true, Relaxed) => Ok(last),
+            Err(_) => Err(PyOverflowError::new_err("a generator has 2**64 draws. Received: one more")),
+        }
+    }
+}

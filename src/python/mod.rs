@@ -1,0 +1,86 @@
+//! The extension module `seedbed._core`: check, detach, call, wrap.
+
+mod arrays;
+mod counter;
+mod interrupt;
+mod matrices;
+mod recipe;
+
+use crate::float_state;
+use crate::keystream::Keystream;
+use crate::share::{Interrupted, PATIENCE, every};
+use arrays::{slice_of, writable};
+use interrupt::interruptible;
+use numpy::PyArray1;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule, PyTuple};
+
+fn value_error(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
+    let key = key.try_into().map_err(|_| value_error("key must have 32 bytes"))?;
+    Ok(Keystream::new(key, stream))
+}
+
+/// The name of the backend in use.
+#[pyfunction]
+fn backend() -> PyResult<&'static str> {
+    crate::backend::name().map_err(value_error)
+}
+
+/// Call a function in the default floating point state.
+#[pyfunction]
+#[pyo3(signature = (function, /, *args, **kwargs))]
+fn in_default_state<'py>(
+    function: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    float_state::in_default_state(|| function.call(args, kwargs))
+}
+
+/// Words between two looks at the clock.
+const WORDS_AT_ONCE: usize = 1 << 18;
+
+/// Fill `out` with words `start`, `start + 1`, ... of the keystream at (key, stream).
+#[pyfunction]
+fn words(out: &Bound<'_, PyArray1<u32>>, address: (&[u8], u64), start: u128) -> PyResult<()> {
+    backend()?;
+    let keystream = keystream(address)?;
+    let mut array = writable(out)?;
+    let words = slice_of(&mut array)?;
+    interruptible(out.py(), |proceed| {
+        let proceed = every(PATIENCE, proceed);
+        for (i, part) in words.chunks_mut(WORDS_AT_ONCE).enumerate() {
+            keystream.words(start.wrapping_add((i * WORDS_AT_ONCE) as u128), part);
+            if !proceed() {
+                return Err(Interrupted);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Look up now what the `numpy` crate looks up at its first use: its lookups run Python, so that a first use within a
+/// first use, as in a trace function, would wait for itself, and one at the interpreter's shutdown would panic.
+fn look_up_numpy(py: Python<'_>) -> PyResult<()> {
+    py.import("numpy")?;
+    writable(&PyArray1::<f32>::zeros(py, 0, false)).map(drop)
+}
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    look_up_numpy(module.py())?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("MAX_BOUND", crate::quantile::between::FARTHEST)?;
+    module.add_class::<counter::Counter>()?;
+    module.add_class::<recipe::PyRecipe>()?;
+    module.add_class::<matrices::PyOrthogonal>()?;
+    module.add_function(wrap_pyfunction!(backend, module)?)?;
+    module.add_function(wrap_pyfunction!(in_default_state, module)?)?;
+    module.add_function(wrap_pyfunction!(matrices::matmul, module)?)?;
+    module.add_function(wrap_pyfunction!(words, module)?)
+}

@@ -1,0 +1,154 @@
+"""Recipes are compiled once, and no value is stale: whatever was assigned, set or overridden since."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import seedbed as sb
+from seedbed import _core, rules
+
+SHAPE = (6, 10)
+
+
+def bits(initializer, dtype=None, shape=SHAPE):
+    return initializer(shape, dtype).tobytes()
+
+
+ASSIGNMENTS = [
+    (sb.RandomNormal, {"mean": 0.5}),
+    (sb.RandomNormal, {"stddev": 3.0}),
+    (sb.RandomUniform, {"minval": -3.0}),
+    (sb.RandomUniform, {"maxval": 3.0}),
+    (sb.TruncatedNormal, {"lower": -1.0}),
+    (sb.TruncatedNormal, {"upper": None}),
+    (sb.VarianceScaling, {"scale": 3.0}),
+    (sb.VarianceScaling, {"mode": "fan_out"}),
+    (sb.VarianceScaling, {"distribution": "uniform"}),
+    (sb.Orthogonal, {"gain": 3.0}),
+    (sb.Orthogonal, {"column_axis": 0}),
+    (sb.Identity, {"gain": 3.0}),
+    (sb.STFT, {"side": "imag"}),
+]
+
+
+def of(cls):
+    return {} if cls in (sb.Identity, sb.STFT) else {"seed": 7}
+
+
+@pytest.mark.parametrize(("cls", "changed"), ASSIGNMENTS)
+def test_an_assigned_argument_counts_from_the_next_call_on(cls, changed):
+    shape = (4, 2, 5) if cls is sb.STFT else SHAPE
+    initializer = cls(**of(cls))
+    before, lazy = bits(initializer, shape=shape), initializer.lazy(shape)
+    for name, value in changed.items():
+        setattr(initializer, name, value)
+    assert bits(initializer, shape=shape) == bits(cls(**of(cls), **changed), shape=shape) != before
+    assert np.asarray(lazy).tobytes() == before, "a lazy tensor is the one that was asked for"
+
+
+def test_an_assigned_seed_counts_from_the_next_call_on():
+    for cls in (sb.GlorotNormal, sb.RandomUniform, sb.Orthogonal):
+        initializer = cls(seed=1)
+        before = bits(initializer)
+        initializer.seed = 2
+        assert bits(initializer) == bits(cls(seed=2)) != before
+
+
+def test_floatx_counts_from_the_next_call_on():
+    initializer = sb.GlorotNormal(seed=1)
+    assert initializer(SHAPE).dtype == np.float32
+    sb.set_floatx("float64")
+    try:
+        assert bits(initializer) == bits(initializer, "float64")
+    finally:
+        sb.set_floatx("float32")
+    assert initializer(SHAPE).dtype == np.float32
+
+
+def test_an_overridden_sampling_is_asked_at_every_call():
+    class Scheduled(sb.RandomNormal):
+        step = 1
+
+        def sampling(self, shape):
+            return "normal", [0.0, 1.0 / self.step]  # a list will do
+
+    initializer = Scheduled(seed=1)
+    first = initializer(SHAPE)
+    initializer.step = 2
+    assert (initializer(SHAPE) == first / 2).all()
+
+
+@pytest.mark.parametrize("name", ["input_axes", "output_axes", "batch_axes", "groups", "layout"])
+def test_what_counts_fans_cannot_be_assigned(name):
+    with pytest.raises(AttributeError):
+        setattr(sb.HeNormal(seed=1), name, None)
+
+
+ZEROS = [
+    (lambda zero: sb.RandomNormal(zero, 1.0, seed=1), "float32"),
+    (lambda zero: sb.RandomNormal(0.0, zero, seed=1), "float32"),
+    (lambda zero: sb.RandomNormal(0.0, zero, seed=1), "complex64"),
+    (lambda zero: sb.RandomUniform(zero, 1.0, seed=1), "float64"),
+    (lambda zero: sb.RandomUniform(zero, zero, seed=1), "float16"),
+    (lambda zero: sb.TruncatedNormal(0.5, 1.0, seed=1, lower=zero), "float32"),
+    (lambda zero: sb.TruncatedNormal(zero, zero, seed=1, upper=zero), "float64"),
+]
+
+
+@pytest.mark.parametrize(("make", "dtype"), ZEROS)
+def test_the_sign_of_a_zero_is_no_matter_whichever_comes_first(make, dtype):
+    made = []
+    for zeros in ((0.0, -0.0), (-0.0, 0.0)):
+        rules.compiled.cache_clear()
+        made += [bits(make(zero), dtype) for zero in zeros]
+    assert made == [made[0]] * 4
+
+
+def test_a_recipe_is_compiled_once():
+    rules.compiled.cache_clear()
+    initializer = sb.GlorotNormal(seed=sb.SeedGenerator(1))
+    for _ in range(3):
+        initializer(SHAPE)
+    initializer.lazy(SHAPE)[1:]
+    assert rules.compiled.cache_info().misses == 1
+
+
+RECIPES = [
+    _core.Recipe("uniform", (-1.0, 1.0), "float16"),
+    _core.Recipe("normal", (0.0, 2.0), "complex64"),
+    _core.Recipe("normal_between", (0.0, 2.0, -1.0, float("inf")), "float64"),
+    _core.Orthogonal(2.0, "bfloat16"),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=repr)
+def test_recipes_are_values(recipe):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(recipe, protocol))
+        assert again == recipe
+        assert repr(again) == repr(recipe)
+    assert sum(recipe == other for other in RECIPES) == 1
+    with pytest.raises(AttributeError):
+        recipe.dtype = "float32"
+
+
+def test_a_lazy_tensor_is_pickled_with_its_recipe():
+    for initializer in (sb.GlorotNormal(seed=1), sb.Orthogonal(seed=1), sb.Sparse(0.5, seed=1), sb.Identity()):
+        lazy = initializer.lazy(SHAPE)
+        assert (np.asarray(pickle.loads(pickle.dumps(lazy))) == initializer(SHAPE)).all()
+
+
+def test_an_error_takes_no_draw():
+    generator = sb.SeedGenerator(1)
+    for initializer, shape, dtype in [
+        (sb.RandomNormal(1.0, seed=generator), (2,), "complex64"),
+        (sb.RandomNormal(seed=generator), (2**62,), "complex64"),
+        (sb.RandomNormal(stddev=1e5, seed=generator), (2,), "float16"),
+        (sb.RandomUniform(1.0001, 1.0002, seed=generator), (2,), "float16"),
+        (sb.Orthogonal(1e5, seed=generator), (2, 2), "float16"),
+        (sb.HeNormal(seed=generator, groups=2), (3, 3), "float32"),
+    ]:
+        with pytest.raises(ValueError, match="Received"):
+            initializer.lazy(shape, dtype)
+    assert generator.draws == 0
