@@ -28,7 +28,7 @@ def test_each_element_has_the_value_of_its_address_in_the_whole():
     shape, key = (8, 7), sb.SeedGenerator(3).child("Blocks/1")
     expected = NORMAL.with_seed(3)(shape)
     expected[2:5] = sb.Orthogonal(seed=key)((3, 7))
-    limit = sb.GlorotUniform()._count((8, 4))  # the fans are those of the block
+    limit = sb.GlorotUniform().fans((8, 4))  # the fans are those of the block
     bound = (6 / sum(limit)) ** 0.5
     expected[:, ::-2] = sb.RandomUniform(-bound, bound, seed=3)(shape)[:, ::-2]
     expected[3] = 1

@@ -38,7 +38,7 @@ def of(cls):
 
 @pytest.mark.parametrize(("cls", "changed"), ASSIGNMENTS)
 def test_an_assigned_argument_counts_from_the_next_call_on(cls, changed):
-    shape = (4, 2, 5) if cls is sb.STFT else SHAPE
+    shape = (4, 2, 5) if cls in (sb.STFT, sb.Orthogonal) else SHAPE
     initializer = cls(**of(cls))
     before, lazy = bits(initializer, shape=shape), initializer.lazy(shape)
     for name, value in changed.items():
