@@ -13,6 +13,19 @@ macro_rules! pair {
     };
 }
 
+/// An expression for each of `N` vectors, operation by operation: the CPU has something to do while each waits for the
+/// one before. Not a function of a closure, as [`pair!`].
+macro_rules! each {
+    ($zero:expr; $i:ident => $each:expr) => {{
+        let mut vectors = [$zero; N];
+        for $i in 0..N {
+            vectors[$i] = $each;
+        }
+        vectors
+    }};
+}
+pub(crate) use each;
+
 /// Operations that are one instruction each, of a register or of both registers of a pair.
 #[cfg(target_arch = "x86_64")]
 macro_rules! instructions {
@@ -125,6 +138,11 @@ pub trait Backend: Copy + Send + Sync {
     fn to_f64(self, a: Self::U64) -> Self::F64;
     /// The f64 equal to an i32.
     fn widen(self, a: Self::U32) -> Self::F64;
+    /// a - 2^31 + 1/2, exactly: the midpoint of a u32 word about the centre of the words.
+    #[inline(always)]
+    fn signed_midpoint(self, a: Self::U32) -> Self::F64 {
+        self.add_f64(self.widen(self.xor(a, self.splat(1 << 31))), self.splat_f64(0.5))
+    }
     /// The nearest f32.
     fn narrow(self, a: Self::F64) -> Self::F32;
     fn bits_u64(self, a: Self::F64) -> Self::U64;

@@ -4,7 +4,7 @@
 //! keystream, which stay in the first-level cache: which blocks are wanted, their words, the wanted words in order, their
 //! values. What is written where depends on the addresses alone; threads, chunks and batches change no bit of it.
 
-use crate::backend::{self, Backend, MOST_LANES, Task};
+use crate::backend::{self, Backend, Task};
 use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::narrow::Element;
 use crate::quantile::Words;
@@ -137,7 +137,7 @@ impl<T: Element> Task for Chunk<'_, T> {
             if run.step == 1 && run.count >= LONG {
                 out = batch.write_picked(b, out);
                 let (now, later) = out.split_at_mut(run.count as usize);
-                batch.write_long(b, run.first, now);
+                self.fill.recipe.consecutive(b, self.fill.keystream, run.first, now);
                 out = later;
                 continue;
             }
@@ -157,7 +157,7 @@ impl<T: Element> Task for Chunk<'_, T> {
 #[repr(C, align(64))]
 struct Batch<'a> {
     /// By plane: all words of the blocks, and the picked ones.
-    words: [[u32; BATCH + MOST_LANES]; 2],
+    words: [[u32; BATCH]; 2],
     picked: [[u32; BATCH]; 2],
     /// Which word of those blocks each element has.
     picks: [u16; BATCH],
@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
     #[inline(always)]
     fn new(fill: &'a Fill<'a>) -> Self {
         Self {
-            words: [[0; BATCH + MOST_LANES]; 2],
+            words: [[0; BATCH]; 2],
             // In the middle, where no value needs more than its high word: not even those beyond the last one.
             picked: [[1 << 31; BATCH]; 2],
             picks: [0; BATCH],
@@ -180,26 +180,6 @@ impl<'a> Batch<'a> {
             block_count: 0,
             fill,
         }
-    }
-
-    /// Write the values of consecutive elements.
-    #[inline(always)]
-    fn write_long<B: Backend, T: Element>(&mut self, b: B, mut first: u64, mut out: &mut [T]) {
-        while !out.is_empty() {
-            let skip = (first % BLOCK as u64) as usize;
-            let (now, later) = out.split_at_mut(out.len().min(BATCH - skip));
-            for (i, block) in self.blocks.iter_mut().enumerate() {
-                *block = first / BLOCK as u64 + i as u64;
-            }
-            self.block_count = (skip + now.len()).div_ceil(BLOCK);
-            self.make_words::<B, T>(b);
-            let [high, low] = &self.words;
-            let low_word = |i: usize| self.fill.keystream.word(Plane::Low, first + i as u64);
-            self.fill.recipe.values(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
-            first += now.len() as u64;
-            out = later;
-        }
-        self.block_count = 0;
     }
 
     /// Pick elements of `run`, the first `done` of which are done, while there is room; how many were picked.

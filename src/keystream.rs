@@ -22,11 +22,10 @@
 //! ```
 
 use crate::backend::{self, Backend, Lanewise, MOST_LANES, Task};
+use std::array::from_fn;
 
 /// Words of a block.
 pub const BLOCK: usize = 16;
-
-const BLOCKS_AT_ONCE: usize = 2 * MOST_LANES;
 
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
@@ -59,27 +58,14 @@ pub struct Keystream {
 impl Keystream {
     /// The keystream of a key of 32 little-endian bytes.
     pub fn new(key: [u8; 32], stream: u64) -> Self {
-        let word = |i| u32::from_le_bytes(std::array::from_fn(|j| key[4 * i + j]));
-        Self { key: std::array::from_fn(word), stream }
+        let word = |i| u32::from_le_bytes(from_fn(|j| key[4 * i + j]));
+        Self { key: from_fn(word), stream }
     }
 
     /// Words `first`, `first + 1`, ..., counted from block 0 and modulo 2^68.
     pub fn words(&self, first: u128, words: &mut [u32]) {
-        let mut block = (first / BLOCK as u128) as u64;
-        let mut skip = (first % BLOCK as u128) as usize;
-        let mut rest = words;
-        let mut buffer = [0; BLOCK * BLOCKS_AT_ONCE];
-        while !rest.is_empty() {
-            let mut counters = [0; BLOCKS_AT_ONCE];
-            for counter in &mut counters {
-                *counter = block;
-                block = block.wrapping_add(1);
-            }
-            backend::run(Blocks { keystream: *self, first: 0, counters: &counters, words: &mut buffer });
-            let (now, later) = rest.split_at_mut(rest.len().min(buffer.len() - skip));
-            now.copy_from_slice(&buffer[skip..skip + now.len()]);
-            (rest, skip) = (later, 0);
-        }
+        let (block, skip) = ((first / BLOCK as u128) as u64, (first % BLOCK as u128) as usize);
+        backend::run(Range { keystream: *self, block, skip, words });
     }
 
     /// The word that an element owns in a plane.
@@ -95,13 +81,17 @@ impl Keystream {
         b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
+    /// As many blocks as there are lanes, from block `first` on, in order.
     #[inline(always)]
-    fn vector_of_blocks<B: Backend>(self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
-        let mut halves = [[0; MOST_LANES]; 2];
-        for (i, counter) in counters.iter().enumerate() {
-            let counter = first.wrapping_add(*counter);
-            (halves[0][i], halves[1][i]) = (counter as u32, (counter >> 32) as u32);
-        }
+    pub(crate) fn vector_of_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
+        self.vector_of(b, |lane| first.wrapping_add(lane as u64), words);
+    }
+
+    /// The blocks that `counter` gives for each lane, in order.
+    #[inline(always)]
+    fn vector_of<B: Backend>(&self, b: B, counter: impl Fn(usize) -> u64, words: &mut [u32]) {
+        let counters: [u64; MOST_LANES] = from_fn(counter);
+        let halves = [counters.map(|counter| counter as u32), counters.map(|counter| (counter >> 32) as u32)];
         let mut initial = [b.splat(0); BLOCK];
         for (to, word) in initial.iter_mut().zip(CONSTANTS.iter().chain(&self.key)) {
             *to = b.splat(*word);
@@ -111,9 +101,7 @@ impl Keystream {
         initial[14] = b.splat(self.stream as u32);
         initial[15] = b.splat((self.stream >> 32) as u32);
         let mut state = initial;
-        // The first round does the same to half of the columns of all blocks. Out of the loop, it is done to them once.
-        b.lanewise(DoubleRound, &mut state);
-        for _ in 1..4 {
+        for _ in 0..4 {
             b.lanewise(DoubleRound, &mut state);
         }
         for (word, initial) in state.iter_mut().zip(initial) {
@@ -164,7 +152,37 @@ impl Task for Blocks<'_> {
     fn run<B: Backend>(self, b: B) {
         let counters = self.counters.chunks_exact(B::LANES);
         for (counters, words) in counters.zip(self.words.chunks_exact_mut(BLOCK * B::LANES)) {
-            self.keystream.vector_of_blocks(b, self.first, counters, words);
+            self.keystream.vector_of(b, |lane| self.first.wrapping_add(*counters.get(lane).unwrap_or(&0)), words);
+        }
+    }
+}
+
+/// Consecutive words, the first of them `skip` words into a block.
+struct Range<'a> {
+    keystream: Keystream,
+    block: u64,
+    skip: usize,
+    words: &'a mut [u32],
+}
+
+impl Task for Range<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let Self { keystream, mut block, mut skip, words: mut rest } = self;
+        let mut buffer = [0; BLOCK * MOST_LANES];
+        let group = BLOCK * B::LANES;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at_mut(rest.len().min(group - skip));
+            if now.len() == group {
+                keystream.vector_of_blocks(b, block, now);
+            } else {
+                keystream.vector_of_blocks(b, block, &mut buffer);
+                now.copy_from_slice(&buffer[skip..skip + now.len()]);
+            }
+            block = block.wrapping_add(B::LANES as u64);
+            (rest, skip) = (later, 0);
         }
     }
 }

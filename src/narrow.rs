@@ -4,7 +4,8 @@
 //! is first brought into the bounds *of that type*, and the nearest of a number between two floats lies between them.
 
 use crate::backend::Backend;
-use crate::quantile::{Scale, Standard, Words};
+use crate::backend::each;
+use crate::quantile::{Affine, Standard, Words};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -176,15 +177,26 @@ pub trait Real: Element<Computed = Self> {
     /// As `clamp_f32` of a [`Backend`]; bounds are numbers of the type.
     #[doc(hidden)]
     fn clamp<B: Backend>(b: B, x: Self::Lanes<B>, low: f64, high: f64) -> Self::Lanes<B>;
-    /// center + scale Q(u) of a vector of words, from word `at` on.
+    /// center + scale Q(u) of `N` vectors of words, from word `at` on.
     #[doc(hidden)]
-    fn values<B: Backend>(
+    fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        scale: Scale,
+        place: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
-    ) -> Self::Lanes<B>;
+    ) -> [Self::Lanes<B>; N];
+    /// Which of those are [`Real::rare_value`]s: a bit for each.
+    #[doc(hidden)]
+    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32;
+    /// center + scale Q(u) of the word `at`, which is rare.
+    #[doc(hidden)]
+    fn rare_value(
+        standard: impl Standard,
+        place: impl Affine,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Self;
 }
 
 impl Real for f32 {
@@ -219,14 +231,27 @@ impl Real for f32 {
         b.clamp_f32(x, b.splat_f32(low as f32), b.splat_f32(high as f32))
     }
     #[inline(always)]
-    fn values<B: Backend>(
+    fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        scale: Scale,
+        place: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
-    ) -> B::F32 {
-        standard.single(b, scale, b.load(&words.high[at..]), |i| (words.low_word)(at + i))
+    ) -> [B::F32; N] {
+        let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
+        standard.single(b, place, high, |i| (words.low_word)(at + i))
+    }
+    #[inline(always)]
+    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
+        standard.rare(b, b.load(&words.high[at..]))
+    }
+    fn rare_value(
+        standard: impl Standard,
+        place: impl Affine,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Self {
+        standard.rare_single(place, words.high[at], || (words.low_word)(at))
     }
 }
 
@@ -262,14 +287,24 @@ impl Real for f64 {
         b.clamp_f64(x, b.splat_f64(low), b.splat_f64(high))
     }
     #[inline(always)]
-    fn values<B: Backend>(
+    fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        scale: Scale,
+        place: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
-    ) -> B::F64 {
-        standard.double(b, scale, b.load(&words.high[at..]), b.load(&words.low[at..]))
+    ) -> [B::F64; N] {
+        each!(b.splat_f64(0.0); i => {
+            let at = at + B::LANES * i;
+            standard.double(b, place, b.load(&words.high[at..]), b.load(&words.low[at..]))
+        })
+    }
+    #[inline(always)]
+    fn rare<B: Backend>(_: B, _: impl Standard, _: &Words<'_, impl Fn(usize) -> u32>, _: usize) -> u32 {
+        0
+    }
+    fn rare_value(_: impl Standard, _: impl Affine, _: &Words<'_, impl Fn(usize) -> u32>, _: usize) -> Self {
+        unreachable!("no float64 value is rare")
     }
 }
 

@@ -24,7 +24,7 @@ mod elementary;
 pub mod polar;
 mod tables;
 
-use crate::backend::{Backend, MOST_LANES, Portable};
+use crate::backend::{Backend, MOST_LANES, Portable, each};
 
 /// Half of a quantile function: polynomials by row.
 #[derive(Debug)]
@@ -38,20 +38,26 @@ pub struct Table<Real, Integer, const SHIFT: u32, const ROWS: usize, const COEFF
 
 impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f32, i32, SHIFT, 16, COEFFICIENTS> {
     #[inline(always)]
-    fn y<B: Backend>(&self, b: B, rest: B::U32) -> B::F32 {
-        b.add_f32(b.to_f32(rest), b.splat_f32(self.offset))
-    }
-
-    #[inline(always)]
-    fn half<B: Backend>(&self, b: B, rest: B::U32) -> B::F32 {
-        let row = b.shift_right::<SHIFT>(b.bits(self.y(b, rest)));
-        let distance = b.to_f32(b.sub(b.lookup(&self.origin, row), b.add(rest, rest)));
-        let f = b.mul_f32(distance, b.splat_f32(1.0 / (1u64 << 32) as f32));
-        let mut x = b.lookup_f32(&self.coefficients[COEFFICIENTS - 1], row);
+    fn half<B: Backend, const N: usize>(&self, b: B, rest: [B::U32; N]) -> [B::F32; N] {
+        let zero = b.splat_f32(0.0);
+        let y = each!(zero; i => b.add_f32(b.to_f32(rest[i]), b.splat_f32(self.offset)));
+        let row = each!(rest[0]; i => b.shift_right::<SHIFT>(b.bits(y[i])));
+        let distance = each!(zero; i => b.to_f32(b.sub(b.lookup(&self.origin, row[i]), b.add(rest[i], rest[i]))));
+        let f = each!(zero; i => b.mul_f32(distance[i], b.splat_f32(1.0 / (1u64 << 32) as f32)));
+        let mut x = each!(zero; i => b.lookup_f32(&self.coefficients[COEFFICIENTS - 1], row[i]));
         for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
-            x = b.add_f32(b.mul_f32(x, f), b.lookup_f32(coefficients, row));
+            x = each!(zero; i => b.mul_f32(x[i], f[i]));
+            x = each!(zero; i => b.add_f32(x[i], b.lookup_f32(coefficients, row[i])));
         }
         x
+    }
+
+    /// The values of words in float32, both sides, placed.
+    #[inline(always)]
+    fn values<B: Backend, const N: usize>(&self, b: B, place: impl Affine, word: [B::U32; N]) -> [B::F32; N] {
+        let half = self.half(b, each!(word[0]; i => rest(b, word[i])));
+        let x = each!(half[0]; i => with_side(b, word[i], half[i]));
+        each!(half[0]; i => place.apply(b, x[i]))
     }
 }
 
@@ -79,8 +85,8 @@ fn rest<B: Backend>(b: B, word: B::U32) -> B::U32 {
 /// Negate where the word's top bit is clear, as u < 1/2 there.
 #[inline(always)]
 fn with_side<B: Backend>(b: B, word: B::U32, half: B::F32) -> B::F32 {
-    let top = b.splat(1 << 31);
-    b.f32_of_bits(b.xor(b.bits(half), b.xor(b.and(word, top), top)))
+    let upper_side = b.xor(word, b.splat(!0));
+    b.f32_of_bits(b.xor(b.bits(half), b.and(upper_side, b.splat(1 << 31))))
 }
 
 #[inline(always)]
@@ -95,15 +101,35 @@ fn with_side_u64<B: Backend>(b: B, word: B::U64, half: B::F64) -> B::F64 {
 }
 
 /// A standard distribution.
+#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
 pub trait Standard: Copy {
     /// Whether its values end, and are to be kept inside given bounds.
     const BOUNDED: bool;
 
-    /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vector, for those that need it.
-    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32;
+    /// center + scale Q(u) in float32. `low(i)` is the low word of
+    /// element `i` of the vectors, for those that need it.
+    fn single<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        low: impl Fn(usize) -> u32,
+    ) -> [B::F32; N];
+
+    /// Lanes whose float32 values [`Standard::single`] leaves to [`Standard::rare_single`]: a bit for each, that of the
+    /// first one lowest.
+    #[inline(always)]
+    fn rare<B: Backend>(self, _: B, _high: B::U32) -> u32 {
+        0
+    }
+
+    /// A rare value: center + scale Q(u) in float32.
+    fn rare_single(self, _: impl Affine, _high: u32, _low: impl Fn() -> u32) -> f32 {
+        unreachable!("no value of this distribution is rare")
+    }
 
     /// The same in float64, by both words.
-    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64;
+    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64;
 }
 
 /// center + scale x.
@@ -115,16 +141,46 @@ pub struct Scale {
     pub scale: f64,
 }
 
-impl Scale {
+/// Where standard values come to lie.
+#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+pub trait Affine: Copy {
+    /// In float32.
+    fn apply<B: Backend>(self, b: B, x: B::F32) -> B::F32;
+    /// In float64.
+    fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64;
+    /// That of values which are smaller by a power of two.
+    fn scaled(self, by: f64) -> Self;
+}
+
+impl Affine for Scale {
     #[inline(always)]
     fn apply<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
         b.add_f32(b.mul_f32(x, b.splat_f32(self.scale as f32)), b.splat_f32(self.center as f32))
     }
-
-    /// center + scale x in float64.
     #[inline(always)]
     fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
         b.add_f64(b.mul_f64(x, b.splat_f64(self.scale)), b.splat_f64(self.center))
+    }
+    fn scaled(self, by: f64) -> Self {
+        Self { scale: self.scale * by, ..self }
+    }
+}
+
+/// scale x: the [`Scale`] whose center is 0, where no product is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multiple(pub f64);
+
+impl Affine for Multiple {
+    #[inline(always)]
+    fn apply<B: Backend>(self, b: B, x: B::F32) -> B::F32 {
+        b.mul_f32(x, b.splat_f32(self.0 as f32))
+    }
+    #[inline(always)]
+    fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64 {
+        b.mul_f64(x, b.splat_f64(self.0))
+    }
+    fn scaled(self, by: f64) -> Self {
+        Self(self.0 * by)
     }
 }
 
@@ -147,19 +203,24 @@ impl Standard for Uniform {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
-        let signed = b.widen(b.xor(high, b.splat(1 << 31)));
+    fn single<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        _: impl Fn(usize) -> u32,
+    ) -> [B::F32; N] {
         // 2^-31 scale is exact: where there are float32 numbers between the bounds, the scale is far from the subnormals.
-        let scale = Scale { scale: scale.scale * (1.0 / (1u64 << 31) as f64), ..scale };
-        b.narrow(scale.apply_f64(b, b.add_f64(signed, b.splat_f64(0.5))))
+        let place = place.scaled(1.0 / (1u64 << 31) as f64);
+        each!(b.splat_f32(0.0); i => b.narrow(place.apply_f64(b, b.signed_midpoint(high[i]))))
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
         let m = b.sub_u64(b.splat_u64(i64::MAX as u64), rest_u64(b, word));
         let a = b.mul_f64(b.add_f64(b.to_f64(m), b.splat_f64(0.5)), b.splat_f64(1.0 / (1u64 << 63) as f64));
-        scale.apply_f64(b, with_side_u64(b, word, a))
+        place.apply_f64(b, with_side_u64(b, word, a))
     }
 }
 
@@ -171,60 +232,84 @@ impl Standard for TruncatedNormal {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, _: impl Fn(usize) -> u32) -> B::F32 {
-        scale.apply(b, with_side(b, high, tables::TRUNCATED_F32.half(b, rest(b, high))))
+    fn single<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        _: impl Fn(usize) -> u32,
+    ) -> [B::F32; N] {
+        tables::TRUNCATED_F32.values(b, place, high)
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
-        scale.apply_f64(b, with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word))))
+        place.apply_f64(b, with_side_u64(b, word, tables::TRUNCATED_F64.half(b, rest_u64(b, word))))
     }
 }
 
 /// Normal, mean 0 and variance 1.
 ///
-/// In float32, the 1/256 of the values that lie farthest out, y < 2^23, are float64 values rounded: of the high word's
-/// midpoint or, where the high word is among the outermost 2^16 of its end, of all 64 bits.
+/// In float32, 1/256 of the values, those farthest out, have a table of their own: [`normal_tail`].
 #[derive(Clone, Copy, Debug)]
 pub struct Normal;
 
-/// The bits of 2^23 as float32.
-const TAIL: u32 = 0x4b00_0000;
+/// Where `rest` is less, a float32 normal is beyond its table.
+const TAIL: u32 = (1 << 23) + 128;
 
 impl Standard for Normal {
     const BOUNDED: bool = false;
 
     #[inline(always)]
-    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
-        let rest = rest(b, high);
-        let mut half = tables::NORMAL_F32.half(b, rest);
-        let tails = b.less(b.bits(tables::NORMAL_F32.y(b, rest)), b.splat(TAIL));
-        if tails != 0 {
-            half = normal_tails(b, tails, high, half, low);
-        }
-        scale.apply(b, with_side(b, high, half))
+    fn single<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        _: impl Fn(usize) -> u32,
+    ) -> [B::F32; N] {
+        tables::NORMAL_F32.values(b, place, high)
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
+    fn rare<B: Backend>(self, b: B, high: B::U32) -> u32 {
+        b.less(rest(b, high), b.splat(TAIL))
+    }
+
+    fn rare_single(self, place: impl Affine, high: u32, low: impl Fn() -> u32) -> f32 {
+        let one = Portable::<1>;
+        place.apply(one, with_side(one, [high], [normal_tail(high, low)]))[0]
+    }
+
+    #[inline(always)]
+    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
         let word = b.join(high, low);
-        scale.apply_f64(b, with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word))))
+        place.apply_f64(b, with_side_u64(b, word, tables::NORMAL_F64.half(b, rest_u64(b, word))))
     }
 }
 
-/// `half`, with the values of the lanes whose bits are set in `tails` made anew.
-#[inline(always)]
-fn normal_tails<B: Backend>(b: B, mut tails: u32, high: B::U32, half: B::F32, low: impl Fn(usize) -> u32) -> B::F32 {
-    let (mut words, mut values) = ([0; MOST_LANES], [0.0; MOST_LANES]);
-    b.store(high, &mut words);
-    b.store_f32(half, &mut values);
-    while tails != 0 {
-        let i = tails.trailing_zeros() as usize;
-        values[i] = normal_tail(words[i], || low(i));
-        tails &= tails - 1;
-    }
-    b.f32_of_bits(b.load(&values.map(f32::to_bits)))
+/// High words nearer to an end than this take in their low words.
+const OUTER: u32 = 1 << 16;
+
+/// The bits of 2^-33 in float32, which is the least y of a tail, shifted to a row.
+const TAIL_FIRST: u32 = 0x2f00_0000 >> TAIL_SHIFT;
+const TAIL_SHIFT: u32 = 22;
+
+/// The standard normal where `rest` is less than [`TAIL`]: P(X > x) = y / 2^32, y counting the fraction of a word that the low word
+/// is. Rows are the binary orders of y, halved: the nearer the end, the shorter they are.
+///
+/// Where high words are as many as float32 has numbers, they are enough; farther out they take in their low words, without
+/// which no value would be beyond 6.34.
+#[inline(never)]
+fn normal_tail(high: u32, low: impl Fn() -> u32) -> f32 {
+    let [rest] = rest(Portable::<1>, [high]);
+    let below = if rest < OUTER { low() ^ ((high.cast_signed() >> 31).cast_unsigned()) } else { 1 << 31 };
+    let y = rest as f32 + (below as f32 + 0.5) * (1.0 / (1u64 << 32) as f32);
+    let (row, bits) = (y.to_bits() >> TAIL_SHIFT, y.to_bits() & ((1 << TAIL_SHIFT) - 1));
+    let f = ((1 << TAIL_SHIFT) - bits) as f32 * (1.0 / (1u32 << TAIL_SHIFT) as f32);
+    let coefficients = &tables::NORMAL_TAIL_F32[(row - TAIL_FIRST) as usize];
+    coefficients.iter().rev().copied().reduce(|x, c| x * f + c).expect("there are coefficients")
 }
 
 /// The low words by which narrow types are made in float64: the middle, but for the outermost 2^16 high words of either
@@ -232,7 +317,7 @@ fn normal_tails<B: Backend>(b: B, mut tails: u32, high: B::U32, half: B::F32, lo
 #[inline(always)]
 pub(crate) fn outer_low_words<B: Backend>(b: B, high: B::U32, low: impl Fn(usize) -> u32) -> B::U32 {
     let middle = b.splat(1 << 31);
-    let mut outer = b.less(rest(b, high), b.splat(1 << 16));
+    let mut outer = b.less(rest(b, high), b.splat(OUTER));
     if outer == 0 {
         return middle;
     }
@@ -243,13 +328,6 @@ pub(crate) fn outer_low_words<B: Backend>(b: B, high: B::U32, low: impl Fn(usize
         outer &= outer - 1;
     }
     b.load(&words)
-}
-
-#[inline(never)]
-fn normal_tail(high: u32, low: impl Fn() -> u32) -> f32 {
-    let rest = u64::from(rest(Portable::<1>, [high])[0]);
-    let below = if rest < 1 << 16 { low() ^ ((high.cast_signed() >> 31).cast_unsigned()) } else { 1 << 31 };
-    tables::NORMAL_F64.half(Portable::<1>, [rest << 32 | u64::from(below)])[0] as f32
 }
 
 #[cfg(test)]
@@ -276,7 +354,12 @@ mod tests {
                     *word = self.1 + (i * B::LANES + lane) as u32;
                 }
                 let high = b.load(&words);
-                b.store_f32(self.0.single(b, STANDARD, high, |_| 1 << 31), single);
+                let [values] = self.0.single(b, STANDARD, [high], |_| 1 << 31);
+                b.store_f32(values, single);
+                let rare = self.0.rare(b, high);
+                for lane in (0..B::LANES).filter(|lane| rare >> lane & 1 == 1) {
+                    single[lane] = self.0.rare_single(STANDARD, words[lane], || 1 << 31);
+                }
                 b.store_f64(self.0.double(b, STANDARD, high, b.splat(1 << 31)), double);
             }
         }
@@ -333,7 +416,11 @@ mod tests {
     }
 
     fn single(standard: impl Standard, word: u64) -> f32 {
-        standard.single(Portable::<1>, STANDARD, [(word >> 32) as u32], |_| word as u32)[0]
+        let high = (word >> 32) as u32;
+        if standard.rare(Portable::<1>, [high]) != 0 {
+            return standard.rare_single(STANDARD, high, || word as u32);
+        }
+        standard.single(Portable::<1>, STANDARD, [[high]], |_| word as u32)[0][0]
     }
 
     #[test]
@@ -349,6 +436,27 @@ mod tests {
         assert!(single(Normal, 0) < -9.0);
         assert_eq!(single(Normal, 1 << 48), single(Normal, 1 << 48 | 5), "further in, the low word has no say");
         assert_ne!(single(Normal, (1 << 48) - 1), single(Normal, (1 << 48) - (1 << 32)));
+    }
+
+    #[test]
+    fn float32_tails_rise_across_every_row_and_are_near_the_float64_ones() {
+        // The words around the ends of each row, which are the binary orders of y and their halves.
+        let ends = (0..56).flat_map(|order| [2u64 << order, 3u64 << order]);
+        let around = ends.flat_map(|end| (0..4096u64).map(move |i| (end + i).saturating_sub(2048)));
+        // Where low words have no say, the value is that of the middle of the high word.
+        let word_of = |word: u64| if word >> 48 == 0 { word } else { word & !0xffff_ffff | 1 << 31 };
+        let mut words: Vec<_> = around.map(word_of).filter(|word| (word >> 32) < u64::from(TAIL)).collect();
+        words.sort_unstable();
+        let (mut last, mut worst) = (f32::NEG_INFINITY, 0.0f64);
+        for word in words {
+            let (x, exact) = (single(Normal, word), double(Normal, word));
+            assert!(last <= x, "{x} follows {last} at {word:#x}");
+            last = x;
+            let ulp = f64::from(f32::from_bits((exact.abs() as f32).to_bits() & 0x7f80_0000)) * 2f64.powi(-23);
+            worst = worst.max((f64::from(x) - exact).abs() / ulp);
+        }
+        println!("float32 tails: at most {worst:.3} ulp");
+        assert!(worst < 2.0);
     }
 
     #[test]

@@ -123,7 +123,21 @@ def normal_float32(high, low):
     if rest >= 2**23 + 128:
         return from_table("NORMAL_F32", high)
     below = 2**31 if rest >= 2**16 else low if high < 2**31 else 2**32 - 1 - low
-    return with_side(np.float32(table("NORMAL_F64").half(2**32 * rest + below)), high, 32)
+    y = np.float32(rest) + (np.float32(below) + np.float32(0.5)) * np.float32(2**-32)
+    bits = int(y.view(np.uint32))
+    f = np.float32(2**22 - bits % 2**22) * np.float32(2**-22)
+    row = [np.float32(c) for c in normal_tail()[(bits >> 22) - 188]]
+    x = row[-1]
+    for c in row[-2::-1]:
+        x = x * f + c
+    return with_side(x, high, 32)
+
+
+@cache
+def normal_tail():
+    """The rows of NORMAL_TAIL_F32."""
+    body = re.search(r"static NORMAL_TAIL_F32: .*? = \[(.*?)\n\];", TABLES_RS.read_text(), re.DOTALL)[1]
+    return [[float(c) for c in row.split(",")] for row in re.findall(r"\[(.*?)\]", body)]
 
 
 def uniform_float64(word):
@@ -167,6 +181,30 @@ def scaled(distribution, a, b, dtype, high, low):
         return a + b * from_table("NORMAL_F64" if distribution == "normal" else "TRUNCATED_F64", word)
     x = normal_float32(high, low) if distribution == "normal" else from_table("TRUNCATED_F32", high)
     return np.float32(a) + np.float32(b) * x
+
+
+def nearest(n, e, bits, least):
+    """n 2^e with at most that many bits, ties to even, as an integer and an exponent."""
+    drop = max(0, n.bit_length() - bits, least - e)
+    q, r = n >> drop, n % 2**drop
+    return q + (2 * r > 2**drop or (2 * r == 2**drop and q % 2)), e + drop
+
+
+def binary(x):
+    """A float64 as an integer of at most 53 bits and an exponent."""
+    fraction, exponent = math.frexp(x)
+    return int(fraction * 2**53), exponent - 53
+
+
+def uniform_in_integers(a, b, high):
+    """The float32 uniform before its bounds, as (n, e) for n 2^e, without any floating point operation on values."""
+    (big_d, d), (big_c, c) = binary(a / 2 + b / 2), binary(b / 2 - a / 2)
+    s = 2 * high + 1 - 2**32
+    p, e = nearest(abs(s) * big_c, c - 32, 53, -1074)
+    f = min(d, e)
+    n = big_d * 2 ** (d - f) + (p if s > 0 else -p) * 2 ** (e - f)
+    q, f = nearest(*nearest(abs(n), f, 53, -1074), 24, -149)
+    return (q if n > 0 else -q), f
 
 
 def value(distribution, a, b, dtype, high, low):

@@ -532,3 +532,16 @@ def test_a_float32_uniform_is_the_middle_of_its_word_rounded_once():
         middle = np.float32((2 * word + 1 - 2**32) / 2**32)
         made = sb.RandomUniform(-1.0, 1.0, seed=42).lazy(LONGEST)[element]
         assert made == min(middle, np.nextafter(np.float32(1), np.float32(0))), f"element {element}"
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.one_of(
+        st.floats(1e-30, 1e30).map(lambda limit: (-limit, limit)),
+        st.tuples(st.floats(-1e30, 1e30), st.floats(-1e30, 1e30)).map(sorted),
+    ),
+)
+@settings(max_examples=2000, deadline=None)
+def test_a_float32_uniform_can_be_made_of_integers(high, interval):
+    n, e = reference.uniform_in_integers(*interval, high)
+    assert math.ldexp(n, e) == reference.scaled("uniform", *interval, "float32", high, 0)

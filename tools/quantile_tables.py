@@ -23,6 +23,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import TypeVar
 
 import mpmath as mp
@@ -100,20 +102,22 @@ def nodes(n: int, at_centre: bool, words: int) -> list[mp.mpf]:
     return [(z - zeros[0]) / (1 - zeros[0]) for z in zeros[1:]]
 
 
-def fit(table: Table, a0: mp.mpf, width: mp.mpf, words: int) -> list[mp.mpf]:
-    """Nonnegative c1, c2, ... with x(a0 + f) near x(a0) + c1 f + c2 f^2 + ..., 0 <= f <= width."""
-    t = table.exact(a0)
-    powers = list(range(min(table.degree, words)))
+def fit(
+    function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int, words: int, at_centre: bool = False
+) -> list[mp.mpf]:
+    """Nonnegative c1, c2, ... with function(f) near function(0) + c1 f + c2 f^2 + ..., 0 <= f <= width."""
+    t = function(mp.mpf(0))
+    powers = list(range(min(degree, words)))
     while True:
-        where = nodes(len(powers), a0 == 0, words)
-        slopes = mp.matrix([(table.exact(a0 + width * s) - t) / (width * s) for s in where])
+        where = nodes(len(powers), at_centre, words)
+        slopes = mp.matrix([(function(width * s) - t) / (width * s) for s in where])
         found = mp.lu_solve(mp.matrix([[s**p for p in powers] for s in where]), slopes)
         negative = [p for p, c in zip(powers, found, strict=True) if c < 0]
         if not negative:
             coefficients = dict(zip(powers, found, strict=True))
-            return [coefficients.get(p, mp.mpf(0)) / width**p for p in range(table.degree)]
+            return [coefficients.get(p, mp.mpf(0)) / width**p for p in range(degree)]
         # At the centre the function is odd: its even powers go first. Elsewhere the highest one is the least missed.
-        powers.remove(negative[0] if a0 == 0 else negative[-1])
+        powers.remove(negative[0] if at_centre else negative[-1])
 
 
 def limits(table: Table) -> list[tuple[int, int]]:
@@ -143,6 +147,10 @@ def origin(table: Table, first: int) -> int:
     return min(range(first, last), key=distance)
 
 
+def _shifted(table: Table, a0: mp.mpf, f: mp.mpf) -> mp.mpf:
+    return table.exact(a0 + f)
+
+
 def make(table: Table) -> list[Row]:
     scale = mp.mpf(2) ** table.bits
     rows: list[Row] = []
@@ -150,7 +158,9 @@ def make(table: Table) -> list[Row]:
         start = origin(table, first)
         a0 = 1 - (start + 1) / scale
         width = (start - last + mp.mpf(1) / 2) / scale
-        exact = [table.exact(a0), *fit(table, a0, width, start - last + 1)]
+        from_origin = partial(_shifted, table, a0)
+        fitted = fit(from_origin, width, table.degree, start - last + 1, at_centre=a0 == 0)
+        exact = [table.exact(a0), *fitted]
         rows.append(Row(start, first, last, [to_real(table, c) for c in exact]))
     mend(table, rows)
     return rows
@@ -222,6 +232,58 @@ def rust(table: Table, rows: list[Row]) -> str:
     for k in range(table.degree + 1):
         lines += ["        [", *(f"            {literal(row.coefficients[k])}," for row in placed), "        ],"]
     return "\n".join([*lines, "    ],", "};", ""])
+
+
+TAIL_F32_FIRST = 127 - 33 << 1
+"""Exponent and first mantissa bit of the least y of a float32 tail, 2^-33."""
+TAIL_F32_ROWS = (127 + 23 << 1) - TAIL_F32_FIRST + 1
+TAIL_F32_DEGREE = 5
+TAIL_F32_BITS = 22
+"""Mantissa bits below those that choose the row."""
+
+
+def tail_f32_quantile(y: mp.mpf) -> mp.mpf:
+    """The x with P(X > x) = y 2^-32, by Newton's method for the logarithm."""
+    return tail(mp.sqrt(-mp.log(y / mp.mpf(2) ** 32)))
+
+
+def tail_f32_value(row: list[np.float32], remainder: int) -> np.float32:
+    """The value of the y whose last `TAIL_F32_BITS` bits are `remainder`."""
+    return polynomial(row, np.float32(2**TAIL_F32_BITS - remainder) * np.float32(0.5**TAIL_F32_BITS))
+
+
+def tail_f32_exact(index: int, f: mp.mpf) -> mp.mpf:
+    """The exact value at the distance `f`, of the length of row `index`, from the inner end of that row."""
+    exponent, half = divmod(TAIL_F32_FIRST + index, 2)
+    return tail_f32_quantile(mp.mpf(2) ** (exponent - 127) * (1 + (half + 1 - f) / mp.mpf(2)))
+
+
+def tail_f32_rust(bulk: list[Row]) -> str:
+    """Rows of the float32 normal beyond its table, from the end of the distribution inwards."""
+    size = 2**TAIL_F32_BITS
+    rows: list[list[np.float32]] = []
+    for index in range(TAIL_F32_ROWS):
+        exact = partial(tail_f32_exact, index)
+        coefficients = [exact(mp.mpf(0)), *fit(exact, mp.mpf(1), TAIL_F32_DEGREE, size)]
+        rows.append([np.float32(mp.nstr(c, 25, strip_zeros=False)) for c in coefficients])
+    for outer, row in pairwise(rows):  # as in `mend`
+        while tail_f32_value(row, 0) > tail_f32_value(outer, size - 1):
+            row[1] = np.nextafter(row[1], np.float32(0))
+    table, last = TABLES[0], next(row for row in bulk if row.last == 2**23 + 128)
+    assert table.value(last, last.last) <= tail_f32_value(rows[-1], 64), "the table and its tail meet"
+    worst = 0.0
+    for index, row in enumerate(rows):
+        for remainder in range(0, size, size // SAMPLE):
+            exact = tail_f32_exact(index, mp.mpf(size - remainder) / size)
+            worst = max(worst, float(abs(mp.mpf(float(tail_f32_value(row, remainder))) / exact - 1)))
+    lines = [
+        f"/// The standard normal beyond `NORMAL_F32`: relative error {worst / 2**-23:.2f} epsilon at the worst of",
+        f"/// {SAMPLE} numbers a row.",
+        f"pub static NORMAL_TAIL_F32: [[f32; {TAIL_F32_DEGREE + 1}]; {TAIL_F32_ROWS}] = [",
+        *("    [" + ", ".join(literal(c) for c in row) + "]," for row in rows),
+        "];",
+    ]
+    return "\n".join([*lines, ""])
 
 
 @dataclass(frozen=True)
@@ -375,7 +437,9 @@ def main() -> None:
     print("#![cfg_attr(rustfmt, rustfmt::skip)]")
     print('#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]\n')
     print("use super::Table;\nuse super::between::Tail;\n")
-    print("\n".join(rust(table, make(table)) for table in TABLES))
+    made = [make(table) for table in TABLES]
+    print("\n".join(rust(table, rows) for table, rows in zip(TABLES, made, strict=True)))
+    print(tail_f32_rust(made[0]))
     print(tail_rust())
     print(series_rust(), end="")
 

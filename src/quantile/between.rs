@@ -18,8 +18,8 @@
 
 use super::elementary::{less, minus_log, odd, select};
 use super::tables::{CENTER, NORMAL_TAIL, QUARTILE};
-use super::{Scale, Standard, outer_low_words};
-use crate::backend::{Backend, Portable};
+use super::{Affine, Standard, outer_low_words};
+use crate::backend::{Backend, Portable, each};
 
 /// How far from 0 the nearer of two bounds may be.
 pub const FARTHEST: f64 = 37.0;
@@ -129,13 +129,22 @@ impl Standard for Between {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: impl Fn(usize) -> u32) -> B::F32 {
-        b.narrow(self.double(b, scale, high, outer_low_words(b, high, low)))
+    fn single<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        low: impl Fn(usize) -> u32,
+    ) -> [B::F32; N] {
+        each!(b.splat_f32(0.0); i => {
+            let low = outer_low_words(b, high[i], |lane| low(B::LANES * i + lane));
+            b.narrow(self.double(b, place, high[i], low))
+        })
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, scale: Scale, high: B::U32, low: B::U32) -> B::F64 {
-        scale.apply_f64(b, self.value(b, unit(b, high, low)))
+    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
+        place.apply_f64(b, self.value(b, unit(b, high, low)))
     }
 }
 

@@ -1,83 +1,201 @@
 //! Words to the values of a recipe.
+//!
+//! What is made of words, and where they come from, are chosen apart: a [`Maker`] has the arithmetic of one distribution,
+//! and a [`Task`] hands it words that are there already, or those of consecutive elements. Each pair is compiled to one
+//! loop, in which the words of a group of blocks go from the keystream to their values through a kilobyte of stack.
 
 use super::{Kind, Recipe};
 use crate::backend::{Backend, MOST_LANES, Task};
+use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::narrow::{Element, Real};
 use crate::quantile::between::unit;
 use crate::quantile::polar::{Angle, Radius};
-use crate::quantile::{Normal, Standard, TruncatedNormal, Uniform, Words, outer_low_words};
+use crate::quantile::{Affine, Multiple, Normal, Standard, TruncatedNormal, Uniform, Words, outer_low_words};
+
+/// Evaluate an expression with the maker of a recipe's distribution, and with a simpler one about 0.
+macro_rules! by_kind {
+    ($recipe:expr, $maker:ident => $expression:expr) => {{
+        let recipe = $recipe;
+        macro_rules! with {
+            ($standard:expr, $place:expr) => {{
+                let $maker = OneByOne { recipe, standard: $standard, place: $place };
+                $expression
+            }};
+            ($standard:expr) => {
+                if recipe.scale.center == 0.0 && recipe.scale.scale > LEAST_MULTIPLE {
+                    with!($standard, Multiple(recipe.scale.scale))
+                } else {
+                    with!($standard, recipe.scale)
+                }
+            };
+        }
+        match recipe.kind {
+            Kind::Uniform => with!(Uniform),
+            Kind::Normal => with!(Normal),
+            Kind::TruncatedNormal => with!(TruncatedNormal),
+            Kind::Between(between) => with!(between, recipe.scale),
+            Kind::Polar(radius) => {
+                let $maker = Pairs { recipe, radius };
+                $expression
+            }
+        }
+    }};
+}
 
 impl Recipe {
     /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
     #[inline(always)]
     pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
-        let recipe = *self;
-        match self.kind {
-            Kind::Uniform => b.vectorize(Values { recipe, standard: Uniform, words, out }),
-            Kind::Normal => b.vectorize(Values { recipe, standard: Normal, words, out }),
-            Kind::TruncatedNormal => b.vectorize(Values { recipe, standard: TruncatedNormal, words, out }),
-            Kind::Between(standard) => b.vectorize(Values { recipe, standard, words, out }),
-            Kind::Polar(radius) => b.vectorize(Pairs { recipe, radius, words, out }),
-        }
+        by_kind!(*self, maker => b.vectorize(OfWords { maker, words, out }));
+    }
+
+    /// Values of the elements from `first` on.
+    #[inline(always)]
+    pub(crate) fn consecutive<B: Backend, T: Element>(&self, b: B, keystream: Keystream, first: u64, out: &mut [T]) {
+        by_kind!(*self, maker => b.vectorize(Consecutive { maker, keystream, first, out }));
     }
 }
 
-/// The values of words, of one distribution. The recipe is at hand by value: no store of a value can change it.
-struct Values<'a, T, S, F: Fn(usize) -> u32> {
-    recipe: Recipe,
-    standard: S,
+/// Products of more than this and a standard value other than 0 are not 0, in float32 nor in float64.
+const LEAST_MULTIPLE: f64 = 1e-30;
+
+/// The arithmetic that makes values of words. It is at hand by value: no store of a value can change it.
+trait Maker: Copy {
+    /// Write a value for each word; the words are padded to a whole vector.
+    fn make<B: Backend, T: Element>(self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]);
+}
+
+/// The values of words that are there already.
+struct OfWords<'a, T, M, F: Fn(usize) -> u32> {
+    maker: M,
     words: &'a Words<'a, F>,
     out: &'a mut [T],
 }
 
-impl<T: Element, S: Standard, F: Fn(usize) -> u32> Task for Values<'_, T, S, F> {
+impl<T: Element, M: Maker, F: Fn(usize) -> u32> Task for OfWords<'_, T, M, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        let Self { recipe, standard, words, out } = self;
-        let mut vectors = out.chunks_exact_mut(B::LANES);
-        let mut at = 0;
-        for to in &mut vectors {
-            T::store(b, vector::<B, T::Computed, S>(b, recipe, standard, words, at), to);
-            at += B::LANES;
-        }
-        let rest = vectors.into_remainder();
-        if !rest.is_empty() {
-            let mut last = [T::default(); MOST_LANES];
-            T::store(b, vector::<B, T::Computed, S>(b, recipe, standard, words, at), &mut last);
-            rest.copy_from_slice(&last[..rest.len()]);
+        self.maker.make(b, self.words, self.out);
+    }
+}
+
+/// The values of consecutive elements.
+struct Consecutive<'a, T, M> {
+    maker: M,
+    keystream: Keystream,
+    first: u64,
+    out: &'a mut [T],
+}
+
+/// The words of as many blocks as the widest backend has lanes, in both planes, and a vector beyond.
+#[repr(align(64))] // vectors of them straddle no two cache lines
+struct Group([[u32; BLOCK * MOST_LANES + MOST_LANES]; 2]);
+
+impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let Self { maker, keystream, mut first, mut out } = self;
+        let mut group = Group([[1 << 31; BLOCK * MOST_LANES + MOST_LANES]; 2]);
+        while !out.is_empty() {
+            let (block, skip) = (first / BLOCK as u64, (first % BLOCK as u64) as usize);
+            let (now, later) = out.split_at_mut(out.len().min(BLOCK * B::LANES - skip));
+            let Group([high, low]) = &mut group;
+            keystream.vector_of_blocks(b, Plane::High.first_block() + block, high);
+            if T::DOUBLE {
+                keystream.vector_of_blocks(b, Plane::Low.first_block() + block, low);
+            }
+            let low_word = |i: usize| keystream.word(Plane::Low, first + i as u64);
+            maker.make(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
+            first += now.len() as u64;
+            out = later;
         }
     }
 }
 
-/// The values of a vector of words, from word `at` on.
-#[inline(always)]
-fn vector<B: Backend, T: Real, S: Standard>(
-    b: B,
+/// Values of one word each.
+#[derive(Clone, Copy)]
+struct OneByOne<S, A> {
     recipe: Recipe,
     standard: S,
-    words: &Words<'_, impl Fn(usize) -> u32>,
-    at: usize,
-) -> T::Lanes<B> {
-    let x = T::values(b, standard, recipe.scale, words, at);
-    if S::BOUNDED { T::clamp(b, x, recipe.low, recipe.high) } else { x }
+    place: A,
 }
 
-/// The values of words, two by two: the first gives the radius of a complex number, the second its angle.
-struct Pairs<'a, T, F: Fn(usize) -> u32> {
+/// Vectors at a time, where registers hold as many: each operation takes a few cycles, in which others are begun.
+const TOGETHER: usize = 4;
+
+impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
+    #[inline(always)]
+    fn make<B: Backend, T: Element>(self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, mut out: &mut [T]) {
+        let mut at = 0;
+        if B::REGISTERS >= 8 * TOGETHER {
+            (out, at) = self.make_vectors::<B, T, TOGETHER>(b, words, at, out);
+        }
+        (out, at) = self.make_vectors::<B, T, 1>(b, words, at, out);
+        if !out.is_empty() {
+            let mut last = [T::default(); MOST_LANES];
+            self.make_vectors::<B, T, 1>(b, words, at, &mut last[..B::LANES]);
+            out.copy_from_slice(&last[..out.len()]);
+        }
+    }
+}
+
+impl<S: Standard, A: Affine> OneByOne<S, A> {
+    /// Write as many values as `N` vectors at a time give, for the words from `at` on; what is left, and where.
+    #[inline(always)]
+    fn make_vectors<'o, B: Backend, T: Element, const N: usize>(
+        self,
+        b: B,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        mut at: usize,
+        out: &'o mut [T],
+    ) -> (&'o mut [T], usize) {
+        let Self { recipe, standard, place } = self;
+        let mut groups = out.chunks_exact_mut(N * B::LANES);
+        for to in &mut groups {
+            let x: [_; N] = T::Computed::values(b, standard, place, words, at);
+            for (i, to) in to.chunks_exact_mut(B::LANES).enumerate() {
+                let x = if S::BOUNDED { T::Computed::clamp(b, x[i], recipe.low, recipe.high) } else { x[i] };
+                T::store(b, x, to);
+                self.make_rare(b, words, at + B::LANES * i, to);
+            }
+            at += N * B::LANES;
+        }
+        (groups.into_remainder(), at)
+    }
+
+    /// Write those values of a vector that are made one at a time.
+    #[inline(always)]
+    fn make_rare<B: Backend, T: Element>(
+        self,
+        b: B,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+        to: &mut [T],
+    ) {
+        let mut rare = T::Computed::rare(b, self.standard, words, at);
+        while rare != 0 {
+            let i = rare.trailing_zeros() as usize;
+            to[i] = T::nearest(T::Computed::rare_value(self.standard, self.place, words, at + i).to_f64());
+            rare &= rare - 1;
+        }
+    }
+}
+
+/// Values of two words each: the first gives the radius of a complex number, the second its angle.
+#[derive(Clone, Copy)]
+struct Pairs {
     recipe: Recipe,
     radius: Radius,
-    words: &'a Words<'a, F>,
-    out: &'a mut [T],
 }
 
-impl<T: Element, F: Fn(usize) -> u32> Task for Pairs<'_, T, F> {
-    type Output = ();
-
+impl Maker for Pairs {
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let Self { recipe, radius, words, out } = self;
+    fn make<B: Backend, T: Element>(self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
+        let Self { recipe, radius } = self;
         for (i, out) in out.chunks_mut(2 * B::LANES).enumerate() {
             let at = 2 * B::LANES * i;
             let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
