@@ -64,8 +64,28 @@ impl Keystream {
 
     /// Words `first`, `first + 1`, ..., counted from block 0 and modulo 2^68.
     pub fn words(&self, first: u128, words: &mut [u32]) {
-        let (block, skip) = ((first / BLOCK as u128) as u64, (first % BLOCK as u128) as usize);
-        backend::run(Range { keystream: *self, block, skip, words });
+        let (mut block, skip) = ((first / BLOCK as u128) as u64, (first % BLOCK as u128) as usize);
+        let mut write = |words: &mut [u32]| {
+            backend::run(Consecutive { keystream: *self, first: block, words });
+            block = block.wrapping_add((words.len() / BLOCK) as u64);
+        };
+        // The beginning and the end of the words are parts of a group of blocks that every backend makes at once.
+        let mut group = [0; BLOCK * MOST_LANES];
+        let mut rest = words;
+        if skip != 0 {
+            let (head, later) = rest.split_at_mut(rest.len().min(group.len() - skip));
+            write(&mut group);
+            head.copy_from_slice(&group[skip..skip + head.len()]);
+            rest = later;
+        }
+        let (whole, tail) = rest.split_at_mut(rest.len() / group.len() * group.len());
+        if !whole.is_empty() {
+            write(whole);
+        }
+        if !tail.is_empty() {
+            write(&mut group);
+            tail.copy_from_slice(&group[..tail.len()]);
+        }
     }
 
     /// The word that an element owns in a plane.
@@ -81,23 +101,26 @@ impl Keystream {
         b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
-    /// As many blocks as there are lanes, from block `first` on, in order.
+    /// Blocks from `first` on; whole vectors of them.
     #[inline(always)]
-    pub(crate) fn vector_of_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
-        self.vector_of(b, |lane| first.wrapping_add(lane as u64), words);
+    pub(crate) fn consecutive_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
+        b.vectorize(Consecutive { keystream: *self, first, words });
     }
 
     /// The blocks that `counter` gives for each lane, in order.
     #[inline(always)]
     fn vector_of<B: Backend>(&self, b: B, counter: impl Fn(usize) -> u64, words: &mut [u32]) {
-        let counters: [u64; MOST_LANES] = from_fn(counter);
-        let halves = [counters.map(|counter| counter as u32), counters.map(|counter| (counter >> 32) as u32)];
+        let [mut low, mut high] = [[0; MOST_LANES]; 2];
+        for (lane, (low, high)) in low.iter_mut().zip(&mut high).enumerate().take(B::LANES) {
+            let counter = counter(lane);
+            (*low, *high) = (counter as u32, (counter >> 32) as u32);
+        }
         let mut initial = [b.splat(0); BLOCK];
         for (to, word) in initial.iter_mut().zip(CONSTANTS.iter().chain(&self.key)) {
             *to = b.splat(*word);
         }
-        initial[12] = b.load(&halves[0]);
-        initial[13] = b.load(&halves[1]);
+        initial[12] = b.load(&low);
+        initial[13] = b.load(&high);
         initial[14] = b.splat(self.stream as u32);
         initial[15] = b.splat((self.stream >> 32) as u32);
         let mut state = initial;
@@ -152,37 +175,27 @@ impl Task for Blocks<'_> {
     fn run<B: Backend>(self, b: B) {
         let counters = self.counters.chunks_exact(B::LANES);
         for (counters, words) in counters.zip(self.words.chunks_exact_mut(BLOCK * B::LANES)) {
-            self.keystream.vector_of(b, |lane| self.first.wrapping_add(*counters.get(lane).unwrap_or(&0)), words);
+            self.keystream.vector_of(b, |lane| self.first.wrapping_add(counters[lane]), words);
         }
     }
 }
 
-/// Consecutive words, the first of them `skip` words into a block.
-struct Range<'a> {
+/// Blocks from `first` on; whole vectors of them.
+struct Consecutive<'a> {
     keystream: Keystream,
-    block: u64,
-    skip: usize,
+    first: u64,
     words: &'a mut [u32],
 }
 
-impl Task for Range<'_> {
+impl Task for Consecutive<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        let Self { keystream, mut block, mut skip, words: mut rest } = self;
-        let mut buffer = [0; BLOCK * MOST_LANES];
-        let group = BLOCK * B::LANES;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at_mut(rest.len().min(group - skip));
-            if now.len() == group {
-                keystream.vector_of_blocks(b, block, now);
-            } else {
-                keystream.vector_of_blocks(b, block, &mut buffer);
-                now.copy_from_slice(&buffer[skip..skip + now.len()]);
-            }
-            block = block.wrapping_add(B::LANES as u64);
-            (rest, skip) = (later, 0);
+        let mut first = self.first;
+        for words in self.words.chunks_exact_mut(BLOCK * B::LANES) {
+            self.keystream.vector_of(b, |lane| first.wrapping_add(lane as u64), words);
+            first = first.wrapping_add(B::LANES as u64);
         }
     }
 }

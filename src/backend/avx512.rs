@@ -40,12 +40,6 @@ impl Avx512 {
         simd!([_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)])
     }
 
-    /// The even and the odd 128-bit parts of two registers.
-    #[inline(always)]
-    fn split_parts(self, a: __m512i, b: __m512i) -> (__m512i, __m512i) {
-        simd!((_mm512_shuffle_i32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b)))
-    }
-
     /// Rows of four 32-bit words, transposed within each 128-bit part.
     #[inline(always)]
     fn transpose4(self, a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
@@ -140,19 +134,19 @@ impl Backend for Avx512 {
     #[inline(always)]
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]) {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
-        let w = words.as_chunks::<4>().0;
-        // quarters[q][k] has, in its part p, words 4q..4q+4 of block 4p + k.
-        let mut quarters = [[words[0]; 4]; 4];
-        for q in 0..4 {
-            quarters[q] = self.transpose4(w[q][0], w[q][1], w[q][2], w[q][3]);
-        }
-        for k in 0..4 {
-            let (even_ab, odd_ab) = self.split_parts(quarters[0][k], quarters[1][k]);
-            let (even_cd, odd_cd) = self.split_parts(quarters[2][k], quarters[3][k]);
-            let (first, third) = self.split_parts(even_ab, even_cd);
-            let (second, fourth) = self.split_parts(odd_ab, odd_cd);
-            for (p, block) in [first, second, third, fourth].into_iter().enumerate() {
-                self.store(block, &mut to[16 * (4 * p + k)..]);
+        for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
+            for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
+                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more shuffles.
+                let parts = simd!([
+                    _mm512_castsi512_si128(row),
+                    _mm512_extracti32x4_epi32::<1>(row),
+                    _mm512_extracti32x4_epi32::<2>(row),
+                    _mm512_extracti32x4_epi32::<3>(row),
+                ]);
+                for (p, part) in parts.into_iter().enumerate() {
+                    let at = 16 * (4 * p + k) + 4 * q;
+                    simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
+                }
             }
         }
     }

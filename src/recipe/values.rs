@@ -89,9 +89,12 @@ struct Consecutive<'a, T, M> {
     out: &'a mut [T],
 }
 
-/// The words of as many blocks as the widest backend has lanes, in both planes, and a vector beyond.
+/// Blocks of a batch: their words stay in the first-level cache.
+const BATCH: usize = 64;
+
+/// The words of a batch in both planes, and a vector beyond.
 #[repr(align(64))] // vectors of them straddle no two cache lines
-struct Group([[u32; BLOCK * MOST_LANES + MOST_LANES]; 2]);
+struct Batch([[u32; BLOCK * BATCH + MOST_LANES]; 2]);
 
 impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     type Output = ();
@@ -99,14 +102,15 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
         let Self { maker, keystream, mut first, mut out } = self;
-        let mut group = Group([[1 << 31; BLOCK * MOST_LANES + MOST_LANES]; 2]);
+        let mut batch = Batch([[1 << 31; BLOCK * BATCH + MOST_LANES]; 2]);
         while !out.is_empty() {
             let (block, skip) = (first / BLOCK as u64, (first % BLOCK as u64) as usize);
-            let (now, later) = out.split_at_mut(out.len().min(BLOCK * B::LANES - skip));
-            let Group([high, low]) = &mut group;
-            keystream.vector_of_blocks(b, Plane::High.first_block() + block, high);
+            let (now, later) = out.split_at_mut(out.len().min(BLOCK * BATCH - skip));
+            let length = BLOCK * (skip + now.len()).div_ceil(BLOCK * B::LANES) * B::LANES;
+            let Batch([high, low]) = &mut batch;
+            keystream.consecutive_blocks(b, Plane::High.first_block() + block, &mut high[..length]);
             if T::DOUBLE {
-                keystream.vector_of_blocks(b, Plane::Low.first_block() + block, low);
+                keystream.consecutive_blocks(b, Plane::Low.first_block() + block, &mut low[..length]);
             }
             let low_word = |i: usize| keystream.word(Plane::Low, first + i as u64);
             maker.make(b, &Words { high: &high[skip..], low: &low[skip..], low_word }, now);
