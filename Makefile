@@ -13,7 +13,7 @@ BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
 # What x86-64 leaves out is compiled too, where the standard library of another processor is installed.
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
-FRAMEWORKS := keras jax torch tensorflow tf-keras
+FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm
 SECONDS ?= 3600
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

@@ -167,7 +167,7 @@ RULES = {"blocks.1.*.bias": sb.Constant(0.5), "*.up.weight": sb.HeNormal(layout=
 
 def sharded(mesh, parallel):
     """A model on the meta device, cut along every axis of the mesh."""
-    with torch.device("meta"):
+    with seedbed.torch.recording():
         model = Model()
     data = mesh
     if parallel:
@@ -180,7 +180,7 @@ def sharded(mesh, parallel):
 
 
 def check_fsdp(mesh, parallel, empty):
-    single = seedbed.torch.initialize_(Model(), RULES, seed=42)
+    single = seedbed.torch.initialize_(Model(), RULES, seed=42, layers="default")
     model = sharded(mesh, parallel)
     if empty:
         model.to_empty(device="cpu")
@@ -191,7 +191,7 @@ def check_fsdp(mesh, parallel, empty):
     count = evaluated(lambda: seedbed.torch.initialize_(model, RULES, seed=42, device=None if empty else "cpu"))
     assert count <= held + sum(t.numel() for name, t in single.named_parameters() if "bias" in name), (count, held)
     assert model.head.weight is model.embed.weight
-    assert seedbed.torch.plan_of(model, RULES) == seedbed.torch.plan_of(single, RULES)
+    assert seedbed.torch.plan_of(model, RULES) == seedbed.torch.plan_of(single, RULES, layers="default")
     names = dict(single.named_parameters())
     shards = dict(model.named_parameters())
     assert list(names) == list(shards)
@@ -208,7 +208,7 @@ def check_fsdp(mesh, parallel, empty):
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     assert not all(isinstance(tensor, DTensor) for tensor in model.parameters())
     for module in (model, single):  # again, while there are copies of the whole
-        seedbed.torch.initialize_(module, RULES, seed=43)
+        seedbed.torch.initialize_(module, RULES, seed=43, layers="default")
     for name, tensor in model.named_parameters():
         assert bits(tensor.full_tensor()) == bits(names[name]), name
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)

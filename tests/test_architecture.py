@@ -30,6 +30,7 @@ LAYERS = [
         "initializers.variance_scaling",
     },
     {"initializers.xavier_kaiming"},
+    {"initializers.moments"},
     {"initializers"},
     {"config"},
     {"__init__"},
@@ -38,10 +39,10 @@ LAYERS = [
     {"compat"},
     {"keras"},
     {"plan.limits", "plan.tensor"},
-    {"plan.ranges"},
+    {"plan.ranges", "plan.table"},
     {"plan.entries", "plan.writing"},
     {"plan.model"},
-    {"plan.reading"},
+    {"plan.deciding", "plan.reading"},
     {"plan"},
     {
         "checkpoint.direct",
@@ -55,7 +56,16 @@ LAYERS = [
     {"checkpoint.index", "checkpoint.making", "checkpoint.manifest", "checkpoint.source"},
     {"checkpoint.comparing", "checkpoint.writing"},
     {"checkpoint.directory", "checkpoint.verifying"},
-    {"checkpoint", "torch.laws", "torch.memory"},
+    {"checkpoint", "torch.memory", "torch.views"},
+    {"torch.contents", "torch.fill", "torch.structure"},
+    {"torch.operations", "torch.recorded_rules"},
+    {"torch.records"},
+    {"torch.recorder", "torch.translation"},
+    {"torch.interception"},
+    {"torch.recording"},
+    {"torch.own"},
+    {"torch.choices"},
+    {"torch.modules"},
     {"torch"},
     {"cli.console", "cli.signals", "cli.status"},
     {"cli.progress", "cli.sources", "cli.tables"},
@@ -67,8 +77,11 @@ LAYERS = [
 ]
 """Each module may import from the sets before its own."""
 
-UPWARD = {("initializers.blocks", "config")}
-"""Imports from above, within a function: a configuration of blocks has configurations in it."""
+UPWARD = {
+    ("initializers.blocks", "config"),  # a configuration of blocks has configurations in it
+    ("torch.interception", "torch.interception"),  # its functions run with the globals of another module
+}
+"""Imports that are not from below, within a function."""
 
 ADAPTERS = {"keras", "torch"}
 """One framework each, which only they import; and nobody imports them."""

@@ -360,7 +360,7 @@ def test_configurations_make_the_round_trip_through_json(name):
         assert hash(again) == hash(init)
         assert (again(shape) == init(shape)).all()
     assert sb.deserialize(json.loads(json.dumps(sb.serialize(init)))) == init
-    assert eval(repr(init), vars(sb)) == init
+    assert eval(repr(init), {**vars(sb), "np": np}) == init
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -540,7 +540,7 @@ def test_bounds_of_a_truncated_normal_are_part_of_a_configuration_where_they_are
     for lower, upper in [(-3, 2), (None, 2), (0, math.inf), (-math.inf, math.inf)]:
         init = sb.TruncatedNormal(seed=1, lower=lower, upper=upper)
         assert sb.deserialize(json.loads(json.dumps(sb.serialize(init), allow_nan=False))) == init
-        assert eval(repr(init), vars(sb)) == init
+        assert eval(repr(init), {**vars(sb), "np": np}) == init
         assert init.with_seed(2).lower == init.lower
     assert repr(sb.TruncatedNormal(seed=1, lower=None)) == "TruncatedNormal(mean=0.0, stddev=0.05, seed=1, lower=None)"
 

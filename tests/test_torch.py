@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.statistics import distance
 
 import seedbed as sb
 from seedbed import rules
@@ -220,7 +221,7 @@ class Tiny(nn.Module):
         self.head.weight = self.embed.weight
 
 
-RULES = {"body.0.*": sb.TruncatedNormal(stddev=0.02), "*.bias": "ones", "body.*.bias": "zeros"}
+RULES = {"body.0.*": sb.TruncatedNormal(stddev=0.02), "*.bias": "ones"}
 
 
 class TestInitialize:
@@ -229,9 +230,10 @@ class TestInitialize:
     def test_each_parameter_draws_by_its_name(self, dtype, meta):
         with torch.device("meta" if meta else "cpu"):
             model = Tiny(getattr(torch, dtype))
-        assert st.initialize_(model, RULES, seed=42) is model
+        assert st.initialize_(model, RULES, seed=42, layers="default") is model
         root = sb.SeedGenerator(42)
-        torchs = sb.KaimingUniform(math.sqrt(5), seed=root.child("body.2.weight"), layout="torch")
+        bound = math.sqrt(3.0) * (nn.init.calculate_gain("leaky_relu", math.sqrt(5)) / math.sqrt(8))
+        torchs = sb.RandomUniform(-bound, bound, seed=root.child("body.2.weight"))
         normal = sb.RandomNormal(0, 1, seed=root.child("embed.weight"))((11, 6), dtype)
         normal[2] = 0
         for name, expected in {
@@ -258,12 +260,14 @@ class TestInitialize:
     def test_a_generator_is_a_seed_of_which_children_are_taken(self):
         root = sb.SeedGenerator(7)
         model = st.initialize_(nn.Linear(3, 4), seed=root.child("encoder"))
-        expected = sb.KaimingUniform(math.sqrt(5), seed=root.child("encoder").child("weight"), layout="torch")((4, 3))
+        bound = 1 / math.sqrt(3)
+        expected = sb.RandomUniform(-bound, bound, seed=root.child("encoder").child("weight"))((4, 3))
         assert bits(model.weight) == expected.tobytes()
         assert root.draws == 0
 
     def test_pairs_are_rules_and_the_first_serves(self):
-        model = st.initialize_(nn.Linear(3, 4), [("B*", "ones"), ("w?ight", "zeros"), ("*", "ones")], seed=1)
+        rules = [("B*", "ones"), ("w?ight", "zeros"), ("*", "ones")]
+        model = st.initialize_(nn.Linear(3, 4), rules, seed=1, unused="ignore")
         assert not model.weight.any()
         assert (model.bias == 1).all()
 
@@ -271,7 +275,7 @@ class TestInitialize:
         with torch.device("meta"):
             model = Tiny()
             model.again = model.body
-        st.initialize_(model, {"head.weight": "zeros"}, seed=1)
+        st.initialize_(model, {"head.weight": "zeros"}, seed=1, unused="ignore", layers="default")
         assert model.head.weight is model.embed.weight
         assert model.again[0].weight is model.body[0].weight
         assert model.embed.weight.any()
@@ -287,7 +291,7 @@ class TestInitialize:
         model.weight.decay = False
         model.register_buffer("kept", torch.arange(3.0, device="cpu"), persistent=False)
         before = model.weight
-        st.initialize_(model, seed=1)
+        st.initialize_(model, seed=1, skip="kept")
         assert type(model.weight) is Marked
         assert not model.weight.requires_grad
         assert model.weight.decay is False
@@ -317,7 +321,9 @@ class TestInitialize:
         states = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
         with torch.device("meta"):
             model = Tiny()
-        st.initialize_(model, {"body.0.*": RULES["body.0.*"]}, seed=42)
+        st.initialize_(model, {"body.0.*": RULES["body.0.*"]}, seed=42, layers="default")
+        with st.recording():
+            nn.init.orthogonal_(nn.TransformerEncoderLayer(8, 2).linear1.weight)
         st.fill_(torch.zeros(5, 7).t(), NORMAL)
         st.plan_of(nn.Transformer(8, 2, 1, 1, 8, batch_first=True, device="meta"))
         assert torch.equal(torch.random.get_rng_state(), states[0])
@@ -328,21 +334,26 @@ class TestInitialize:
         ("make", "rules", "error", "message"),
         [
             (lambda: 3, None, TypeError, "module must be a torch.nn.Module. Received: int"),
-            (lambda: nn.Linear(3, 4), 3, TypeError, "rules must be a mapping or pairs"),
-            (lambda: nn.Linear(3, 4), ["weight"], TypeError, "rules must be a mapping or pairs"),
+            (lambda: nn.Linear(3, 4), 3, TypeError, "rules must be a mapping, or pairs"),
+            (lambda: nn.Linear(3, 4), ["weight"], TypeError, "rules must be a mapping, or pairs"),
             (lambda: nn.Linear(3, 4), {"weight": sb.HeNormal}, TypeError, "the rule 'weight' must have an initializer"),
             (lambda: nn.Linear(3, 4), {"w*": sb.RandomNormal(seed=3)}, ValueError, "the rule 'w.*must have no seed"),
             (lambda: nn.Linear(3, 4), {"*": "no_such"}, ValueError, r"the rule '\*': the names of initializers are"),
             (lambda: nn.Linear(3, 4), {"weight": "he_normal"}, ValueError, 'weight: .* must have layout="torch"'),
             (lambda: nn.Linear(3, 4), {"bias": sb.Constant([1, 2])}, ValueError, "bias: value must broadcast"),
             (lambda: nn.Linear(3, 4), {"bias": sb.Orthogonal()}, ValueError, "bias: "),
-            (lambda: nn.LazyLinear(4), None, ValueError, "a parameter must have a shape.* Received: weight, bias"),
-            (lambda: Own(), None, ValueError, "a parameter must have a rule.* Received: scale$"),
-            (lambda: nn.Sequential(OwnReset(3, 4)), None, ValueError, "must have a rule.* Received: 0.weight, 0.bias"),
-            (lambda: divided(), None, ValueError, "must have a rule.* weight_hh_l0_g, weight_hh_l0_v$"),
-            (lambda: Rotary(), None, ValueError, "a buffer on the meta device must be.* Received: angles$"),
+            (lambda: nn.LazyLinear(4), None, ValueError, "a parameter must have a shape.* Received: 2: weight, bias"),
+            (lambda: Own(), None, ValueError, r"not known: build the module within .* Received: scale \(Own\)$"),
+            (lambda: nn.Sequential(OwnReset(3, 4)), None, ValueError, "must have a rule.* Received: 0.bias"),
+            (lambda: divided(), None, ValueError, r"computes is not .* 2: weight_hh_l0_g \(WeightNorm\), weight_hh"),
+            (lambda: Rotary(), None, ValueError, "the values of a buffer must be known.* Received: angles$"),
             (lambda: partitioned(), None, ValueError, "a parameter must be whole or a DTensor.* Received: weight$"),
-            (lambda: nn.ModuleList(Own() for _ in range(7)), None, ValueError, "3.scale, 4.scale and 2 more"),
+            (
+                lambda: nn.ModuleList(Own() for _ in range(7)),
+                None,
+                ValueError,
+                r"Received: 7: .*, 4.scale \(Own\) and 2 more",
+            ),
             (lambda: shared(), None, ValueError, "bias: the elements of a tensor must not share memory"),
         ],
     )
@@ -468,16 +479,6 @@ LAYERS = {
     "scale norm in a subclass": lambda: type("Norm", (nn.LayerNorm,), {})(30),
 }
 
-ALPHA = 1e-6
-
-
-def distance(ours, theirs):
-    """The two-sample statistic of Kolmogorov and Smirnov over its critical value at ALPHA."""
-    pooled = np.concatenate([ours, theirs])
-    steps = [np.searchsorted(np.sort(sample), pooled, side="right") / len(sample) for sample in (ours, theirs)]
-    critical = math.sqrt(-math.log(ALPHA / 2) / 2 * (1 / len(ours) + 1 / len(theirs)))
-    return np.abs(steps[0] - steps[1]).max() / critical
-
 
 class TestLaws:
     @pytest.mark.parametrize("layer", LAYERS)
@@ -524,10 +525,11 @@ class TestPlan:
         load_file = pytest.importorskip("safetensors.torch").load_file
         with torch.device("meta"):
             model = nn.ModuleDict({"a": Tiny(torch.bfloat16), "b": nn.MultiheadAttention(6, 2), "c": nn.LSTM(3, 4)})
-        plan = st.plan_of(model, RULES)
+        rules = {f"a.{name}" if name[0] == "b" else name: init for name, init in RULES.items()}
+        plan = st.plan_of(model, rules, layers="default")
         assert all(parameter.is_meta for parameter in model.parameters())
         write_checkpoint(plan, tmp_path / "model.safetensors", seed=42)
-        state = st.initialize_(model, RULES, seed=42).state_dict()
+        state = st.initialize_(model, rules, seed=42, layers="default").state_dict()
         file = load_file(tmp_path / "model.safetensors")
         assert {*state} - {*file} == {"a.head.weight"}
         for name, tensor in file.items():
@@ -584,8 +586,12 @@ def test_shards_have_the_bits_of_the_whole(world, tmp_path):
 
 
 def test_the_examples_of_the_documentation_run():
-    assert doctest.testmod(st, optionflags=doctest.NORMALIZE_WHITESPACE).attempted > 10
-    assert doctest.testmod(st, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+    modules = [
+        importlib.import_module(f"seedbed.torch.{path.stem}") for path in Path(st.__file__).parent.glob("[a-z]*.py")
+    ]
+    done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
+    assert sum(result.attempted for result in done) > 20
+    assert not sum(result.failed for result in done)
     done = doctest.testfile(str(ROOT / "docs" / "torch.md"), module_relative=False, encoding="utf-8")
     assert done.attempted > 10
     assert done.failed == 0

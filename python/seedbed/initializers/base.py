@@ -197,6 +197,13 @@ class SeededInitializer(Initializer):
         self._given_seed = seeds.as_seed_source(seed)
         self.seed = self._unseeded() if self._given_seed is None else self._given_seed
 
+    def with_seed(self, seed: seeds.SeedLike) -> Self:
+        given = seeds.as_seed_source(seed)
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _given_seed=given)
+        made.seed = made._unseeded() if given is None else given
+        return made
+
     def _unseeded(self) -> int | seeds.SeedGenerator:
         """What an initializer that was given no seed draws from."""
         return seeds.random_seed()

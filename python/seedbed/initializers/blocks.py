@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from seedbed.initializers.base import Initializer, SeededInitializer
 from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of
 from seedbed.rules import Rule, Sampled
 from seedbed.shapes import Shape
+
+T = TypeVar("T")
 
 PIECE_BYTES = 1 << 24
 """Memory for a piece of a block that is not contiguous in the result, in bytes."""
@@ -74,26 +76,31 @@ class Blocks(SeededInitializer):
             part.as_dtype(dtype)
         return self.default.as_dtype(dtype)
 
-    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        chosen = [(axes_of(shape), [True] * len(shape), self.default)]
+    def parts(self, shape: Shape) -> list[Part]:
+        """Return the parts of a tensor of that shape: the default, which is the whole, and the blocks.
+
+        Raises:
+            ValueError: if the index of a block does not fit the shape.
+        """
+        found = [Part(axes_of(shape), [True] * len(shape), self.default)]
         for index, part in self.blocks:
             try:
-                chosen.append((*selected(index, shape), part))
+                found.append(Part(*selected(index, shape), part))
             except IndexError as error:
                 raise ValueError(f"the index of a block must fit the shape {shape}: {error}") from None
-        for axes, kept, part in chosen:
-            part.check(_kept(shape_of(axes), kept), dtype)  # before a draw is taken
+        return found
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        parts = self.parts(shape)
+        for part in parts:
+            part.initializer.check(part.shape, dtype)  # before a draw is taken
         address = seeds.draw(self.seed)
-        patches = []
-        for number, (axes, kept, part) in enumerate(chosen):
-            block = _kept(shape_of(axes), kept)
-            rule = part.with_seed(_At(address)).rule(block, dtype)
-            elementwise = isinstance(rule, Sampled)
-            if not elementwise:
-                key = seeds.child_key(address.key, f"Blocks/{number}")
-                rule = part.with_seed(_At(seeds.Address(key, address.stream))).rule(block, dtype)
-            patches.append(Patch(axes, kept, rule, elementwise))
-        return Patched(shape, patches)
+        return Patched(shape, [_patch(number, part, address, dtype) for number, part in enumerate(parts)])
+
+    def __repr__(self) -> str:
+        blocks = ", ".join(f"(np.s_[{', '.join(map(_written, index))}], {part!r})" for index, part in self.blocks)
+        seed = f", seed={shown['seed']!r}" if "seed" in (shown := self._shown()) else ""
+        return f"{type(self).__name__}({self.default!r}, [{blocks}]{seed})"
 
     def get_config(self) -> dict[str, Any]:
         blocks = [[[_plain(item) for item in index], _config(part)] for index, part in self.blocks]
@@ -108,6 +115,21 @@ class _At(seeds.SeedGenerator):
 
     def next(self) -> seeds.Address:
         return self.address
+
+
+class Part(NamedTuple):
+    """A block of a tensor, and its initializer."""
+
+    axes: list[Axis]
+    """The block, as a region of the whole tensor."""
+    kept: list[bool]
+    """Whether the block has each axis of the whole."""
+    initializer: Initializer
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the block."""
+        return _kept(shape_of(self.axes), self.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,16 @@ class Patch:
             for (_, first, stride, many), (_, start, step, count) in zip(axes, self.axes, strict=True)
         ]
         self.rule.write(out, _kept(own, self.kept))
+
+
+def _patch(number: int, part: Part, address: seeds.Address, dtype: np.dtype) -> Patch:
+    """The rule of a part of a tensor at an address."""
+    rule = part.initializer.with_seed(_At(address)).rule(part.shape, dtype)
+    elementwise = isinstance(rule, Sampled)
+    if not elementwise:
+        own = seeds.Address(seeds.child_key(address.key, f"Blocks/{number}"), address.stream)
+        rule = part.initializer.with_seed(_At(own)).rule(part.shape, dtype)
+    return Patch(part.axes, part.kept, rule, elementwise)
 
 
 @dataclass(slots=True)
@@ -217,7 +249,7 @@ def _fill(places: Sequence[Sequence[Axis]], size: int) -> bool:
     )
 
 
-def _kept(items: Sequence[Any], kept: Sequence[bool]) -> Any:
+def _kept(items: Sequence[T], kept: Sequence[bool]) -> tuple[T, ...]:
     return tuple(item for item, keep in zip(items, kept, strict=True) if keep)
 
 
@@ -255,6 +287,14 @@ def _as_item(item: Any) -> Index:
         raise TypeError(
             f"the index of a block must have integers, slices and at most one Ellipsis. Received: {item!r}"
         ) from None
+
+
+def _written(item: Index) -> str:
+    """An item of an index as Python writes it."""
+    if isinstance(item, slice):
+        start, stop, step = ("" if bound is None else str(bound) for bound in (item.start, item.stop, item.step))
+        return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+    return "..." if item is Ellipsis else str(item)
 
 
 def _plain(item: Index) -> Any:

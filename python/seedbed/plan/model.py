@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from seedbed.plan.table import table
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.plan.writing import to_json
 from seedbed.strict_json import shown
@@ -49,6 +50,10 @@ class Plan:
     def nbytes(self) -> int:
         """The number of bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.tensors)
+
+    def __str__(self) -> str:
+        """A table: name, shape, dtype, initializer, standard deviation, and what decided the initializer."""
+        return table(self.tensors)
 
     def to_json(self) -> str:
         """Write the plan as JSON, which `parse_plan` reads: each tensor has its own entry, or is in that of a range.

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed.lazy import LazyArray
 from seedbed.regions import Axis, axes_of, pieces, shape_of
 from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
@@ -25,11 +24,20 @@ PIECE_BYTES = 1 << 24
 """What is evaluated at a time for memory that cannot be written in place: on a device, or not contiguous."""
 
 
-def materialised(tensor: Any, device: torch.device | str | None) -> Any:
-    """A tensor that has memory, for one on the meta device: of the same class, with the same attributes."""
-    kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+def materialised(tensor: Any, device: torch.device | str | None, memory: Any = None) -> Any:
+    """A tensor that has memory, for one on the meta device: of the same class, with the same attributes.
+
+    Arguments:
+        tensor: on the meta device.
+        device: of the result; by default the CPU, or the kind of device that the mesh of a DTensor has.
+        memory: a tensor whose memory the result has; memory of its own by default.
+    """
     with torch.no_grad():
-        made = torch.empty_like(tensor, device=kind if device is None else device)
+        if memory is None:
+            kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+            made = torch.empty_like(tensor, device=kind if device is None else device)
+        else:
+            made = memory.detach()
     if isinstance(tensor, nn.Parameter):
         plain = type(made) is torch.Tensor
         made = (
@@ -52,15 +60,15 @@ def is_distributed(tensor: Any) -> bool:
     return isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
 
 
-def held(tensor: Any) -> tuple[Any, Region]:
-    """What this process holds of a tensor, and where that stands in the whole.
+def held(tensor: Any) -> tuple[Any, Region | None]:
+    """The memory that this process has of a tensor, and the region of the whole that it is; None for the whole.
 
     Raises:
-        ValueError: where it is not clear where that stands.
+        ValueError: if the region is not known.
     """
-    region: Region = [[range(length)] for length in tensor.shape]
     if not is_distributed(tensor):
-        return tensor, region
+        return tensor, None
+    region: Region = [[range(length)] for length in tensor.shape]
     with torch.no_grad():
         local = tensor.to_local()
     placements, mesh = tensor.placements, tensor.device_mesh
@@ -101,24 +109,32 @@ def _chunk(ranges: list[range], chunks: int, index: int) -> list[range]:
     return [held for held in cut if held]
 
 
-def write(tensor: Any, local: Any, values: LazyArray, region: Region) -> None:
-    """Write a region of the values to memory; and let autograd know that the tensor is another."""
-    rule = values.rule
-    axes = axes_of(values.shape)
-    blocks = list(_blocks(values.shape, region))
+def write(tensor: Any, rule: Rule, shape: Shape, dtype: np.dtype) -> None:
+    """Write what this process has of a tensor of that shape and dtype, and let autograd know of the change."""
+    local, region = held(tensor)
+    write_region(local, rule, shape, dtype, region)
+    if not tensor.is_inference():
+        torch.autograd.graph.increment_version(tensor)
+
+
+def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: Region | None) -> None:
+    """Write a region of a tensor, or the whole without one, to memory."""
+    if region is None and _is_plain(local):
+        rule.write(_array(local, dtype), None)
+        return
+    axes = axes_of(shape)
+    blocks = list(_blocks(shape, [[range(length)] for length in shape] if region is None else region))
     if blocks and rule.needs_whole and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
-        whole = np.empty(values.shape, values.dtype)  # once, for all its parts
+        whole = np.empty(shape, dtype)  # once, for all its parts
         rule.write(whole)
         rule = Repeated(whole)
     with torch.no_grad():
         for block, place in blocks:
             part = local[place] if len(blocks) > 1 else local
             if _is_plain(part):
-                rule.write(_array(part, values.dtype), None if block == axes else block)
+                rule.write(_array(part, dtype), None if block == axes else block)
             else:
-                _stage(part, rule, values.dtype, block)
-        if not tensor.is_inference():
-            torch.autograd.graph.increment_version(tensor)
+                _stage(part, rule, dtype, block)
 
 
 def _blocks(shape: Shape, region: Region) -> Iterator[tuple[list[Axis], tuple[slice, ...]]]:
@@ -136,11 +152,11 @@ def _is_plain(tensor: Any) -> bool:
         and tensor.is_contiguous()
         and not tensor.is_neg()
         and not tensor.is_conj()
-        and _is_torchs(tensor)
+        and is_torchs(tensor)
     )
 
 
-def _is_torchs(tensor: Any) -> bool:
+def is_torchs(tensor: Any) -> bool:
     """Whether its class leaves it to torch what is done with the memory."""
     return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
 
@@ -183,20 +199,29 @@ def check_filled(tensor: Any, *, meta: bool = False) -> None:
         )
 
 
+def extent_of(tensor: Any) -> int:
+    """Number of elements from the first element of a tensor in memory to its last."""
+    extent: int = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return extent
+
+
 def check_memory(tensor: Any) -> None:
-    """That each element of a tensor has memory, and of its own."""
-    if not _is_torchs(tensor) or not tensor.numel():
+    """Raise a ValueError unless each element of a tensor has memory of its own."""
+    if not is_torchs(tensor) or not tensor.numel():
         return
-    extent = 1
-    for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if length > 1 and stride < extent:
-            raise ValueError(
-                "the elements of a tensor must not share memory. "
-                f"Received: shape={tuple(tensor.shape)}, strides={tensor.stride()}"
-            )
-        extent += (length - 1) * stride
-    held = tensor.untyped_storage().nbytes()
-    if (tensor.storage_offset() + extent) * tensor.itemsize > held:
+    if tensor.is_contiguous():
+        extent = tensor.numel()
+    else:
+        extent = 1
+        for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+            if length > 1 and stride < extent:
+                raise ValueError(
+                    "the elements of a tensor must not share memory. "
+                    f"Received: shape={tuple(tensor.shape)}, strides={tensor.stride()}"
+                )
+            extent += (length - 1) * stride
+    size = tensor.untyped_storage().nbytes()
+    if (tensor.storage_offset() + extent) * tensor.itemsize > size:
         raise ValueError(
-            f"a tensor must have memory for its elements. Received: {held} bytes for {tuple(tensor.shape)}"
+            f"a tensor must have memory for its elements. Received: {size} bytes for {tuple(tensor.shape)}"
         )

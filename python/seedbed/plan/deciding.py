@@ -1,0 +1,217 @@
+"""Which rule decides which tensor: rules by name pattern, class or predicate, and errors for rules without effect.
+
+Framework-free: an adapter describes its tensors as candidates, and gets a decision for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import translate
+from typing import Any, Protocol, TypeAlias
+
+from seedbed.initializers import Initializer
+from seedbed.plan.entries import about, as_initializer
+from seedbed.plan.model import Plan
+
+SelectorLike: TypeAlias = "str | type | tuple[type, ...] | Callable[[str, Any], object]"
+"""A pattern of names, a class of layers, or a function of a name and a tensor."""
+
+InitializerLike: TypeAlias = "Initializer | str | dict[str, Any]"
+
+Rules: TypeAlias = "Mapping[SelectorLike, InitializerLike] | Iterable[tuple[SelectorLike, InitializerLike]]"
+"""Selectors, and what the tensors that they select are initialized with. The first that selects a tensor decides."""
+
+Selection: TypeAlias = "SelectorLike | Sequence[SelectorLike] | None"
+
+MAX_NAMES = 5
+"""Number of names that an error lists."""
+
+_WILD = re.compile(r"[*?[]")
+
+
+class Candidate(Protocol):
+    """A tensor that a rule can decide."""
+
+    @property
+    def name(self) -> str:
+        """What patterns are matched with."""
+
+    @property
+    def tensor(self) -> Any:
+        """What a predicate gets besides the name."""
+
+    @property
+    def layers(self) -> Sequence[object]:
+        """The layers that it is in: a class selects what is in one of its instances."""
+
+
+class Selector:
+    """A pattern, class or predicate, as a test of candidates."""
+
+    def __init__(self, selector: SelectorLike, *, literal: bool = False) -> None:
+        self.literal = literal
+        """Whether it is a name, without wildcards."""
+        if isinstance(selector, str):
+            self.label = selector
+            self.literal = literal or not _WILD.search(selector)
+            matches = selector.__eq__ if self.literal else re.compile(translate(selector)).match
+            self.selects: Callable[[Candidate], object] = lambda candidate: matches(candidate.name)
+        elif isinstance(selector, (type, tuple)):
+            classes = selector if isinstance(selector, tuple) else (selector,)
+            if not classes or not all(isinstance(cls, type) for cls in classes):
+                raise TypeError(f"a tuple that selects tensors must have classes of layers. Received: {selector!r}")
+            self.label = " | ".join(cls.__name__ for cls in classes)
+            self.selects = lambda candidate: any(isinstance(layer, classes) for layer in candidate.layers)
+        elif callable(selector):
+            self.label = getattr(selector, "__name__", repr(selector))
+            self.selects = lambda candidate: selector(candidate.name, candidate.tensor)
+        else:
+            raise TypeError(
+                "tensors are selected by a pattern of names, a class of layers, or a function of a name and a tensor. "
+                f"Received: {selector!r}"
+            )
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """A selector, and the initializer of the tensors that it decides."""
+
+    selector: Selector
+    initializer: Initializer
+
+    @property
+    def label(self) -> str:
+        """What reports call the rule."""
+        return self.selector.label
+
+
+def as_rules(rules: Rules | Plan | None) -> list[NameRule]:
+    """Rules as objects. A plan has a rule for each of its names.
+
+    Raises:
+        TypeError, ValueError: if they are neither a plan nor a mapping nor pairs, or a selector or an initializer is
+            not valid.
+    """
+    rules = getattr(rules, "plan", rules)  # recorded rules have one
+    if isinstance(rules, Plan):
+        return [NameRule(Selector(tensor.name, literal=True), tensor.initializer) for tensor in rules.tensors]
+    pairs = rules.items() if isinstance(rules, Mapping) else () if rules is None else rules
+    if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
+        raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {rules!r}")
+    made = []
+    for pair in pairs:
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {pair!r}")
+        selector = Selector(pair[0])
+        if not isinstance(pair[1], (Initializer, str, dict)):
+            raise TypeError(
+                f"the rule {selector.label!r} must have an initializer, a name or a configuration. "
+                f"Received: {pair[1]!r}"
+            )
+        with about(f"the rule {selector.label!r}"):
+            made.append(NameRule(selector, as_initializer(pair[1])))
+    return made
+
+
+def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule]) -> list[NameRule | None]:
+    """Find the first rule that selects each candidate; None where no rule does."""
+    names: dict[str, int] = {}
+    others = []
+    for number, rule in enumerate(rules):
+        if rule.selector.literal:
+            names.setdefault(rule.label, number)
+        else:
+            others.append(number)
+    chosen: list[NameRule | None] = []
+    for candidate in candidates:
+        named = names.get(candidate.name, len(rules))
+        first = next((n for n in others if n < named and rules[n].selector.selects(candidate)), named)
+        chosen.append(rules[first] if first < len(rules) else None)
+    return chosen
+
+
+def check_used(rules: Sequence[NameRule], candidates: Sequence[Candidate], chosen: Sequence[NameRule | None]) -> None:
+    """Raise a ValueError if a rule decides nothing: a name was misspelt, or a rule is behind a wider one."""
+    used = {id(rule) for rule in chosen}
+    idle = [rule for rule in rules if id(rule) not in used]
+    if not idle:
+        return
+    reasons = []
+    for rule in idle[:MAX_NAMES]:
+        first = next((n for n, candidate in enumerate(candidates) if rule.selector.selects(candidate)), None)
+        if first is None:
+            reasons.append(f"{rule.label!r}, which selects nothing{_near(rule.label, candidates)}")
+        else:
+            before = chosen[first]
+            reasons.append(f"{rule.label!r}, which is behind {before.label if before else None!r}")
+    more = f"; and {len(idle) - MAX_NAMES} more" if len(idle) > MAX_NAMES else ""
+    raise ValueError(
+        f'a rule must decide something; unused="ignore" lets rules be unused. Received: {"; ".join(reasons)}{more}'
+    )
+
+
+def _near(label: str, candidates: Sequence[Candidate]) -> str:
+    near = nearest_selectors(label, [candidate.name for candidate in candidates])
+    return f" (near it: {', '.join(map(repr, near))})" if near else ""
+
+
+def selected(candidates: Sequence[Candidate], only: Selection, skip: Selection, unused: str = "error") -> list[bool]:
+    """Whether each candidate is selected by `only`, if there is any, and not by `skip`.
+
+    Raises:
+        TypeError: if a selector is not valid.
+        ValueError: if one selects nothing, and `unused` is "error".
+    """
+    parts = [_selectors(selection) for selection in (only, skip)]
+    for what, selectors in zip(("only", "skip"), parts, strict=True):
+        for selector in selectors or ():
+            if unused == "error" and not any(map(selector.selects, candidates)):
+                near = _near(selector.label, candidates)
+                raise ValueError(f"{what} must select something. Received: {selector.label!r}, which does not{near}")
+    wanted, left = parts
+    return [
+        (wanted is None or any(selector.selects(candidate) for selector in wanted))
+        and not any(selector.selects(candidate) for selector in left or ())
+        for candidate in candidates
+    ]
+
+
+def _selectors(selection: Selection) -> list[Selector] | None:
+    if selection is None:
+        return None
+    if isinstance(selection, (list, set, frozenset)) or (
+        isinstance(selection, tuple) and not all(isinstance(item, type) for item in selection)
+    ):
+        return [Selector(item) for item in selection]
+    return [Selector(selection)]  # type: ignore[arg-type]
+
+
+def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
+    """Patterns like one that selects no name, each of which selects some; or the names that are most like it.
+
+    >>> nearest_selectors("*.wieght", ["layers.0.weight", "layers.0.bias"])
+    ['*.weight']
+    >>> nearest_selectors("layer.0.bias", ["layers.0.weight", "layers.0.bias"])
+    ['layers.0.bias']
+    """
+    words = sorted({part for name in names for part in name.split(".")})
+    parts = pattern.split(".")
+    found = []
+    for at, part in enumerate(parts):
+        if not _WILD.search(part) and part not in words:
+            for word in get_close_matches(part, words, 1, 0.6):
+                parts[at] = word
+    changed = ".".join(parts)
+    if changed != pattern and any(map(re.compile(translate(changed)).match, names)):
+        found.append(changed)
+    return found or get_close_matches(pattern, names, 3, 0.6)
+
+
+def counted(names: Sequence[str]) -> str:
+    """Names for an error: how many there are, and the first of them."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    listed = f"{', '.join(names[:MAX_NAMES])}{more}"
+    return listed if len(names) == 1 else f"{len(names)}: {listed}"

@@ -1,0 +1,240 @@
+"""What decides each tensor of a module: a rule, or the module's own initialization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from seedbed.initializers import Blocks, Initializer
+from seedbed.plan import Plan, PlannedTensor
+from seedbed.plan.deciding import NameRule, Rules, Selection, as_rules, check_used, counted, decide, selected
+from seedbed.plan.entries import about, as_name
+from seedbed.seeds import UNBOUND
+from seedbed.torch.fill import check_fans
+from seedbed.torch.memory import check_filled, class_of, held
+from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
+from seedbed.torch.structure import Entry, computed_by, entries_of, unwrapped, without_ties
+
+LAYERS = ("recorded", "default")
+UNUSED = ("error", "ignore")
+
+
+@dataclass(slots=True)
+class Choice:
+    """What decides a tensor."""
+
+    entry: Entry
+    own: Own
+    rule: NameRule | None
+
+
+def decided(
+    module: Any,
+    rules: Rules | Plan | None,
+    only: Selection,
+    skip: Selection,
+    prefix: str,
+    unused: str,
+    layers: str,
+    *,
+    for_file: bool = False,
+) -> list[tuple[Entry, PlannedTensor]]:
+    """The tensors of a module that are to be initialized, each with its plan."""
+    for what, value, known in (("unused", unused, UNUSED), ("layers", layers, LAYERS)):
+        if value not in known:
+            raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}. Received: {what}={value!r}")
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a string. Received: prefix={prefix!r}")
+    entries = tensors_of(module, prefix)
+    wanted = selected(entries, only, skip, unused)
+    rules_of = _rules_of(entries, as_rules(rules), unused)
+    own = own_initialization(unwrapped(module), entries)
+    choices = [
+        Choice(entry, own[id(entry.tensor)], rule)
+        for entry, rule, want in zip(entries, rules_of, wanted, strict=True)
+        if want and not (for_file and entry.is_buffer and not entry.persistent)
+    ]
+    _check_known(choices, layers)
+    return _planned(choices)
+
+
+def check_module(module: object) -> None:
+    """Raise a TypeError if the object is not a module."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module. Received: {type(module).__name__}")
+
+
+def _refuse(names: Sequence[str], rule: str) -> None:
+    if names:
+        raise ValueError(f"{rule}. Received: {counted(names)}")
+
+
+def tensors_of(module: nn.Module, prefix: str) -> list[Entry]:
+    """The tensors of a module, if they are such as can be initialized."""
+    flattened = class_of("torch.distributed.fsdp", "FullyShardedDataParallel")
+    layers = module.named_modules() if flattened else ()
+    _refuse(
+        [name or "the module itself" for name, layer in layers if isinstance(layer, flattened)],
+        "parameters must have their own shapes: give them values before FullyShardedDataParallel flattens them, or use "
+        "fully_shard",
+    )
+    entries = entries_of(module, prefix)
+    _refuse(
+        [entry.name for entry in entries if is_lazy(entry.tensor)],
+        "a parameter must have a shape, which lazy modules have after their first call",
+    )
+    _refuse(
+        [entry.name for entry in entries if hasattr(entry.tensor, "ds_shape") and _is_partitioned(entry.tensor)],
+        "a parameter must be whole or a DTensor: gather those that DeepSpeed has partitioned, or fill each part by "
+        "fill_(part, initializer, shape=..., offset=...)",
+    )
+    return without_ties(entries)
+
+
+def _is_partitioned(tensor: Any) -> bool:
+    return tuple(tensor.ds_shape) != tuple(tensor.shape)
+
+
+def _rules_of(entries: Sequence[Entry], rules: list[NameRule], unused: str) -> list[NameRule | None]:
+    """The rule that decides each entry: a buffer has one only by a rule that selects no parameter."""
+    parameters = [entry for entry in entries if not entry.is_buffer]
+    buffers = entries[len(parameters) :]
+    chosen = decide(parameters, rules)
+    used = {id(rule) for rule in chosen}
+    free = [rule for rule in rules if id(rule) not in used and not any(map(rule.selector.selects, parameters))]
+    chosen += decide(buffers, free)
+    if unused == "error":
+        check_used(rules, entries, chosen)
+    return chosen
+
+
+def _check_known(choices: Sequence[Choice], layers: str) -> None:
+    """Raise a ValueError if no rule decides a tensor and its own initialization is not known."""
+    undecided = [choice for choice in choices if choice.rule is None]
+    computed = [
+        choice
+        for choice in undecided
+        if computed_by(choice.entry) and (choice.own.initializer is None or not is_recorded(choice.entry.places[0][0]))
+    ]
+    if computed:
+        shown = [f"{choice.entry.name} ({computed_by(choice.entry)})" for choice in computed]
+        _refuse(
+            shown,
+            "a weight that a parametrization or a hook computes is not initialized by its layer: initialize the layer "
+            "before, or give a rule to each tensor that the weight is computed from",
+        )
+    for choice in undecided:
+        if choice.own.reason:
+            same = [other.entry.name for other in undecided if other.own.reason == choice.own.reason]
+            raise ValueError(f"{counted(same)}: {choice.own.reason}. Give a rule, or leave it as it is by skip=")
+    if layers == "recorded":
+        unknown = [(choice.entry.name, cls) for choice in undecided if (cls := unknown_class(choice.entry)) is not None]
+        _refuse(
+            [f"{name} ({cls.__name__})" for name, cls in unknown],
+            "what the constructor of a class did, which has no method to run again, is not known: build the module "
+            'within seedbed.torch.recording(), or say layers="default" if its layers are initialized as they are by '
+            "themselves, or give a rule",
+        )
+    missing = [choice.entry for choice in undecided if choice.own.initializer is None]
+    _refuse(
+        [entry.name for entry in missing if not entry.is_buffer],
+        "a parameter that no method of its module initializes must have a rule, or its module must be built within "
+        "seedbed.torch.recording()",
+    )
+    _refuse(
+        [entry.name for entry in missing],
+        "the values of a buffer must be known: build the module within seedbed.torch.recording(), give a rule to the "
+        "buffer, or leave it as it is by skip=",
+    )
+
+
+def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
+    wide = _reaching_random(choices)
+    _check_norms(choices, wide)
+    dtypes: dict[tuple[int, Any, Any], Any] = {}  # of what is checked already
+    planned = []
+    for choice in choices:
+        tensor = choice.entry.tensor
+        initializer, source = _initializer(choice, wide)
+        shape = tuple(tensor.shape)
+        key = (id(initializer), shape, tensor.dtype)
+        with about(choice.entry.name):
+            check_filled(tensor, meta=True)
+            held(tensor)
+            if key not in dtypes:
+                dtypes[key] = initializer.as_dtype(tensor.dtype)
+                check_fans(initializer, shape)
+                initializer.check(shape, dtypes[key])
+            name = as_name(choice.entry.name)
+        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source)))
+    return planned
+
+
+def _reaching_random(choices: Sequence[Choice]) -> set[int]:
+    """The random rules that decide tensors which by themselves are random too, by their identities."""
+    return {
+        id(choice.rule)
+        for choice in choices
+        if choice.rule is not None and _is_random(choice.rule.initializer) and not _is_constant(choice)
+    }
+
+
+def _is_random(initializer: Initializer) -> bool:
+    return "seed" in initializer.parameters
+
+
+def _is_constant(choice: Choice) -> bool:
+    """Whether a tensor is constant by itself: the weight of a norm, most biases."""
+    own = choice.own.initializer
+    if own is not None:
+        return not _is_random(own)
+    return _is_of_unknown_norm(choice.entry)
+
+
+def _is_of_unknown_norm(entry: Entry) -> bool:
+    """Whether a vector belongs to a layer that by its name is a norm. How it begins is not known."""
+    return entry.tensor.ndim < 2 and "norm" in type(entry.layers[-1]).__name__.lower()
+
+
+def _check_norms(choices: Sequence[Choice], wide: set[int]) -> None:
+    """Raise a ValueError if a random rule about other layers decides norms whose own initialization is not known."""
+    norms = [
+        choice
+        for choice in choices
+        if choice.rule is not None
+        and id(choice.rule) in wide
+        and choice.own.initializer is None
+        and _is_constant(choice)
+    ]
+    _refuse(
+        [f"{choice.entry.name} by the rule {choice.rule.label!r}" for choice in norms if choice.rule is not None],
+        "a random rule about other layers must not decide the weight of a norm: give norms a rule before it",
+    )
+
+
+def _initializer(choice: Choice, wide: set[int]) -> tuple[Initializer, str]:
+    """What a tensor is initialized with, and what decides it."""
+    rule, own = choice.rule, choice.own
+    if rule is None:
+        assert own.initializer is not None
+        return own.initializer, own.source
+    if not _is_random(rule.initializer) or isinstance(rule.initializer, Blocks):
+        return rule.initializer, rule.label
+    if own.initializer is not None and not _is_random(own.initializer) and id(rule) in wide:
+        return own.initializer, f"{own.source}, not {rule.label!r}"
+    if isinstance(own.initializer, Blocks):
+        return _around_constants(own.initializer, rule.initializer), rule.label
+    return rule.initializer, rule.label
+
+
+def _around_constants(own: Blocks, initializer: Initializer) -> Initializer:
+    """A rule's initializer where a tensor is random by itself; elsewhere its constants, such as the row of padding."""
+    if _is_random(own.default):
+        constants = [(index, part) for index, part in own.blocks if not _is_random(part)]
+        return Blocks(initializer, constants, UNBOUND) if constants else initializer
+    blocks = [(index, initializer if _is_random(part) else part) for index, part in own.blocks]
+    return Blocks(own.default, blocks, UNBOUND)

@@ -1,0 +1,120 @@
+"""`fill_`: one tensor, in place."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import torch
+
+import seedbed as sb
+from seedbed.initializers import Blocks, Initializer
+from seedbed.regions import part_of
+from seedbed.shapes import Shape, ShapeLike, as_shape
+from seedbed.torch.memory import check_filled, check_memory, held, is_distributed, write_region
+
+T = TypeVar("T", bound=Any)
+
+
+def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None, offset: ShapeLike | None = None) -> T:
+    """Write the values of an initializer to a tensor, in place.
+
+    Contiguous memory of a CPU is written directly. Memory with other strides, or on another device, is written in
+    pieces of 16 MB. Of a `torch.distributed.tensor.DTensor` each process evaluates its own part, whatever the mesh and
+    the placements, and talks to no other. Autograd sees a change in place, and records nothing.
+
+    Arguments:
+        tensor: of any dtype that the initializer makes.
+        initializer: one of seedbed's. If it counts fans, it has `layout="torch"` or `input_axes` and `output_axes`; if
+            it draws and the tensor is a DTensor, it has a seed.
+        shape: shape of the whole tensor, if `tensor` is a part of it, such as the shard of a tensor-parallel layer.
+        offset: index of the first element of the part, along each axis; zeros by default.
+
+    Returns:
+        `tensor`.
+
+    Raises:
+        TypeError: if `tensor` is not a tensor, or `initializer` is not an initializer.
+        ValueError: if the tensor is on the meta device, not dense, has elements that share memory, has no memory, or is
+            the result of an operation; if fans would be counted in another layout than torch's, or of fewer than two
+            axes; if it is a DTensor of partial sums, or one with `shape`; and as the initializer does.
+
+    >>> import torch, seedbed as sb, seedbed.torch
+    >>> init = sb.KaimingNormal(seed=42, layout="torch")
+    >>> weight = seedbed.torch.fill_(torch.empty(30, 20), init)
+    >>> bool((weight.numpy() == init((30, 20))).all())
+    True
+    >>> shard = seedbed.torch.fill_(torch.empty(10, 20), init, shape=(30, 20), offset=(10, 0))
+    >>> bool((shard == weight[10:20]).all())
+    True
+    """
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"tensor must be a torch.Tensor. Received: {type(tensor).__name__}")
+    if not isinstance(initializer, Initializer):
+        raise TypeError(f"initializer must be one of seedbed's. Received: {type(initializer).__name__}")
+    check_filled(tensor)
+    _check_not_computed(tensor)
+    if shape is None and offset is not None:
+        raise ValueError(f"offset must come with shape. Received: offset={offset!r}")
+    if shape is None:
+        whole, given = tuple(tensor.shape), None
+    elif is_distributed(tensor):
+        raise ValueError(f"a DTensor knows its whole, and shape must be None. Received: shape={shape!r}")
+    else:
+        whole = as_shape(shape)
+        given = [[range(start, start + count)] for _, start, _, count in part_of(whole, tuple(tensor.shape), offset)]
+    check_fans(initializer, whole)
+    if is_distributed(tensor) and initializer.get_config().get("seed", 0) is None:
+        raise ValueError(
+            "an initializer must have a seed for a DTensor, which each process would else give values of its own. "
+            f"Received: {initializer!r}"
+        )
+    local, region = held(tensor)
+    check_memory(local)
+    values = initializer.lazy(whole, tensor.dtype)
+    write_region(local, values.rule, whole, values.dtype, given or region)
+    if not tensor.is_inference():
+        torch.autograd.graph.increment_version(tensor)
+    return tensor
+
+
+def check_fans(initializer: Initializer, shape: Shape) -> None:
+    """Raise a ValueError if fans would silently be those of another layout than torch's.
+
+    A kernel of Keras is (..., in, out), one of torch (out, in, ...). Torch counts no fans below two axes.
+    """
+    if isinstance(initializer, Blocks):
+        for part in initializer.parts(shape):
+            check_fans(part.initializer, part.shape)
+        return
+    if isinstance(initializer, sb.VarianceScaling):
+        if initializer.input_axes is not None:
+            return
+        if len(shape) < 2:
+            raise ValueError(
+                f"an initializer that counts fans must have a shape of two axes or more. Received: {initializer!r} for "
+                f"the shape {shape}"
+            )
+        if initializer.layout == "torch":
+            return
+        if "layout" in initializer.parameters:
+            torchs = initializer.from_config({**initializer.get_config(), "seed": 0, "layout": "torch"})
+            if torchs.sampling(shape) == initializer.sampling(shape):
+                return
+    elif getattr(initializer, "layout", "torch") == "torch" or len(shape) < 2:
+        return
+    raise ValueError(
+        'an initializer that counts fans must have layout="torch", for kernels (out, in, ...), or input_axes and '
+        f"output_axes. Received: {initializer!r} for the shape {shape}"
+    )
+
+
+def _check_not_computed(tensor: Any) -> None:
+    """Raise a ValueError for the result of an operation, whose values are computed again and not kept."""
+    if tensor._is_view() and tensor._base is not None:
+        tensor = tensor._base
+    if tensor.grad_fn is not None:
+        raise ValueError(
+            "a tensor must not be computed from others: its values would be lost. Fill those that it is computed from, "
+            "such as layer.parametrizations.weight.original0 and original1, or weight_g and weight_v. "
+            f"Received: the result of {tensor.grad_fn.name()}"
+        )

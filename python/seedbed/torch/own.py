@@ -1,0 +1,318 @@
+"""A module's own initialization: as it was recorded when it was built, or by running its code again.
+
+What can be run again, on stand-ins for the tensors, on the meta device:
+
+| of each layer, after its parts | of a model, instead of its parts |
+|---|---|
+| `reset_parameters`, `_reset_parameters` | `initialize_weights`, `init_weights`, `_init_weights` |
+
+What a constructor does besides, and what the constructor of a class without any of these does, is only known if it was
+recorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from seedbed.initializers import Initializer
+from seedbed.torch.contents import Contents
+from seedbed.torch.recorder import Recorder
+from seedbed.torch.recording import RECORD, Recorded, recorded, results_of
+from seedbed.torch.structure import Entry
+
+OF_LAYERS = ("reset_parameters", "_reset_parameters")
+OF_MODELS = ("initialize_weights", "init_weights", "_init_weights")
+
+RECORDED = "recorded"
+LAYER_DEFAULT = "layer default"
+
+_NEUTRAL = ("torch", "builtins", "typing", "abc", "collections")
+"""Packages whose classes a class of torch's own may derive from."""
+
+_OF_MODULES = frozenset(vars(nn.Module()))
+"""The attributes that every module has."""
+
+
+@dataclass(slots=True)
+class Own:
+    """The own initialization of a tensor."""
+
+    initializer: Initializer | None
+    source: str
+    """What it is known by: "recorded" or "layer default"; empty if it is not known."""
+    reason: str = ""
+    """Why there is no initializer; empty if the code of the module leaves the tensor as it is."""
+
+
+def own_initialization(root: nn.Module, entries: Sequence[Entry]) -> dict[int, Own]:
+    """The own initialization of the tensors of a module, by the identities of the tensors."""
+    found: dict[int, Own] = {}
+    for entry in entries:
+        record = _record_of(entry)
+        if record is not None:
+            found[id(entry.tensor)] = Own(record.initializer, f"{RECORDED} {record.remark}".rstrip(), record.reason)
+    if len(found) < len(entries):
+        again = _Rerun()
+        again.run(root)
+        missing = [entry for entry in entries if id(entry.tensor) not in found]
+        found.update(again.results(missing))
+    return found
+
+
+def _record_of(entry: Entry) -> Recorded | None:
+    """What was recorded of a tensor when a module that has it was built."""
+    for layer, key in entry.places:
+        record: Recorded | None = layer.__dict__.get(RECORD, {}).get(key)
+        if record is not None and record.shape == tuple(entry.tensor.shape):
+            return record
+    return None
+
+
+def is_recorded(layer: nn.Module) -> bool:
+    """Whether a module was built while it was recorded."""
+    return RECORD in layer.__dict__
+
+
+def is_torchs(cls: type) -> bool:
+    """Whether a class is one of torch's own."""
+    known = _torchs.get(cls)
+    if known is None:
+        known = _torchs[cls] = all(base.__module__.partition(".")[0] in _NEUTRAL for base in cls.__mro__)
+    return known
+
+
+_torchs: dict[type, bool] = {}
+
+
+def unknown_class(entry: Entry) -> type | None:
+    """The class whose constructor may have initialized a tensor in a way that is not known; None if there is none.
+
+    That is the outermost of those that are not torch's own and were not recorded, if it has no method to run again.
+    """
+    for layer in entry.layers:
+        if not is_recorded(layer) and not is_torchs(type(layer)):
+            return None if _methods(type(layer), (*OF_MODELS, *OF_LAYERS)) else _own_class(layer)
+    return None
+
+
+def _own_class(layer: nn.Module) -> type:
+    """The class as its author wrote it: others derive from it at run time, to shard or to parametrize it."""
+    return next(
+        base for base in type(layer).__mro__ if not is_torchs(base) and base.__module__.partition(".")[0] != "torch"
+    )
+
+
+def _methods(cls: type, names: tuple[str, ...]) -> Sequence[Callable[[Any], object]]:
+    """Those methods of a class of modules that need no arguments, or each module as `apply` gives it."""
+    methods = tuple(getattr(cls, name, None) for name in names)
+    found = _callable.get(methods)
+    if found is None:
+        found = _callable[methods] = []
+        for name, method in zip(names, methods, strict=True):
+            if inspect.isfunction(method):
+                signature = inspect.signature(method)
+                if _binds(signature, None):
+                    found.append(method)
+                elif name == "_init_weights" and _binds(signature, None, None):
+                    found.append(partial(_applied, method))
+    return found
+
+
+_callable: dict[tuple[Any, ...], list[Callable[[Any], object]]] = {}
+"""Of methods, those that can be called. It is found out once: signatures are slow."""
+
+
+def _applied(method: Callable[[Any, Any], object], layer: nn.Module) -> object:
+    return layer.apply(partial(method, layer))
+
+
+def _binds(signature: inspect.Signature, *args: object) -> bool:
+    try:
+        signature.bind(*args)
+    except TypeError:
+        return False
+    return True
+
+
+@dataclass
+class _Rerun:
+    """Runs of initialization code on stand-ins."""
+
+    recorder: Recorder = field(default_factory=Recorder)
+    stand_ins: dict[int, Any] = field(default_factory=dict)
+    """On the meta device, by the identity of the tensor; only where code was run."""
+    defaults: dict[int, tuple[Recorded, Contents]] = field(default_factory=dict)
+    """What a layer of torch's own makes, by the identity of the tensor; of each configuration only one layer is run."""
+    sources: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    known: dict[Any, dict[str, tuple[Recorded, Contents]]] = field(default_factory=dict)
+
+    def run(self, root: nn.Module) -> None:
+        """Run what can be run of the module."""
+        for layer in reversed([layer for layer in root.modules() if not is_recorded(layer)]):
+            for method in _methods(type(layer), OF_LAYERS)[:1]:
+                if not (is_torchs(type(layer)) and self._as_another(layer, method)):
+                    self._call(layer, method, LAYER_DEFAULT if is_torchs(type(layer)) else RECORDED)
+        self._models(root)
+
+    def _models(self, module: nn.Module) -> None:
+        """Run the methods of models, each of which takes care of its parts."""
+        methods = () if is_recorded(module) or is_torchs(type(module)) else _methods(type(module), OF_MODELS)
+        if methods:
+            self._call(module, methods[0], RECORDED)
+            return
+        for child in module.children():
+            self._models(child)
+
+    def _as_another(self, layer: nn.Module, method: Callable[[Any], object]) -> bool:
+        """Take the result of a layer that is configured alike; false if the layer must be run itself."""
+        key = _configuration(layer)
+        if key is None or layer._modules:
+            return False
+        tensors = {**layer._parameters, **layer._buffers}
+        if key not in self.known:
+            alone = _Rerun()
+            alone._call(layer, method, LAYER_DEFAULT)
+            if alone.failures:
+                return False
+            stand_ins = {name: alone.stand_ins[id(tensor)] for name, tensor in tensors.items() if tensor is not None}
+            results = results_of(alone.recorder, stand_ins)
+            self.known[key] = {
+                name: (result, alone.recorder.records.contents_of(stand_ins[name])) for name, result in results.items()
+            }
+        for name, made in self.known[key].items():
+            tensor = tensors[name]
+            if id(tensor) in self.stand_ins:
+                self.recorder.records.memory_of(self.stand_ins[id(tensor)]).contents = made[1]
+            self.defaults[id(tensor)] = made
+            self.sources[id(tensor)] = LAYER_DEFAULT
+        return True
+
+    def _call(self, module: nn.Module, method: Callable[[Any], object], source: str) -> None:
+        """Call a method with stand-ins in the place of all tensors of a module, which then is as it was."""
+        with self._replaced(module) as tensors:
+            before = [self._contents(tensor) for tensor in tensors]
+            try:
+                with recorded(self.recorder), torch.no_grad():
+                    method(module)
+            except Exception as error:
+                name = f"{type(module).__name__}.{getattr(method, '__name__', '_init_weights')}"
+                reason = f"{name} cannot be run again: {type(error).__name__}: {error}"
+                self.failures.update(dict.fromkeys(map(id, tensors), reason))
+        for tensor, contents in zip(tensors, before, strict=True):
+            if self._contents(tensor) is not contents:
+                self.sources[id(tensor)] = source
+
+    def _contents(self, tensor: Any) -> Contents:
+        return self.recorder.records.memory_of(self.stand_ins[id(tensor)]).contents
+
+    @contextmanager
+    def _replaced(self, module: nn.Module) -> Iterator[list[Any]]:
+        """Stand-ins in the place of the tensors of a module; then all attributes of its layers as they were."""
+        layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+        states = [{name: (value, _copy(value)) for name, value in vars(layer).items()} for layer in layers]
+        tensors: dict[int, Any] = {}
+        try:
+            for layer in layers:
+                layer.__dict__.pop("_is_hf_initialized", None)  # transformers' mark of what need not be run again
+                for own in (layer._parameters, layer._buffers):
+                    for name, tensor in own.items():
+                        if tensor is not None:
+                            tensors[id(tensor)] = tensor
+                            own[name] = self._stand_in(tensor)
+            self.recorder.guarded = {_storage(tensor) for tensor in tensors.values()}
+            yield list(tensors.values())
+            self._follow(layers, states)
+        finally:
+            self.recorder.guarded = frozenset()
+            for layer, state in zip(layers, states, strict=True):
+                vars(layer).clear()
+                for name, (value, copied) in state.items():
+                    if copied is not None:
+                        value.clear()
+                        value.update(copied)
+                    vars(layer)[name] = value
+
+    def _follow(self, layers: Sequence[nn.Module], states: Sequence[Mapping[str, Any]]) -> None:
+        """Take the tensors that code has put in the place of stand-ins, as `self.table = ...` does."""
+        for layer, state in zip(layers, states, strict=True):
+            for kind in ("_parameters", "_buffers"):
+                for name, tensor in state[kind][1].items():
+                    made = vars(layer)[kind].get(name)
+                    if isinstance(made, torch.Tensor) and tensor is not None and made.shape == tensor.shape:
+                        self.stand_ins[id(tensor)] = made
+
+    def _stand_in(self, tensor: Any) -> Any:
+        made = self.stand_ins.get(id(tensor))
+        if made is None:
+            made = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+            if isinstance(tensor, nn.Parameter):
+                made = nn.Parameter(made, tensor.requires_grad)
+            self.stand_ins[id(tensor)] = made
+            memory = self.recorder.records.memory_of(made)
+            if id(tensor) in self.defaults:
+                memory.contents = self.defaults[id(tensor)][1]
+        return made
+
+    def results(self, entries: Sequence[Entry]) -> dict[int, Own]:
+        """The own initialization of tensors, as far as it is known."""
+        run = {entry.name: self.stand_ins[id(entry.tensor)] for entry in entries if id(entry.tensor) in self.stand_ins}
+        results = results_of(self.recorder, run)
+        found = {}
+        for entry in entries:
+            identity = id(entry.tensor)
+            result = results.get(entry.name) or self.defaults.get(identity, (None,))[0]
+            reason = self.failures.get(identity, "")
+            if reason or result is None:
+                found[identity] = Own(None, "", reason)
+            else:
+                source = f"{self.sources.get(identity, '')} {result.remark}".rstrip()
+                found[identity] = Own(result.initializer, source, result.reason)
+        return found
+
+
+def _copy(value: Any) -> Any:
+    """A copy of what code may change in place, None for other values."""
+    return value.copy() if type(value) in (dict, set, OrderedDict) else None
+
+
+def _storage(tensor: Any) -> int | None:
+    """The address of a tensor's storage, where it has one."""
+    try:
+        address: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return None
+    return address
+
+
+def _configuration(layer: nn.Module) -> Any:
+    """What the initialization of a layer of torch's own depends on, as a key; None where it is not that simple."""
+    options = []
+    for name, value in vars(layer).items():
+        if name not in _OF_MODULES:
+            if not isinstance(value, _PLAIN):
+                return None
+            options.append((name, value))
+    tensors = tuple(
+        (name, tensor if tensor is None else (tensor.shape, tensor.dtype))
+        for own in (layer._parameters, layer._buffers)
+        for name, tensor in own.items()
+    )
+    key = (type(layer), tuple(options), tensors)
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+_PLAIN = (int, float, str, tuple, type(None), torch.dtype)

@@ -1,0 +1,320 @@
+"""Recorder: follows the operations of initialization code, and records what they write to each tensor.
+
+The tensors are on the meta device, so that none gets memory. Operations that draw are not executed, and torch's random
+state stays as it is. Operations on numbers are recorded, and executed on the CPU where the code asks for a number, or
+where a parameter or a buffer has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seedbed.torch.contents import (
+    TARGET,
+    Content,
+    Contents,
+    Drawn,
+    Filled,
+    Known,
+    Memory,
+    Unknown,
+    Unset,
+    Write,
+    is_known,
+)
+from seedbed.torch.operations import ALLOCATIONS, COPIES, Operation, drawn_by, operation_of, transformed
+from seedbed.torch.records import (
+    NO_REGION,
+    RecordingError,
+    Records,
+    is_whole,
+    mapped,
+    outwards,
+    tensors_in,
+    view_in,
+)
+from seedbed.torch.views import View, layout_of
+
+_META = torch.device("meta")
+_CPU = torch.device("cpu")
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[misc]
+    """Records what operations write to tensors on the meta device, and what they draw anywhere."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # otherwise torch imports its compiler for the first operation, which takes seconds
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = Records()
+        self.guarded: Set[int | None] = frozenset()
+        """The addresses of storages that operations must not write to."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        operation = operation_of(function)
+        tensors = [*tensors_in(args), *tensors_in(kwargs.values())]
+        if operation.targets and self.guarded:
+            self._check_targets(operation, args, kwargs)
+        if not (
+            operation.is_random
+            or kwargs.get("device") == _META
+            or any(tensor.is_meta or self.records.has(tensor) for tensor in tensors)
+        ):
+            return function(*args, **kwargs)
+        if operation.changes_layout or function.is_view or any(map(_is_foreign, tensors)):
+            return function(*args, **kwargs)
+        if operation.targets:
+            return self._write(function, operation, tensors, args, kwargs)
+        if not operation.makes_tensors:
+            return function(*mapped(self._evaluated, args), **mapped(self._evaluated, kwargs))
+        return self._make(function, operation, tensors, args, kwargs)
+
+    def _check_targets(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        for target in _targets(operation, args, kwargs):
+            if target.untyped_storage()._cdata in self.guarded:
+                raise RecordingError(f"{operation.shown} writes to a tensor that is no parameter or buffer any more")
+
+    # Operations that make tensors
+
+    def _make(self, function: Any, operation: Operation, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+        known = not operation.is_random and all(is_known(self.records.contents_of(tensor)) for tensor in tensors)
+        if known and operation.name == "_to_copy" and kwargs.get("device") == _CPU:
+            return function(self.records.numbers_of(args[0]), **kwargs)
+        meta_args, meta_kwargs = mapped(_on_meta, args), mapped(_on_meta, kwargs)
+        try:
+            results = function(*meta_args, **meta_kwargs)
+        except (NotImplementedError, RuntimeError):
+            if not known:
+                raise
+            # The shape of the result depends on numbers: they are computed now.
+            return mapped(self.adopted, function(*mapped(self._evaluated, args), **mapped(self._evaluated, kwargs)))
+        storages = {
+            tensor.untyped_storage()._cdata for tensor in (*tensors_in(meta_args), *tensors_in(meta_kwargs.values()))
+        }
+        for number, result in enumerate((results,) if isinstance(results, torch.Tensor) else results):
+            if isinstance(result, torch.Tensor) and result.untyped_storage()._cdata not in storages:
+                memory = self.records.memory_of(result)
+                memory.contents = self._made(function, operation, memory, known, args, kwargs)
+                if any(isinstance(content, (Filled, Known)) for _, content in memory.contents):
+                    memory.writes.append(self._creation(function, operation, memory, args, kwargs, number))
+        return results
+
+    def _creation(
+        self, function: Any, operation: Operation, memory: Memory, args: Any, kwargs: Any, number: int
+    ) -> Write:
+        """What makes the numbers of a new tensor."""
+        content = memory.contents[0][1]
+        if operation.name in ALLOCATIONS and isinstance(content, Filled):  # whatever is in its arguments
+            function, args, kwargs = torch.full, (memory.layout.shape, content.number), {"dtype": memory.dtype}
+        referred_args, referred_kwargs = mapped(self._referred, args), mapped(self._referred, kwargs)
+        return Write(function, referred_args, referred_kwargs, memory.layout, memory.dtype, number)
+
+    def _made(
+        self, function: Any, operation: Operation, memory: Memory, known: bool, args: Any, kwargs: Any
+    ) -> Contents:
+        """The contents of a new tensor."""
+        if operation.name in ALLOCATIONS:
+            value = ALLOCATIONS[operation.name]
+            content: Content = Unset() if value is None else _filled(value(args), memory)
+        elif operation.is_random:
+            content = self.records.drawn(drawn_by(operation, args, kwargs), operation.shown)
+        elif operation.name in COPIES:
+            return self.records.copied(args[0], operation.shown, memory, None)
+        elif known:
+            number = self._everywhere(function, operation, args, kwargs)
+            content = Known() if number is None else Filled(number)
+        elif operation.name == "cat":
+            return self._joined(args[0], args[1] if len(args) > 1 else kwargs.get("dim", 0), memory)
+        else:
+            random = self._random(args)
+            if len(random) != 1 or not operation.is_pointwise or tuple(args[random[0]].shape) != memory.layout.shape:
+                return [(memory.whole, Unknown(operation.shown))]
+            return self._changed(operation, random[0], args, kwargs, self.records.contents_of(args[random[0]]))
+        return [(memory.whole, content)]
+
+    def _joined(self, parts: Sequence[Any], axis: int, memory: Memory) -> Contents:
+        """The contents of the concatenation of tensors."""
+        joined: Contents = []
+        rank = len(memory.layout.shape)
+        axis, start = axis % rank, 0
+        for part in parts:
+            if part.ndim == rank:  # others are empty
+                for region, content in self.records.contents_of(part):
+                    along = region[axis]
+                    indices = start + (np.arange(part.shape[axis]) if along is None else along)
+                    joined.append(((*region[:axis], indices, *region[axis + 1 :]), content))
+                start += part.shape[axis]
+        return joined
+
+    # Operations that change tensors in place
+
+    def _write(self, function: Any, operation: Operation, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+        targets = _targets(operation, args, kwargs)
+        if len(targets) > 1 or isinstance(operation.targets[0], str):
+            results = function(*mapped(_on_meta, args), **mapped(_on_meta, kwargs))  # gives `out` its shape
+            if len(targets) > 1:
+                for target in targets:
+                    self.records.draw(target, None, operation.shown)
+                return results
+        (target,) = targets
+        if operation.is_random:
+            self.records.draw(target, drawn_by(operation, args, kwargs), operation.shown)
+            return target
+        memory = self.records.memory_of(target)
+        if not target.numel() or (operation.name == "copy" and _is_same(target, args[1])):
+            return target
+        others = [tensor for tensor in tensors if tensor is not target]
+        steady = all(is_known(self.records.contents_of(other)) for other in others)
+        if operation.name in ("zero", "fill") and is_whole(target, memory):
+            after = self._filled(operation, args, memory.whole, memory)
+        elif (view := view_in(target, memory)) is not None:
+            after = self._changes(function, operation, target, memory, view, steady, args, kwargs)
+        else:
+            known = steady and is_known(memory.contents)
+            after = [(memory.whole, Known() if known else Unknown(f"{operation.shown} of {NO_REGION}"))]
+        if any(isinstance(content, (Filled, Known)) for _, content in after):
+
+            def referred(value: Any) -> Any:
+                return TARGET if value is target else self._referred(value)
+
+            changed_args, changed_kwargs = mapped(referred, args), mapped(referred, kwargs)
+            memory.writes.append(Write(function, changed_args, changed_kwargs, layout_of(target), target.dtype, None))
+        for region, content in after:
+            memory.put(region, content)
+        return target
+
+    def _filled(self, operation: Operation, args: Any, region: Any, memory: Memory) -> Contents:
+        number = 0.0 if operation.name == "zero" else self.records.as_float(args[1])
+        return [(region, Known() if number is None else _filled(number, memory))]
+
+    def _changes(
+        self,
+        function: Any,
+        operation: Operation,
+        target: Any,
+        memory: Memory,
+        view: View,
+        steady: bool,
+        args: Any,
+        kwargs: Any,
+    ) -> Contents:
+        """The contents that an operation on a tensor in place leaves in its region."""
+        region = view.region()
+        if operation.name in ("zero", "fill"):
+            return self._filled(operation, args, region, memory)
+        if operation.name == "copy":
+            return self.records.copied(args[1], operation.shown, memory, view)
+        before = memory.within(region)
+        if steady and (is_known(before) or isinstance(operation.targets[0], str)):  # whatever was in `out`
+            number = self._everywhere(function, operation, args, kwargs)
+            return [(region, Known() if number is None else Filled(number))]
+        random = self._random(args)
+        if not operation.is_pointwise or len(random) != 1 or args[random[0]].shape != target.shape:
+            return [(region, Unknown(operation.shown))]
+        if random == [0]:
+            return self._changed(operation, 0, args, kwargs, before)
+        contents = self.records.contents_of(args[random[0]])
+        return outwards(self._changed(operation, random[0], args, kwargs, contents), view)
+
+    # Arguments
+
+    def _random(self, args: Sequence[Any]) -> list[int]:
+        """The positions of the arguments that are not numbers."""
+        return [
+            number
+            for number, arg in enumerate(args)
+            if isinstance(arg, torch.Tensor) and not is_known(self.records.contents_of(arg))
+        ]
+
+    def _changed(self, operation: Operation, at: int, args: Any, kwargs: Any, contents: Contents) -> Contents:
+        """What an operation on each element makes of the contents of one of its arguments, the others being numbers."""
+        numbers = [None if number == at else self.records.as_float(arg) for number, arg in enumerate(args)]
+        return [(region, _changed(content, operation, at, numbers, kwargs)) for region, content in contents]
+
+    def _everywhere(self, function: Any, operation: Operation, args: Any, kwargs: Any) -> torch.Tensor | None:
+        """The number that an operation on each element makes everywhere; None if its arguments are not such numbers."""
+        if not operation.is_pointwise or any(isinstance(value, torch.Tensor) for value in kwargs.values()):
+            return None
+        numbers = []
+        for arg in args:
+            if isinstance(arg, torch.Tensor):
+                contents = self.records.contents_of(arg)
+                if len(contents) != 1 or not isinstance(contents[0][1], Filled):
+                    return None
+                arg = contents[0][1].number.clone()
+            numbers.append(arg)
+        result = function(*numbers, **kwargs)
+        return result if isinstance(result, torch.Tensor) else None
+
+    def _evaluated(self, value: Any) -> Any:
+        """An argument with numbers, on the CPU."""
+        if isinstance(value, torch.device):
+            return _CPU
+        return self.records.numbers_of(value) if isinstance(value, torch.Tensor) else value
+
+    def _referred(self, value: Any) -> Any:
+        """An argument as it is kept."""
+        return self.records.reference(value) if isinstance(value, torch.Tensor) else value
+
+    def adopted(self, value: Any) -> Any:
+        """A tensor with numbers as a recorded one on the meta device; other values as they are."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        made = torch.empty(value.shape, dtype=value.dtype, device=_META)
+        self.records.keep(self.records.memory_of(made), value)
+        return made
+
+
+def _targets(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    """The tensors that an operation writes to."""
+    found = (args[key] if isinstance(key, int) else kwargs.get(key) for key in operation.targets)
+    return [target for target in found if isinstance(target, torch.Tensor)]
+
+
+def _filled(number: Any, memory: Memory) -> Content:
+    return Filled(torch.full((), number, dtype=memory.dtype, device=_CPU))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two tensors are the same elements of the same memory, as after `x[i] += 1`."""
+    return (
+        one.untyped_storage()._cdata == other.untyped_storage()._cdata
+        and layout_of(one) == layout_of(other)
+        and one.dtype == other.dtype
+    )
+
+
+def _on_meta(value: Any) -> Any:
+    """An argument for a run that is only about shapes."""
+    if isinstance(value, torch.device):
+        return _META
+    if not isinstance(value, torch.Tensor) or value.is_meta:
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=_META)
+
+
+def _is_foreign(tensor: Any) -> bool:
+    """Whether a tensor has operations of its own, which come here one by one."""
+    return type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+
+
+def _changed(content: Content, operation: Operation, at: int, numbers: Sequence[float | None], kwargs: Any) -> Content:
+    """What an operation on each element makes of a content."""
+    if isinstance(content, (Filled, Known)):
+        return Known()
+    if isinstance(content, Unknown):
+        return content
+    if isinstance(content, Drawn):
+        distribution = transformed(operation, content.distribution, at, numbers, kwargs)
+        return Unknown(operation.shown) if distribution is None else content._replace(distribution=distribution)
+    return Unknown(f"{operation.shown} of memory that is not set")

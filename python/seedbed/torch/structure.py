@@ -1,0 +1,152 @@
+"""The tensors of a module: their names, the layers that they belong to, and which of them are one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from seedbed.torch.memory import class_of, extent_of, is_distributed, is_torchs
+
+WRAPPERS: Mapping[tuple[str, str], str] = {
+    ("torch._dynamo.eval_frame", "OptimizedModule"): "_orig_mod",
+    ("torch.nn.parallel.data_parallel", "DataParallel"): "module",
+    ("torch.nn.parallel.distributed", "DistributedDataParallel"): "module",
+    ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper"): "_checkpoint_wrapped_module",
+}
+"""Classes of modules that wrap another, and its name there, which is no part of the names of its tensors."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A parameter or a buffer."""
+
+    name: str
+    """The first of its names."""
+    tensor: Any
+    is_buffer: bool
+    persistent: bool
+    """Whether it is in the state_dict."""
+    layers: tuple[nn.Module, ...]
+    """The modules that it is in, from the whole to its own."""
+    places: list[tuple[nn.Module, str]] = field(default_factory=list)
+    """Every module that has it, and its name there."""
+    tied: list[Entry] = field(default_factory=list)
+    """Other tensors with the same memory, which come later."""
+
+
+def unwrapped(module: Any) -> Any:
+    """The module that wrappers, such as `torch.compile` makes, are around."""
+    classes = _wrappers()
+    while (inner := _inner(module, classes)) is not None:
+        module = module._modules[inner]
+    return module
+
+
+def _wrappers() -> list[tuple[Any, str]]:
+    """The classes of wrappers that are imported."""
+    return [(cls, inner) for (place, name), inner in WRAPPERS.items() if (cls := class_of(place, name))]
+
+
+def _inner(module: nn.Module, classes: list[tuple[Any, str]]) -> str | None:
+    return next((inner for cls, inner in classes if isinstance(module, cls)), None)
+
+
+def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
+    """All parameters of a module, then all buffers, in its order; each once, however many modules share it."""
+    parameters: dict[int, Entry] = {}
+    buffers: dict[int, Entry] = {}
+    for start, layer, layers in _layers(unwrapped(module), prefix, (), set(), _wrappers()):
+        for key, tensor in layer._parameters.items():
+            if tensor is not None:
+                entry = parameters.get(id(tensor))
+                if entry is None:
+                    entry = parameters[id(tensor)] = Entry(start + key, tensor, False, True, layers)
+                entry.places.append((layer, key))
+        for key, tensor in layer._buffers.items():
+            if tensor is not None and id(tensor) not in parameters:
+                entry = buffers.get(id(tensor))
+                if entry is None:
+                    entry = buffers[id(tensor)] = Entry(start + key, tensor, True, False, layers)
+                entry.persistent |= key not in layer._non_persistent_buffers_set
+                entry.places.append((layer, key))
+    return [*parameters.values(), *buffers.values()]
+
+
+def _layers(
+    module: nn.Module, prefix: str, above: tuple[nn.Module, ...], seen: set[int], classes: list[tuple[Any, str]]
+) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
+    """Each module, before its parts, with the beginning of its tensors' names and the modules that it is in."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    layers = (*above, module)
+    yield prefix, module, layers
+    inner = _inner(module, classes)
+    for name, child in module._modules.items():
+        if child is not None:
+            yield from _layers(child, prefix if name == inner else f"{prefix}{name}.", layers, seen, classes)
+
+
+def without_ties(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, of those with the same memory the first.
+
+    Raises:
+        ValueError: if two share a part of their memory, or have it in different order.
+    """
+    first: dict[int, list[Entry]] = {}
+    kept = []
+    for entry in entries:
+        tensor = entry.tensor
+        if is_distributed(tensor) or not is_torchs(tensor) or tensor.layout is not torch.strided or not tensor.numel():
+            kept.append(entry)
+            continue
+        others = first.setdefault(tensor.untyped_storage()._cdata, [])
+        same = next((other for other in others if _place(other.tensor) == _place(tensor)), None)
+        if same is not None:
+            same.tied.append(entry)
+            continue
+        for other in others:
+            if _overlap(other.tensor, tensor):
+                raise ValueError(
+                    "tensors must have memory of their own, or share all of it in one order. "
+                    f"Received: {other.name} and {entry.name}, which share a part or have another order"
+                )
+        others.append(entry)
+        kept.append(entry)
+    return kept
+
+
+def _place(tensor: Any) -> tuple[Any, ...]:
+    return tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Whether two tensors of one storage share elements."""
+    (low, high), (start, end) = (
+        (tensor.storage_offset() * tensor.itemsize, (tensor.storage_offset() + extent_of(tensor)) * tensor.itemsize)
+        for tensor in (one, other)
+    )
+    if high <= start or end <= low:
+        return False
+    if one.dtype != other.dtype:
+        return True
+    taken = torch.zeros(max(high, end) // one.itemsize, dtype=torch.bool, device="cpu")
+    taken.as_strided(one.shape, one.stride(), one.storage_offset()).fill_(True)
+    return bool(taken.as_strided(other.shape, other.stride(), other.storage_offset()).any())
+
+
+def computed_by(entry: Entry) -> str | None:
+    """What computes a weight from a tensor: the names of a parametrization or of a hook; None if there is none."""
+    owner, key = entry.places[0]
+    for layer in entry.layers:
+        if isinstance(layer, nn.utils.parametrize.ParametrizationList):
+            return ", ".join(type(part).__name__ for part in layer)
+    for hook in owner._forward_pre_hooks.values():
+        name = getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)
+        if isinstance(name, str) and key.startswith(f"{name}_") and not hasattr(type(owner), name):
+            return type(hook).__name__
+    return None
