@@ -44,7 +44,7 @@ def as_real(value: object) -> float:
     `float` takes more: text, True, a duration, the real part of one of NumPy's complex numbers.
     """
     kind = value.dtype.kind if isinstance(value, (np.generic, np.ndarray)) else "O"
-    if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or value is np.ma.masked:
+    if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or _is_masked(value):
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]
@@ -64,13 +64,18 @@ def as_finite(what: str, value: object) -> float:
     return number
 
 
+def _is_masked(value: object) -> bool:
+    """Whether an array has masked elements. `numpy.ma` is not asked, which NumPy imports at its first use."""
+    return isinstance(value, np.ndarray) and bool(np.any(getattr(value, "mask", False)))
+
+
 def as_numbers(value: object) -> np.ndarray:
     """Return a new array of a number or nested numbers: what NumPy has as objects (`Fraction`) or ml_dtypes as float64.
 
     Raises:
         TypeError, ValueError: if it is no array: a ragged list, or one with masked values.
     """
-    if np.ma.is_masked(value):
+    if _is_masked(value):
         raise TypeError
     array = np.array(value)
     if array.dtype.kind == "O":
