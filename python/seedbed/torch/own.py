@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -143,17 +143,25 @@ def _binds(signature: inspect.Signature, *args: object) -> bool:
     return True
 
 
+Place: TypeAlias = "tuple[int, str]"
+"""The identity of a module, and the name of a tensor there."""
+
+
 @dataclass
 class _Rerun:
-    """Runs of initialization code on stand-ins."""
+    """Runs of initialization code on stand-ins.
+
+    Tensors that are tied have a stand-in in each of their places, since layers are tied after they are initialized: the
+    first place decides, and a later one does not overwrite what it has.
+    """
 
     recorder: Recorder = field(default_factory=Recorder)
-    stand_ins: dict[int, Any] = field(default_factory=dict)
-    """On the meta device, by the identity of the tensor; only where code was run."""
-    defaults: dict[int, tuple[Recorded, Contents]] = field(default_factory=dict)
-    """What a layer of torch's own makes, by the identity of the tensor; of each configuration only one layer is run."""
-    sources: dict[int, str] = field(default_factory=dict)
-    failures: dict[int, str] = field(default_factory=dict)
+    stand_ins: dict[Place, Any] = field(default_factory=dict)
+    """On the meta device; only where code was run."""
+    defaults: dict[Place, tuple[Recorded, Contents]] = field(default_factory=dict)
+    """What a layer of torch's own makes; of each configuration only one layer is run."""
+    sources: dict[Place, str] = field(default_factory=dict)
+    failures: dict[Place, str] = field(default_factory=dict)
     known: dict[Any, dict[str, tuple[Recorded, Contents]]] = field(default_factory=dict)
 
     def run(self, root: nn.Module) -> None:
@@ -178,59 +186,60 @@ class _Rerun:
         key = _configuration(layer)
         if key is None or layer._modules:
             return False
-        tensors = {**layer._parameters, **layer._buffers}
         if key not in self.known:
             alone = _Rerun()
             alone._call(layer, method, LAYER_DEFAULT)
             if alone.failures:
                 return False
-            stand_ins = {name: alone.stand_ins[id(tensor)] for name, tensor in tensors.items() if tensor is not None}
+            stand_ins = {name: stand_in for (_, name), stand_in in alone.stand_ins.items()}
             results = results_of(alone.recorder, stand_ins)
             self.known[key] = {
                 name: (result, alone.recorder.records.contents_of(stand_ins[name])) for name, result in results.items()
             }
         for name, made in self.known[key].items():
-            tensor = tensors[name]
-            if id(tensor) in self.stand_ins:
-                self.recorder.records.memory_of(self.stand_ins[id(tensor)]).contents = made[1]
-            self.defaults[id(tensor)] = made
-            self.sources[id(tensor)] = LAYER_DEFAULT
+            place = (id(layer), name)
+            if place in self.stand_ins:
+                self.recorder.records.memory_of(self.stand_ins[place]).contents = made[1]
+            self.defaults[place] = made
+            self.sources[place] = LAYER_DEFAULT
         return True
 
     def _call(self, module: nn.Module, method: Callable[[Any], object], source: str) -> None:
         """Call a method with stand-ins in the place of all tensors of a module, which then is as it was."""
-        with self._replaced(module) as tensors:
-            before = [self._contents(tensor) for tensor in tensors]
+        with self._replaced(module) as places:
+            before = [self._contents(place) for place in places]
             try:
                 with recorded(self.recorder), torch.no_grad():
                     method(module)
             except Exception as error:
                 name = f"{type(module).__name__}.{getattr(method, '__name__', '_init_weights')}"
                 reason = f"{name} cannot be run again: {type(error).__name__}: {error}"
-                self.failures.update(dict.fromkeys(map(id, tensors), reason))
-        for tensor, contents in zip(tensors, before, strict=True):
-            if self._contents(tensor) is not contents:
-                self.sources[id(tensor)] = source
+                self.failures.update(dict.fromkeys(places, reason))
+        for place, contents in zip(places, before, strict=True):
+            if self._contents(place) is not contents:
+                self.sources[place] = source
 
-    def _contents(self, tensor: Any) -> Contents:
-        return self.recorder.records.memory_of(self.stand_ins[id(tensor)]).contents
+    def _contents(self, place: Place) -> Contents:
+        return self.recorder.records.memory_of(self.stand_ins[place]).contents
 
     @contextmanager
-    def _replaced(self, module: nn.Module) -> Iterator[list[Any]]:
+    def _replaced(self, module: nn.Module) -> Iterator[list[Place]]:
         """Stand-ins in the place of the tensors of a module; then all attributes of its layers as they were."""
         layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
         states = [{name: (value, _copy(value)) for name, value in vars(layer).items()} for layer in layers]
-        tensors: dict[int, Any] = {}
+        places: list[Place] = []
+        guarded = set()
         try:
             for layer in layers:
                 layer.__dict__.pop("_is_hf_initialized", None)  # transformers' mark of what need not be run again
                 for own in (layer._parameters, layer._buffers):
                     for name, tensor in own.items():
                         if tensor is not None:
-                            tensors[id(tensor)] = tensor
-                            own[name] = self._stand_in(tensor)
-            self.recorder.guarded = {_storage(tensor) for tensor in tensors.values()}
-            yield list(tensors.values())
+                            places.append((id(layer), name))
+                            guarded.add(_storage(tensor))
+                            own[name] = self._stand_in(places[-1], tensor)
+            self.recorder.guarded = guarded
+            yield places
             self._follow(layers, states)
         finally:
             self.recorder.guarded = frozenset()
@@ -249,34 +258,42 @@ class _Rerun:
                 for name, tensor in state[kind][1].items():
                     made = vars(layer)[kind].get(name)
                     if isinstance(made, torch.Tensor) and tensor is not None and made.shape == tensor.shape:
-                        self.stand_ins[id(tensor)] = made
+                        self.stand_ins[id(layer), name] = made
 
-    def _stand_in(self, tensor: Any) -> Any:
-        made = self.stand_ins.get(id(tensor))
+    def _stand_in(self, place: Place, tensor: Any) -> Any:
+        made = self.stand_ins.get(place)
         if made is None:
             made = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
             if isinstance(tensor, nn.Parameter):
                 made = nn.Parameter(made, tensor.requires_grad)
-            self.stand_ins[id(tensor)] = made
+            self.stand_ins[place] = made
             memory = self.recorder.records.memory_of(made)
-            if id(tensor) in self.defaults:
-                memory.contents = self.defaults[id(tensor)][1]
+            if place in self.defaults:
+                memory.contents = self.defaults[place][1]
         return made
 
     def results(self, entries: Sequence[Entry]) -> dict[int, Own]:
         """The own initialization of tensors, as far as it is known."""
-        run = {entry.name: self.stand_ins[id(entry.tensor)] for entry in entries if id(entry.tensor) in self.stand_ins}
-        results = results_of(self.recorder, run)
+        places = {entry.name: [(id(layer), key) for layer, key in entry.places] for entry in entries}
+        several = [(name, place) for name, own in places.items() for place in own if place in self.stand_ins]
+        # A name may have several places: those after the first get names of their own.
+        names = {
+            place: name if place == places[name][0] else f"{name} (place {number})"
+            for number, (name, place) in enumerate(several)
+        }
+        results = results_of(self.recorder, {name: self.stand_ins[place] for place, name in names.items()})
         found = {}
         for entry in entries:
-            identity = id(entry.tensor)
-            result = results.get(entry.name) or self.defaults.get(identity, (None,))[0]
-            reason = self.failures.get(identity, "")
-            if reason or result is None:
-                found[identity] = Own(None, "", reason)
-            else:
-                source = f"{self.sources.get(identity, '')} {result.remark}".rstrip()
-                found[identity] = Own(result.initializer, source, result.reason)
+            own = Own(None, "")
+            for place in places[entry.name]:
+                result = results.get(names.get(place, "")) or self.defaults.get(place, (None,))[0]
+                reason = self.failures.get(place, "") or ("" if result is None else result.reason)
+                if reason or (result is not None and result.initializer is not None):
+                    remark = "" if result is None else result.remark
+                    source = f"{self.sources.get(place, '')} {remark}".rstrip()
+                    own = Own(None if reason or result is None else result.initializer, source, reason)
+                    break
+            found[id(entry.tensor)] = own
         return found
 
 
