@@ -20,6 +20,8 @@ from seedbed.shapes import Shape
 Region: TypeAlias = "list[list[range]]"
 """The indices that a tensor holds along each axis of the whole: ranges, one behind the other."""
 
+_PLAIN = (torch.Tensor, nn.Parameter)
+
 PIECE_BYTES = 1 << 24
 """What is evaluated at a time for memory that cannot be written in place: on a device, or not contiguous."""
 
@@ -57,7 +59,7 @@ def class_of(module: str, name: str) -> Any:
 
 def is_distributed(tensor: Any) -> bool:
     """Whether it is a DTensor."""
-    return isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
+    return type(tensor) not in _PLAIN and isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
 
 
 def held(tensor: Any) -> tuple[Any, Region | None]:
@@ -158,7 +160,7 @@ def _is_plain(tensor: Any) -> bool:
 
 def is_torchs(tensor: Any) -> bool:
     """Whether its class leaves it to torch what is done with the memory."""
-    return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    return type(tensor) in _PLAIN or type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
 
 
 def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -94,19 +97,32 @@ def initialize_(
         for layer in module.modules():
             if isinstance(layer, sharded):
                 layer.reshard()  # after a forward pass, its parameters are copies that it will throw away
-    chosen = decided(module, rules, only, skip, prefix, unused, layers)
-    for entry, planned in chosen:
-        if not entry.tensor.is_meta:
-            with about(planned.name):
-                check_memory(held(entry.tensor)[0])
-    values = _Values(root)
-    for entry, planned in chosen:
-        tensor = entry.tensor
-        target = materialised(tensor, device) if tensor.is_meta else tensor
-        write(target, values.rule_of(planned), planned.shape, planned.dtype)
-        if target is not tensor:
-            _put(entry, target)
+    with _uncollected():
+        chosen = decided(module, rules, only, skip, prefix, unused, layers)
+        for entry, planned in chosen:
+            if not entry.tensor.is_meta:
+                with about(planned.name):
+                    check_memory(held(entry.tensor)[0])
+        values = _Values(root)
+        for entry, planned in chosen:
+            tensor = entry.tensor
+            target = materialised(tensor, device) if tensor.is_meta else tensor
+            write(target, values.rule_of(planned), planned.shape, planned.dtype)
+            if target is not tensor:
+                _put(entry, target)
     return module
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the garbage collector rest: with many small tensors, it takes as long as all else, and finds nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Values:

@@ -40,26 +40,32 @@ class Entry:
 
 def unwrapped(module: Any) -> Any:
     """The module that wrappers, such as `torch.compile` makes, are around."""
-    classes = _wrappers()
-    while (inner := _inner(module, classes)) is not None:
+    wrappers = Wrappers()
+    while (inner := wrappers.inner(module)) is not None:
         module = module._modules[inner]
     return module
 
 
-def _wrappers() -> list[tuple[Any, str]]:
+class Wrappers:
     """The classes of wrappers that are imported."""
-    return [(cls, inner) for (place, name), inner in WRAPPERS.items() if (cls := class_of(place, name))]
 
+    def __init__(self) -> None:
+        self._classes = [(cls, inner) for (place, name), inner in WRAPPERS.items() if (cls := class_of(place, name))]
+        self._known: dict[type, str | None] = {}
 
-def _inner(module: nn.Module, classes: list[tuple[Any, str]]) -> str | None:
-    return next((inner for cls, inner in classes if isinstance(module, cls)), None)
+    def inner(self, module: nn.Module) -> str | None:
+        """The name of the module that a wrapper is around; None for a module that wraps none."""
+        kind = type(module)
+        if kind not in self._known:
+            self._known[kind] = next((inner for cls, inner in self._classes if issubclass(kind, cls)), None)
+        return self._known[kind]
 
 
 def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
     """All parameters of a module, then all buffers, in its order; each once, however many modules share it."""
     parameters: dict[int, Entry] = {}
     buffers: dict[int, Entry] = {}
-    for start, layer, layers in _layers(unwrapped(module), prefix, (), set(), _wrappers()):
+    for start, layer, layers in _layers(unwrapped(module), prefix, (), set(), Wrappers()):
         for key, tensor in layer._parameters.items():
             if tensor is not None:
                 entry = parameters.get(id(tensor))
@@ -77,7 +83,7 @@ def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
 
 
 def _layers(
-    module: nn.Module, prefix: str, above: tuple[nn.Module, ...], seen: set[int], classes: list[tuple[Any, str]]
+    module: nn.Module, prefix: str, above: tuple[nn.Module, ...], seen: set[int], wrappers: Wrappers
 ) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
     """Each module, before its parts, with the beginning of its tensors' names and the modules that it is in."""
     if id(module) in seen:
@@ -85,10 +91,10 @@ def _layers(
     seen.add(id(module))
     layers = (*above, module)
     yield prefix, module, layers
-    inner = _inner(module, classes)
+    inner = wrappers.inner(module)
     for name, child in module._modules.items():
         if child is not None:
-            yield from _layers(child, prefix if name == inner else f"{prefix}{name}.", layers, seen, classes)
+            yield from _layers(child, prefix if name == inner else f"{prefix}{name}.", layers, seen, wrappers)
 
 
 def without_ties(entries: Sequence[Entry]) -> list[Entry]:
