@@ -162,7 +162,7 @@ def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
         initializer, source = _initializer(choice, wide)
         shape = tuple(tensor.shape)
         key = (id(initializer), shape, tensor.dtype)
-        with about(choice.entry.name):
+        try:
             check_filled(tensor, meta=True)
             held(tensor)
             if key not in dtypes:
@@ -170,6 +170,9 @@ def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
                 check_fans(initializer, shape)
                 initializer.check(shape, dtypes[key])
             name = as_name(choice.entry.name)
+        except (TypeError, ValueError) as error:
+            with about(choice.entry.name):
+                raise error from None
         planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source)))
     return planned
 

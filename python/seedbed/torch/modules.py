@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +14,6 @@ from seedbed.checkpoint.values import values_of
 from seedbed.dtypes import as_dtype
 from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.deciding import Rules, Selection
-from seedbed.plan.entries import about
 from seedbed.rules import Rule, Sampled
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
 from seedbed.torch.choices import check_module, decided, tensors_of
@@ -101,8 +99,10 @@ def initialize_(
         chosen = decided(module, rules, only, skip, prefix, unused, layers)
         for entry, planned in chosen:
             if not entry.tensor.is_meta:
-                with about(planned.name):
+                try:
                     check_memory(held(entry.tensor)[0])
+                except ValueError as error:
+                    raise ValueError(f"{planned.name}: {error}") from error
         values = _Values(root)
         for entry, planned in chosen:
             tensor = entry.tensor
@@ -139,7 +139,7 @@ class _Values:
         if rule is None:
             rule = self._rules[key] = tensor.initializer.with_seed(0).lazy(tensor.shape, tensor.dtype).rule
         if type(rule) is Sampled:
-            return replace(rule, address=Address(child_key(self._root.key, tensor.name), 0))
+            return Sampled(rule.recipe, Address(child_key(self._root.key, tensor.name), 0))
         return values_of(tensor, self._root).rule if "seed" in tensor.initializer.parameters else rule
 
 
