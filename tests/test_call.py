@@ -1,6 +1,5 @@
 """The call: shapes, dtypes, out=, parts, and what is refused."""
 
-import os
 import subprocess
 import sys
 
@@ -219,39 +218,6 @@ def test_bounds_hold_as_numpy_compares_them():
             assert (w.astype("float64") >= low).all()
         w = sb.TruncatedNormal(0.3, 0.1, seed=2)((200_000,), dtype).astype("float64")
         assert (abs(w - 0.3) <= 0.2 + 1e-15).all()
-
-
-def test_set_num_threads_takes_positive_integers():
-    before = sb.get_num_threads()
-    try:
-        for n in (1, np.int64(3), 10**9):
-            sb.set_num_threads(n)
-            assert sb.get_num_threads() == min(n, 2**16)
-        for bad in (0, -1, 1.5, None, "two", True):
-            with pytest.raises(ValueError, match="the number of threads must be a positive integer"):
-                sb.set_num_threads(bad)
-    finally:
-        sb.set_num_threads(before)
-
-
-@pytest.mark.parametrize(("value", "want"), [("3", "3"), ("0", "error"), ("many", "error"), ("", "error")])
-def test_the_environment_sets_the_threads(value, want):
-    program = """
-import seedbed as sb
-try:
-    print(sb.get_num_threads())
-except ValueError as error:
-    assert "SEEDBED_NUM_THREADS must be a positive integer" in str(error)
-    print("error")
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SEEDBED_NUM_THREADS": value},
-        check=True,
-    )
-    assert run.stdout.strip() == want
 
 
 def test_a_dtype_of_a_framework_that_equals_a_number_does_not_make_the_number_a_dtype():

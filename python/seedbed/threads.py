@@ -1,34 +1,41 @@
-"""How many threads a fill may use. It changes the speed, never a bit."""
+"""The number of threads of a fill. It changes the speed, and no bit."""
 
 from __future__ import annotations
 
 import os
 
+from seedbed import _core
 from seedbed.arguments import as_integer
+
+MAX_THREADS = 2**16
 
 _chosen: int | None = None
 
 
 def set_num_threads(n: int) -> None:
-    """Let fills use up to `n` threads, the calling one among them.
+    """Set the number of threads that a fill may use, the calling thread included.
 
     Raises:
-        ValueError: where `n` is not a positive integer.
+        ValueError: if `n` is not a positive integer.
     """
     global _chosen
     _chosen = _positive("the number of threads", n)
 
 
 def get_num_threads() -> int:
-    """The threads a fill may use: as set, else SEEDBED_NUM_THREADS, else the CPUs this process may run on.
+    """Return the number of threads that a fill may use, the calling thread included.
+
+    It is what `set_num_threads` set, or else the environment variable `SEEDBED_NUM_THREADS` at the first use. Without
+    either, it is the number of CPUs that the process may use, by its affinity and by the CPU quotas of its control
+    groups (as containers have them), and at most `OMP_NUM_THREADS`, which joblib and Dask set for their workers.
 
     Raises:
-        ValueError: where SEEDBED_NUM_THREADS is asked for and is not a positive integer.
+        ValueError: if SEEDBED_NUM_THREADS is needed, and is neither empty nor a positive integer.
     """
     global _chosen
     if _chosen is None:
         asked = os.environ.get("SEEDBED_NUM_THREADS")
-        _chosen = _cpus() if asked is None else _positive("SEEDBED_NUM_THREADS", asked)
+        _chosen = _positive("SEEDBED_NUM_THREADS", asked) if asked else _default()
     return _chosen
 
 
@@ -39,10 +46,13 @@ def _positive(what: str, n: object) -> int:
         number = 0
     if number < 1:
         raise ValueError(f"{what} must be a positive integer. Received: {n!r}")
-    return min(number, 2**16)
+    return min(number, MAX_THREADS)
 
 
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _default() -> int:
+    # A list has one number for each level of nested parallelism.
+    outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    try:
+        return min(_core.available_cpus(), _positive("OMP_NUM_THREADS", outermost))
+    except ValueError:  # OpenMP ignores it too
+        return _core.available_cpus()

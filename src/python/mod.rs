@@ -15,6 +15,7 @@ use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyTuple};
+use std::num::NonZero;
 
 fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
@@ -29,6 +30,12 @@ fn keystream((key, stream): (&[u8], u64)) -> PyResult<Keystream> {
 #[pyfunction]
 fn backend() -> PyResult<&'static str> {
     crate::backend::name().map_err(value_error)
+}
+
+/// The CPUs that the process may use, by its affinity and the quotas of its control groups.
+#[pyfunction]
+fn available_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Call a function in the default floating point state.
@@ -79,6 +86,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<counter::Counter>()?;
     module.add_class::<recipe::PyRecipe>()?;
     module.add_class::<matrices::PyOrthogonal>()?;
+    module.add_function(wrap_pyfunction!(available_cpus, module)?)?;
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(in_default_state, module)?)?;
     module.add_function(wrap_pyfunction!(matrices::matmul, module)?)?;
