@@ -51,6 +51,14 @@ class _InKeras:
 
         def lazy(self, shape: ShapeLike, dtype: Any) -> LazyArray: ...
 
+    def _as_seed(self, seed: Any) -> Any:
+        return seed if isinstance(seed, keras.random.SeedGenerator) else super()._as_seed(seed)  # type: ignore[misc]
+
+    def _draw(self) -> Address:
+        if isinstance(self.seed, keras.random.SeedGenerator):
+            return _draw(self.seed)
+        return super()._draw()  # type: ignore[misc,no-any-return]
+
     def __call__(self, shape: ShapeLike, dtype: Any = None, layout: Any = None) -> Any:
         """The tensor, on the device where Keras makes tensors.
 
@@ -163,8 +171,6 @@ def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = N
 
 
 serialize = keras.initializers.serialize
-
-seeds.accept_generators(keras.random.SeedGenerator, _draw)
 
 _ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
 _NAMES = {name: _ADAPTED[cls] for name, cls in config.NAMES.items()}

@@ -7,7 +7,7 @@ of its name. A *stream* is a 64-bit number: an integer seed always draws from st
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
@@ -217,13 +217,6 @@ UNBOUND = Unbound()
 SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | None
 """What an initializer takes: None, an integer, a generator, or the configuration of one."""
 
-_frameworks: dict[type, Callable[[Any], Address]] = {}
-
-
-def accept_generators(kind: type, draw: Callable[[Any], Address]) -> None:
-    """Let a framework's own generators be seeds: its adapter says how an address is drawn from one."""
-    _frameworks[kind] = draw
-
 
 def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
     """An initializer's `seed` argument: an integer, a generator, `UNBOUND`, or None.
@@ -235,8 +228,6 @@ def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
         return seed
     if isinstance(seed, Mapping):
         return _deserialize_generator(seed)
-    if isinstance(seed, tuple(_frameworks)):
-        return seed  # type: ignore[return-value]
     return as_seed(seed)
 
 
@@ -250,9 +241,7 @@ def draw(seed: int | SeedGenerator | Unbound) -> Address:
         return address_of(seed)
     if isinstance(seed, SeedGenerator):
         return seed.next()
-    if isinstance(seed, Unbound):
-        raise ValueError("an initializer of a plan must get a seed before it is called, by with_seed. Received: none")
-    return next(take for kind, take in _frameworks.items() if isinstance(seed, kind))(seed)
+    raise ValueError("an initializer of a plan must get a seed before it is called, by with_seed. Received: none")
 
 
 def serialize_seed(seed: int | SeedGenerator | Unbound | None) -> int | dict[str, Any] | None:

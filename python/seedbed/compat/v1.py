@@ -41,7 +41,6 @@ when it is called:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -55,7 +54,7 @@ from seedbed.arguments import as_bool
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
 from seedbed.rules import Rule
-from seedbed.seeds import SeedGenerator, SeedLike
+from seedbed.seeds import Address, SeedGenerator, SeedLike, Unbound
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 _global: SeedGenerator | None = None
@@ -118,6 +117,7 @@ class _V1(_generation.Generation):
     dtype: str
     """The name of the dtype of a result where a call says none."""
 
+    _given_seed: Any
     _as_given: Mapping[str, object] = {}
     """Arguments that the configuration has in another form than the class of the values."""
 
@@ -163,12 +163,11 @@ class _V1(_generation.Generation):
             part.full_shape, dtype, out=out, partition_shape=shape, partition_offset=part.var_offset
         )
 
-    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        paired, root, own = self, _global, getattr(self, "_given_seed", None)
-        if root is not None and "seed" in self.parameters and not isinstance(own, SeedGenerator):
-            paired = copy.copy(self)
-            paired.__dict__["seed"] = root if own is None else root.child(str(own))
-        return super(_V1, paired).rule(shape, dtype)  # type: ignore[safe-super]  # a class of values follows
+    def _draw(self) -> Address:
+        own = self._given_seed
+        if _global is None or isinstance(own, (SeedGenerator, Unbound)):
+            return super()._draw()  # type: ignore[misc,no-any-return]  # a class of values follows
+        return (_global if own is None else _global.child(str(own))).next()
 
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), **self._as_given}

@@ -194,19 +194,27 @@ class SeededInitializer(Initializer):
     parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
     def __init__(self, seed: seeds.SeedLike = None) -> None:
-        self._given_seed = seeds.as_seed_source(seed)
+        self._given_seed = self._as_seed(seed)
         self.seed = self._unseeded() if self._given_seed is None else self._given_seed
 
     def with_seed(self, seed: seeds.SeedLike) -> Self:
-        given = seeds.as_seed_source(seed)
+        given = self._as_seed(seed)
         made = object.__new__(type(self))
         vars(made).update(vars(self), _given_seed=given)
         made.seed = made._unseeded() if given is None else given
         return made
 
+    def _as_seed(self, seed: seeds.SeedLike) -> int | seeds.SeedGenerator | seeds.Unbound | None:
+        """Check the `seed` argument."""
+        return seeds.as_seed_source(seed)
+
     def _unseeded(self) -> int | seeds.SeedGenerator:
-        """What an initializer that was given no seed draws from."""
+        """Return what an initializer that was given no seed draws from."""
         return seeds.random_seed()
+
+    def _draw(self) -> seeds.Address:
+        """Return the address of the next tensor: the last step of a rule, since no error may take a draw."""
+        return seeds.draw(self.seed)
 
     def _shown(self) -> dict[str, Any]:
         # A seed that nobody gave says nothing, and differs from run to run.
@@ -246,7 +254,7 @@ class RandomInitializer(SeededInitializer):
         recipe = compiled(distribution, tuple(parameters), dtype)
         if dtype.kind == "c" and math.prod(shape) >= 2**62:
             raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
-        return Sampled(recipe, seeds.draw(self.seed))  # no error takes a draw
+        return Sampled(recipe, self._draw())
 
 
 TRUNCATED_STDDEV = 0.87962566103423978

@@ -94,7 +94,7 @@ class Blocks(SeededInitializer):
         parts = self.parts(shape)
         for part in parts:
             part.initializer.check(part.shape, dtype)  # before a draw is taken
-        address = seeds.draw(self.seed)
+        address = self._draw()
         return Patched(shape, [_patch(number, part, address, dtype) for number, part in enumerate(parts)])
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ class ComputedInitializer(SeededInitializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         self.check_shape(shape)
         compute = self.computation(_core.Orthogonal(self.gain, dtypes.name_of(dtype)))
-        return Computed(shape, partial(compute, seeds.draw(self.seed)))  # no error takes a draw
+        return Computed(shape, partial(compute, self._draw()))
 
 
 class Orthogonal(ComputedInitializer):
