@@ -48,6 +48,7 @@ from seedbed.initializers import (
     XavierUniform,
     Zeros,
 )
+from seedbed.initializers._description import Description
 from seedbed.initializers.variance_scaling import fans
 from seedbed.initializers.xavier_kaiming import calculate_gain
 from seedbed.lazy import LazyArray
@@ -95,6 +96,7 @@ __all__ = [
     "ConvolutionOrthogonal2D",
     "ConvolutionOrthogonal3D",
     "DeltaOrthogonal",
+    "Description",
     "Dirac",
     "Fans",
     "GlorotNormal",

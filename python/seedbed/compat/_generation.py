@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from seedbed._float_state import in_default_state
 from seedbed.arguments import one_of
 from seedbed.config import check_size
 from seedbed.initializers import Initializer
+from seedbed.initializers._description import Description
 from seedbed.regions import Axis
 from seedbed.rules import Rule
 from seedbed.seeds import SeedGenerator, random_seed
@@ -97,6 +99,13 @@ class RandomUniform(Generation, initializers.RandomUniform):
         if dtypes.name_of(dtype) not in INTEGERS:
             return super().rule(shape, dtype)
         return RoundedDown(super().rule(shape, np.dtype(np.float64)))
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        if dtypes.name_of(dtype) not in INTEGERS:
+            return super()._describe(shape, dtype)
+        least, greatest = int(self.minval), int(self.maxval) - 1
+        stddev = math.sqrt(((greatest - least + 1) ** 2 - 1) / 12)
+        return Description(mean=(least + greatest) / 2, stddev=stddev, minimum=least, maximum=greatest)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from seedbed import dtypes, seeds
 from seedbed.arguments import checked_out
+from seedbed.initializers._description import Description, of_distribution
 from seedbed.lazy import LazyArray
 from seedbed.regions import part_of, shape_of
 from seedbed.rules import Distribution, Rule, Sampled, compiled
@@ -109,6 +110,41 @@ class Initializer(ABC):
         result = np.empty(counts, element) if out is None else checked_out(out, counts, element)
         self.rule(dimensions, element).write(result, axes)
         return result
+
+    def describe(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> Description:
+        """Describe the elements of a tensor without making it: fans, mean, standard deviation after truncation, bounds.
+
+        No draw is taken. Results are exact, up to roundings; of an initializer of your own class they are None, unless
+        it derives from `RandomInitializer`, or overrides this.
+
+        Arguments:
+            shape: as in a call.
+            dtype: as in a call. Bounds are numbers of this dtype.
+
+        Returns:
+            A named tuple (fan_in, fan_out, mean, stddev, minimum, maximum).
+
+        Raises:
+            TypeError, ValueError: as a call.
+
+        >>> import seedbed as sb
+        >>> print(sb.GlorotNormal(seed=42).describe((64, 192)))
+        fan_in   64
+        fan_out  192
+        mean     0.0
+        stddev   0.08838834764831845
+        minimum  -0.20096808671951294
+        maximum  0.20096808671951294
+        >>> round(sb.TruncatedNormal(stddev=1.0, lower=0, upper=None).describe((3,)).stddev, 12)  # sqrt(1 - 2 / pi)
+        0.602810274989
+        """
+        dimensions = as_shape(shape)
+        self.check(dimensions, dtype)
+        return self._describe(dimensions, self.as_dtype(dtype))
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        """Describe a tensor that was checked."""
+        return Description()
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
@@ -256,6 +292,5 @@ class RandomInitializer(SeededInitializer):
             raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
         return Sampled(recipe, self._draw())
 
-
-TRUNCATED_STDDEV = 0.87962566103423978
-"""The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2)))."""
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        return of_distribution(self.sampling(shape), dtype)

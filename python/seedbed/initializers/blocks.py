@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
@@ -13,7 +14,9 @@ import numpy.typing as npt
 
 from seedbed import seeds
 from seedbed.arguments import as_integer
-from seedbed.initializers.base import Initializer, SeededInitializer
+from seedbed.initializers._description import Description, mixture
+from seedbed.initializers.base import Initializer, RandomInitializer, SeededInitializer
+from seedbed.initializers.orthogonal import Orthogonal
 from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of
 from seedbed.rules import Rule, Sampled
 from seedbed.shapes import Shape
@@ -28,6 +31,9 @@ MAX_BLOCKS = 2**16
 
 MAX_COMPARED = 64
 """Number of blocks up to which it is found out whether they leave anything to the default."""
+
+MAX_DESCRIBED = 256
+"""Number of blocks up to which it is found out how many elements each has: each is compared with all later ones."""
 
 PartLike: TypeAlias = "Initializer | str | Mapping[str, Any]"
 
@@ -101,6 +107,20 @@ class Blocks(SeededInitializer):
         blocks = ", ".join(f"(np.s_[{', '.join(map(_written, index))}], {part!r})" for index, part in self.blocks)
         seed = f", seed={shown['seed']!r}" if "seed" in (shown := self._shown()) else ""
         return f"{type(self).__name__}({self.default!r}, [{blocks}]{seed})"
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        parts = self.parts(shape)
+        described, regions = [], [tuple(part.axes) for part in parts]
+        for number, part in enumerate(parts):
+            size = math.prod(part.shape)
+            count = _uncovered(regions[number], regions[number + 1 :]) if len(parts) <= MAX_DESCRIBED else None
+            if count != 0:
+                description = part.initializer.describe(part.shape, dtype)
+                alike = isinstance(part.initializer, (RandomInitializer, Orthogonal)) or description.stddev == 0
+                if count is None or not (count == size or alike):  # it is not known which of the elements are left
+                    description = description._replace(mean=None, stddev=None)
+                described.append((description, size if count is None else count))
+        return mixture(described)
 
     def get_config(self) -> dict[str, Any]:
         blocks = [[[_plain(item) for item in index], _config(part)] for index, part in self.blocks]
@@ -237,6 +257,25 @@ def _shared(axis: Axis, other: Axis) -> Axis:
     residue = (begin - start) // common * pow(step // common, -1, stride) % stride if stride > 1 else 0
     first += (residue - first) % stride
     return (count, first, stride, (last - first) // stride + 1) if first <= last else none
+
+
+def _uncovered(region: tuple[Axis, ...], others: Sequence[tuple[Axis, ...]]) -> int | None:
+    """Return the number of elements of a region that no other region has, or None where that is too much work.
+
+    By inclusion and exclusion: regions and how often each counts, of which equal ones are counted together.
+    """
+    terms = Counter({region: 1})
+    for other in others:
+        shared: Counter[tuple[Axis, ...]] = Counter()
+        for axes, times in terms.items():
+            place = [_shared(axis, own) for axis, own in zip(axes, other, strict=True)]
+            if all(shape_of(place)):
+                shared[tuple(_within(axes, place))] += times
+        terms.subtract(shared)
+        terms = Counter({axes: times for axes, times in terms.items() if times})
+        if len(terms) > 16 * MAX_DESCRIBED:
+            return None
+    return sum(times * math.prod(shape_of(axes)) for axes, times in terms.items())
 
 
 def _fill(places: Sequence[Sequence[Axis]], size: int) -> bool:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from seedbed.arguments import as_numbers
 from seedbed.dtypes import checked_cast
+from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
 from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape, as_shape
 
 
-class Zeros(Initializer):
+class _Given(Initializer):
+    """An initializer whose rule repeats given numbers."""
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        repeated = cast(Repeated, self.rule(shape, dtype))
+        return of_values(repeated.value.reshape(-1)) if 0 not in shape else Description()
+
+
+class Zeros(_Given):
     """0 everywhere, in any numeric dtype or bool.
 
     >>> import seedbed as sb
@@ -27,7 +36,7 @@ class Zeros(Initializer):
         return Repeated(np.zeros((), dtype))
 
 
-class Ones(Initializer):
+class Ones(_Given):
     """1 everywhere, in any numeric dtype or bool.
 
     >>> import seedbed as sb
@@ -39,7 +48,7 @@ class Ones(Initializer):
         return Repeated(np.ones((), dtype))
 
 
-class Constant(Initializer):
+class Constant(_Given):
     """A number everywhere, or an array.
 
     Arguments:

@@ -5,6 +5,8 @@ Both are one rule: each output channel copies one input channel, at the centre o
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from seedbed._fans import AXES_OF_LAYOUT, LAYOUTS
 from seedbed.arguments import as_count, as_finite, one_of
 from seedbed.dtypes import checked_cast
+from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
 from seedbed.regions import Axis, axes_of, indices, shape_of
 from seedbed.rules import Rule
@@ -29,6 +32,14 @@ class Copies(Rule):
     inputs: int
     outputs: int
     period: int
+
+    def count(self, shape: Shape) -> int:
+        """Return the number of elements of that shape that have the value."""
+        if 0 in shape:
+            return 0
+        periods, rest = divmod(shape[self.outputs], self.period)
+        inputs = shape[self.inputs]
+        return periods * min(self.period, inputs) + min(rest, inputs)
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         out[...] = 0
@@ -47,7 +58,19 @@ class Copies(Rule):
         out.reshape(shape_of(axes))[tuple(places[taken] for places in at)] = self.value
 
 
-class Identity(Initializer):
+class _Copying(Initializer):
+    """An initializer whose rule is `Copies`."""
+
+    @abstractmethod
+    def rule(self, shape: Shape, dtype: np.dtype) -> Copies: ...
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        rule = self.rule(shape, dtype)
+        count = rule.count(shape)
+        return of_values(np.array([0, rule.value], dtype), np.array([math.prod(shape) - count, count]))
+
+
+class Identity(_Copying):
     """gain times the identity matrix: gain where the row is the column, 0 elsewhere.
 
     The matrix need not be square: (rows, columns) has min(rows, columns) such elements.
@@ -69,13 +92,13 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = as_finite("gain", gain)
 
-    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+    def rule(self, shape: Shape, dtype: np.dtype) -> Copies:
         if len(shape) != 2:
             raise ValueError(f"the shape of an identity matrix must be of rank 2. Received: shape={shape}")
         return Copies(checked_cast("gain", np.array(self.gain), dtype), inputs=0, outputs=1, period=shape[1])
 
 
-class Dirac(Initializer):
+class Dirac(_Copying):
     """Kernels of convolutions that hand on their input channels, as many as there are outputs for (torch's `dirac_`).
 
     Within each group output channel d is input channel d: there the kernel is 1 at its centre, index length // 2 along
@@ -104,7 +127,7 @@ class Dirac(Initializer):
         self.groups = as_count("groups", groups)
         self.layout = one_of("layout", layout, LAYOUTS)
 
-    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+    def rule(self, shape: Shape, dtype: np.dtype) -> Copies:
         if not 3 <= len(shape) <= 5:
             raise ValueError(f"the shape of a Dirac kernel must be of rank 3, 4 or 5. Received: shape={shape}")
         inputs, outputs = (axes[0] % len(shape) for axes in AXES_OF_LAYOUT[self.layout])

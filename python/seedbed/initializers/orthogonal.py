@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from seedbed import _core, dtypes, seeds
 from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, as_integer
+from seedbed.initializers._description import Description
 from seedbed.initializers.base import SeededInitializer
 from seedbed.rules import Computed, Rule, Sampled, compiled, stored
 from seedbed.shapes import Shape
@@ -50,6 +52,17 @@ class ComputedInitializer(SeededInitializer):
         self.check_shape(shape)
         compute = self.computation(_core.Orthogonal(self.gain, dtypes.name_of(dtype)))
         return Computed(shape, partial(compute, self._draw()))
+
+    @abstractmethod
+    def mean_square(self, shape: Shape) -> float:
+        """Return the expectation of the squares of the elements, for a gain of 1 and a shape that has elements."""
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        if 0 in shape:
+            return Description()
+        gain = abs(self.gain)
+        bound = np.array(gain).astype(dtype).item()
+        return Description(mean=0.0, stddev=gain * math.sqrt(self.mean_square(shape)), minimum=-bound, maximum=bound)
 
 
 class Orthogonal(ComputedInitializer):
@@ -101,8 +114,19 @@ class Orthogonal(ComputedInitializer):
     def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
         return partial(_write_reshaped, matrix, self.column_axis)
 
+    def mean_square(self, shape: Shape) -> float:
+        columns = shape[self.column_axis]
+        return 1 / max(columns, math.prod(shape) // columns)  # the squares of a longer row or column add up to 1
 
-class DeltaOrthogonal(ComputedInitializer):
+
+class _Convolution(ComputedInitializer):
+    """A convolution that keeps norms: the squares of all taps add up to the number of inputs."""
+
+    def mean_square(self, shape: Shape) -> float:
+        return shape[-2] / math.prod(shape)
+
+
+class DeltaOrthogonal(_Convolution):
     """A convolution that keeps norms: zero but in the centre, where an orthogonal matrix stands (Xiao et al. 2018).
 
     Of a kernel of shape (..., in, out), in <= out, with one to three spatial axes, the centre is (size - 1) // 2 along
@@ -131,7 +155,7 @@ class DeltaOrthogonal(ComputedInitializer):
         return partial(_write_centre, matrix)
 
 
-class ConvolutionOrthogonal(ComputedInitializer):
+class ConvolutionOrthogonal(_Convolution):
     """A convolution that keeps norms, all of whose taps take part (Xiao et al. 2018, algorithm 1).
 
     A kernel of size 1 is an orthogonal matrix H of shape (in, out). Each step from a size to the next convolves it,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seedbed import seeds
 from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite
+from seedbed.initializers._description import Description, of_distribution
 from seedbed.initializers.base import RandomInitializer
 from seedbed.regions import Axis, axes_of, indices
 from seedbed.rules import Distribution, Rule, Sampled, compiled
@@ -125,6 +126,14 @@ class Sparse(RandomInitializer):
             raise ValueError(f"the shape of a sparse matrix must be of rank 2. Received: shape={shape}")
         values = cast(Sampled, super().rule(shape, dtype))
         return Thinned(values, _zeros(self.sparsity, shape[0]))
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        rows = max(1, shape[0])
+        share = 1 - _zeros(self.sparsity, rows) / rows
+        dense = super()._describe(shape, dtype)
+        if share == 0:
+            return of_distribution(("normal", (0.0, 0.0)), dtype)
+        return dense._replace(stddev=self.stddev * math.sqrt(share))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

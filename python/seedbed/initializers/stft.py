@@ -17,6 +17,7 @@ from seedbed._float_state import in_default_state
 from seedbed.arguments import as_bool, as_numbers, one_of
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
+from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
 from seedbed.regions import Axis, axes_of, indices, shape_of
 from seedbed.rules import Repeated, Rule
@@ -33,6 +34,9 @@ MAX_FREQUENCIES = MAX_DENOMINATOR // 8
 
 MAX_SCALED_TIMES = 2**20
 """Maximum length of a named window with a scaling, which takes the sum of all its numbers: about a second, once."""
+
+MAX_DESCRIBED = 2**22
+"""Maximum number of elements of a channel that are evaluated to describe them."""
 
 _MOST_VALUES = 1 << 18
 """How many values stand in memory as float64 at a time, but for a single row of more."""
@@ -110,6 +114,12 @@ class STFT(Initializer):
         if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
             checked_cast("window", self.factors(times, np.arange(times)), dtype)
         return Transform(copy.copy(self), times, 2 * (frequencies - 1))  # as it is now, whatever is assigned later
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        channel = (shape[0], 1, shape[2])
+        if 0 in shape or math.prod(channel) > MAX_DESCRIBED:
+            return Description()
+        return of_values(self.lazy(channel, dtype)[...].reshape(-1))
 
     def _check_times(self, times: int) -> None:
         """Raise ValueError for a named window of which a number, or the scale, would take too long to compute."""

@@ -9,11 +9,14 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
+
 from seedbed import seeds
 from seedbed._fans import FanOptions, Fans, as_fan_options
 from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, one_of
-from seedbed.initializers.base import TRUNCATED_STDDEV, Initializer, RandomInitializer
+from seedbed.initializers._description import TRUNCATED_STDDEV, Description
+from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.rules import Distribution
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
@@ -113,6 +116,9 @@ class VarianceScaling(RandomInitializer):
 
     def sampling(self, shape: Shape) -> Distribution:
         return _scaled(self.scale, self.mode, self.distribution, self._fan_options, shape)
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        return super()._describe(shape, dtype)._replace(**self.fans(shape)._asdict())
 
 
 @lru_cache(maxsize=1024)  # a pure function: what is kept is what would be computed

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from seedbed.dtypes import name_of
-from seedbed.initializers.moments import moments_of
 
 if TYPE_CHECKING:
     from seedbed.initializers import Initializer
@@ -27,9 +26,9 @@ def table(tensors: Iterable[PlannedTensor]) -> str:
 
 
 def _row(tensor: PlannedTensor) -> Sequence[str]:
-    moments = moments_of(tensor.initializer, tensor.shape)
-    stddev = "" if moments is None else f"{moments.stddev:.4g}"
-    return tensor.name, str(tensor.shape), name_of(tensor.dtype), brief(tensor.initializer), stddev, tensor.source
+    stddev = tensor.initializer.describe(tensor.shape, tensor.dtype).stddev
+    shown = "" if stddev is None else f"{stddev:.4g}"
+    return tensor.name, str(tensor.shape), name_of(tensor.dtype), brief(tensor.initializer), shown, tensor.source
 
 
 def brief(initializer: Initializer) -> str:
