@@ -50,3 +50,10 @@ def test_every_document_is_linked_from_the_readme():
 def test_every_file_that_is_named_is_there(page):
     missing = [name for name in FILE.findall(page.read_text("utf-8")) if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_named_initializers_explain_each_argument_in_place():
+    named = [sb.GlorotNormal, sb.HeUniform, sb.LecunNormal, sb.XavierUniform, sb.KaimingNormal]
+    for cls in named:
+        documented = re.findall(r"^ {4}(\w+): ", inspect.cleandoc(cls.__doc__), re.MULTILINE)
+        assert documented == [*inspect.signature(cls).parameters, "ValueError"], cls

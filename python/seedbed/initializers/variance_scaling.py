@@ -1,13 +1,14 @@
-"""VarianceScaling and its named choices, each a row (scale, mode, distribution); their forerunner."""
+"""VarianceScaling, its named choices, each a row (scale, mode, distribution), and UniformUnitScaling of TF 1."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from inspect import cleandoc
 from operator import attrgetter
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,33 +34,42 @@ DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 FAN_PARAMETERS = ("input_axes", "output_axes", "batch_axes", "groups", "layout")
 """What says how fans are counted."""
 
-_LARGEST_SCALE = 1e300
-"""Beyond it 3 scale is no finite number."""
+_AS_ABOVE = "    seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`."
+"""A line of a docstring that is replaced with the arguments and errors of `VarianceScaling`."""
+
+_MAX_SCALE = 1e300
+"""Maximum of the scale: 3 scale is still finite."""
 
 
 class VarianceScaling(RandomInitializer):
     """Values of variance scale / n, where n is the fan-in, the fan-out or a mean of both (He et al. 2015, eq. 10).
 
-    With v = scale / max(1, n): a normal truncated at two standard deviations that has the variance v *after* the
-    truncation, an untruncated normal of variance v, or uniform within +-sqrt(3 v). Complex values, of no preferred
-    direction, have E |w|^2 = v: a complex normal truncated at two standard deviations, an untruncated one, or uniform
-    on the disk |w| <= sqrt(2 v). `fans` tells what was counted.
+    The variance is v = scale / max(1, n). For complex values it is E |w|^2, and no direction is preferred.
+
+    | distribution | real values | complex values |
+    |---|---|---|
+    | `"truncated_normal"` | normal, truncated at 2 sigma, of variance v *after* that | the same, abs(w) <= 2 sigma |
+    | `"untruncated_normal"` | normal of variance v | complex normal of variance v |
+    | `"uniform"` | uniform within +-sqrt(3 v) | uniform on the disk abs(w) <= sqrt(2 v) |
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    `fans` and `describe` say what was counted, and what comes out.
 
     Arguments:
         scale: a positive number.
         mode: `"fan_in"`, `"fan_out"`, `"fan_avg"`, or `"fan_geo_avg"` for the geometric mean.
-        distribution: `"truncated_normal"` (or `"normal"`, the same), `"untruncated_normal"` or `"uniform"`.
+        distribution: a name of the table; `"normal"` is `"truncated_normal"`.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: the axes whose dimensions multiply to the fan-in; the layout's where there are none.
-        output_axes: likewise for the fan-out; given if and only if `input_axes` is.
-        batch_axes: axes along which one kernel stands beside the other, `()` for none. Where they are given, all axes
-            that are named nowhere are the receptive field, as in JAX; see `compute_fans`.
-        groups: of the convolution, or of any layer whose units see one group of inputs each.
-        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...); not beside `input_axes`.
+        input_axes: axes whose lengths multiply to the fan-in. Without them, the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none. If given, all axes that are not
+            named form the receptive field, which multiplies both fans, as in JAX; see `compute_fans`.
+        groups: number of groups of a grouped convolution, or of any layer whose units see one group of inputs each.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is neither floating point nor
-            complex, or the shape has no such axes or groups.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> init = sb.VarianceScaling(2.0, "fan_out", "uniform", seed=1, input_axes=(1, 2), output_axes=(0,))
@@ -74,6 +84,12 @@ class VarianceScaling(RandomInitializer):
         {"batch_axes": None, "groups": 1, "layout": "keras"}
     )
     makes_complex = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if cls.__doc__ and VarianceScaling.__doc__:
+            _, seed, rest = cleandoc(VarianceScaling.__doc__).partition("    seed: ")
+            cls.__doc__ = cleandoc(cls.__doc__).replace(_AS_ABOVE, (seed + rest).partition("\n\n>>>")[0])
 
     def __init__(
         self,
@@ -90,8 +106,8 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         super().__init__(seed)
         self.scale = as_finite("scale", scale)
-        if not 0 < self.scale <= _LARGEST_SCALE:
-            raise ValueError(f"scale must be positive, and at most {_LARGEST_SCALE}. Received: scale={self.scale}")
+        if not 0 < self.scale <= _MAX_SCALE:
+            raise ValueError(f"scale must be positive, and at most {_MAX_SCALE}. Received: scale={self.scale}")
         self.mode = one_of("mode", mode, tuple(MODES))
         lowered = distribution.lower() if isinstance(distribution, str) else distribution
         self.distribution = one_of(
@@ -183,9 +199,7 @@ class GlorotNormal(_Named):
     """Truncated normal of standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> sb.GlorotNormal(seed=42)((4, 2)).dtype
@@ -199,9 +213,7 @@ class GlorotUniform(_Named):
     """Uniform within +-sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.GlorotUniform(seed=42)((400, 200))).max() <= (6 / 600) ** 0.5)
@@ -215,9 +227,7 @@ class HeNormal(_Named):
     """Truncated normal of standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> round(float(sb.HeNormal(seed=42)((800, 1000)).std()), 3)
@@ -231,9 +241,7 @@ class HeUniform(_Named):
     """Uniform within +-sqrt(6 / fan_in) (He et al. 2015, eq. 10).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.HeUniform(seed=42)((600, 200))).max() <= (6 / 600) ** 0.5)
@@ -247,9 +255,7 @@ class LecunNormal(_Named):
     """Truncated normal of standard deviation sqrt(1 / fan_in) (LeCun et al. 1998, eq. 16).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> round(float(sb.LecunNormal(seed=42)((400, 1000)).std()), 3)
@@ -263,9 +269,7 @@ class LecunUniform(_Named):
     """Uniform within +-sqrt(3 / fan_in) (LeCun et al. 1998, eq. 16).
 
     Arguments:
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.LecunUniform(seed=42)((300, 200))).max() <= 0.1)

@@ -112,12 +112,7 @@ class XavierUniform(_Xavier):
 
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> init = sb.XavierUniform(sb.calculate_gain("tanh"), seed=42)
@@ -135,12 +130,7 @@ class XavierNormal(_Xavier):
 
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> round(float(sb.XavierNormal(3.0, seed=42)((800, 1000)).std()), 2)
@@ -196,12 +186,7 @@ class KaimingUniform(_Kaiming):
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
         mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
         nonlinearity: one of the names that `calculate_gain` knows.
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     What torch gives a linear layer of its own, ±sqrt(1 / fan_in):
 
@@ -224,12 +209,7 @@ class KaimingNormal(_Kaiming):
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
         mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
         nonlinearity: one of the names that `calculate_gain` knows.
-        seed: None, an integer or a `SeedGenerator`.
-        input_axes: as for `VarianceScaling`.
-        output_axes: as for `VarianceScaling`, and so are `batch_axes`, `groups` and `layout`.
-
-    Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
 
     >>> import seedbed as sb
     >>> round(float(sb.KaimingNormal(mode="fan_out", nonlinearity="relu", seed=42)((1000, 800)).std()), 3)
