@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -22,7 +21,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import seedbed
-from seedbed import regions
+from seedbed import regions, rules
 from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint
 from seedbed.checkpoint.header import DTYPE_NAMES
 from seedbed.plan import Plan, PlannedTensor, parse_plan
@@ -242,7 +241,7 @@ class TestDifferences:
 
         class Nan(seedbed.Zeros):
             def rule(self, shape, dtype):
-                return replace(super().rule(shape, dtype), value=nan[0])
+                return rules.Repeated(nan[0])
 
         plan = Plan((PlannedTensor("a", (2,), np.dtype("f4"), Nan()),))
         write_checkpoint(plan, path)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -67,22 +66,26 @@ def compiled(distribution: str, parameters: tuple[float, ...], dtype: np.dtype) 
     return _core.Recipe(distribution, parameters, name_of(dtype))
 
 
-@dataclass(slots=True)
 class Sampled(Rule):
     """Independent values of one distribution, each evaluated at its own address."""
 
-    recipe: _core.Recipe
-    address: Address
+    __slots__ = ("address", "recipe")
+
+    def __init__(self, recipe: _core.Recipe, address: Address) -> None:
+        self.recipe = recipe
+        self.address = address
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         self.recipe.fill(stored(out), self.address, axes, get_num_threads())
 
 
-@dataclass(slots=True)
 class Repeated(Rule):
     """A number, or an array that is broadcast: along leading axes, and along axes where its length is 1."""
 
-    value: npt.NDArray[Any]
+    __slots__ = ("value",)
+
+    def __init__(self, value: npt.NDArray[Any]) -> None:
+        self.value = value
 
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         if axes is None:
@@ -95,13 +98,19 @@ class Repeated(Rule):
         out.reshape(shape_of(axes))[...] = value[tuple(selection)]
 
 
-@dataclass(slots=True)
 class Computed(Rule):
-    """A tensor of which every element depends on the whole. A region is cut from the whole."""
+    """A tensor of which every element depends on the whole. A region is cut from the whole.
 
-    shape: Shape
-    compute: Callable[[np.ndarray], None]
-    """Writes the tensor to an array of its shape, contiguous in C order."""
+    Arguments:
+        shape: shape of the tensor.
+        compute: a function that writes the tensor to an array of its shape, contiguous in C order.
+    """
+
+    __slots__ = ("compute", "shape")
+
+    def __init__(self, shape: Shape, compute: Callable[[np.ndarray], None]) -> None:
+        self.shape = shape
+        self.compute = compute
 
     @property
     def needs_whole(self) -> bool:

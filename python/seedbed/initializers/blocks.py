@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
@@ -152,8 +151,7 @@ class Part(NamedTuple):
         return _kept(shape_of(self.axes), self.kept)
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """The rule of a block."""
 
     axes: list[Axis]
@@ -186,12 +184,14 @@ def _patch(number: int, part: Part, address: seeds.Address, dtype: np.dtype) -> 
     return Patch(part.axes, part.kept, rule, elementwise)
 
 
-@dataclass(slots=True)
 class Patched(Rule):
     """Blocks with a rule each; a later one covers the earlier ones, and the first is the whole tensor."""
 
-    shape: Shape
-    patches: list[Patch]
+    __slots__ = ("patches", "shape")
+
+    def __init__(self, shape: Shape, patches: list[Patch]) -> None:
+        self.shape = shape
+        self.patches = patches
 
     @property
     def needs_whole(self) -> bool:

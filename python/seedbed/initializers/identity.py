@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,14 +23,23 @@ from seedbed.rules import Rule
 from seedbed.shapes import Shape
 
 
-@dataclass(slots=True)
 class Copies(Rule):
-    """A value where output o meets input o mod `period` at the centre, length // 2, of all other axes; 0 elsewhere."""
+    """A value where output o meets input o mod `period` at the centre, length // 2, of all other axes; 0 elsewhere.
 
-    value: npt.NDArray[Any]
-    inputs: int
-    outputs: int
-    period: int
+    Arguments:
+        value: the value.
+        inputs: the axis of the inputs.
+        outputs: the axis of the outputs.
+        period: number of outputs of a group.
+    """
+
+    __slots__ = ("inputs", "outputs", "period", "value")
+
+    def __init__(self, value: npt.NDArray[Any], inputs: int, outputs: int, period: int) -> None:
+        self.value = value
+        self.inputs = inputs
+        self.outputs = outputs
+        self.period = period
 
     def count(self, shape: Shape) -> int:
         """Return the number of elements of that shape that have the value."""

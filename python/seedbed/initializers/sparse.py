@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -29,7 +28,6 @@ _MOST_RANKS = 1 << 20
 """How many ranks stand in memory at a time, but for a single column of more rows."""
 
 
-@dataclass(slots=True)
 class Thinned(Rule):
     """A matrix of samples in which some rows of each column are 0.
 
@@ -37,8 +35,11 @@ class Thinned(Rule):
     values' key. In each column the `zeros` elements of least rank are 0, of equal ranks those in upper rows.
     """
 
-    values: Sampled
-    zeros: int
+    __slots__ = ("values", "zeros")
+
+    def __init__(self, values: Sampled, zeros: int) -> None:
+        self.values = values
+        self.zeros = zeros
 
     @property
     def needs_whole(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
@@ -168,13 +167,15 @@ def _scale(window: Window, scaling: str, periodic: bool, times: int) -> float:
     return total if scaling == "spectrum" else math.sqrt(total)
 
 
-@dataclass(slots=True)
 class Transform(Rule):
     """A kernel of an STFT for so many times, and a transform of that length."""
 
-    initializer: STFT
-    times: int
-    length: int
+    __slots__ = ("initializer", "length", "times")
+
+    def __init__(self, initializer: STFT, times: int, length: int) -> None:
+        self.initializer = initializer
+        self.times = times
+        self.length = length
 
     @in_default_state
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
