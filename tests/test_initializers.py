@@ -13,7 +13,7 @@ import pytest
 from reference import NAMED
 
 import seedbed as sb
-from seedbed.initializers.base import TRUNCATED_STDDEV
+from seedbed.initializers._description import TRUNCATED_STDDEV
 
 EXAMPLES = {
     **dict.fromkeys(["RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", *NAMED], ({}, (4, 5))),

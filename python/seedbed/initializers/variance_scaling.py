@@ -87,9 +87,9 @@ class VarianceScaling(RandomInitializer):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if cls.__doc__ and VarianceScaling.__doc__:
+        if cls.__doc__ and VarianceScaling.__doc__ and _AS_ABOVE in (text := cleandoc(cls.__doc__)):
             _, seed, rest = cleandoc(VarianceScaling.__doc__).partition("    seed: ")
-            cls.__doc__ = cleandoc(cls.__doc__).replace(_AS_ABOVE, (seed + rest).partition("\n\n>>>")[0])
+            cls.__doc__ = text.replace(_AS_ABOVE, (seed + rest).partition("\n\n>>>")[0])
 
     def __init__(
         self,
