@@ -251,7 +251,7 @@ impl Standard for TruncatedNormal {
 
 /// Normal, mean 0 and variance 1.
 ///
-/// In float32, 1/256 of the values, those farthest out, have a table of their own: [`normal_tail`].
+/// In float32, 1/256 of the values, those farthest out, have a table of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Normal;
 
