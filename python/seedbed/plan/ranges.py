@@ -115,11 +115,11 @@ def escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-Variants: TypeAlias = Callable[[P, str, int, str], Sequence[P]]
+Variants: TypeAlias = Callable[[P, int, str], Sequence[P]]
 """What an entry may become when a number of its name becomes that of a range.
 
-Arguments: the entry, without its name; the beginning of the name, up to the number; the number; and how the entry may
-refer to the range. The variants are as many for every entry, and the first one that works is taken.
+Arguments: the entry, without its name; the number; and how the entry may refer to the range. The variants are as many
+for every entry, and the first one that works is taken.
 """
 
 _Items: TypeAlias = list[tuple[str, P]]
@@ -133,28 +133,27 @@ def compress(items: Sequence[tuple[str, P]], variants: Variants[P]) -> list[tupl
     >>> [name for name, _ in compress([(name, None) for name in names], lambda entry, *_: [entry])]
     ['a', 'h.{0..2}.x', 'h.{0..2}.y', 'z']
     """
-    return _compress(list(items), variants, "", 0, 0)
+    return _compress(list(items), variants, 0, 0)
 
 
-def _compress(items: _Items[P], variants: Variants[P], prefix: str, ranges: int, level: int) -> _Items[P]:
-    """Compress what follows `prefix` in names, in which there are so many ranges and numbers before."""
+def _compress(items: _Items[P], variants: Variants[P], ranges: int, level: int) -> _Items[P]:
+    """Compress the rests of names, before which there are so many ranges, and so many numbers."""
     if level == MAX_RANGES:
         return [(escape(name), entry) for name, entry in items]
     groups = [(key, list(group)) for key, group in groupby(items, key=lambda item: _split(item[0]))]
 
-    def inner(at: int, ranges: int) -> tuple[str, _Items[P]]:
+    def inner(at: int, ranges: int) -> _Items[P]:
         (text, number), members = groups[at]
         begin = f"{text}{number}"
-        rests = [(name[len(begin) :], entry) for name, entry in members]
-        return prefix + text, _compress(rests, variants, prefix + begin, ranges, level + 1)
+        return _compress([(name[len(begin) :], entry) for name, entry in members], variants, ranges, level + 1)
 
     @cache
     def repeated(at: int) -> list[_Items[P]]:
         """What a group would be in a run, in each variant."""
-        begin, entries = inner(at, ranges + 1)
+        entries = inner(at, ranges + 1)
         number = groups[at][0][1]
         assert number is not None
-        changed = [variants(entry, begin, number, f"{{{ranges + 1}}}") for _, entry in entries]
+        changed = [variants(entry, number, f"{{{ranges + 1}}}") for _, entry in entries]
         return [
             [(rest, entry) for (rest, _), entry in zip(entries, column, strict=True)]
             for column in zip(*changed, strict=True)
@@ -175,7 +174,7 @@ def _compress(items: _Items[P], variants: Variants[P], prefix: str, ranges: int,
             written += [(f"{escape(text)}{{{head[1]}..{head[2]}}}{rest}", e) for rest, e in repeated(at)[-variant]]
             last, at = head, end
         else:
-            written += [(f"{escape(text)}{number}{rest}", entry) for rest, entry in inner(at, ranges)[1]]
+            written += [(f"{escape(text)}{number}{rest}", entry) for rest, entry in inner(at, ranges)]
             last, at = None, at + 1
     return written
 

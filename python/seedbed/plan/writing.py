@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from seedbed.config import serialize
 from seedbed.dtypes import name_of
 from seedbed.plan.ranges import compress, escape
 from seedbed.plan.tensor import OWN_ENTRY, PlannedTensor
 
-Fields = tuple[str, "tuple[str, Sequence[int], Sequence[int], Sequence[int | str]] | None"]
+PartFields: TypeAlias = tuple[str, Sequence[int], Sequence[int], Sequence["int | str"]]
+"""Of a part: the name and the shape of the whole, the partition's shape and its offset."""
+
+Fields: TypeAlias = tuple[str, "PartFields | None"]
 """An entry without its name: the JSON of its other fields, and of what it is a part of."""
 
 
@@ -63,21 +67,27 @@ def _line(name: str, fields: Fields) -> str:
     text, part = fields
     line = f'{{"name": {json.dumps(name)}, {text[1:-1]}'
     if part is not None:
-        keys = ("name", "shape", "partition_shape", "partition_offset")
-        line += f', "part_of": {json.dumps(dict(zip(keys, part, strict=True)))}'
+        line += f', "part_of": {json.dumps(_part_fields(part, json.loads(text)["shape"]))}'
     return line + "}"
 
 
-def _variants(fields: Fields, begin: str, number: int, reference: str) -> Sequence[Fields]:
-    """The entry; with a reference in the name of the whole; and with another in the offset along the first axis."""
+def _part_fields(part: PartFields, shape: Sequence[int]) -> dict[str, Any]:
+    """What an entry says of the whole: not what is so by default."""
+    name, whole, count, offset = part
+    fields: dict[str, Any] = {"name": name}
+    if list(whole) != list(shape):
+        fields["shape"] = whole
+    if list(count) != list(whole):
+        fields |= {"partition_shape": count, "partition_offset": offset}
+    return fields
+
+
+def _variants(fields: Fields, number: int, reference: str) -> Sequence[Fields]:
+    """The entry with or without references in the name of the whole, and in the offset along the first axis."""
     text, part = fields
     if part is None:
-        return fields, fields, fields
+        return [fields] * 4
     name, shape, count, offset = part
-    own = f"{escape(begin)}{number}"
-    if name.startswith(own) and not name[len(own) :][:1].isdigit():
-        name = escape(begin) + reference + name[len(own) :]
-    renamed = text, (name, shape, count, offset)
-    if offset and offset[0] == number:
-        offset = (reference, *offset[1:])
-    return fields, renamed, (text, (name, shape, count, offset))
+    renamed = re.sub(rf"(?<![0-9{{]){number}(?![0-9}}])", lambda found: reference, name, count=1)
+    moved = (reference, *offset[1:]) if offset and offset[0] == number else offset
+    return [(text, (n, shape, count, o)) for n in (name, renamed) for o in (offset, moved)]
