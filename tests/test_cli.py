@@ -167,7 +167,7 @@ class TestVerify:
             1,
             "there is no such file, and no plan of this name that ships; `seedbed plans` lists them: 'nowhere.json'",
         ),
-        (["init", ".", "-o", "x"], 1, "Is a directory: '.'"),
+        (["init", ".", "-o", "x"], 1, "there is neither seedbed.json nor config.json nor a safetensors file"),
         (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: there is no directory 'no': 'no/x'"),
         (["init", "gpt", "-o", "x"], 1, "the nearest name of one is 'gpt2': 'gpt'"),
         (["init", "gpt2", "-o", "/dev/null"], 1, "not an ordinary file: '/dev/null'"),

@@ -71,6 +71,24 @@ def test_the_first_default_whose_pattern_matches_serves():
     assert [settings(tensor.initializer)[0] for tensor in plan.tensors] == ["Zeros", "RandomNormal"]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (
+            ["*.wieght", "*"],
+            r'^defaults\[0\] "\*\.wieght": a pattern must be the first that .*\(near it: \'\*\.weight\'\)$',
+        ),
+        (["*", "*.weight"], r'^defaults\[1\] "\*\.weight": a pattern must be the first .* Received: one that is not$'),
+    ],
+)
+def test_a_default_that_serves_no_tensor_is_an_error_unless_allowed(patterns, message):
+    defaults = [{"pattern": pattern, "initializer": "zeros"} for pattern in patterns]
+    text = json.dumps({"defaults": defaults, "tensors": [{"name": "a.weight", "shape": [2]}]})
+    with pytest.raises(ValueError, match=message):
+        parse_plan(text)
+    assert parse_plan(text, unused="ignore").tensors[0].source == "*"
+
+
 def test_the_source_of_a_tensor_says_what_decided_it():
     defaults = [{"pattern": "*.bias", "initializer": "zeros"}, {"pattern": "*", "initializer": NORMAL}]
     entries = [{"name": "a.bias", "shape": [2]}, {"name": "b", "shape": [2]}]
@@ -374,7 +392,10 @@ class TestLimits:
 
     def test_a_pattern_takes_no_more_time_than_its_length_allows(self):
         defaults = [{"pattern": "*" + "a*" * 300 + "b", "initializer": NORMAL}, {"pattern": "*", "initializer": NORMAL}]
-        assert len(plan_of({"name": "a" * 5000, "shape": [2]}, defaults=defaults).tensors) == 1
+        text = json.dumps({"defaults": defaults, "tensors": [{"name": "a" * 5000, "shape": [2]}]})
+        assert len(parse_plan(text, unused="ignore").tensors) == 1
+        with pytest.raises(ValueError, match="a pattern must be the first that matches some name"):
+            parse_plan(text)
 
 
 @pytest.mark.parametrize(

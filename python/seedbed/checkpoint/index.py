@@ -39,7 +39,7 @@ def shards_of(path: Path) -> Shards:
     """
     if not path.is_dir():
         return _indexed(path)
-    names = sorted(entry.name for entry in os.scandir(path))
+    names = sorted(os.listdir(path))  # noqa: PTH208  # names, not paths
     indexes = [name for name in names if name.endswith(INDEX_SUFFIX)]
     if INDEX_NAME in indexes:
         return _indexed(path / INDEX_NAME)

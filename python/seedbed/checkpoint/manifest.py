@@ -60,7 +60,7 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         document = decode(content.decode("utf-8", "replace"), MANIFEST_NAME)
         fields = members(document, MANIFEST_NAME, required=("algorithm", "seed", "max_shard_size", "plan"))
-        plan = plan_of_document(fields["plan"], None)
+        plan = plan_of_document(fields["plan"])
     except RecursionError:
         raise ValueError(f"{MANIFEST_NAME} must be a few levels deep at most. Received: a deeper one") from None
     if fields["algorithm"] != ALGORITHM:

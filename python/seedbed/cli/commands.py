@@ -18,6 +18,7 @@ from seedbed.checkpoint.writing import naming
 from seedbed.cli import status
 from seedbed.cli.console import LenientStream, say, tell, tell_json
 from seedbed.cli.progress import shown_progress
+from seedbed.cli.showing import HEADS, objects_of, plot, rows_of, totals_of
 from seedbed.cli.signals import Terminated
 from seedbed.cli.sources import Source, load_source
 from seedbed.cli.tables import tell_table
@@ -48,6 +49,22 @@ def plan(arguments: Namespace) -> int:
     _check_other(arguments.output, source)
     with naming(arguments.output, "the plan"):
         write_file(arguments.output, text.encode())
+    return status.OK
+
+
+def show(arguments: Namespace) -> int:
+    """Show the tensors of a plan."""
+    source = _source(arguments)
+    if arguments.plot is not None:
+        _check_other(arguments.plot, source)
+        with naming(arguments.plot, "the picture"):
+            plot(source.plan, arguments.plot, arguments.seed)
+    if arguments.json:
+        tell_json({**totals_of(source.plan), "tensors": objects_of(source.plan)})
+        return status.OK
+    tell_table(rows_of(source.plan), HEADS)
+    tell("")
+    tell_table([(label, f"{number:,}") for label, number in totals_of(source.plan).items()])
     return status.OK
 
 
@@ -102,14 +119,9 @@ def verify(arguments: Namespace) -> int:
     return status.DIFFERENT
 
 
-def totals_of(plan: Plan) -> dict[str, int]:
-    """The numbers of a plan."""
-    return {"tensors": len(plan.tensors), "parameters": plan.parameters, "bytes": plan.nbytes}
-
-
 def _source(arguments: Namespace) -> Source:
     _use_threads(arguments)
-    return load_source(arguments.source, arguments.dtype)
+    return load_source(arguments.source, dtype=arguments.dtype, rules=arguments.rule, unused=arguments.unused)
 
 
 def _use_threads(arguments: Namespace) -> None:
@@ -120,8 +132,9 @@ def _use_threads(arguments: Namespace) -> None:
 def _expected(arguments: Namespace) -> Plan | None:
     if arguments.source is not None:
         return _source(arguments).plan
-    if arguments.dtype is not None:
-        raise ValueError(f"--dtype changes a plan, and needs a SOURCE before {arguments.path!r}")
+    for option in ("dtype", "rule"):
+        if getattr(arguments, option):
+            raise ValueError(f"--{option} changes a plan, and needs a SOURCE before {arguments.path!r}")
     return None
 
 

@@ -14,6 +14,8 @@ SOURCE = """\
 a SOURCE of a plan is one of
   the name of a plan that ships:        seedbed init gpt2 ...
   a JSON plan:                          docs/plans.md has the format
+  a Hugging Face config.json:           the file, or a directory with one; needs seedbed[transformers]
+  a safetensors file, index, directory: its names, shapes and dtypes; each --rule says how some are initialized
   a directory that seedbed init wrote:  its manifest, seedbed.json
 """
 
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_plans(verbs)
     _add_plan(verbs)
+    _add_show(verbs)
     _add_init(verbs)
     _add_verify(verbs)
     return parser
@@ -83,6 +86,14 @@ def _add_plan(verbs: Verbs) -> None:
     plan.add_argument(
         "-o", "--output", metavar="FILE", default="-", help="the file to write, or to replace (default: -)"
     )
+
+
+def _add_show(verbs: Verbs) -> None:
+    show = _add(verbs, "show", "show the tensors of a plan, and what decided each of them", commands.show)
+    _add_source(show)
+    show.add_argument("--plot", metavar="FILE", help="draw histograms of the values; needs seedbed[plot]")
+    show.add_argument("--seed", metavar="N", type=int, default=0, help="of the values that --plot draws (default: 0)")
+    show.add_argument("--json", action="store_true", help="an object on the standard output")
 
 
 def _add_init(verbs: Verbs) -> None:
@@ -122,6 +133,20 @@ def _add_verify(verbs: Verbs) -> None:
 def _add_source(verb: argparse.ArgumentParser, optional: bool = False) -> None:
     verb.add_argument("source", metavar="SOURCE", nargs="?" if optional else None, help="the plan; see below")
     verb.add_argument("--dtype", metavar="D", help="of all tensors for which the plan has none of their own")
+    verb.add_argument(
+        "--rule",
+        metavar="PATTERN=INIT",
+        action="append",
+        default=[],
+        help="the initializer of tensors by name: '*.bias=zeros', '*=RandomNormal(stddev=0.02)'; the first rule that "
+        "matches decides, before the plan",
+    )
+    verb.add_argument(
+        "--unused",
+        choices=("error", "ignore"),
+        default="error",
+        help="whether rules may decide nothing (default: error)",
+    )
 
 
 def _add_work(verb: argparse.ArgumentParser) -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from seedbed.checkpoint.directory import CONFIG_NAME, config_of
+from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.manifest import MANIFEST_NAME, read_manifest
+from seedbed.checkpoint.tensors import tensors_of
+from seedbed.cli.rules import parse_rule
 from seedbed.plan import Plan, load_plan, parse_plan
+from seedbed.plan.deciding import as_rules
+from seedbed.plan.overriding import plan_by_rules, with_rules
 from seedbed.plan.reading import shipped_plans
 from seedbed.strict_json import decode, typed
 
@@ -18,6 +28,11 @@ MAX_FILE_BYTES = 1 << 28
 
 _CONFIG_SUFFIXES = (".json", ".jinja", ".model", ".txt")
 """Files of these kinds configure a model or its tokenizer. Code and weights are never copied."""
+
+_CHILD = (
+    "import sys; sys.path = list(filter(None, sys.path)); from seedbed import transformers as t; t.main(sys.argv[1])"
+)
+"""A program that prints the plan of a configuration. It imports nothing from the working directory."""
 
 
 @dataclass(frozen=True)
@@ -33,32 +48,85 @@ class Source:
     """The other configuration files of the source, by name."""
 
 
-def load_source(text: str, dtype: str | None) -> Source:
-    """Load the plan that an argument names.
+def load_source(text: str, *, dtype: str | None = None, rules: Sequence[str] = (), unused: str = "error") -> Source:
+    """Load the plan that an argument names, with the initializers that rules give its tensors.
+
+    Arguments:
+        text: the name of a plan that ships, or a path.
+        dtype: the dtype of tensors for which the plan has none of their own.
+        rules: ``PATTERN=INITIALIZER``; the first that matches a name decides, before the plan does.
+        unused: ``"error"``, or ``"ignore"`` if rules may decide nothing.
 
     Raises:
         OSError: there is no plan of this name, and no file; or it cannot be read.
-        TypeError, ValueError: the source is no plan.
+        ImportError: a Hugging Face configuration needs packages that are not installed.
+        TypeError, ValueError: the source is no plan, a rule is wrong or decides nothing, or nothing decides a tensor.
     """
+    named = as_rules([parse_rule(rule) for rule in rules])
     path = Path(text)
+    if text not in shipped_plans() and _is_checkpoint(path):
+        plan = plan_by_rules(tensors_of(path), named, unused)
+        return Source(with_dtype(plan, dtype), path, in_directory=path.is_dir() or path.name.endswith(INDEX_SUFFIX))
+    source = _planned(text, path, dtype, unused)
+    return replace(source, plan=with_rules(source.plan, named, unused)) if named else source
+
+
+def _planned(text: str, path: Path, dtype: str | None, unused: str) -> Source:
+    """A source that says how its tensors are initialized."""
     if text in shipped_plans():
         return Source(load_plan(text, dtype=dtype))
     if (path / MANIFEST_NAME).is_file():
-        return _from_directory(path, dtype)
-    return Source(load_plan(text, dtype=dtype), path)
+        plan = read_manifest(path).plan
+        files = config_files(path)
+        if CONFIG_NAME in files:
+            config = decode(files[CONFIG_NAME].decode(), CONFIG_NAME)
+            plan = replace(plan, config=typed(config, dict, f"{CONFIG_NAME} must be an object"))
+        return _with_files(with_dtype(plan, dtype), path / MANIFEST_NAME, files)
+    if (path / CONFIG_NAME).is_file():
+        return _with_files(_recorded(path / CONFIG_NAME, dtype), path / CONFIG_NAME, config_files(path))
+    if path.is_dir():
+        what = f"neither {MANIFEST_NAME} nor {CONFIG_NAME} nor a safetensors file"
+        raise FileNotFoundError(errno.ENOENT, f"there is {what} in the directory", text)
+    if path.is_file() and _is_configuration(path):
+        return Source(_recorded(path, dtype), path)
+    return Source(load_plan(text, dtype=dtype, unused=unused), path)
 
 
-def _from_directory(directory: Path, dtype: str | None) -> Source:
-    """The plan of a directory that `seedbed init` wrote."""
-    plan = read_manifest(directory).plan
-    files = config_files(directory)
-    if CONFIG_NAME in files:
-        config = decode(files[CONFIG_NAME].decode(), CONFIG_NAME)
-        plan = replace(plan, config=typed(config, dict, f"{CONFIG_NAME} must be an object"))
-    return from_files(with_dtype(plan, dtype), directory / MANIFEST_NAME, files)
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a path is that of safetensors files, without a word on how they are made."""
+    if not path.is_dir():
+        return path.name.endswith((".safetensors", INDEX_SUFFIX))
+    says = any((path / name).is_file() for name in (MANIFEST_NAME, CONFIG_NAME))
+    return not says and any(name.endswith((".safetensors", INDEX_SUFFIX)) for name in os.listdir(path))  # noqa: PTH208
 
 
-def from_files(plan: Plan, path: Path, files: dict[str, bytes]) -> Source:
+def _is_configuration(path: Path) -> bool:
+    """Whether a JSON file is a configuration of Hugging Face, and no plan."""
+    try:
+        document: Any = json.loads(path.read_bytes()[: 1 << 24])
+    except (ValueError, RecursionError):
+        return False
+    keys = {"model_type", "architectures"}
+    return isinstance(document, dict) and "tensors" not in document and bool(keys & document.keys())
+
+
+def _recorded(path: Path, dtype: str | None) -> Plan:
+    """The plan of a configuration, made in a process of its own: frameworks take memory that is then free again."""
+    command = [sys.executable, "-c", _CHILD, os.fspath(path.absolute())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise ValueError(f"the plan of {os.fspath(path)!r} could not be made: {last}") from None
+    if "os_error" in result:
+        raise OSError(*result["os_error"])
+    if "error" in result:
+        raise ValueError(result["error"])
+    return parse_plan(result["plan"], dtype=dtype)
+
+
+def _with_files(plan: Plan, path: Path, files: dict[str, bytes]) -> Source:
     """A source with the configuration files of its directory."""
     if CONFIG_NAME in files and decode(files[CONFIG_NAME].decode(), CONFIG_NAME) != config_of(plan):
         del files[CONFIG_NAME]  # it has another dtype: the plan's configuration is written in its place

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.config import check_size
 from seedbed.dtypes import as_dtype
+from seedbed.plan.deciding import nearest_selectors
 from seedbed.plan.entries import Entry, about, as_initializer, as_name, each, entry_dtype, entry_shape, parse_entry
 from seedbed.plan.limits import (
     MAX_COMPARED,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
     from seedbed.initializers import Initializer
 
+MAX_COMPARED_NEAR = 1 << 10
+"""The most names that a misspelt pattern is compared with."""
+
 _SHIPPED = resources.files("seedbed").joinpath("plans")
 
 
@@ -59,12 +63,13 @@ def match(name: str, defaults: Iterable[Default]) -> Default | None:
     return next((default for default in defaults if default.matches(name)), None)
 
 
-def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Plan:
+def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None, unused: str = "error") -> Plan:
     """Read the plan that ships with seedbed under the name `source`, or else the file at the path `source`.
 
     Arguments:
         source: ``"gpt2"``, or the path of a JSON file. (A file of yours that is called gpt2 is ``./gpt2``.)
         dtype: the dtype of every tensor for which neither its own entry nor its default has one.
+        unused: ``"error"``, or ``"ignore"`` if defaults may serve no tensor.
 
     Raises:
         OSError: the file cannot be read.
@@ -74,11 +79,11 @@ def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None) -> Pl
     >>> len(plan.tensors), plan.parameters, plan.nbytes
     (148, 124439808, 248879616)
     """
-    return parse_plan(_read(os.fspath(source)), dtype=dtype)
+    return parse_plan(_read(os.fspath(source)), dtype=dtype, unused=unused)
 
 
-def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
-    """Read a plan from its JSON text; `load_plan` says what `dtype` is for and what is raised.
+def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") -> Plan:
+    """Read a plan from its JSON text; `load_plan` says what the other arguments are and what is raised.
 
     >>> plan = parse_plan('{"tensors": [{"name": "bias", "shape": [3], "initializer": "zeros"}]}')
     >>> plan.tensors[0].shape, plan.tensors[0].dtype.name
@@ -90,7 +95,7 @@ def parse_plan(text: str, *, dtype: str | None = None) -> Plan:
     if not isinstance(text, str):
         raise TypeError(f"a plan must be text. Received: {type(text).__name__}")
     try:
-        return plan_of_document(decode(text, "a plan"), dtype)
+        return plan_of_document(decode(text, "a plan"), dtype, unused)
     except RecursionError:
         raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
 
@@ -119,7 +124,7 @@ def _read(source: str) -> str:
         raise ValueError(f"a plan must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}") from None
 
 
-def plan_of_document(document: object, asked: str | None) -> Plan:
+def plan_of_document(document: object, asked: str | None = None, unused: str = "error") -> Plan:
     """Read a plan from what its JSON says; `asked` is the dtype that `load_plan` takes.
 
     Raises:
@@ -140,7 +145,27 @@ def plan_of_document(document: object, asked: str | None) -> Plan:
     _check_counts(names, patterns)
     _check_characters(fields, entries)
     defaults = each(fields, "defaults", "pattern", lambda entry: _default(entry, names))
-    return Plan(tuple(_tensors(entries, defaults, fallback)), config)
+    used: set[int] = set()
+    tensors = tuple(_tensors(entries, defaults, fallback, used))
+    if unused == "error" and tensors:
+        _check_used(defaults, used, [tensor.name for tensor in tensors])
+    return Plan(tensors, config)
+
+
+def _check_used(defaults: list[Default], used: set[int], names: list[str]) -> None:
+    """Refuse a default that serves no tensor: a name was misspelt, or the default is behind a wider one."""
+    for index, default in enumerate(defaults):
+        if id(default) not in used:
+            near = (
+                []
+                if any(map(default.matches, names))
+                else nearest_selectors(default.pattern, names[:MAX_COMPARED_NEAR])
+            )
+            hint = f" (near it: {', '.join(map(repr, near))})" if near else ""
+            raise ValueError(
+                f"defaults[{index}] {shown(default.pattern)}: a pattern must be the first that matches some name; "
+                f'unused="ignore" lets defaults be unused. Received: one that is not{hint}'
+            )
 
 
 def _check_counts(names: int, patterns: int) -> None:
@@ -171,7 +196,10 @@ def _check_characters(fields: dict[str, Any], entries: list[Entry]) -> None:
         )
 
 
-def _tensors(entries: list[Entry], defaults: list[Default], fallback: np.dtype) -> Iterator[PlannedTensor]:
+def _tensors(
+    entries: list[Entry], defaults: list[Default], fallback: np.dtype, used: set[int]
+) -> Iterator[PlannedTensor]:
+    """Yield the tensors of entries; `used` gets the identities of the defaults that serve some of them."""
     first: dict[str, int] = {}
     for index, name, numbers in expand([entry.template for entry in entries]):
         entry = entries[index]
@@ -180,7 +208,9 @@ def _tensors(entries: list[Entry], defaults: list[Default], fallback: np.dtype) 
                 where = f"the name of tensors[{first[name]}]"
                 raise ValueError(f"a name must occur once. Received: {f'{shown(name)}, ' * bool(numbers)}{where}")
             first[name] = index
-            yield _tensor(entry, as_name(name), numbers, match(name, defaults), fallback)
+            default = match(name, defaults)
+            used.add(id(default))
+            yield _tensor(entry, as_name(name), numbers, default, fallback)
 
 
 def _tensor(

@@ -26,7 +26,7 @@ def table(tensors: Iterable[PlannedTensor]) -> str:
 
 
 def _row(tensor: PlannedTensor) -> Sequence[str]:
-    stddev = tensor.initializer.describe(tensor.shape, tensor.dtype).stddev
+    stddev = tensor.initializer.describe(tensor.whole_shape, tensor.dtype).stddev
     shown = "" if stddev is None else f"{stddev:.4g}"
     return tensor.name, str(tensor.shape), name_of(tensor.dtype), brief(tensor.initializer), shown, tensor.source
 

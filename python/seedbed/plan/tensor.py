@@ -49,6 +49,11 @@ class PlannedTensor:
     part: Part | None = None
 
     @property
+    def whole_shape(self) -> Shape:
+        """The shape in which the values are drawn: that of the tensor, or of the whole of which it is a part."""
+        return self.shape if self.part is None else self.part.shape
+
+    @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)

@@ -1,0 +1,47 @@
+"""The tensors that a checkpoint has: their names, shapes and dtypes, without their values."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from seedbed.checkpoint.comparing import read_checkpoint_header
+from seedbed.checkpoint.header import DTYPE_NAMES
+from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
+from seedbed.checkpoint.source import opened
+from seedbed.checkpoint.verifying import reading
+from seedbed.dtypes import as_dtype
+from seedbed.plan.entries import as_name
+from seedbed.plan.overriding import Undecided
+from seedbed.strict_json import shown
+
+_DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+
+
+def tensors_of(path: str | os.PathLike[str]) -> list[Undecided]:
+    """Return the tensors of a safetensors file, an index or a directory, in the order of the files.
+
+    Raises:
+        OSError: a file cannot be read, or there is none.
+        TypeError, ValueError: a file is no safetensors file, or has a dtype that a plan cannot have; a name is in two
+            files.
+    """
+    place = Path(path)
+    tensors: dict[str, Undecided] = {}
+    with reading(path):
+        files = shards_of(place).files if place.is_dir() or place.name.endswith(INDEX_SUFFIX) else (place,)
+        if not files:
+            raise FileNotFoundError(errno.ENOENT, "there is no safetensors file in the directory")
+        for file_path in files:
+            with opened(file_path) as (file, size):
+                entries = read_checkpoint_header(file, size).entries
+            for entry in entries:
+                if entry.name in tensors:
+                    raise ValueError(f"a tensor must be in one file. Received: {shown(entry.name)} in several")
+                if entry.dtype not in _DTYPES:
+                    known = ", ".join(_DTYPES)
+                    raise ValueError(f"{entry.name!r}: a dtype must be one of {known}. Received: {entry.dtype}")
+                dtype = as_dtype(_DTYPES[entry.dtype])
+                tensors[entry.name] = Undecided(as_name(entry.name), entry.shape, dtype)
+    return list(tensors.values())

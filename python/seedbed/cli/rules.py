@@ -1,0 +1,53 @@
+"""Rules as they are written on the command line."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from seedbed.strict_json import decode
+
+
+def parse_rule(text: str) -> tuple[str, str | dict[str, Any]]:
+    """Parse a rule, ``PATTERN=INITIALIZER``.
+
+    Raises:
+        ValueError: it is none.
+
+    >>> parse_rule("*.weight=RandomNormal(stddev=0.02)")
+    ('*.weight', {'class_name': 'RandomNormal', 'config': {'stddev': 0.02}})
+    """
+    pattern, equals, initializer = text.partition("=")
+    if not (pattern and equals and initializer):
+        raise ValueError(f"a rule must be PATTERN=INITIALIZER, such as '*.bias=zeros'. Received: {text!r}")
+    return pattern, parse_initializer(initializer)
+
+
+def parse_initializer(text: str) -> str | dict[str, Any]:
+    """Parse an initializer: a name, its JSON configuration, or as it is written in Python.
+
+    Raises:
+        ValueError: it is none of these.
+
+    >>> parse_initializer("zeros"), parse_initializer('{"class_name": "Zeros"}')
+    ('zeros', {'class_name': 'Zeros'})
+    """
+    if text.startswith("{"):
+        document = decode(text, "an initializer")
+        assert isinstance(document, dict)
+        return document
+    if "(" not in text:
+        return text
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
+            raise ValueError
+        if any(keyword.arg is None for keyword in call.keywords):
+            raise ValueError
+        config = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError(
+            "an initializer must be a name, JSON, or a call with named numbers, such as 'RandomNormal(stddev=0.02)'. "
+            f"Received: {text!r}"
+        ) from None
+    return {"class_name": call.func.id, "config": config}

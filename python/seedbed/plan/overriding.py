@@ -1,0 +1,78 @@
+"""Plans by rules: initializers by name pattern for tensors that have others, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from seedbed.plan.deciding import NameRule, check_used, counted, decide
+from seedbed.plan.entries import about
+from seedbed.plan.model import Plan
+from seedbed.plan.tensor import PlannedTensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seedbed.shapes import Shape
+
+
+class Undecided(NamedTuple):
+    """A tensor of which nothing says how it is initialized."""
+
+    name: str
+    shape: Shape
+    dtype: np.dtype
+
+
+class _Named(NamedTuple):
+    """A tensor as rules see it: they select by its name alone."""
+
+    name: str
+    tensor: None = None
+    layers: tuple[object, ...] = ()
+
+
+def with_rules(plan: Plan, rules: Sequence[NameRule], unused: str = "error") -> Plan:
+    """The plan with the initializers that rules give its tensors; the first rule that matches a name decides.
+
+    Raises:
+        ValueError: a rule decides nothing, and `unused` is "error"; or a tensor is none that its initializer makes.
+    """
+    tensors = [
+        tensor if rule is None else replace(tensor, initializer=rule.initializer, source=rule.label)
+        for tensor, rule in zip(plan.tensors, _decided([t.name for t in plan.tensors], rules, unused), strict=True)
+    ]
+    for tensor in tensors:
+        with about(tensor.name):
+            tensor.initializer.check(tensor.whole_shape, tensor.dtype)
+    return replace(plan, tensors=tuple(tensors))
+
+
+def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule], unused: str = "error") -> Plan:
+    """The plan of tensors that rules decide.
+
+    Raises:
+        ValueError: as `with_rules`; or no rule decides a tensor.
+    """
+    chosen = _decided([tensor.name for tensor in tensors], rules, unused)
+    missing = [tensor.name for tensor, rule in zip(tensors, chosen, strict=True) if rule is None]
+    if missing:
+        raise ValueError(
+            f"a rule must decide each tensor; the pattern * matches all. Received: none for {counted(missing)}"
+        )
+    planned = []
+    for tensor, rule in zip(tensors, chosen, strict=True):
+        assert rule is not None
+        with about(tensor.name):
+            rule.initializer.check(tensor.shape, tensor.dtype)
+        planned.append(PlannedTensor(*tensor, rule.initializer, rule.label))
+    return Plan(tuple(planned))
+
+
+def _decided(names: Sequence[str], rules: Sequence[NameRule], unused: str) -> list[NameRule | None]:
+    candidates = [_Named(name) for name in names]
+    chosen = decide(candidates, rules)
+    if unused == "error":
+        check_used(rules, candidates, chosen)
+    return chosen
