@@ -158,7 +158,7 @@ impl Element for bf16 {
 
 /// float32 or float64: what is computed in.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
-pub trait Real: Element<Computed = Self> {
+pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     #[doc(hidden)]
     type Lanes<B: Backend>: Copy;
 
@@ -166,6 +166,8 @@ pub trait Real: Element<Computed = Self> {
     fn splat<B: Backend>(b: B, x: Self) -> Self::Lanes<B>;
     #[doc(hidden)]
     fn load<B: Backend>(b: B, from: &[Self]) -> Self::Lanes<B>;
+    #[doc(hidden)]
+    fn add<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
     #[doc(hidden)]
     fn mul<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
     #[doc(hidden)]
@@ -209,6 +211,10 @@ impl Real for f32 {
     #[inline(always)]
     fn load<B: Backend>(b: B, from: &[Self]) -> B::F32 {
         b.load_f32(from)
+    }
+    #[inline(always)]
+    fn add<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
+        b.add_f32(x, y)
     }
     #[inline(always)]
     fn mul<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
@@ -265,6 +271,10 @@ impl Real for f64 {
     #[inline(always)]
     fn load<B: Backend>(b: B, from: &[Self]) -> B::F64 {
         b.load_f64(from)
+    }
+    #[inline(always)]
+    fn add<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {
+        b.add_f64(x, y)
     }
     #[inline(always)]
     fn mul<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {

@@ -33,34 +33,27 @@
 //! ```
 
 mod panel;
+mod ranges;
+mod schedule;
 mod strip;
 
 use crate::backend::{self, Backend, Task};
 use crate::keystream::Keystream;
-use crate::matmul::{COMMON_ROWS, TileTask, that_pay, with_tiles};
+use crate::matmul::{BlockTask, CHAIN, with_blocks};
 use crate::narrow::Element;
 use crate::share::share;
 use ndarray::{ArrayViewMut2, Axis};
-use panel::{Draw, Panel};
+use panel::{Normals, Panel};
+use ranges::Ranges;
+use schedule::Schedule;
 use std::fmt;
-use std::marker::PhantomData;
 use std::num::NonZero;
-use std::sync::OnceLock;
 use strip::Strip;
 
 pub use crate::share::Stopped;
 
-/// Reflections of a panel. The roundings depend on it.
-pub const PANEL: usize = 96;
-
-/// Columns of Q that are made at a time: few enough to stay in the second-level cache.
-const STRIP: usize = 96;
-
-/// Rows that are multiplied at a time: few enough to stay in the caches. The triangle of a panel is among the first.
-const ROWS: usize = 192;
-
-const _: () = assert!(PANEL.is_multiple_of(STRIP) && PANEL.is_multiple_of(COMMON_ROWS));
-const _: () = assert!(ROWS >= PANEL && ROWS.is_multiple_of(COMMON_ROWS));
+/// Reflections of a panel, and rows of a block of them.
+const PANEL: usize = CHAIN;
 
 /// A matrix with orthonormal columns, or rows where there are fewer of these, times a gain.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +121,6 @@ impl Orthogonal {
             return Ok(());
         }
         let out = if self.rows < self.columns { out.reversed_axes() } else { out };
-        let (rows, columns) = out.dim();
-        let threads = that_pay(threads, rows.saturating_mul(columns).saturating_mul(columns));
         backend::run(Make { matrix: self, out, threads, proceed: &proceed })
     }
 }
@@ -139,7 +130,7 @@ struct Make<'a, T> {
     matrix: &'a Orthogonal,
     /// No fewer rows than columns.
     out: ArrayViewMut2<'a, T>,
-    threads: usize,
+    threads: NonZero<usize>,
     proceed: &'a dyn Fn() -> bool,
 }
 
@@ -148,35 +139,35 @@ impl<T: Element> Task for Make<'_, T> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
-        with_tiles(b, self)
+        with_blocks(b, self)
     }
 }
 
-impl<T: Element> TileTask for Make<'_, T> {
+impl<T: Element> BlockTask for Make<'_, T> {
     type Output = Result<(), Stopped>;
 
     #[inline(always)]
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
         let Self { matrix, mut out, threads, proceed } = self;
         let (rows, columns) = out.dim();
-        let count = columns.div_ceil(PANEL);
-        let mut panels = Vec::<OnceLock<Panel<T::Computed, N>>>::new();
-        panels.try_reserve_exact(count)?;
-        panels.resize_with(count, OnceLock::new);
-        share(panels.iter().enumerate(), threads.min(count), proceed, |(i, panel), go_on| {
-            let first = i * PANEL;
-            let width = PANEL.min(columns - first);
-            let (element, keystream, shape) = (PhantomData, matrix.keystream, [rows, columns]);
-            let drawn = b.vectorize(Draw { element, keystream, shape, first, width, go_on })?;
-            assert!(panel.set(drawn).is_ok(), "each panel is made once");
+        let schedule = Schedule::new([rows, columns], size_of::<T>(), size_of::<T::Computed>(), threads);
+        let ranges = Ranges::new(rows.div_ceil(PANEL), schedule.row_threads);
+        let normals = Normals::new::<T::Computed>(matrix.keystream, [rows, columns]);
+        let mut panels = Vec::<Option<Panel<T::Computed, N>>>::new();
+        panels.try_reserve_exact(columns.div_ceil(PANEL))?;
+        panels.resize_with(columns.div_ceil(PANEL), || None);
+        share(panels.iter_mut().enumerate(), schedule.panel_threads, proceed, |(i, panel), go_on| {
+            *panel = Some(Panel::draw(b, normals, i, schedule.keep, &ranges, go_on)?);
             Ok::<_, Stopped>(())
         })?;
+        let panels = panels.into_iter().flatten().collect::<Vec<_>>();
+        let gain = T::Computed::nearest(matrix.gain);
         // The last strips, which go through most panels, come first.
-        let strips = out.axis_chunks_iter_mut(Axis(1), STRIP).enumerate().rev();
-        share(strips, threads.min(columns.div_ceil(STRIP)), proceed, |(i, out), go_on| {
-            let first = i * STRIP;
-            let gain = T::Computed::nearest(matrix.gain);
-            b.vectorize(Strip { panels: &panels[..=first / PANEL], first, gain, out, go_on })
+        let strips = out.axis_chunks_iter_mut(Axis(1), schedule.strip).enumerate().rev();
+        share(strips, schedule.strip_threads, proceed, |(i, out), go_on| {
+            let first = i * schedule.strip;
+            let panels = &panels[..(first + out.ncols()).div_ceil(PANEL)];
+            Strip { panels, first, gain, out }.make(b, &ranges, go_on)
         })
     }
 }
@@ -187,6 +178,7 @@ mod tests {
     use crate::recipe::{Distribution, Recipe};
     use half::{bf16, f16};
     use std::cell::Cell;
+    use std::marker::PhantomData;
 
     #[derive(Clone, Copy)]
     struct Made<T> {
@@ -205,7 +197,11 @@ mod tests {
             let out = ArrayViewMut2::from_shape((rows, columns), &mut elements).expect("as many elements");
             let out = if rows < columns { out.reversed_axes() } else { out };
             let matrix = Orthogonal { keystream: Keystream::new([3; 32], 1), rows, columns, gain: 0.75 };
-            with_tiles(b, Make { matrix: &matrix, out, threads: self.threads, proceed: &|| true }).expect("a matrix");
+            with_blocks(
+                b,
+                Make { matrix: &matrix, out, threads: self.threads.try_into().expect("not zero"), proceed: &|| true },
+            )
+            .expect("a matrix");
             elements
         }
     }

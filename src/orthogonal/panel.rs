@@ -1,182 +1,312 @@
-//! Reflections, drawn by panels.
+//! Householder vectors, drawn by panels.
+//!
+//! Column j of a panel is a vector u, with zeros above the diagonal, 1 on it, and scaled normals below. Its scale depends on
+//! the sum of the squares of all its normals. So a panel is drawn in two passes over its rows: the first sums the squares, the
+//! second scales the normals and multiplies the vectors with each other. A panel that keeps its vectors draws the normals
+//! once; one that does not, draws them again in each pass, which takes more time and no memory.
 
-use super::{ROWS, Stopped};
+use super::ranges::Ranges;
+use super::{PANEL, Stopped};
 use crate::backend::{Backend, Task};
 use crate::fill::Fill;
 use crate::keystream::Keystream;
-use crate::matmul::{Block, Lines, add_product, blocks_of, filled, tile_width};
+use crate::matmul::{Block, Left, Lines, Multiply, Pairwise, filled, tile_width};
 use crate::narrow::Real;
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
 use crate::share::GoOn;
-use std::marker::PhantomData;
 use std::num::NonZero;
+use std::ops::Range;
 
-/// Up to [`PANEL`](super::PANEL) reflections: I - U T U'.
-pub(super) struct Panel<T, const N: usize> {
-    /// The first row and column.
-    pub(super) first: usize,
-    /// U from that row on, in rows of blocks.
-    pub(super) vectors: Vec<Block<T, N>>,
-    /// -T.
-    pub(super) factor: Vec<Block<T, N>>,
-    /// -sign of each.
-    pub(super) signs: Vec<T>,
-}
+/// Blocks of rows that are drawn at a time. A fill of fewer elements costs more for each.
+const DRAWN_BLOCKS: usize = 8;
 
-impl<T, const N: usize> Panel<T, N> {
-    /// How many blocks are in a row of them.
-    pub(super) fn across(&self) -> usize {
-        self.signs.len().div_ceil(N)
-    }
-}
-
-/// Make a panel.
-pub(super) struct Draw<'a, T, const N: usize> {
-    pub(super) element: PhantomData<T>,
-    pub(super) keystream: Keystream,
-    pub(super) shape: [usize; 2],
-    pub(super) first: usize,
-    pub(super) width: usize,
-    pub(super) go_on: &'a GoOn<'a>,
-}
-
-/// Normals of consecutive rows of a panel, padded to vectors.
-struct Normals<T> {
+/// The normals that the vectors are made of: a tensor of `rows` rows and `columns` columns.
+#[derive(Clone, Copy)]
+pub(super) struct Normals {
+    keystream: Keystream,
     recipe: Recipe,
-    drawn: Vec<T>,
-    rows: Lines<T>,
-    step: usize,
+    rows: usize,
+    columns: usize,
 }
 
-impl<T: Real, const N: usize> Draw<'_, T, N> {
-    /// The normals of up to [`ROWS`] rows, from `start` rows below the first on, with zeros above the diagonal; how many
-    /// rows there are.
-    fn rows(&self, start: usize, normals: &mut Normals<T>) -> usize {
-        let [length, columns] = self.shape;
-        let count = ROWS.min(length - self.first - start);
-        let axis = |length: usize, start: usize, count: usize| Axis {
+impl Normals {
+    pub(super) fn new<T: Real>(keystream: Keystream, [rows, columns]: [usize; 2]) -> Self {
+        let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
+        Self { keystream, recipe, rows, columns }
+    }
+
+    /// Write a part of the tensor to the beginning of `out`, in C order.
+    fn draw<T: Real>(&self, rows: &Range<usize>, columns: &Range<usize>, out: &mut [T]) {
+        let axis = |length: usize, part: &Range<usize>| Axis {
             length: length as u64,
-            start: start as u64,
+            start: part.start as u64,
             step: 1,
-            count: count as u64,
+            count: part.len() as u64,
         };
-        let axes = [axis(length, self.first + start, count), axis(columns, self.first, self.width)];
-        let region = Region::new(&axes).expect("it is part of a tensor in memory");
-        let drawn = &mut normals.drawn[..count * self.width];
-        let fill = Fill { keystream: self.keystream, recipe: normals.recipe, region: &region };
-        fill.run(drawn, NonZero::<usize>::MIN, || true).expect("it is never told to stop");
-        for (i, (row, drawn)) in
-            normals.rows.chunks_exact_mut(normals.step).zip(drawn.chunks_exact(self.width)).enumerate()
-        {
-            let from_here = self.width.min(start + i + 1);
-            row[..from_here].copy_from_slice(&drawn[..from_here]);
-            row[from_here..].fill(T::default());
-        }
-        count
-    }
-
-    /// The sum of the squares of each column, and its first number.
-    #[inline(always)]
-    fn squares<B: Backend>(&self, b: B, normals: &mut Normals<T>) -> Result<[Lines<f64>; 2], Stopped> {
-        let step = normals.step;
-        let (mut squares, mut leading) = (Lines::zeros(step)?, Lines::zeros(step)?);
-        for start in (0..self.shape[0] - self.first).step_by(ROWS) {
-            (self.go_on)()?;
-            let count = self.rows(start, normals);
-            for row in normals.rows.chunks_exact(step).take(count) {
-                for (x, sum) in row.chunks_exact(B::LANES).zip(squares.chunks_exact_mut(B::LANES)) {
-                    let x = T::widen(b, T::load(b, x));
-                    b.store_f64(b.fma_f64(x, x, b.load_f64(sum)), sum);
-                }
-            }
-            if start == 0 {
-                for (i, leading) in leading.iter_mut().enumerate().take(self.width) {
-                    *leading = normals.rows[i * step + i].to_f64();
-                }
-            }
-        }
-        Ok([squares, leading])
+        let region = Region::new(&[axis(self.rows, rows), axis(self.columns, columns)]).expect("a part of the tensor");
+        let fill = Fill { keystream: self.keystream, recipe: self.recipe, region: &region };
+        let out = &mut out[..rows.len() * columns.len()];
+        fill.run(out, NonZero::<usize>::MIN, || true).expect("it is never told to stop");
     }
 }
 
-impl<T: Real, const N: usize> Task for Draw<'_, T, N> {
-    type Output = Result<Panel<T, N>, Stopped>;
+/// Up to [`PANEL`] reflections I - tau u u', of consecutive columns.
+pub(super) struct Panel<T, const N: usize> {
+    normals: Normals,
+    /// Number of the panel, and of the block of rows that has its diagonal.
+    index: usize,
+    /// Number of reflections.
+    pub(super) width: usize,
+    /// What the normals of each column are multiplied by.
+    scales: [f64; PANEL],
+    /// -tau of each reflection.
+    pub(super) minus_taus: [T; PANEL],
+    /// Whether the first normal of each column is positive.
+    pub(super) positive: [bool; PANEL],
+    /// The products of the vectors, u' u, as tiles. Those above the diagonal are used.
+    products: Vec<T>,
+    /// The vectors from the diagonal's block of rows on, in rows of `across` blocks; or nothing.
+    kept: Vec<Block<T, N>>,
+}
+
+impl<T: Real, const N: usize> Panel<T, N> {
+    /// Draw panel number `index`.
+    pub(super) fn draw<B: Backend>(
+        b: B,
+        normals: Normals,
+        index: usize,
+        keep: bool,
+        ranges: &Ranges,
+        go_on: &GoOn<'_>,
+    ) -> Result<Self, Stopped> {
+        let mut panel = Self {
+            normals,
+            index,
+            width: PANEL.min(normals.columns - index * PANEL),
+            scales: [0.0; PANEL],
+            minus_taus: [T::default(); PANEL],
+            positive: [false; PANEL],
+            products: Vec::new(),
+            kept: Vec::new(),
+        };
+        let blocks = index..normals.rows.div_ceil(PANEL);
+        let kept_of_block = if keep { panel.blocks() } else { 0 };
+        let mut kept = filled([[T::default(); N]; N], blocks.len() * kept_of_block)?;
+
+        let parts = ranges.split(&mut kept, &blocks, kept_of_block);
+        let squares =
+            ranges.sum(blocks.clone(), PANEL, go_on, parts, |blocks, kept, sums: &mut Pairwise<f64>, go_on| {
+                b.vectorize(Squares { panel: &panel, blocks, kept, sums, go_on })
+            })?;
+        panel.scale_columns(&squares);
+
+        let (parts, length) = (ranges.split(&mut kept, &blocks, kept_of_block), PANEL * Self::product_columns::<B>());
+        let products =
+            ranges.sum(blocks.clone(), length, go_on, parts, |blocks, kept, sums: &mut Pairwise<T>, go_on| {
+                b.vectorize(Products { panel: &panel, blocks, kept, sums, go_on })
+            })?;
+        panel.products = products.to_vec();
+        panel.kept = kept;
+        Ok(panel)
+    }
+
+    /// Blocks in a row.
+    pub(super) fn across(&self) -> usize {
+        self.width.div_ceil(N)
+    }
+
+    /// Blocks in [`PANEL`] rows.
+    fn blocks(&self) -> usize {
+        PANEL / N * self.across()
+    }
+
+    /// Columns of the products: whole tiles.
+    fn product_columns<B: Backend>() -> usize {
+        PANEL.next_multiple_of(tile_width::<B, T>())
+    }
+
+    /// The product of vectors i and k > i.
+    #[inline(always)]
+    pub(super) fn product<B: Backend>(&self, _: B, i: usize, k: usize) -> T {
+        let width = tile_width::<B, T>();
+        self.products[(k / width * PANEL + i) * width + k % width]
+    }
+
+    /// Set the scale, -tau and sign of each column, from the sum of the squares of its normals below the diagonal.
+    fn scale_columns(&mut self, squares: &[f64]) {
+        let columns = self.index * PANEL..self.index * PANEL + self.width;
+        let mut normals = [T::default(); PANEL * PANEL];
+        self.normals.draw(&columns, &columns, &mut normals);
+        for j in 0..self.width {
+            let (x, rest) = (normals[j * self.width + j].to_f64(), squares[j]);
+            let alpha = x.mul_add(x, rest).sqrt();
+            let tau = T::nearest(1.0 + x.abs() / alpha).to_f64();
+            // A reflection has tau |u|^2 = 2. Where tau is small enough for it, the scale makes up for the rounding of tau.
+            let scale = if tau <= 1.5 { ((2.0 / tau - 1.0) / rest).sqrt() } else { 1.0 / (x.abs() + alpha) };
+            self.positive[j] = x > 0.0;
+            self.scales[j] = if x > 0.0 { scale } else { -scale };
+            self.minus_taus[j] = T::nearest(-tau);
+        }
+    }
+
+    /// Scale the normals of a block of rows to vectors.
+    #[inline(always)]
+    fn scale(&self, block: usize, vectors: &mut [Block<T, N>]) {
+        for row in vectors.chunks_exact_mut(self.across()) {
+            for (block, scales) in row.iter_mut().zip(self.scales.as_chunks::<N>().0) {
+                for row in block {
+                    for (x, scale) in row.iter_mut().zip(scales) {
+                        *x = T::nearest(x.to_f64() * scale);
+                    }
+                }
+            }
+        }
+        if block == self.index {
+            for i in 0..self.width {
+                vectors[i / N * self.across() + i / N][i % N][i % N] = T::nearest(1.0);
+            }
+        }
+    }
+}
+
+/// Reads a panel, one block of rows after the other.
+pub(super) struct Reader<'a, T, const N: usize> {
+    panel: &'a Panel<T, N>,
+    /// Normals of the blocks of `drawn_blocks`, in C order.
+    drawn: Vec<T>,
+    drawn_blocks: Range<usize>,
+    /// The vectors of one block of rows, where the panel does not keep them.
+    vectors: Vec<Block<T, N>>,
+}
+
+impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
+    pub(super) fn new(panel: &'a Panel<T, N>) -> Result<Self, Stopped> {
+        let draws = panel.kept.is_empty();
+        Ok(Self {
+            panel,
+            drawn: filled(T::default(), if draws { DRAWN_BLOCKS * PANEL * panel.width } else { 0 })?,
+            drawn_blocks: 0..0,
+            vectors: filled([[T::default(); N]; N], if draws { panel.blocks() } else { 0 })?,
+        })
+    }
+
+    /// The vectors in a block of rows.
+    #[inline(always)]
+    pub(super) fn vectors(&mut self, block: usize) -> &[Block<T, N>] {
+        let panel = self.panel;
+        if panel.kept.is_empty() {
+            let mut vectors = std::mem::take(&mut self.vectors);
+            self.draw(block, &mut vectors);
+            panel.scale(block, &mut vectors);
+            self.vectors = vectors;
+            return &self.vectors;
+        }
+        &panel.kept[(block - panel.index) * panel.blocks()..][..panel.blocks()]
+    }
+
+    /// Write the normals below the diagonal in a block of rows, and zeros elsewhere.
+    #[inline(always)]
+    fn draw(&mut self, block: usize, to: &mut [Block<T, N>]) {
+        let Panel { normals, index, width, .. } = *self.panel;
+        let rows = block * PANEL..normals.rows.min((block + 1) * PANEL);
+        if !self.drawn_blocks.contains(&block) {
+            self.drawn_blocks = block..block + DRAWN_BLOCKS;
+            let drawn = rows.start..normals.rows.min(self.drawn_blocks.end * PANEL);
+            normals.draw(&drawn, &(index * PANEL..index * PANEL + width), &mut self.drawn);
+        }
+        let drawn = &self.drawn[(block - self.drawn_blocks.start) * PANEL * width..][..rows.len() * width];
+        if rows.len() < PANEL || block == index || !width.is_multiple_of(N) {
+            to.fill([[T::default(); N]; N]);
+        }
+        for (i, row) in drawn.chunks_exact(width).enumerate() {
+            let below = if block == index { i.min(width) } else { width };
+            for (part, to) in row[..below].chunks(N).zip(&mut to[i / N * self.panel.across()..]) {
+                to[i % N][..part.len()].copy_from_slice(part);
+            }
+        }
+    }
+}
+
+/// The first pass: sums the squares of each column below the diagonal, and keeps the normals.
+struct Squares<'a, T, const N: usize> {
+    panel: &'a Panel<T, N>,
+    blocks: Range<usize>,
+    kept: &'a mut [Block<T, N>],
+    sums: &'a mut Pairwise<f64>,
+    go_on: &'a GoOn<'a>,
+}
+
+impl<T: Real, const N: usize> Task for Squares<'_, T, N> {
+    type Output = Result<(), Stopped>;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, _: B) -> Self::Output {
+        let (mut reader, across) = (Reader::new(self.panel)?, self.panel.across());
+        let mut vectors = filled([[T::default(); N]; N], self.panel.blocks())?;
+        let mut kept = self.kept.chunks_exact_mut(self.panel.blocks());
+        for block in self.blocks {
+            (self.go_on)()?;
+            reader.draw(block, &mut vectors);
+            let mut squares = self.sums.array()?;
+            squares.fill(0.0);
+            for row in vectors.chunks_exact(across) {
+                for (block, sums) in row.iter().zip(squares.as_chunks_mut::<N>().0) {
+                    for row in block {
+                        for (x, sum) in row.iter().map(|x| x.to_f64()).zip(&mut *sums) {
+                            *sum = x.mul_add(x, *sum);
+                        }
+                    }
+                }
+            }
+            self.sums.add(block, squares);
+            if let Some(kept) = kept.next() {
+                kept.copy_from_slice(&vectors);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The second pass: scales the normals and multiplies the vectors with each other.
+struct Products<'a, T, const N: usize> {
+    panel: &'a Panel<T, N>,
+    blocks: Range<usize>,
+    kept: &'a mut [Block<T, N>],
+    sums: &'a mut Pairwise<T>,
+    go_on: &'a GoOn<'a>,
+}
+
+impl<T: Real, const N: usize> Task for Products<'_, T, N> {
+    type Output = Result<(), Stopped>;
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
-        let length = self.shape[0] - self.first;
-        let across = self.width.div_ceil(N);
-        let step = (across * N).next_multiple_of(tile_width::<B, T>());
-        let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
-        let (drawn, rows) = (filled(T::default(), ROWS * self.width)?, Lines::zeros(ROWS * step)?);
-        let mut normals = Normals { recipe, drawn, rows, step };
-        let [squares, leading] = self.squares(b, &mut normals)?;
-
-        let mut scales = Lines::zeros(step)?;
-        let (mut taus, mut signs) = (filled(T::default(), self.width)?, filled(T::default(), self.width)?);
-        for (i, scale) in scales.iter_mut().enumerate().take(self.width) {
-            let (alpha, x) = (squares[i].sqrt(), leading[i]);
-            let sign = if x >= 0.0 { 1.0 } else { -1.0 };
-            *scale = 1.0 / (x + sign * alpha); // a normal is never zero
-            taus[i] = T::nearest(1.0 + x.abs() / alpha);
-            signs[i] = T::nearest(-sign);
-        }
-
-        let mut vectors = Vec::new();
-        vectors.try_reserve_exact(length.div_ceil(N) * across)?;
-        let mut products = Lines::zeros(across * N * step)?;
-        for start in (0..length).step_by(ROWS) {
+        let (mut reader, across, width) = (Reader::new(self.panel)?, self.panel.across(), tile_width::<B, T>());
+        let mut tiles = Lines::<T>::zeros(PANEL * Panel::<T, N>::product_columns::<B>())?;
+        let mut kept = self.kept.chunks_exact_mut(self.panel.blocks());
+        for block in self.blocks {
             (self.go_on)()?;
-            let count = self.rows(start, &mut normals);
-            for row in normals.rows.chunks_exact_mut(step).take(count) {
-                for (x, scale) in row.chunks_exact_mut(B::LANES).zip(scales.chunks_exact(B::LANES)) {
-                    let scaled = b.mul_f64(T::widen(b, T::load(b, x)), b.load_f64(scale));
-                    T::store(b, T::nearest_lanes(b, scaled), x);
+            let vectors = if let Some(kept) = kept.next() {
+                self.panel.scale(block, kept);
+                kept
+            } else {
+                reader.vectors(block)
+            };
+            for (i, row) in vectors.chunks_exact(across).enumerate() {
+                for (j, block) in row.iter().enumerate() {
+                    for (k, row) in block.iter().enumerate() {
+                        let (i, j) = (i * N + k, j * N);
+                        tiles[(j / width * PANEL + i) * width + j % width..][..N].copy_from_slice(row);
+                    }
                 }
             }
-            if start == 0 {
-                for (i, row) in normals.rows.chunks_exact_mut(step).enumerate().take(self.width) {
-                    row[i] = T::nearest(1.0);
-                    row[i + 1..].fill(T::default());
-                }
+            let mut products = self.sums.array()?;
+            for (right, product) in tiles.chunks_exact(PANEL * width).zip(products.chunks_exact_mut(PANEL * width)) {
+                b.vectorize(Multiply { left: vectors, across, order: Left::Columns, right, product, add: false });
             }
-            let blocks = blocks_of::<T, N>(&normals.rows[..count * step], step, across * N)?;
-            for at in (0..step).step_by(tile_width::<B, T>()) {
-                for i in 0..across.min((at + tile_width::<B, T>()).div_ceil(N)) {
-                    let (blocks, sums) = (blocks[i..].iter().step_by(across), &mut products[i * N * step..]);
-                    add_product::<B, T, N, true>(b, blocks, &normals.rows, sums, (step, at));
-                }
-            }
-            vectors.extend(blocks);
+            self.sums.add(block, products);
         }
-
-        let factor = blocks_of(&factor(b, &products, &taus, step)?, step, across * N)?;
-        Ok(Panel { first: self.first, vectors, factor, signs })
+        Ok(())
     }
-}
-
-/// -T, from the products U' U above their diagonal: row by row, from the last on.
-#[inline(always)]
-fn factor<B: Backend, T: Real>(b: B, products: &[T], taus: &[T], step: usize) -> Result<Lines<T>, Stopped> {
-    let mut factor = Lines::zeros(products.len())?;
-    for (i, tau) in taus.iter().enumerate().rev() {
-        let minus_tau = T::nearest(-tau.to_f64());
-        let (row, below) = factor[i * step..].split_at_mut(step);
-        for (k, below) in below.chunks_exact(step).enumerate().take(taus.len() - i - 1) {
-            let (k, skip) = (i + 1 + k, (i + 1 + k) / B::LANES * B::LANES);
-            let product = T::splat(b, products[i * step + k]);
-            for (sum, below) in row[skip..].chunks_exact_mut(B::LANES).zip(below[skip..].chunks_exact(B::LANES)) {
-                let added = T::fma(b, product, T::load(b, below), T::load(b, sum));
-                T::store(b, added, sum);
-            }
-        }
-        for sum in row.chunks_exact_mut(B::LANES) {
-            let scaled = T::mul(b, T::load(b, sum), T::splat(b, minus_tau));
-            T::store(b, scaled, sum);
-        }
-        row[..i].fill(T::default());
-        row[i] = minus_tau;
-    }
-    Ok(factor)
 }

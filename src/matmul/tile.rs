@@ -1,0 +1,159 @@
+//! The inner loop of all products: a tile of sums that stays in registers.
+
+use crate::backend::{Backend, Task};
+use crate::narrow::Real;
+use std::collections::TryReserveError;
+use std::ops::{Deref, DerefMut};
+
+/// `N` rows and columns of a left factor. In blocks it can be read by rows, and transposed by columns, and in both cases
+/// the numbers that are read next to each other are close in memory.
+pub(crate) type Block<T, const N: usize> = [[T; N]; N];
+
+/// A task that is compiled for blocks of `N` rows and columns.
+pub(crate) trait BlockTask {
+    type Output;
+    fn run<B: Backend, const N: usize>(self, backend: B) -> Self::Output;
+}
+
+/// Run `task` with blocks of as many rows as the backend has registers for: a row of sums fills two of them, and some are
+/// left for the factors. Any of these numbers divides [`CHAIN`](super::CHAIN).
+#[inline(always)]
+pub(crate) fn with_blocks<B: Backend, T: BlockTask>(b: B, task: T) -> T::Output {
+    match B::REGISTERS {
+        32.. => task.run::<B, 8>(b),
+        _ => task.run::<B, 4>(b),
+    }
+}
+
+/// Vectors in a row of a tile: two registers of float32, or one vector of float64, which is two registers.
+const fn tile_vectors<B: Backend, T: Real>() -> usize {
+    if B::REGISTERS >= 16 { size_of::<f64>() / size_of::<T>() } else { 1 }
+}
+
+/// Columns of a tile.
+pub(crate) const fn tile_width<B: Backend, T: Real>() -> usize {
+    B::LANES * tile_vectors::<B, T>()
+}
+
+/// How the blocks of a left factor are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// By rows.
+    Rows,
+    /// By rows, of which the blocks right of the diagonal are zero and left out.
+    LowerRows,
+    /// By columns: the factor is transposed.
+    Columns,
+}
+
+/// Multiplies a left factor with a tile of a right one. Each element is a chain from zero on, in the order of the rows.
+///
+/// [`Backend::vectorize`] compiles it as a function of its own, so that its loop has all the registers.
+pub(crate) struct Multiply<'a, T, const N: usize> {
+    /// The blocks of the left factor, in rows.
+    pub(crate) left: &'a [Block<T, N>],
+    /// Blocks in a row.
+    pub(crate) across: usize,
+    /// How they are read.
+    pub(crate) order: Left,
+    /// Rows of [`tile_width`] numbers.
+    pub(crate) right: &'a [T],
+    /// Rows of [`tile_width`] numbers, for each row or column of the left factor.
+    pub(crate) product: &'a mut [T],
+    /// Whether the product is added to what is there.
+    pub(crate) add: bool,
+}
+
+impl<T: Real, const N: usize> Task for Multiply<'_, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let Self { left, across, order, right, product, add } = self;
+        for (i, product) in product.chunks_exact_mut(N * tile_width::<B, T>()).enumerate() {
+            let tile = if order == Left::Columns {
+                let Some(left) = left.get(i..).filter(|_| i < across) else { break };
+                chains::<B, T, N, true>(b, left.iter().step_by(across), right)
+            } else {
+                let Some(left) = left.get(i * across..(i + 1) * across) else { break };
+                let count = if order == Left::LowerRows { across.min(i + 1) } else { across };
+                chains::<B, T, N, false>(b, left[..count].iter(), right)
+            };
+            for (i, sums) in tile.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate().take(tile_vectors::<B, T>()) {
+                    let to = &mut product[i * tile_width::<B, T>() + v * B::LANES..];
+                    T::store(b, if add { T::add(b, T::load(b, to), *sum) } else { *sum }, to);
+                }
+            }
+        }
+    }
+}
+
+/// The products of `N` rows of a left factor, or columns where it is `TRANSPOSED`, with the rows of a tile.
+#[inline(always)]
+fn chains<'a, B: Backend, T: Real, const N: usize, const TRANSPOSED: bool>(
+    b: B,
+    left: impl Iterator<Item = &'a Block<T, N>>,
+    right: &[T],
+) -> [[T::Lanes<B>; 2]; N] {
+    let mut sums = [[T::splat(b, T::default()); 2]; N];
+    for (block, rows) in left.zip(right.chunks(N * tile_width::<B, T>())) {
+        for k in 0..N {
+            let row = &rows[k * tile_width::<B, T>()..(k + 1) * tile_width::<B, T>()];
+            let mut right = [T::splat(b, T::default()); 2];
+            for (v, right) in right.iter_mut().enumerate().take(tile_vectors::<B, T>()) {
+                *right = T::load(b, &row[v * B::LANES..]);
+            }
+            for i in 0..N {
+                let left = T::splat(b, if TRANSPOSED { block[k][i] } else { block[i][k] });
+                for v in 0..tile_vectors::<B, T>() {
+                    sums[i][v] = T::fma(b, left, right[v], sums[i][v]);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// `count` times a value, or an error if there is no memory for them.
+pub(crate) fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count)?;
+    values.resize(count, value);
+    Ok(values)
+}
+
+/// Numbers from the beginning of a cache line on, so that no vector of them straddles two.
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    numbers: Vec<T>,
+    /// Numbers before the cache line.
+    skip: usize,
+}
+
+impl<T: Real> Lines<T> {
+    /// `count` zeros, or an error if there is no memory for them.
+    pub(crate) fn zeros(count: usize) -> Result<Self, TryReserveError> {
+        const LINE: usize = 64; // bytes
+        let mut numbers = filled(T::default(), count + LINE / size_of::<T>())?;
+        let skip = numbers.as_ptr().align_offset(LINE);
+        numbers.truncate(skip + count);
+        Ok(Self { numbers, skip })
+    }
+}
+
+impl<T> Deref for Lines<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.numbers[self.skip..]
+    }
+}
+
+impl<T> DerefMut for Lines<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.numbers[self.skip..]
+    }
+}
