@@ -6,8 +6,8 @@
 //!
 //! is summed in chains of [`CHAIN`] terms. A chain begins at zero, and each step is one fused multiplication and addition,
 //! rounded once (`fusedMultiplyAdd` of IEEE 754-2008). The chains are added in pairs, the pairs in pairs, and so on; the last
-//! of an odd number goes up as it is. Such a sum of n terms errs like one of √n terms or fewer, and its parts can be computed
-//! in any order and by any thread.
+//! of an odd number goes up as it is. So a sum of many terms hardly errs more than a chain, and its parts can be computed in
+//! any order and by any thread.
 //!
 //! Vectors run along j, and tiles of rows and columns stay in registers; that changes no sum.
 //!
@@ -184,7 +184,7 @@ mod tests {
         fn run<B: Backend>(self, b: B) -> Vec<T> {
             let ((left, right), shape, threads) = (self.factors, self.shape, self.threads);
             let mut out = vec![T::default(); shape[0] * shape[2]];
-            with_tiles(b, Product { left, right, shape, out: &mut out, threads, proceed: &|| true })
+            with_blocks(b, Product { left, right, shape, out: &mut out, threads, proceed: &|| true })
                 .expect("a product");
             out
         }

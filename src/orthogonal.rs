@@ -1,20 +1,24 @@
-//! Random orthogonal matrices, distributed as Haar's measure has it, by reflections that are drawn and not computed.
+//! Random orthogonal matrices, uniformly distributed (by Haar's measure), from reflections that are drawn.
 //!
-//! The QR factorisation of a matrix of independent normals, made unique by a positive diagonal of R, has such a Q. Its
-//! Householder reflections are those of independent normal vectors, each by one shorter than the one before (G. W. Stewart,
-//! *The efficient generation of random orthogonal matrices with an application to condition estimators*, SIAM J. Numer.
-//! Anal. 17, 1980). So nothing is factorised. With x the part of column j of a tall matrix of normals from row j on,
+//! The Q of a matrix of independent normals, made unique by a positive diagonal of R, is uniformly distributed. The
+//! Householder reflections that make it are those of independent normal vectors, each one shorter than the one before
+//! (G. W. Stewart, *The efficient generation of random orthogonal matrices with an application to condition estimators*,
+//! SIAM J. Numer. Anal. 17, 1980). So nothing is factorised. For column j of a tall matrix of normals, with x its elements
+//! from row j on,
 //!
 //! ```text
-//! sign = 1 where x[0] >= 0, else -1        alpha = |x|        v = x + sign alpha e0
+//! sign = 1 if x[0] > 0, else -1        alpha = |x|        v = x + sign alpha e0
 //! u = v / v[0]     tau = 1 + |x[0]| / alpha     H(j) = I - tau u u'     Q = H(0) H(1) ... H(n - 1) diag(-sign)
 //! ```
 //!
-//! of which the first n columns are made. Reflections are applied in panels of [`PANEL`] of them, from the last to the
-//! first, as I - U T U' with T upper triangular (R. Schreiber and C. Van Loan, *A storage-efficient WY representation for
-//! products of Householder transformations*, SIAM J. Sci. Stat. Comput. 10, 1989). That is matrix products, each summed in
-//! the one order of [`matmul`](crate::matmul); panels are made by themselves, and columns of Q by themselves, in any order
-//! and by any thread. `docs/streams.md` has all steps and roundings.
+//! of which the first n columns are made. Reflections are applied in panels of [`PANEL`], from the last to the first:
+//!
+//! ```text
+//! q + U z,   where  z[k] = -tau[k] (u[k]' q + sum of u[k]' u[m] z[m] over the reflections m > k of the panel)
+//! ```
+//!
+//! These are matrix products, each summed in the one order of [`matmul`](crate::matmul), in float64 for float64 and in float32
+//! for all other elements. `docs/streams.md` has all steps and roundings.
 //!
 //! ```
 //! use seedbed::keystream::Keystream;
@@ -52,23 +56,23 @@ use strip::Strip;
 
 pub use crate::share::Stopped;
 
-/// Reflections of a panel, and rows of a block of them.
-const PANEL: usize = CHAIN;
+/// Reflections of a panel, and rows of a block. The roundings depend on it.
+pub const PANEL: usize = CHAIN;
 
-/// A matrix with orthonormal columns, or rows where there are fewer of these, times a gain.
+/// A matrix with orthonormal columns, or with orthonormal rows if it has fewer rows than columns, times a gain.
 #[derive(Clone, Copy, Debug)]
 pub struct Orthogonal {
-    /// Where the words come from.
+    /// The words that the matrix is made from.
     pub keystream: Keystream,
-    /// Of the matrix. With fewer rows than columns, it is the transposed one of `columns` rows.
+    /// Number of rows. A matrix with fewer rows than columns is the transposed one of `columns` rows.
     pub rows: usize,
-    /// Of the matrix.
+    /// Number of columns.
     pub columns: usize,
-    /// What it is multiplied by in the end.
+    /// The factor that all elements are multiplied by in the end.
     pub gain: f64,
 }
 
-/// A gain that is not finite, or beyond half of the greatest number of the element type.
+/// The gain is not finite, or beyond half of the greatest number of the element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GainError(String);
 
@@ -80,11 +84,11 @@ impl fmt::Display for GainError {
 
 impl std::error::Error for GainError {}
 
-/// Whether a gain is one for elements of type `T`.
+/// Check that a gain is possible for elements of type `T`.
 ///
 /// # Errors
 ///
-/// Where it is not finite, or beyond half of the greatest of them.
+/// If the gain is not finite, or beyond half of the greatest `T`.
 pub fn check_gain<T: Element>(gain: f64) -> Result<(), GainError> {
     let most = T::MAX / 2.0;
     if gain.abs() <= most {
@@ -97,18 +101,20 @@ pub fn check_gain<T: Element>(gain: f64) -> Result<(), GainError> {
 }
 
 impl Orthogonal {
-    /// Write the matrix to `out` in C order, on up to `threads` threads, the calling one among them.
+    /// Write the matrix to `out` in C order, on up to `threads` threads, the calling one included.
     ///
-    /// `proceed` is called there now and then; where it says no, the work stops soon and leaves part of `out` as it was.
+    /// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part of
+    /// `out` as it was.
     ///
     /// # Errors
     ///
-    /// Where `proceed` said no, or there is no memory for the reflections: half as much as for the elements that they
-    /// are computed from where the matrix is square, as much where it is tall.
+    /// If `proceed` returned false, or if there is no memory for the work: at most 16 MiB, or twice the bytes of `out` where
+    /// that is more; and some MiB for each thread. A matrix of up to [`PANEL`] columns, or rows where these are fewer, needs
+    /// 16 MiB at most.
     ///
     /// # Panics
     ///
-    /// Where `out` has not as many elements as the matrix, or [`check_gain`] does not take the gain.
+    /// If `out` has another number of elements than the matrix, or [`check_gain`] refuses the gain.
     pub fn run<T: Element>(
         &self,
         out: &mut [T],
@@ -121,16 +127,18 @@ impl Orthogonal {
             return Ok(());
         }
         let out = if self.rows < self.columns { out.reversed_axes() } else { out };
-        backend::run(Make { matrix: self, out, threads, proceed: &proceed })
+        let (rows, columns) = out.dim();
+        let schedule = Schedule::new([rows, columns], size_of::<T>(), size_of::<T::Computed>(), threads);
+        backend::run(Make { matrix: self, out, schedule, proceed: &proceed })
     }
 }
 
-/// The whole, from reflections to elements.
+/// Makes a matrix, from reflections to elements.
 struct Make<'a, T> {
     matrix: &'a Orthogonal,
-    /// No fewer rows than columns.
+    /// The matrix, transposed if it has fewer rows than columns.
     out: ArrayViewMut2<'a, T>,
-    threads: NonZero<usize>,
+    schedule: Schedule,
     proceed: &'a dyn Fn() -> bool,
 }
 
@@ -148,9 +156,8 @@ impl<T: Element> BlockTask for Make<'_, T> {
 
     #[inline(always)]
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
-        let Self { matrix, mut out, threads, proceed } = self;
+        let Self { matrix, mut out, schedule, proceed } = self;
         let (rows, columns) = out.dim();
-        let schedule = Schedule::new([rows, columns], size_of::<T>(), size_of::<T::Computed>(), threads);
         let ranges = Ranges::new(rows.div_ceil(PANEL), schedule.row_threads);
         let normals = Normals::new::<T::Computed>(matrix.keystream, [rows, columns]);
         let mut panels = Vec::<Option<Panel<T::Computed, N>>>::new();
@@ -161,13 +168,12 @@ impl<T: Element> BlockTask for Make<'_, T> {
             Ok::<_, Stopped>(())
         })?;
         let panels = panels.into_iter().flatten().collect::<Vec<_>>();
-        let gain = T::Computed::nearest(matrix.gain);
         // The last strips, which go through most panels, come first.
         let strips = out.axis_chunks_iter_mut(Axis(1), schedule.strip).enumerate().rev();
         share(strips, schedule.strip_threads, proceed, |(i, out), go_on| {
             let first = i * schedule.strip;
             let panels = &panels[..(first + out.ncols()).div_ceil(PANEL)];
-            Strip { panels, first, gain, out }.make(b, &ranges, go_on)
+            Strip { panels, first, gain: matrix.gain, out }.make(b, &ranges, go_on)
         })
     }
 }
@@ -183,7 +189,7 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Made<T> {
         shape: [usize; 2],
-        threads: usize,
+        schedule: Schedule,
         element: PhantomData<T>,
     }
 
@@ -197,17 +203,17 @@ mod tests {
             let out = ArrayViewMut2::from_shape((rows, columns), &mut elements).expect("as many elements");
             let out = if rows < columns { out.reversed_axes() } else { out };
             let matrix = Orthogonal { keystream: Keystream::new([3; 32], 1), rows, columns, gain: 0.75 };
-            with_blocks(
-                b,
-                Make { matrix: &matrix, out, threads: self.threads.try_into().expect("not zero"), proceed: &|| true },
-            )
-            .expect("a matrix");
+            let made = with_blocks(b, Make { matrix: &matrix, out, schedule: self.schedule, proceed: &|| true });
+            made.expect("a matrix");
             elements
         }
     }
 
-    fn made<T: Element>(shape: [usize; 2], threads: usize) -> Vec<T> {
-        backend::run(Made { shape, threads, element: PhantomData })
+    const ONE_THREAD: Schedule =
+        Schedule { keep: true, strip: PANEL, panel_threads: 1, strip_threads: 1, row_threads: 1 };
+
+    fn made<T: Element>(shape: [usize; 2]) -> Vec<T> {
+        backend::run(Made { shape, schedule: ONE_THREAD, element: PhantomData })
     }
 
     /// The definition, in float64 and one reflection at a time, without panels.
@@ -240,34 +246,49 @@ mod tests {
     fn matrices_are_those_of_the_definition<T: Element>(error: f64) {
         for [rows, columns] in SHAPES {
             let want = defined(rows, columns);
-            for (x, want) in made::<T>([rows, columns], 2).into_iter().zip(&want) {
+            for (x, want) in made::<T>([rows, columns]).into_iter().zip(&want) {
                 assert!((x.to_f64() - want).abs() < error, "{rows} x {columns} in {}: {x:?}, {want}", T::NAME);
             }
         }
     }
 
     #[test]
-    fn matrices_are_those_of_the_definition_but_for_roundings() {
+    fn matrices_have_the_elements_of_the_definition_except_for_roundings() {
         matrices_are_those_of_the_definition::<f64>(1e-14);
         matrices_are_those_of_the_definition::<f32>(4e-6);
         matrices_are_those_of_the_definition::<f16>(5e-4);
         matrices_are_those_of_the_definition::<bf16>(4e-3);
     }
 
-    fn backends_and_threads_agree<T: Element>() {
+    /// All ways to divide the work: what is kept, the width of strips, and which threads share what.
+    fn schedules() -> impl Iterator<Item = Schedule> {
+        [true, false].into_iter().flat_map(|keep| {
+            [(PANEL, 1, 1, 1), (3 * PANEL, 2, 3, 1), (2 * PANEL, 1, 1, 3), (7 * PANEL, 2, 1, 2)].map(
+                |(strip, panel_threads, strip_threads, row_threads)| Schedule {
+                    keep,
+                    strip,
+                    panel_threads,
+                    strip_threads,
+                    row_threads,
+                },
+            )
+        })
+    }
+
+    fn backends_and_schedules_agree<T: Element>() {
         for [rows, columns] in SHAPES {
-            let want = made::<T>([rows, columns], 1);
-            for threads in 1..=3 {
+            let want = made::<T>([rows, columns]);
+            for schedule in schedules() {
                 for (name, made) in
-                    backend::on_each(Made { shape: [rows, columns], threads, element: PhantomData::<T> })
+                    backend::on_each(Made { shape: [rows, columns], schedule, element: PhantomData::<T> })
                 {
-                    assert!(made == want, "{name}, {threads} threads, {rows} x {columns} in {}", T::NAME);
+                    assert!(made == want, "{name}, {schedule:?}, {rows} x {columns} in {}", T::NAME);
                 }
             }
             if rows == columns {
                 continue;
             }
-            let transposed = made::<T>([columns, rows], 2);
+            let transposed = made::<T>([columns, rows]);
             for (i, row) in want.chunks(columns).enumerate() {
                 assert!(row.iter().enumerate().all(|(j, x)| *x == transposed[j * rows + i]), "{columns} x {rows}");
             }
@@ -275,11 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn every_backend_and_number_of_threads_gives_the_same_bits() {
-        backends_and_threads_agree::<f16>();
-        backends_and_threads_agree::<bf16>();
-        backends_and_threads_agree::<f32>();
-        backends_and_threads_agree::<f64>();
+    fn every_backend_and_schedule_gives_the_same_bits() {
+        backends_and_schedules_agree::<f16>();
+        backends_and_schedules_agree::<bf16>();
+        backends_and_schedules_agree::<f32>();
+        backends_and_schedules_agree::<f64>();
     }
 
     #[test]

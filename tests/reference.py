@@ -453,36 +453,43 @@ def fma(a, b, c):
     return np.where((lost != 0) & even, np.nextafter(total, towards), total).astype(np.float32)
 
 
-def chain(left, right, start):
-    """Sums of products of columns of `left` and rows of `right`, in their order."""
-    for column, row in zip(left.T, right, strict=True):
-        start = fma(column[:, None], row[None, :], start)
-    return start
+def products(left, right):
+    """The matrix product: chains of 32 terms, added in pairs."""
+    sums = []
+    for first in range(0, left.shape[1], 32):
+        chain = np.zeros((left.shape[0], right.shape[1]), np.result_type(left, right))
+        for column, row in zip(left.T[first : first + 32], right[first : first + 32], strict=True):
+            chain = fma(column[:, None], row[None, :], chain)
+        sums.append(chain)
+    while len(sums) > 1:
+        sums = [sum(sums[i + 1 : i + 2], start=sums[i]) for i in range(0, len(sums), 2)]
+    return sums[0] if sums else np.zeros((left.shape[0], right.shape[1]))
 
 
-def orthogonal(normals, gain, panel=96):
+def reflection(x, rest, real):
+    """The scale and tau of a column that begins with x, before numbers whose squares have the sum `rest`."""
+    alpha = math.sqrt(fma(x, x, rest))
+    tau = real(1 + abs(x) / alpha)
+    scale = math.sqrt((2 / float(tau) - 1) / rest) if tau <= 1.5 else 1 / (abs(x) + alpha)
+    return scale if x > 0 else -scale, tau
+
+
+def orthogonal(normals, gain, panel=32):
     """The matrix that a tensor of normals, no wider than tall, gives."""
     real = normals.dtype.type
     rows, columns = normals.shape
-    u, tau, signs = np.zeros((rows, columns), real), np.zeros(columns, real), np.zeros(columns, real)
+    below = np.tril(normals.astype(float), -1)
+    u, tau = np.eye(rows, columns, dtype=real), np.zeros(columns, real)
     for j in range(columns):
-        x = normals[j:, j].astype(float)
-        square = 0.0
-        for number in x:
-            square = float(fma(number, number, np.float64(square)))
-        alpha, signs[j] = math.sqrt(square), 1 if x[0] > 0 else -1
-        u[j:, j] = x * (1 / (x[0] + float(signs[j]) * alpha))
-        u[j, j], tau[j] = 1, 1 + abs(x[0]) / alpha
+        (rest,) = products(below[None, :, j], below[:, j : j + 1])[0]
+        scale, tau[j] = reflection(float(normals[j, j]), rest, real)
+        u[j + 1 :, j] = below[j + 1 :, j] * scale
     q = np.eye(rows, columns, dtype=real)
     for first in reversed(range(0, columns, panel)):
-        v = u[first:, first : first + panel]
-        width = v.shape[1]
-        products = chain(v.T, v, np.zeros((width, width), real))
-        t = np.zeros((width, width), real)
-        for i in reversed(range(width)):
-            above = np.triu(products, 1)[i : i + 1, i + 1 :]
-            t[i] = chain(above, t[i + 1 :], np.zeros((1, width), real))[0] * -tau[first + i]
-            t[i, i] = tau[first + i]
-        w = chain(v.T, q[first:], np.zeros((width, columns), real))
-        q[first:] = chain(v, chain(-t, w, np.zeros((width, columns), real)), q[first:])
-    return q * (-signs * real(gain))
+        v, minus_tau = u[:, first : first + panel], -tau[first : first + panel]
+        s, z = products(v.T, v), products(v.T, q)
+        for k in reversed(range(len(z))):
+            z[k] *= minus_tau[k]
+            z[:k] = fma(s[:k, k : k + 1], z[k : k + 1], z[:k])
+        q += products(v, z)
+    return q * np.where(np.diagonal(normals) > 0, -real(gain), real(gain))

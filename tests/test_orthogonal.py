@@ -94,16 +94,15 @@ class TestSpecification:
             seed = int.from_bytes(key, "little", signed=True)
             return sb.Orthogonal(seed=seed)(shape, "float64"), normals((n * n + n,), seed=seed)[n * n :]
 
-        zeros = np.zeros((n, n))
         taps = {(0,) * spatial: matrix(pieces.pop(0), (m, n))[0]}
         for _ in range(size - 1):
             for axis in range(spatial):
                 q, coins = matrix(pieces.pop(0), (n, n))
                 chosen = q[:, coins > 0]
-                projection = reference.chain(chosen, chosen.T, zeros)
+                projection = reference.products(chosen, chosen.T)
                 longer = {}
                 for place, tap in taps.items():
-                    stays = reference.chain(tap, projection, np.zeros((m, n)))
+                    stays = reference.products(tap, projection)
                     moved = tuple(i + (j == axis) for j, i in enumerate(place))
                     longer[place] = longer.get(place, 0.0) + stays
                     longer[moved] = longer.get(moved, 0.0) + (tap - stays)

@@ -296,8 +296,10 @@ impl<T: Real, const N: usize> Task for Products<'_, T, N> {
             for (i, row) in vectors.chunks_exact(across).enumerate() {
                 for (j, block) in row.iter().enumerate() {
                     for (k, row) in block.iter().enumerate() {
-                        let (i, j) = (i * N + k, j * N);
-                        tiles[(j / width * PANEL + i) * width + j % width..][..N].copy_from_slice(row);
+                        for (part, j) in row.chunks(N.min(width)).zip((j * N..).step_by(N.min(width))) {
+                            let to = &mut tiles[(j / width * PANEL + i * N + k) * width + j % width..];
+                            to[..part.len()].copy_from_slice(part);
+                        }
                     }
                 }
             }

@@ -4,6 +4,9 @@ use super::PANEL;
 use crate::matmul::useful_threads;
 use std::num::NonZero;
 
+/// Bytes of memory that are not worth saving.
+const FREE: usize = 1 << 24;
+
 /// How a matrix is made. Its elements do not depend on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
@@ -24,7 +27,6 @@ impl Schedule {
     /// bytes.
     pub(super) fn new([rows, columns]: [usize; 2], element: usize, number: usize, threads: NonZero<usize>) -> Self {
         const MAX_STRIP: usize = 96; // columns: in 4096 rows of float32 they stay in the second-level cache
-        const FREE: usize = 1 << 24; // bytes that are not worth saving
         let (panels, blocks) = (columns.div_ceil(PANEL), rows.div_ceil(PANEL));
         let vectors = (0..panels).map(|i| (blocks - i) * PANEL * PANEL * number).sum::<usize>();
         let strip = (columns / 4 / PANEL * PANEL).clamp(PANEL, MAX_STRIP);
@@ -47,5 +49,48 @@ impl Schedule {
         } else {
             Self { keep, strip, panel_threads: 1, strip_threads: 1, row_threads }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_is_bounded_by_the_result() {
+        let threads = |count: usize| NonZero::new(count).expect("not zero");
+        for [rows, columns] in [[1, 1], [64, 64], [4_000_000, 2], [4_000_000, 10], [1_000_000, 33], [500_000, 97]]
+            .into_iter()
+            .chain([[100_000, 300], [4096, 4096], [5000, 4000], [20_000, 4096]])
+        {
+            for (element, number) in [(2, 4), (4, 4), (8, 8)] {
+                for count in [1, 2, 8, 64] {
+                    let schedule = Schedule::new([rows, columns], element, number, threads(count));
+                    let (strip, blocks) = (schedule.strip, rows.div_ceil(PANEL));
+                    let panels = if schedule.keep { columns.div_ceil(PANEL) } else { 0 };
+                    let vectors = (0..panels).map(|i| (blocks - i) * PANEL * PANEL * number).sum::<usize>();
+                    let strips = if columns > PANEL { schedule.strip_threads * rows * strip * number } else { 0 };
+                    let result = rows * columns * element;
+                    assert!(
+                        vectors + strips <= (2 * result).max(FREE) + 2 * rows * PANEL * number,
+                        "{rows} x {columns}, {element} bytes, {count} threads: {schedule:?}"
+                    );
+                    if columns <= PANEL {
+                        assert!(vectors + strips <= FREE, "{rows} x {columns}: {schedule:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_share_what_there_is_most_of() {
+        let of = |shape| Schedule::new(shape, 4, 4, NonZero::new(2).expect("not zero"));
+        let square = of([4096, 4096]);
+        assert_eq!((square.strip_threads, square.row_threads), (2, 1), "many strips");
+        let tall = of([1_000_000, 40]);
+        assert_eq!((tall.strip_threads, tall.row_threads), (1, 2), "many rows");
+        let small = of([64, 64]);
+        assert_eq!((small.strip_threads, small.row_threads), (1, 1), "too little work");
     }
 }

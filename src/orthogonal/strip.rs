@@ -21,7 +21,7 @@ pub(super) struct Strip<'a, T: Element, const N: usize> {
     pub(super) panels: &'a [Panel<T::Computed, N>],
     /// Number of the first column, a multiple of [`PANEL`].
     pub(super) first: usize,
-    pub(super) gain: T::Computed,
+    pub(super) gain: f64,
     /// The elements to be written.
     pub(super) out: ArrayViewMut2<'a, T>,
 }
@@ -53,7 +53,6 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
 
         let mut scales = Lines::<T::Computed>::zeros(columns.tiles * columns.width)?;
         for (j, scale) in (first..first + width).zip(scales.iter_mut()) {
-            let gain = gain.to_f64();
             *scale = T::Computed::nearest(if panels[j / PANEL].positive[j % PANEL] { -gain } else { gain });
         }
         let by_rows = out.strides()[1] == 1;
@@ -185,7 +184,8 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
                     if block == *index {
                         // In these rows, the columns after the panel's own are zero.
                         products.fill(T::Computed::default());
-                        tiles.end = tiles.end.min((*index * PANEL + PANEL - columns.first).div_ceil(columns.width));
+                        tiles.end =
+                            tiles.end.min(((*index + 1) * PANEL).saturating_sub(columns.first).div_ceil(columns.width));
                     }
                     for tile in tiles {
                         let (right, product) = (&q[columns.tile(tile)], &mut products[columns.tile(tile)]);
