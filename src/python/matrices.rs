@@ -70,7 +70,7 @@ fn fill_array<T: Stored>(
     interruptible(py, |proceed| matrix.run(out, threads, proceed))
 }
 
-/// Fill `out` with the product of two float64 matrices, each element summed from left to right.
+/// Fill `out` with the product of two float64 matrices. Each element is summed in the same order everywhere.
 #[pyfunction]
 pub(super) fn matmul(
     mut out: PyReadwriteArray2<'_, f64>,

@@ -2,7 +2,7 @@
 
     python -m tools.quality                        everything: `make quality`; see the document for how long
     python -m tools.quality --quick                a hundredth of the values and no battery: figures of no worth
-    python -m tools.quality --only statistics      a part: statistics, battery or exactness
+    python -m tools.quality --only statistics      a part: statistics, battery, exactness or orthogonality
     python -m tools.quality --render               measure nothing: the document, from the figures of the last runs
 
 What is measured is kept in build/quality, a file for each figure or table; the document is made of those. All seeds are
@@ -20,10 +20,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import battery, cases, exactness, last_bits, relations, report
+from . import battery, cases, exactness, last_bits, orthogonality, relations, report
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("statistics", "battery", "exactness")
+PARTS = ("statistics", "battery", "exactness", "orthogonality")
 
 Task = tuple[str, Callable[..., Any], tuple[Any, ...]]
 """The name of a file, what makes its contents, and the arguments of that."""
@@ -60,6 +60,9 @@ def tasks(parts: tuple[str, ...], values: int) -> Iterator[Task]:
         for number, (distribution, dtype) in enumerate(exactness.MEASURED):
             yield f"error-{number}", run_exactness, (distribution, dtype, values)
         yield "rust", exactness.printed_by_rust, ()
+    if "orthogonality" in parts:
+        for number, (shape, dtype) in enumerate(orthogonality.MEASURED):
+            yield f"distance-{number}", run_orthogonality, (shape, dtype)
 
 
 def run_battery(test: int, length: int) -> dict[str, Any]:
@@ -72,6 +75,10 @@ def run_exactness(distribution: str, dtype: str, values: int) -> dict[str, Any]:
 
 def run_last_bits(number: int, values: int) -> dict[str, Any]:
     return asdict(last_bits.measure(number, values))
+
+
+def run_orthogonality(shape: tuple[int, ...], dtype: str) -> dict[str, Any]:
+    return asdict(orthogonality.measure(shape, dtype))
 
 
 def main(arguments: list[str] | None = None) -> None:

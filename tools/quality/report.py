@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import battery, cases, exactness, fit, last_bits, relations
+from . import battery, cases, exactness, fit, last_bits, orthogonality, relations
 from .findings import decimals
 from .laws import DTYPES, LAWS
 
@@ -31,6 +31,7 @@ def document(folder: Path) -> str:
     tested = [record for t, n in battery.plan() if (record := read(folder / f"battery-{t}-{n}.json"))]
     errors = [record for i in range(len(exactness.MEASURED)) if (record := read(folder / f"error-{i}.json"))]
     last = [record for i in range(len(last_bits.CASES)) if (record := read(folder / f"last-bit-{i}.json"))]
+    distances = [record for i in range(len(orthogonality.MEASURED)) if (record := read(folder / f"distance-{i}.json"))]
     printed: list[str] = read(folder / "rust.json") or []
     findings = [(record, finding) for record in (*measured, *related) for finding in record["findings"]]
     if not findings:
@@ -60,6 +61,9 @@ def document(folder: Path) -> str:
         n_last_bits=size(last),
         least_share=f"1/{1 / last_bits.LEAST_SHARE:.0f}",
         last_bits=last_bit_table(last),
+        orthogonality=distance_table(distances),
+        distance_seeds=orthogonality.SEEDS,
+        distance_few=f"{orthogonality.FEW:,}",
     )
 
 
@@ -169,3 +173,18 @@ def last_bit_table(records: Sequence[Record]) -> str:
         by_name.setdefault(record["name"], {})[record["dtype"]] = shown
     rows = [[name, *(shown.get(dtype, "-") for dtype in DTYPES)] for name, shown in by_name.items()]
     return table(["last bit set, %", *DTYPES], rows) if rows else ""
+
+
+def distance_table(distances: Sequence[Record]) -> str:
+    """A row for each shape and dtype, a column for each maker; in bold what is nearest to orthonormal."""
+    if not distances:
+        return ""
+    makers = [name for name in orthogonality.MAKERS if any(name in record["figures"] for record in distances)]
+    rows = []
+    for record in distances:
+        figures = record["figures"]
+        nearest = min(figures.values())
+        shown = {name: f"**{x:.2g}**" if x == nearest else f"{x:.2g}" for name, x in figures.items()}
+        shape = " x ".join(f"{length:,}" for length in record["shape"])
+        rows.append([shape, record["dtype"], *(shown.get(name, "-") for name in makers)])
+    return table(["shape", "dtype", *makers], rows)

@@ -68,12 +68,16 @@ class ComputedInitializer(SeededInitializer):
 class Orthogonal(ComputedInitializer):
     """A matrix with orthonormal columns, or rows where there are fewer, times the gain (Saxe et al. 2014).
 
-    It is distributed uniformly, as Haar's measure has it: made of reflections that are drawn (Stewart 1980), it has the
-    distribution of the Q of a matrix of independent normals. The tensor is that matrix, reshaped: one axis has its
-    columns, all others its rows. Half precision is computed in float32, and rounded in the end.
+    The matrix is uniformly distributed (by Haar's measure): it is a product of random reflections (Stewart 1980), and
+    has the distribution of the Q of a matrix of independent normals. The tensor is that matrix, reshaped: one axis has
+    its columns, all others its rows. float16 and bfloat16 are computed in float32, and rounded in the end.
 
-    The bits are the same on every CPU and number of threads. But every element depends on the whole, so that a slice of
-    a lazy tensor, or a partition, is cut from it and costs as much.
+    The bits are the same on every CPU and for any number of threads. Every element depends on the whole matrix: a slice
+    of a lazy tensor, or a partition, is cut from the whole and costs as much.
+
+    The work takes some memory besides the result: at most 16 MiB if the matrix has up to 32 columns, or rows if these
+    are fewer; for other matrices at most twice the result, or 16 MiB if that is more. A column axis that is not the
+    last one takes as much as the result in addition.
 
     Arguments:
         gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
@@ -83,8 +87,7 @@ class Orthogonal(ComputedInitializer):
     Raises:
         ValueError: where an argument is not as said; at the call, where the shape has fewer than two axes or not that
             one, the dtype is not floating point, or the gain is beyond half of its greatest number.
-        MemoryError: at the call, where there is no memory for the reflections: at most as much as for the matrix, in
-            float32 or float64, and some columns of it.
+        MemoryError: at the call, if there is no memory for the work.
 
     >>> import numpy as np, seedbed as sb
     >>> w = sb.Orthogonal(gain=2.0, seed=3)((3, 3, 64, 128))
@@ -303,7 +306,7 @@ def _convolve(
     longer = np.zeros([n + (i == axis) for i, n in enumerate(kernel.shape)])
     before = (slice(None),) * axis
     longer[(*before, slice(None, -1))] += staying
-    longer[(*before, slice(1, None))] += kernel - staying
+    longer[(*before, slice(1, None))] += np.subtract(kernel, staying, out=staying)
     return longer
 
 
