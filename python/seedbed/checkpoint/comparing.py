@@ -137,7 +137,6 @@ def compare(
                     different += 1
                     differences += [difference] * (different <= MAX_SHOWN)
                 yield False
-            yield True
             names = frozenset(entry.name for entry in header.entries)
             tied = frozenset().union(*aliases.values())
             return Compared(size, source.hexdigest(), names, tied, differences, different)
