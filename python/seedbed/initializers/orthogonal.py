@@ -39,7 +39,7 @@ class ComputedInitializer(SeededInitializer):
 
     @abstractmethod
     def check_shape(self, shape: Shape) -> None:
-        """Raise a ValueError where there is no tensor of that shape."""
+        """Raise a ValueError if there is no tensor of that shape."""
 
     @abstractmethod
     def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
@@ -159,12 +159,12 @@ class DeltaOrthogonal(_Convolution):
 
 
 class ConvolutionOrthogonal(_Convolution):
-    """A convolution that keeps norms, all of whose taps take part (Xiao et al. 2018, algorithm 1).
+    """A convolution kernel that keeps norms, with weight in all taps (Xiao et al. 2018, algorithm 1).
 
-    A kernel of size 1 is an orthogonal matrix H of shape (in, out). Each step from a size to the next convolves it,
-    along every spatial axis in turn, with the two taps P and I - P: an orthogonal projection in uniformly random
-    directions, of a rank that is binomial (out, 1/2). So at every frequency it is a matrix with orthonormal rows.
-    All is computed in float64, and rounded in the end. A slice is cut from the whole.
+    A kernel of size 1 is an orthogonal matrix of shape (in, out). Each step to the next size convolves the kernel,
+    along every spatial axis in turn, with two taps P and I - P, where P is an orthogonal projection in uniformly random
+    directions; its rank is binomial (out, 1/2). So at every frequency the kernel is a matrix with orthonormal rows.
+    Kernels are computed in float64 and rounded in the end. A slice is cut from the whole kernel.
     """
 
     spatial_axes: ClassVar[int]
@@ -188,8 +188,8 @@ class ConvolutionOrthogonal(_Convolution):
 class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
     """A convolution along one axis, at every frequency a matrix with orthonormal rows times the gain.
 
-    All taps take part, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). All is computed in float64, and
-    rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole.
+    All taps have weight, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). The kernel is computed in float64
+    and rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole kernel.
 
     Arguments:
         gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
