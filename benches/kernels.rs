@@ -8,9 +8,9 @@
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
 use half::{bf16, f16};
+use seedbed::element::Element;
 use seedbed::fill::Fill;
 use seedbed::keystream::Keystream;
-use seedbed::narrow::Element;
 use seedbed::recipe::{Distribution, Recipe};
 use seedbed::region::Region;
 use std::hint::black_box;

@@ -4,66 +4,39 @@
 //! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
 //! have. A multiplication is fused with an addition where that is said, `fma_f32` and `fma_f64`, and nowhere else.
 
-/// An expression for the first and for the second of two registers. Not a function of a closure: that might not be
-/// inlined to where its instructions may be used.
-#[cfg(target_arch = "x86_64")]
-macro_rules! pair {
-    ($($x:ident),+ => $each:expr) => {
-        [{ $(let $x = $x[0];)+ $each }, { $(let $x = $x[1];)+ $each }]
-    };
-}
+#[macro_use]
+mod macros;
 
-/// An expression for each of `N` vectors, operation by operation: the CPU has something to do while each waits for the
-/// one before. Not a function of a closure, as [`pair!`].
-macro_rules! each {
-    ($zero:expr; $i:ident => $each:expr) => {{
-        let mut vectors = [$zero; N];
-        for $i in 0..N {
-            vectors[$i] = $each;
-        }
-        vectors
-    }};
-}
-pub(crate) use each;
-
-/// Operations that are one instruction each, of a register or of both registers of a pair.
-#[cfg(target_arch = "x86_64")]
-macro_rules! instructions {
-    ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $instruction:ident;)+) => {
-        $(#[inline(always)]
-        fn $name(self, $($x: Self::$of),+) -> Self::$to {
-            simd!($instruction($($x),+))
-        })+
-    };
-    ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = each $instruction:ident;)+) => {
-        $(#[inline(always)]
-        fn $name(self, $($x: Self::$of),+) -> Self::$to {
-            simd!(pair!($($x),+ => $instruction($($x),+)))
-        })+
-    };
-}
-
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dispatch;
 mod portable;
 
+#[cfg(not(target_arch = "x86_64"))]
+use absent::{Absent as Avx2, Absent as Avx512};
 #[cfg(target_arch = "x86_64")]
 use {avx2::Avx2, avx512::Avx512};
 
-use std::ffi::OsString;
-use std::sync::OnceLock;
-use std::{env, fmt};
+#[cfg(feature = "python")]
+pub use dispatch::name;
+#[cfg(test)]
+pub use dispatch::on_each;
+pub use dispatch::run;
+pub(crate) use macros::each;
+pub use portable::Portable;
 
 /// The widest backend; buffers are padded to a multiple of it.
-pub const MOST_LANES: usize = 16;
+pub const MAX_LANES: usize = 16;
 
 /// One instruction set. All vectors have `LANES` elements, whatever their width.
 ///
 /// A value of the implementing type is a proof that the CPU has the instructions.
 pub trait Backend: Copy + Send + Sync {
-    /// Elements of a vector: a divisor of [`MOST_LANES`].
+    /// Elements of a vector: a divisor of [`MAX_LANES`].
     const LANES: usize;
     /// `LANES` u32 or i32.
     type U32: Copy;
@@ -182,103 +155,4 @@ pub trait Task {
 pub trait Lanewise<const N: usize> {
     /// Apply it, with operations that act on each lane by itself. As inlined as a [`Task`].
     fn run<B: Backend>(&self, backend: B, vectors: &mut [B::U32; N]);
-}
-
-pub use portable::Portable;
-
-/// The environment variable that forces a backend.
-const VARIABLE: &str = "SEEDBED_BACKEND";
-
-/// A backend that this CPU has.
-#[derive(Clone, Copy, Debug)]
-enum Available {
-    Portable(Portable<MOST_LANES>),
-    #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
-}
-
-impl Available {
-    /// The slowest, which every CPU has, comes first.
-    fn all() -> Vec<Self> {
-        let all = [
-            Some(Self::Portable(Portable)),
-            #[cfg(target_arch = "x86_64")]
-            Avx2::detect().map(Self::Avx2),
-            #[cfg(target_arch = "x86_64")]
-            Avx512::detect().map(Self::Avx512),
-        ];
-        all.into_iter().flatten().collect()
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Portable(_) => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => "avx512",
-        }
-    }
-
-    fn run<T: Task>(self, task: T) -> T::Output {
-        match self {
-            Self::Portable(backend) => backend.vectorize(task),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(backend) => backend.vectorize(task),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(backend) => backend.vectorize(task),
-        }
-    }
-}
-
-/// The environment asks for a backend that this CPU or this program does not have.
-#[derive(Clone, Debug)]
-pub struct Unavailable(OsString);
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = Available::all().into_iter().map(Available::name).collect();
-        let (names, received) = (names.join(", "), self.0.display());
-        write!(f, "{VARIABLE} must be one of {names} (those this CPU has). Received: '{received}'")
-    }
-}
-
-/// The one that `wanted` names, else the fastest.
-fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
-    let mut all = Available::all();
-    match wanted {
-        None => Ok(all.pop().expect("every CPU has the portable one")),
-        Some(wanted) => all.into_iter().find(|backend| wanted == backend.name()).ok_or(Unavailable(wanted)),
-    }
-}
-
-/// The backend of this process: chosen once, at the first use.
-fn chosen() -> Result<Available, &'static Unavailable> {
-    static CHOSEN: OnceLock<Result<Available, Unavailable>> = OnceLock::new();
-    CHOSEN.get_or_init(|| choose(env::var_os(VARIABLE))).as_ref().copied()
-}
-
-/// The name of the backend that [`run`] uses, if it can.
-#[cfg(feature = "python")]
-pub fn name() -> Result<&'static str, &'static Unavailable> {
-    chosen().map(Available::name)
-}
-
-/// Run `task` on the backend that the environment asks for, else on the best that this CPU has.
-///
-/// # Panics
-///
-/// Where the environment asks for one that this CPU does not have.
-pub fn run<T: Task>(task: T) -> T::Output {
-    chosen().unwrap_or_else(|error| panic!("{error}")).run(task)
-}
-
-/// Run `task` on every backend that this CPU has, each by its name; the scalar one comes first.
-#[cfg(test)]
-pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
-    let scalar = ("scalar", Portable::<1>.vectorize(task));
-    let vectors = Available::all().into_iter().map(|backend| (backend.name(), backend.run(task)));
-    std::iter::once(scalar).chain(vectors).collect()
 }

@@ -5,16 +5,16 @@
 //! values. What is written where depends on the addresses alone; threads, chunks and batches change no bit of it.
 
 use crate::backend::{self, Backend, Task};
+use crate::element::Element;
 use crate::keystream::{BLOCK, Keystream, Plane};
-use crate::narrow::Element;
+use crate::parallel::for_each;
 use crate::quantile::Words;
 use crate::recipe::Recipe;
 use crate::region::{Region, RegionError, Run};
-use crate::share::share;
 use ndarray::ArrayD;
 use std::num::NonZero;
 
-pub use crate::share::Interrupted;
+pub use crate::parallel::Interrupted;
 
 /// Elements of a chunk: a quarter of a mebibyte of float32.
 const CHUNK: usize = 1 << 16;
@@ -62,7 +62,7 @@ impl Fill<'_> {
         assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
         assert!(!self.recipe.makes_pairs() || self.region.keeps_pairs(), "pairs of elements stay together");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
-        share(Chunks::new(out, workers, self.region.has_runs_of(LONG)), workers, proceed, |(first, out), _| {
+        for_each(Chunks::new(out, workers, self.region.has_runs_of(LONG)), workers, proceed, |(first, out), _| {
             backend::run(Chunk { fill: self, first, out });
             Ok(())
         })

@@ -21,7 +21,7 @@
 //! assert_eq!(words, [0xd6405f89, 0xe8b85b7f]);
 //! ```
 
-use crate::backend::{self, Backend, Lanewise, MOST_LANES, Task};
+use crate::backend::{self, Backend, Lanewise, MAX_LANES, Task};
 use std::array::from_fn;
 
 /// Words of a block.
@@ -70,7 +70,7 @@ impl Keystream {
             block = block.wrapping_add((words.len() / BLOCK) as u64);
         };
         // The beginning and the end of the words are parts of a group of blocks that every backend makes at once.
-        let mut group = [0; BLOCK * MOST_LANES];
+        let mut group = [0; BLOCK * MAX_LANES];
         let mut rest = words;
         if skip != 0 {
             let (head, later) = rest.split_at_mut(rest.len().min(group.len() - skip));
@@ -110,7 +110,7 @@ impl Keystream {
     /// The blocks that `counter` gives for each lane, in order.
     #[inline(always)]
     fn vector_of<B: Backend>(&self, b: B, counter: impl Fn(usize) -> u64, words: &mut [u32]) {
-        let [mut low, mut high] = [[0; MOST_LANES]; 2];
+        let [mut low, mut high] = [[0; MAX_LANES]; 2];
         for (lane, (low, high)) in low.iter_mut().zip(&mut high).enumerate().take(B::LANES) {
             let counter = counter(lane);
             (*low, *high) = (counter as u32, (counter >> 32) as u32);

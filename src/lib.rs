@@ -28,10 +28,10 @@
 //! |---------------|------------------------------------------------------------------|
 //! | [`keystream`] | words by address                                                 |
 //! | [`quantile`]  | words to standard values                                         |
-//! | [`narrow`]    | element types, and rounding to them                              |
+//! | [`element`]   | element types, and rounding to them                              |
 //! | [`recipe`]    | a distribution for an element type: words to values              |
 //! | [`region`]    | an N-d slice of a tensor as runs of addresses                    |
-//! | `share`       | work that threads take in turn; the only module that knows them  |
+//! | `parallel`    | work that threads take in turn; the only module that knows them  |
 //! | [`fill`]      | runs to values in memory                                         |
 //! | [`matmul`]    | matrix products in one order of summation                        |
 //! | [`orthogonal`] | random orthogonal matrices                                      |
@@ -42,15 +42,15 @@
 //! Each may use those above it; `backend` and `float_state` are below all of them.
 
 mod backend;
+pub mod element;
 pub mod fill;
 mod float_state;
 pub mod keystream;
 pub mod matmul;
-pub mod narrow;
 pub mod orthogonal;
+mod parallel;
 #[cfg(feature = "python")]
 mod python;
 pub mod quantile;
 pub mod recipe;
 pub mod region;
-mod share;

@@ -24,8 +24,8 @@ mod pairwise;
 mod tile;
 
 use crate::backend::{self, Backend, Task};
-use crate::narrow::Real;
-use crate::share::{GoOn, Stopped, share};
+use crate::element::Real;
+use crate::parallel::{Proceed, Stopped, for_each};
 use std::num::NonZero;
 
 pub(crate) use pairwise::Pairwise;
@@ -105,8 +105,8 @@ impl<T: Real> BlockTask for Product<'_, T> {
             }
         }
         let parts = self.left.chunks(ROWS * k).zip(self.out.chunks_mut(ROWS * n));
-        share(parts, self.threads.min(self.shape[0].div_ceil(ROWS)), self.proceed, |(left, out), go_on| {
-            b.vectorize(Part::<T, N> { left, right: &right, shape: [k, n], out, go_on })
+        for_each(parts, self.threads.min(self.shape[0].div_ceil(ROWS)), self.proceed, |(left, out), proceed| {
+            b.vectorize(Part::<T, N> { left, right: &right, shape: [k, n], out, proceed })
         })
     }
 }
@@ -121,7 +121,7 @@ struct Part<'a, T, const N: usize> {
     shape: [usize; 2],
     /// The rows of the product.
     out: &'a mut [T],
-    go_on: &'a GoOn<'a>,
+    proceed: &'a Proceed<'a>,
 }
 
 impl<T: Real, const N: usize> Task for Part<'_, T, N> {
@@ -139,7 +139,7 @@ impl<T: Real, const N: usize> Task for Part<'_, T, N> {
         }
         let mut sums = Pairwise::new(N * width);
         for (at, right) in self.right.chunks_exact(across * N * width).enumerate() {
-            (self.go_on)()?;
+            (self.proceed)()?;
             let columns = at * width..n.min((at + 1) * width);
             for (left, out) in left.chunks_exact(across).zip(self.out.chunks_mut(N * n)) {
                 for (i, (left, right)) in left.chunks(CHAIN / N).zip(right.chunks(CHAIN * width)).enumerate() {

@@ -42,10 +42,10 @@ mod schedule;
 mod strip;
 
 use crate::backend::{self, Backend, Task};
+use crate::element::Element;
 use crate::keystream::Keystream;
 use crate::matmul::{BlockTask, CHAIN, with_blocks};
-use crate::narrow::Element;
-use crate::share::share;
+use crate::parallel::for_each;
 use ndarray::{ArrayViewMut2, Axis};
 use panel::{Normals, Panel};
 use ranges::Ranges;
@@ -54,7 +54,7 @@ use std::fmt;
 use std::num::NonZero;
 use strip::Strip;
 
-pub use crate::share::Stopped;
+pub use crate::parallel::Stopped;
 
 /// Reflections of a panel, and rows of a block. The roundings depend on it.
 pub const PANEL: usize = CHAIN;
@@ -163,17 +163,17 @@ impl<T: Element> BlockTask for Make<'_, T> {
         let mut panels = Vec::<Option<Panel<T::Computed, N>>>::new();
         panels.try_reserve_exact(columns.div_ceil(PANEL))?;
         panels.resize_with(columns.div_ceil(PANEL), || None);
-        share(panels.iter_mut().enumerate(), schedule.panel_threads, proceed, |(i, panel), go_on| {
-            *panel = Some(Panel::draw(b, normals, i, schedule.keep, &ranges, go_on)?);
+        for_each(panels.iter_mut().enumerate(), schedule.panel_threads, proceed, |(i, panel), proceed| {
+            *panel = Some(Panel::draw(b, normals, i, schedule.keep, &ranges, proceed)?);
             Ok::<_, Stopped>(())
         })?;
         let panels = panels.into_iter().flatten().collect::<Vec<_>>();
         // The last strips, which go through most panels, come first.
         let strips = out.axis_chunks_iter_mut(Axis(1), schedule.strip).enumerate().rev();
-        share(strips, schedule.strip_threads, proceed, |(i, out), go_on| {
+        for_each(strips, schedule.strip_threads, proceed, |(i, out), proceed| {
             let first = i * schedule.strip;
             let panels = &panels[..(first + out.ncols()).div_ceil(PANEL)];
-            Strip { panels, first, gain: matrix.gain, out }.make(b, &ranges, go_on)
+            Strip { panels, first, gain: matrix.gain, out }.make(b, &ranges, proceed)
         })
     }
 }

@@ -24,7 +24,7 @@ mod elementary;
 pub mod polar;
 mod tables;
 
-use crate::backend::{Backend, MOST_LANES, Portable, each};
+use crate::backend::{Backend, MAX_LANES, Portable, each};
 
 /// Half of a quantile function: polynomials by row.
 #[derive(Debug)]
@@ -321,7 +321,7 @@ pub(crate) fn outer_low_words<B: Backend>(b: B, high: B::U32, low: impl Fn(usize
     if outer == 0 {
         return middle;
     }
-    let mut words = [1 << 31; MOST_LANES];
+    let mut words = [1 << 31; MAX_LANES];
     while outer != 0 {
         let i = outer.trailing_zeros() as usize;
         words[i] = low(i);
@@ -347,7 +347,7 @@ mod tests {
 
         #[inline(always)]
         fn run<B: Backend>(self, b: B) {
-            let mut words = [0u32; MOST_LANES];
+            let mut words = [0u32; MAX_LANES];
             let singles = self.2.chunks_exact_mut(B::LANES);
             for (i, (single, double)) in singles.zip(self.3.chunks_exact_mut(B::LANES)).enumerate() {
                 for (lane, word) in words.iter_mut().enumerate() {
@@ -367,7 +367,7 @@ mod tests {
 
     /// Go through all 2^32 high words: the values rise, and differ from the float64 ones by how many ulp at the most?
     fn sweep(standard: impl Standard + Sync, threads: u64) -> f64 {
-        let size = VECTORS * MOST_LANES as u64;
+        let size = VECTORS * MAX_LANES as u64;
         let part = |thread: u64| {
             let (mut single, mut double) = (vec![0.0; size as usize], vec![0.0; size as usize]);
             let (mut last, mut worst) = (f32::NEG_INFINITY, 0.0f64);

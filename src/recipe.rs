@@ -3,10 +3,10 @@
 mod complex;
 mod values;
 
+use crate::element::Element;
 use crate::float_state::in_default_state;
-use crate::narrow::Element;
 use crate::quantile::Scale;
-use crate::quantile::between::{Between, FARTHEST};
+use crate::quantile::between::{Between, MAX_BOUND};
 use crate::quantile::polar::{RADIUS_ERROR, Radius};
 use std::fmt;
 
@@ -238,9 +238,9 @@ fn checked_reach<T: Element>(mean: f64, stddev: f64, reach: f64) -> Result<f64, 
 
 /// The least and the greatest `T` between two bounds in standard deviations.
 fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result<(f64, f64), RecipeError> {
-    if !(lower < upper && lower <= FARTHEST && upper >= -FARTHEST) {
+    if !(lower < upper && lower <= MAX_BOUND && upper >= -MAX_BOUND) {
         return Err(RecipeError(format!(
-            "lower must be less than upper, and the nearer of them to 0 within {FARTHEST:?} standard deviations. \
+            "lower must be less than upper, and the nearer of them to 0 within {MAX_BOUND:?} standard deviations. \
              Received: lower={lower:?}, upper={upper:?}"
         )));
     }
@@ -283,7 +283,7 @@ fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{self, Backend, MOST_LANES, Task};
+    use crate::backend::{self, Backend, MAX_LANES, Task};
     use crate::quantile::Words;
     use half::{bf16, f16};
     use std::marker::PhantomData;
@@ -309,7 +309,7 @@ mod tests {
 
         #[inline(always)]
         fn run<B: Backend>(self, b: B) -> Vec<T> {
-            let mut out = vec![T::default(); self.high.len() - MOST_LANES];
+            let mut out = vec![T::default(); self.high.len() - MAX_LANES];
             let words = Words { high: self.high, low: self.low, low_word: |i: usize| self.low[i] };
             self.recipe.values(b, &words, &mut out);
             out
@@ -458,7 +458,7 @@ mod tests {
 
     fn extremes<T: Element>(distribution: Distribution) -> Option<Vec<f64>> {
         let recipe = Recipe::new::<T>(distribution).ok()?;
-        let mut high = [EXTREMES[2]; EXTREMES.len() + MOST_LANES];
+        let mut high = [EXTREMES[2]; EXTREMES.len() + MAX_LANES];
         high[..EXTREMES.len()].copy_from_slice(&EXTREMES);
         let low = high;
         let values = Drawn { recipe, high: &high, low: &low, element: PhantomData::<T> };

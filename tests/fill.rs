@@ -1,9 +1,9 @@
 //! Any region, any number of threads: the bits of the whole.
 
 use ndarray::{ArrayD, Slice};
+use seedbed::element::Element;
 use seedbed::fill::{Fill, Interrupted, array};
 use seedbed::keystream::Keystream;
-use seedbed::narrow::Element;
 use seedbed::recipe::{Distribution, Recipe};
 use seedbed::region::{Axis, Region, RegionError, Run};
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! Sums of arrays, added in pairs.
 
 use super::tile::Lines;
-use crate::narrow::Real;
+use crate::element::Real;
 use std::collections::TryReserveError;
 
 /// Adds arrays of chains in pairs, these sums in pairs, and so on.

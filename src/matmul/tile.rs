@@ -1,7 +1,7 @@
 //! The inner loop of all products: a tile of sums that stays in registers.
 
 use crate::backend::{Backend, Task};
-use crate::narrow::Real;
+use crate::element::Real;
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut};
 

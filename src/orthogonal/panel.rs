@@ -8,13 +8,13 @@
 use super::ranges::Ranges;
 use super::{PANEL, Stopped};
 use crate::backend::{Backend, Task};
+use crate::element::Real;
 use crate::fill::Fill;
 use crate::keystream::Keystream;
 use crate::matmul::{Block, Left, Lines, Multiply, Pairwise, filled, tile_width};
-use crate::narrow::Real;
+use crate::parallel::Proceed;
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
-use crate::share::GoOn;
 use std::num::NonZero;
 use std::ops::Range;
 
@@ -78,7 +78,7 @@ impl<T: Real, const N: usize> Panel<T, N> {
         index: usize,
         keep: bool,
         ranges: &Ranges,
-        go_on: &GoOn<'_>,
+        proceed: &Proceed<'_>,
     ) -> Result<Self, Stopped> {
         let mut panel = Self {
             normals,
@@ -96,15 +96,15 @@ impl<T: Real, const N: usize> Panel<T, N> {
 
         let parts = ranges.split(&mut kept, &blocks, kept_of_block);
         let squares =
-            ranges.sum(blocks.clone(), PANEL, go_on, parts, |blocks, kept, sums: &mut Pairwise<f64>, go_on| {
-                b.vectorize(Squares { panel: &panel, blocks, kept, sums, go_on })
+            ranges.sum(blocks.clone(), PANEL, proceed, parts, |blocks, kept, sums: &mut Pairwise<f64>, proceed| {
+                b.vectorize(Squares { panel: &panel, blocks, kept, sums, proceed })
             })?;
         panel.scale_columns(&squares);
 
         let (parts, length) = (ranges.split(&mut kept, &blocks, kept_of_block), PANEL * Self::product_columns::<B>());
         let products =
-            ranges.sum(blocks.clone(), length, go_on, parts, |blocks, kept, sums: &mut Pairwise<T>, go_on| {
-                b.vectorize(Products { panel: &panel, blocks, kept, sums, go_on })
+            ranges.sum(blocks.clone(), length, proceed, parts, |blocks, kept, sums: &mut Pairwise<T>, proceed| {
+                b.vectorize(Products { panel: &panel, blocks, kept, sums, proceed })
             })?;
         panel.products = products.to_vec();
         panel.kept = kept;
@@ -234,7 +234,7 @@ struct Squares<'a, T, const N: usize> {
     blocks: Range<usize>,
     kept: &'a mut [Block<T, N>],
     sums: &'a mut Pairwise<f64>,
-    go_on: &'a GoOn<'a>,
+    proceed: &'a Proceed<'a>,
 }
 
 impl<T: Real, const N: usize> Task for Squares<'_, T, N> {
@@ -246,7 +246,7 @@ impl<T: Real, const N: usize> Task for Squares<'_, T, N> {
         let mut vectors = filled([[T::default(); N]; N], self.panel.blocks())?;
         let mut kept = self.kept.chunks_exact_mut(self.panel.blocks());
         for block in self.blocks {
-            (self.go_on)()?;
+            (self.proceed)()?;
             reader.draw(block, &mut vectors);
             let mut squares = self.sums.array()?;
             squares.fill(0.0);
@@ -274,7 +274,7 @@ struct Products<'a, T, const N: usize> {
     blocks: Range<usize>,
     kept: &'a mut [Block<T, N>],
     sums: &'a mut Pairwise<T>,
-    go_on: &'a GoOn<'a>,
+    proceed: &'a Proceed<'a>,
 }
 
 impl<T: Real, const N: usize> Task for Products<'_, T, N> {
@@ -286,7 +286,7 @@ impl<T: Real, const N: usize> Task for Products<'_, T, N> {
         let mut tiles = Lines::<T>::zeros(PANEL * Panel::<T, N>::product_columns::<B>())?;
         let mut kept = self.kept.chunks_exact_mut(self.panel.blocks());
         for block in self.blocks {
-            (self.go_on)()?;
+            (self.proceed)()?;
             let vectors = if let Some(kept) = kept.next() {
                 self.panel.scale(block, kept);
                 kept

@@ -1,9 +1,9 @@
 //! Passes over the rows of a matrix, which threads take in ranges.
 
 use super::Stopped;
+use crate::element::Real;
 use crate::matmul::{Lines, Pairwise};
-use crate::narrow::Real;
-use crate::share::{GoOn, share};
+use crate::parallel::{Proceed, for_each};
 use std::iter::from_fn;
 use std::mem::take;
 use std::ops::Range;
@@ -50,17 +50,17 @@ impl Ranges {
     pub(super) fn each<P: Send>(
         &self,
         blocks: Range<usize>,
-        go_on: &GoOn<'_>,
+        proceed: &Proceed<'_>,
         parts: impl Iterator<Item = P> + Send,
-        work: impl Fn(Range<usize>, P, &GoOn<'_>) -> Result<(), Stopped> + Sync,
+        work: impl Fn(Range<usize>, P, &Proceed<'_>) -> Result<(), Stopped> + Sync,
     ) -> Result<(), Stopped> {
         let ranges = blocks.start / self.length..blocks.end.div_ceil(self.length);
-        share(
+        for_each(
             ranges.zip(parts),
             self.threads,
-            || go_on().is_ok(),
-            |(i, part), go_on| {
-                work(blocks.start.max(i * self.length)..blocks.end.min((i + 1) * self.length), part, go_on)
+            || proceed().is_ok(),
+            |(i, part), proceed| {
+                work(blocks.start.max(i * self.length)..blocks.end.min((i + 1) * self.length), part, proceed)
             },
         )
     }
@@ -70,15 +70,15 @@ impl Ranges {
         &self,
         blocks: Range<usize>,
         length: usize,
-        go_on: &GoOn<'_>,
+        proceed: &Proceed<'_>,
         parts: impl Iterator<Item = P> + Send,
-        work: impl Fn(Range<usize>, P, &mut Pairwise<T>, &GoOn<'_>) -> Result<(), Stopped> + Sync,
+        work: impl Fn(Range<usize>, P, &mut Pairwise<T>, &Proceed<'_>) -> Result<(), Stopped> + Sync,
     ) -> Result<Lines<T>, Stopped> {
         let first = blocks.start / self.length;
         let mut totals = (first..blocks.end.div_ceil(self.length)).map(|_| None).collect::<Vec<_>>();
-        self.each(blocks, go_on, parts.zip(&mut totals), |blocks, (part, total), go_on| {
+        self.each(blocks, proceed, parts.zip(&mut totals), |blocks, (part, total), proceed| {
             let mut sums = Pairwise::new(length);
-            work(blocks, part, &mut sums, go_on)?;
+            work(blocks, part, &mut sums, proceed)?;
             *total = sums.total();
             Ok(())
         })?;

@@ -9,9 +9,9 @@ use super::panel::{Panel, Reader};
 use super::ranges::Ranges;
 use super::{PANEL, Stopped};
 use crate::backend::{Backend, Task};
+use crate::element::{Element, Real};
 use crate::matmul::{Left, Lines, Multiply, Pairwise, filled, tile_width};
-use crate::narrow::{Element, Real};
-use crate::share::GoOn;
+use crate::parallel::Proceed;
 use ndarray::{ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ pub(super) struct Strip<'a, T: Element, const N: usize> {
 
 impl<T: Element, const N: usize> Strip<'_, T, N> {
     /// Make the columns.
-    pub(super) fn make<B: Backend>(self, b: B, ranges: &Ranges, go_on: &GoOn<'_>) -> Result<(), Stopped> {
+    pub(super) fn make<B: Backend>(self, b: B, ranges: &Ranges, proceed: &Proceed<'_>) -> Result<(), Stopped> {
         let Self { panels, first, gain, mut out } = self;
         let ((rows, width), columns) = (out.dim(), Columns::new::<B, T::Computed>(first, out.ncols()));
         let blocks = rows.div_ceil(PANEL);
@@ -43,9 +43,9 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
             // The first time, all other rows are zero.
             let blocks = index..if applied.is_none() { index + 1 } else { blocks };
             let parts = ranges.split(&mut kept[index * kept_of_block..], &blocks, kept_of_block);
-            let mut products = ranges.sum(blocks, columns.numbers, go_on, parts, |blocks, kept, sums, go_on| {
+            let mut products = ranges.sum(blocks, columns.numbers, proceed, parts, |blocks, kept, sums, proceed| {
                 let next: Next<'_, T, N> = Next::Sum { panel, index, sums };
-                b.vectorize(Pass { columns, applied: applied.as_ref(), next, blocks, kept, go_on })
+                b.vectorize(Pass { columns, applied: applied.as_ref(), next, blocks, kept, proceed })
             })?;
             b.vectorize(Solve { columns, panel, index, products: &mut products });
             applied = Some(Applied { panel, index, coefficients: products });
@@ -58,9 +58,9 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
         let by_rows = out.strides()[1] == 1;
         let outs = out.axis_chunks_iter_mut(Axis(0), ranges.length() * PANEL);
         let parts = ranges.split(&mut kept, &(0..blocks), kept_of_block).zip(outs);
-        ranges.each(0..blocks, go_on, parts, |blocks, (kept, out), go_on| {
+        ranges.each(0..blocks, proceed, parts, |blocks, (kept, out), proceed| {
             let next = Next::Write(Write { out, by_rows, scales: &scales });
-            b.vectorize(Pass { columns, applied: applied.as_ref(), next, blocks, kept, go_on })
+            b.vectorize(Pass { columns, applied: applied.as_ref(), next, blocks, kept, proceed })
         })
     }
 }
@@ -139,7 +139,7 @@ struct Pass<'a, T: Element, const N: usize> {
     blocks: Range<usize>,
     /// The rows, or nothing where they are those of the identity.
     kept: &'a mut [T::Computed],
-    go_on: &'a GoOn<'a>,
+    proceed: &'a Proceed<'a>,
 }
 
 /// What is done with a block of rows.
@@ -155,7 +155,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Self::Output {
-        let Self { columns, applied, mut next, blocks, kept, go_on } = self;
+        let Self { columns, applied, mut next, blocks, kept, proceed } = self;
         let mut applied =
             applied.map(|applied| Ok::<_, Stopped>((applied, Reader::new(applied.panel)?))).transpose()?;
         let mut reader = if let Next::Sum { panel, .. } = &next { Some(Reader::new(panel)?) } else { None };
@@ -163,7 +163,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
         let mut scaled = filled(T::default(), if reader.is_none() { columns.numbers } else { 0 })?;
         let start = blocks.start;
         for block in blocks {
-            (go_on)()?;
+            (proceed)()?;
             let q = if kept.is_empty() {
                 identity.fill(T::Computed::default());
                 columns.set_ones(block, &mut identity);

@@ -1,7 +1,7 @@
 //! NumPy arrays as slices of elements, of the types that the engine computes.
 
 use super::value_error;
-use crate::narrow::Element;
+use crate::element::Element;
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::ndarray::Dimension;

@@ -1,6 +1,6 @@
 //! Work without the interpreter's lock, which an exception of a signal handler ends.
 
-use crate::share::Stopped;
+use crate::parallel::Stopped;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::cell::Cell;

@@ -22,7 +22,7 @@ use super::{Affine, Standard, outer_low_words};
 use crate::backend::{Backend, Portable, each};
 
 /// How far from 0 the nearer of two bounds may be.
-pub const FARTHEST: f64 = 37.0;
+pub const MAX_BOUND: f64 = 37.0;
 
 /// The quantile of the tail: polynomials by row of y = sqrt(-log p) + offset, in powers of the distance to the row's end.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub struct Between {
 const NOWHERE: f64 = 2.0;
 
 impl Between {
-    /// Bounds must be `lower` < `upper`, and the nearer one to 0 within [`FARTHEST`]. Either may be infinite.
+    /// Bounds must be `lower` < `upper`, and the nearer one to 0 within [`MAX_BOUND`]. Either may be infinite.
     pub fn new(lower: f64, upper: f64) -> Self {
         let (low, high) = (Masses::of(lower.abs()), Masses::of(upper.abs()));
         let left = if lower < 0.0 { low.central } else { -low.central };
@@ -228,7 +228,7 @@ mod tests {
         fn run<B: Backend>(self, b: B) -> Vec<f64> {
             let mut values = vec![0.0; self.1.len()];
             for (words, values) in self.1.chunks_exact(B::LANES).zip(values.chunks_exact_mut(B::LANES)) {
-                let (mut high, mut low) = ([0; backend::MOST_LANES], [0; backend::MOST_LANES]);
+                let (mut high, mut low) = ([0; backend::MAX_LANES], [0; backend::MAX_LANES]);
                 for (i, word) in words.iter().enumerate() {
                     (high[i], low[i]) = ((word >> 32) as u32, *word as u32);
                 }

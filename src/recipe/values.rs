@@ -5,9 +5,9 @@
 //! loop, in which the words of a group of blocks go from the keystream to their values through a kilobyte of stack.
 
 use super::{Kind, Recipe};
-use crate::backend::{Backend, MOST_LANES, Task};
+use crate::backend::{Backend, MAX_LANES, Task};
+use crate::element::{Element, Real};
 use crate::keystream::{BLOCK, Keystream, Plane};
-use crate::narrow::{Element, Real};
 use crate::quantile::between::unit;
 use crate::quantile::polar::{Angle, Radius};
 use crate::quantile::{Affine, Multiple, Normal, Standard, TruncatedNormal, Uniform, Words, outer_low_words};
@@ -94,7 +94,7 @@ const BATCH: usize = 64;
 
 /// The words of a batch in both planes, and a vector beyond.
 #[repr(align(64))] // vectors of them straddle no two cache lines
-struct Batch([[u32; BLOCK * BATCH + MOST_LANES]; 2]);
+struct Batch([[u32; BLOCK * BATCH + MAX_LANES]; 2]);
 
 impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     type Output = ();
@@ -102,7 +102,7 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
         let Self { maker, keystream, mut first, mut out } = self;
-        let mut batch = Batch([[1 << 31; BLOCK * BATCH + MOST_LANES]; 2]);
+        let mut batch = Batch([[1 << 31; BLOCK * BATCH + MAX_LANES]; 2]);
         while !out.is_empty() {
             let (block, skip) = (first / BLOCK as u64, (first % BLOCK as u64) as usize);
             let (now, later) = out.split_at_mut(out.len().min(BLOCK * BATCH - skip));
@@ -140,7 +140,7 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
         }
         (out, at) = self.make_vectors::<B, T, 1>(b, words, at, out);
         if !out.is_empty() {
-            let mut last = [T::default(); MOST_LANES];
+            let mut last = [T::default(); MAX_LANES];
             self.make_vectors::<B, T, 1>(b, words, at, &mut last[..B::LANES]);
             out.copy_from_slice(&last[..out.len()]);
         }
@@ -205,7 +205,7 @@ impl Maker for Pairs {
             let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
             for part in 0..2 {
                 // Words there are none of are in the middle, where no low word is asked for.
-                let (mut high, mut low) = ([1 << 31; MOST_LANES], [1 << 31; MOST_LANES]);
+                let (mut high, mut low) = ([1 << 31; MAX_LANES], [1 << 31; MAX_LANES]);
                 for j in 0..out.len() / 2 {
                     high[j] = words.high[at + 2 * j + part];
                     if T::DOUBLE {
@@ -223,7 +223,7 @@ impl Maker for Pairs {
             let angle = Angle { high: highs[1], u: units[1] };
             let parts = radius.value(b, recipe.scale.scale, recipe.high, units[0], angle);
             for (part, values) in parts.into_iter().enumerate() {
-                let mut stored = [T::default(); MOST_LANES];
+                let mut stored = [T::default(); MAX_LANES];
                 T::store(b, T::Computed::nearest_lanes(b, values), &mut stored);
                 for (pair, value) in out.chunks_exact_mut(2).zip(stored) {
                     pair[part] = value;

@@ -3,9 +3,9 @@
 //! The test beside this file draws the choices that make a case; the targets in `fuzz/` read them from what libFuzzer finds.
 
 use half::{bf16, f16};
+use seedbed::element::Element;
 use seedbed::fill::Fill;
 use seedbed::keystream::Keystream;
-use seedbed::narrow::Element;
 use seedbed::recipe::{Distribution, Recipe};
 use seedbed::region::{Axis, Region, RegionError, Run};
 use std::num::NonZero;

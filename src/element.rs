@@ -339,7 +339,7 @@ fn to_odd(x: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{self, MOST_LANES, Task};
+    use crate::backend::{self, MAX_LANES, Task};
     use std::marker::PhantomData;
 
     /// Round float32 values, given by their bits, to a 16-bit type.
@@ -378,7 +378,7 @@ mod tests {
             let numbers: Vec<_> = (sign..).map(|bits| from_bits(bits).to_f64()).take_while(|x| x.is_finite()).collect();
             count += numbers.len();
             let mut cases = roundings(&numbers);
-            cases.resize(cases.len().next_multiple_of(MOST_LANES), (0.0, 0.0));
+            cases.resize(cases.len().next_multiple_of(MAX_LANES), (0.0, 0.0));
             let bits: Vec<_> = cases.iter().map(|(x, _)| x.to_bits()).collect();
             for (name, rounded) in backend::on_each(Narrow::<T>(&bits, PhantomData)) {
                 for ((x, should), is) in cases.iter().zip(rounded) {

@@ -8,7 +8,7 @@ mod recipe;
 
 use crate::float_state;
 use crate::keystream::Keystream;
-use crate::share::{Interrupted, PATIENCE, every};
+use crate::parallel::{Interrupted, SIGNAL_POLL_INTERVAL, at_most_every};
 use arrays::{slice_of, writable};
 use interrupt::interruptible;
 use numpy::PyArray1;
@@ -60,7 +60,7 @@ fn words(out: &Bound<'_, PyArray1<u32>>, address: (&[u8], u64), start: u128) -> 
     let mut array = writable(out)?;
     let words = slice_of(&mut array)?;
     interruptible(out.py(), |proceed| {
-        let proceed = every(PATIENCE, proceed);
+        let proceed = at_most_every(SIGNAL_POLL_INTERVAL, proceed);
         for (i, part) in words.chunks_mut(WORDS_AT_ONCE).enumerate() {
             keystream.words(start.wrapping_add((i * WORDS_AT_ONCE) as u128), part);
             if !proceed() {
@@ -82,7 +82,7 @@ fn look_up_numpy(py: Python<'_>) -> PyResult<()> {
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     look_up_numpy(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("MAX_BOUND", crate::quantile::between::FARTHEST)?;
+    module.add("MAX_BOUND", crate::quantile::between::MAX_BOUND)?;
     module.add_class::<counter::Counter>()?;
     module.add_class::<recipe::PyRecipe>()?;
     module.add_class::<matrices::PyOrthogonal>()?;

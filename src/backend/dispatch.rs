@@ -1,0 +1,91 @@
+//! The choice of a backend: the fastest that the CPU has, or the one that the environment asks for.
+
+use super::{Avx2, Avx512, Backend, MAX_LANES, Portable, Task};
+use std::ffi::OsString;
+use std::sync::OnceLock;
+use std::{env, fmt};
+
+/// The environment variable that forces a backend.
+const VARIABLE: &str = "SEEDBED_BACKEND";
+
+/// A backend that this CPU has.
+#[derive(Clone, Copy, Debug)]
+enum Available {
+    Portable(Portable<MAX_LANES>),
+    Avx2(Avx2),
+    Avx512(Avx512),
+}
+
+impl Available {
+    /// The slowest, which every CPU has, comes first.
+    fn all() -> Vec<Self> {
+        let all = [Some(Self::Portable(Portable)), Avx2::detect().map(Self::Avx2), Avx512::detect().map(Self::Avx512)];
+        all.into_iter().flatten().collect()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Portable(_) => "portable",
+            Self::Avx2(_) => "avx2",
+            Self::Avx512(_) => "avx512",
+        }
+    }
+
+    fn run<T: Task>(self, task: T) -> T::Output {
+        match self {
+            Self::Portable(backend) => backend.vectorize(task),
+            Self::Avx2(backend) => backend.vectorize(task),
+            Self::Avx512(backend) => backend.vectorize(task),
+        }
+    }
+}
+
+/// The environment asks for a backend that this CPU or this program does not have.
+#[derive(Clone, Debug)]
+pub struct Unavailable(OsString);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Available::all().into_iter().map(Available::name).collect();
+        let (names, received) = (names.join(", "), self.0.display());
+        write!(f, "{VARIABLE} must be one of {names} (those this CPU has). Received: '{received}'")
+    }
+}
+
+/// The one that `wanted` names, else the fastest.
+fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
+    let mut all = Available::all();
+    match wanted {
+        None => Ok(all.pop().expect("every CPU has the portable one")),
+        Some(wanted) => all.into_iter().find(|backend| wanted == backend.name()).ok_or(Unavailable(wanted)),
+    }
+}
+
+/// The backend of this process: chosen once, at the first use.
+fn chosen() -> Result<Available, &'static Unavailable> {
+    static CHOSEN: OnceLock<Result<Available, Unavailable>> = OnceLock::new();
+    CHOSEN.get_or_init(|| choose(env::var_os(VARIABLE))).as_ref().copied()
+}
+
+/// The name of the backend that [`run`] uses, if it can.
+#[cfg(feature = "python")]
+pub fn name() -> Result<&'static str, &'static Unavailable> {
+    chosen().map(Available::name)
+}
+
+/// Run `task` on the backend that the environment asks for, else on the best that this CPU has.
+///
+/// # Panics
+///
+/// Where the environment asks for one that this CPU does not have.
+pub fn run<T: Task>(task: T) -> T::Output {
+    chosen().unwrap_or_else(|error| panic!("{error}")).run(task)
+}
+
+/// Run `task` on every backend that this CPU has, each by its name; the scalar one comes first.
+#[cfg(test)]
+pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
+    let scalar = ("scalar", Portable::<1>.vectorize(task));
+    let vectors = Available::all().into_iter().map(|backend| (backend.name(), backend.run(task)));
+    std::iter::once(scalar).chain(vectors).collect()
+}
