@@ -57,10 +57,14 @@ class NewFile:
 
     interruptible = True
 
-    def __init__(self, path: str | os.PathLike[str], size: int) -> None:
-        """Prepare for a file of `size` bytes; nothing is made before `open`."""
+    def __init__(self, path: str | os.PathLike[str], size: int, replaces: bool = True) -> None:
+        """Prepare for a file of `size` bytes; nothing is made before `open`.
+
+        Without `replaces`, `finish` refuses if there is a file by then, where the file system has hard links.
+        """
         self._path = os.fspath(path)  # a text: a `Path` has lost a separator at its end
         self._size = size
+        self._replaces = replaces
         self._descriptor: int | None = None
         self._temporary: Path | None = None
 
@@ -112,6 +116,7 @@ class NewFile:
         """Give the file its final name, once it is on the disk.
 
         Raises:
+            FileExistsError: there is a file now, and the new one must not replace it.
             OSError: the disk or the folder refuses. A destination that is mounted by itself cannot be renamed to: the
                 bytes are copied to it, and the error names the temporary file if that fails half way.
         """
@@ -121,7 +126,9 @@ class NewFile:
             _set_owner(self._descriptor, self._replaced)
         os.fsync(self._descriptor)
         self._close()
-        if self._renames:
+        if not self._replaces and self._linked():
+            self.discard()
+        elif self._renames:
             self._temporary.replace(self._target)
             self._temporary = None
         else:
@@ -143,6 +150,17 @@ class NewFile:
         if not stat.S_ISREG(status.st_mode):  # a folder; or a device, which a rename would do away with
             raise OSError(errno.EINVAL, "not an ordinary file")
         return status
+
+    def _linked(self) -> bool:
+        """Give the file its final name as a second one; return whether the file system has such names."""
+        assert self._temporary is not None
+        try:
+            os.link(self._temporary, self._target)  # unlike a rename, it refuses a name that is taken
+        except FileExistsError:
+            raise
+        except OSError:
+            return False
+        return True
 
     def _copy(self) -> None:
         """Write the temporary file's bytes over those of the destination, and remove it."""
@@ -193,9 +211,9 @@ class Pipe:
         """Do nothing: what is written is gone."""
 
 
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a small file as a new one, in one step."""
-    file = NewFile(path, len(content))
+def write_file(path: str | os.PathLike[str], content: bytes, replaces: bool = True) -> None:
+    """Write a small file as a new one, in one step; without `replaces`, refuse if there is one."""
+    file = NewFile(path, len(content), replaces)
     try:
         file.open()
         file.write(np.frombuffer(content, np.uint8))

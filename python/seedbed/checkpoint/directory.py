@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.layout import INDEX_NAME, MAX_SHARD_SIZE, Layout, as_size, index_text, shard_layouts
 from seedbed.checkpoint.making import Made, Output, make_files
 from seedbed.checkpoint.manifest import MANIFEST_NAME, Manifest, read_manifest
+from seedbed.checkpoint.parts import Part, as_part, positions_of
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.source import opened, read_bytes
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
@@ -31,6 +33,7 @@ from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
 if TYPE_CHECKING:
+    from seedbed.checkpoint.destination import Destination
     from seedbed.plan import Plan, PlannedTensor
 
 CONFIG_NAME = "config.json"
@@ -42,6 +45,7 @@ def write_directory(
     *,
     seed: int = 0,
     max_shard_size: int | str = MAX_SHARD_SIZE,
+    part: Part | None = None,
     resume: bool = False,
     dry_run: bool = False,
     files: Mapping[str, bytes] | None = None,
@@ -59,6 +63,10 @@ def write_directory(
         seed: an integer in [-2**255, 2**255).
         max_shard_size: the most bytes of tensors in a shard, except where one tensor has more: an integer, or a text
             with one of the decimal units KB, MB, GB and TB.
+        part: ``(3, 16)`` writes the shards of the third of sixteen parts and nothing else. Which shards these are
+            follows from the plan alone, so that parts run on any machines, in any order, again, or at the same time.
+            The part that completes the directory writes the index. There may be shards of the same run in the
+            directory; those of the part are written again, unless `resume` keeps them.
         resume: keep the shards of the same plan, seed and `max_shard_size` that are there and right: every bit is
             compared. Others are written anew.
         dry_run: only check, and write nothing. The summary then has no SHA-256.
@@ -67,8 +75,8 @@ def write_directory(
         progress: called after each tensor that is written, or compared.
 
     Raises:
-        TypeError, ValueError: the seed or `max_shard_size` is not one; the plan does not fit into safetensors files, or
-            has an initializer that has no configuration.
+        TypeError, ValueError: the seed, `max_shard_size` or `part` is not one; the plan does not fit into safetensors
+            files, or has an initializer that has no configuration.
         FileExistsError: there is another checkpoint in the directory, or a file of the same name and other content.
         OSError: the directory cannot be made, a file cannot be written, or the disk is full.
 
@@ -85,35 +93,116 @@ def write_directory(
     (['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'],
      ['model.safetensors.index.json', 'seedbed.json'])
     """
-    check_plan(plan)
     start = time.perf_counter()
-    manifest = Manifest(plan, as_seed(seed), as_size(max_shard_size))
-    layouts = shard_layouts(*manifest)
-    index = {INDEX_NAME: index_text(plan, layouts).encode()} if len(layouts) > 1 else {}
-    _check_names(files or {})
-    others = {MANIFEST_NAME: manifest.text().encode(), **_config_files(plan), **(files or {})}
-    folder = Path(directory)
-    root = SeedGenerator(manifest.seed)
-    with naming(os.fspath(directory)):
-        if not os.fspath(directory):  # to `Path` it is the current directory
-            raise FileNotFoundError(errno.ENOENT, "a directory must have a name")
-        _check_place(folder)
-        if not dry_run:
-            folder.mkdir(exist_ok=True)
-            sync_folder(folder.parent)
-        if folder.exists():
-            _check(folder, manifest, layouts, {**others, **index}, resume)
+    run = DirectoryRun(plan, directory, seed=seed, max_shard_size=max_shard_size, part=part, files=files)
+    with naming(run.name):
         if dry_run:
-            return summary_of(plan, layouts, [NOT_MADE] * len(layouts), start, os.fspath(directory))
-        for name, content in others.items():
-            _write(folder / name, content)
-        kept = _kept(folder, layouts, root, progress) if resume else {}
-        missing = [layout for layout in layouts if layout.name not in kept]
-        outputs = [Output(layout, NewFile(folder / layout.name, layout.size)) for layout in missing]
-        made = dict(zip((layout.name for layout in missing), make_files(outputs, root, progress), strict=True))
-        for name, content in index.items():
-            _write(folder / name, content)
-    return summary_of(plan, layouts, [{**kept, **made}[layout.name] for layout in layouts], start, os.fspath(directory))
+            run.check(resume)
+            return run.summary([NOT_MADE] * len(run.layouts), start, ())
+        run.prepare(resume)
+        kept = run.kept(progress) if resume else {}
+        missing = [layout for layout in run.layouts if layout.name not in kept]
+        outputs = [Output(layout, run.destination(layout)) for layout in missing]
+        made = dict(zip((layout.name for layout in missing), make_files(outputs, run.root, progress), strict=True))
+        to_come = run.complete()
+    return run.summary([{**kept, **made}[layout.name] for layout in run.layouts], start, to_come)
+
+
+class DirectoryRun:
+    """A plan that is evaluated into a directory: what is written there, in which order, and what must not be there.
+
+    First come the manifest and the configuration files (`prepare`), then the shards, in any order and by any process,
+    and at last the index (`complete`). A run with a part has the shards of the part, and what all parts have in common
+    is written by the first that comes: the same bytes, whichever it is.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        directory: str | os.PathLike[str],
+        *,
+        seed: int,
+        max_shard_size: int | str,
+        part: Part | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Check all that can be checked without looking at the directory; `write_directory` has the arguments."""
+        check_plan(plan)
+        self.plan = plan
+        self.manifest = Manifest(plan, as_seed(seed), as_size(max_shard_size))
+        self.root = SeedGenerator(self.manifest.seed)
+        self.name = os.fspath(directory)
+        self.all_layouts = shard_layouts(*self.manifest)
+        self.is_part = part is not None
+        own = positions_of([layout.size for layout in self.all_layouts], (1, 1) if part is None else as_part(part))
+        self.layouts = [self.all_layouts[position] for position in own]
+        """The shards of the part."""
+        self._folder = Path(directory)
+        _check_names(files or {})
+        self._others = {MANIFEST_NAME: self.manifest.text().encode(), **_config_files(plan), **(files or {})}
+        several = len(self.all_layouts) > 1
+        self._index = {INDEX_NAME: index_text(plan, self.all_layouts).encode()} if several else {}
+
+    def check(self, resume: bool) -> None:
+        """Refuse a directory that cannot be written to, or that has another checkpoint.
+
+        Without `resume`, and unless this is a part, a checkpoint of the same run is another one too.
+        """
+        if not self.name:  # to `Path` it is the current directory
+            raise FileNotFoundError(errno.ENOENT, "a directory must have a name")
+        _check_place(self._folder)
+        if self._folder.exists():
+            own = {layout.name for layout in self.all_layouts}
+            contents = {**self._others, **self._index}
+            _check(self._folder, self.manifest, own, contents, resume or self.is_part)
+
+    def prepare(self, resume: bool) -> None:
+        """Check the directory, make it, and write what comes before the shards."""
+        self.check(resume)
+        self._folder.mkdir(exist_ok=True)
+        sync_folder(self._folder.parent)
+        for name, content in self._others.items():
+            _write(self._folder / name, content)
+
+    def kept(self, progress: Callable[[PlannedTensor], None]) -> dict[str, Made]:
+        """Compare the shards of the part that are there; return those that are right, with their SHA-256."""
+        present = [layout for layout in self.layouts if (self._folder / layout.name).exists()]
+        at_once = files_at_once()
+        tasks = [
+            compared_shard(self._folder / layout.name, layout, self.root, BLOCKS // at_once, progress)
+            for layout in present
+        ]
+        found = zip(present, take_turns(tasks, at_once), strict=True)
+        return {layout.name: Made(sha256, 0.0) for layout, sha256 in found if sha256 is not None}
+
+    def destination(self, layout: Layout) -> Destination:
+        """Where a shard is written."""
+        return NewFile(self._folder / layout.name, layout.size)
+
+    def complete(self) -> tuple[str, ...]:
+        """Write the index if all shards are there, whoever wrote them; else return the names of the others.
+
+        A shard has its name only when it is whole. It counts if it has the size that it must have.
+
+        Raises:
+            FileExistsError: meanwhile there is another manifest in the directory.
+        """
+        to_come = tuple(layout.name for layout in self.all_layouts if not self._is_there(layout))
+        if not to_come:
+            for name, content in {MANIFEST_NAME: self._others[MANIFEST_NAME], **self._index}.items():
+                _write(self._folder / name, content)
+        return to_come
+
+    def summary(self, made: list[Made], start: float, to_come: tuple[str, ...]) -> Summary:
+        """The summary of the shards of the part."""
+        tensors = [tensor for layout in self.layouts for tensor, _ in layout.places]
+        return summary_of(tensors, self.layouts, made, start, self.name, to_come)
+
+    def _is_there(self, layout: Layout) -> bool:
+        try:
+            return (self._folder / layout.name).stat().st_size == layout.size
+        except FileNotFoundError:
+            return False
 
 
 def config_of(plan: Plan) -> dict[str, Any] | None:
@@ -155,22 +244,20 @@ def _check_place(folder: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {os.fspath(folder.parent)!r}")
 
 
-def _check(
-    folder: Path, manifest: Manifest, layouts: list[Layout], contents: Mapping[str, bytes], resume: bool
-) -> None:
+def _check(folder: Path, manifest: Manifest, own: set[str], contents: Mapping[str, bytes], resume: bool) -> None:
     """Refuse a directory that has another checkpoint, or another file of the name of one that is to be written."""
     present = sorted(os.listdir(folder))  # noqa: PTH208  # names, not paths
-    own = {layout.name for layout in layouts}
     checkpoint = [name for name in present if name.endswith((".safetensors", INDEX_SUFFIX))]
+    if checkpoint and not resume:
+        raise FileExistsError(
+            errno.EEXIST,
+            f"there is a checkpoint in the directory, {checkpoint[0]!r}: resume the run, if it is the same",
+        )
+    if checkpoint or (resume and MANIFEST_NAME in present):
+        _check_run(folder, manifest)
     for name in checkpoint:
-        if not resume:
-            raise FileExistsError(
-                errno.EEXIST, f"there is a checkpoint in the directory, {name!r}: resume the run, if it is the same"
-            )
         if name not in own and name not in contents:
             raise FileExistsError(errno.EEXIST, f"there is another checkpoint in the directory, {name!r}")
-    if resume and (checkpoint or MANIFEST_NAME in present):
-        _check_run(folder, manifest)
     for name in present:
         path = folder / name
         if name in contents and not (path.is_file() and path.read_bytes() == contents[name]):
@@ -195,18 +282,7 @@ def _check_run(folder: Path, manifest: Manifest) -> None:
         raise FileExistsError(errno.EEXIST, "the directory has another run, with another plan")
 
 
-def _kept(
-    folder: Path, layouts: list[Layout], root: SeedGenerator, progress: Callable[[PlannedTensor], None]
-) -> dict[str, Made]:
-    """The shards that are there and right: their SHA-256."""
-    present = [layout for layout in layouts if (folder / layout.name).exists()]
-    at_once = files_at_once()
-    tasks = [_compared(folder / layout.name, layout, root, BLOCKS // at_once, progress) for layout in present]
-    found = zip(present, take_turns(tasks, at_once), strict=True)
-    return {layout.name: Made(sha256, 0.0) for layout, sha256 in found if sha256 is not None}
-
-
-def _compared(
+def compared_shard(
     path: Path, layout: Layout, root: SeedGenerator, blocks: int, progress: Callable[[PlannedTensor], None]
 ) -> Task[str | None]:
     """The SHA-256 of a shard; None where it is not that of the layout, bit for bit."""
@@ -219,5 +295,9 @@ def _compared(
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file unless it is there. Of several processes that do so at once one writes it, and all compare."""
     if not path.exists():
-        write_file(path, content)
+        with suppress(FileExistsError):
+            write_file(path, content, replaces=False)
+    if path.read_bytes() != content:
+        raise FileExistsError(errno.EEXIST, f"there is another {path.name!r} in the directory")

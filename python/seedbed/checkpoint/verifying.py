@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, dtype_of
 from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
 from seedbed.checkpoint.layout import INDEX_NAME, shard_layouts
 from seedbed.checkpoint.manifest import manifest_of, seed_of_text
+from seedbed.checkpoint.parts import Part, as_part, positions_of
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import WrittenFile
@@ -68,6 +69,7 @@ def verify_checkpoint(
     path: str | os.PathLike[str],
     *,
     seed: int | None = None,
+    part: Part | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Verification:
     """Compare every bit of every tensor of a checkpoint with what `write_checkpoint` writes.
@@ -84,12 +86,14 @@ def verify_checkpoint(
             tensors are compared that it has.
         seed: an integer in [-2**255, 2**255). None takes the seed that the files record. Where both are there and
             differ, the values are compared with those of this one, and the result has both.
+        part: ``(3, 16)`` verifies the shards of the third of sixteen parts of a directory, and looks for the index.
+            `write_directory` has the rule; without a manifest the shards' sizes are those on the disk.
         progress: called after each tensor of the plan that is in a file, in the file's order.
 
     Raises:
-        TypeError, ValueError: the seed is not one, or there is none, or there are several; the plan does not fit into a
-            safetensors file; a file is not one, is cut short, or was written with another algorithm than that of this
-            version; an index is none, or names files outside its directory.
+        TypeError, ValueError: the seed or the part is not one; there is no seed, or there are several; the plan does
+            not fit into a safetensors file; a file is not one, is cut short, or was written with another algorithm than
+            that of this version; an index is none, or names files outside its directory.
         OSError: a file cannot be read, or is not an ordinary one; there is none.
 
     >>> import tempfile
@@ -111,13 +115,14 @@ def verify_checkpoint(
     seeds = _Seeds(None if seed is None else as_seed(seed))
     start = time.perf_counter()
     with reading(path):
-        expected = _expected(plan, Path(path))
+        expected = _expected(plan, Path(path), None if part is None else as_part(part))
+        seeds.of_manifest = expected.seed
         tensors = {tensor.name: tensor for tensor in expected.tensors}
         for tensor in expected.tensors:
             dtype_of(tensor)
         os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
         files = [file for file in expected.files if file.exists()]
-        if not files:
+        if not files and part is None:
             raise FileNotFoundError(errno.ENOENT, _no_file(Path(path)))
         at_once = files_at_once()
         tasks = [
@@ -127,9 +132,10 @@ def verify_checkpoint(
         compared = dict(zip((file.name for file in files), take_turns(tasks, at_once), strict=True))
     others = [*_places(expected, compared), *_missing(expected, compared)]
     differences = [difference for file in compared.values() for difference in file.differences]
+    counted = expected.tensors if part is None else expected.required
     return Verification(
-        len(expected.tensors),
-        sum(tensor.size for tensor in expected.tensors),
+        len(counted),
+        sum(tensor.size for tensor in counted),
         sum(file.size for file in compared.values()),
         time.perf_counter() - start,
         seeds.used,
@@ -145,41 +151,71 @@ class _Expected:
     """What should be there."""
 
     tensors: tuple[PlannedTensor, ...]
+    """The tensors that may be in the files."""
     files: tuple[Path, ...]
+    required: tuple[PlannedTensor, ...]
+    """Those of them that must be there."""
     index: Path | None = None
     """The index, where there should be one."""
     weight_map: Mapping[str, str] | None = None
     """The name of the file that should have a tensor, as the index says it."""
-    is_complete: bool = True
-    """Whether all of the tensors should be in the files."""
+    seed: int | None = None
+    """The seed that the manifest has."""
 
 
-def _expected(plan: Plan | None, path: Path) -> _Expected:
+def _expected(plan: Plan | None, path: Path, part: Part | None) -> _Expected:
     is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
+    if part is not None and not is_directory:
+        raise ValueError(f"a part must be that of a directory or an index. Received: {str(path)!r}")
     if plan is None:
-        return _by_manifest(path, is_directory)
+        return _by_manifest(path, is_directory, part)
     check_plan(plan)
     if not is_directory:
-        return _Expected(plan.tensors, (path,), is_complete=_NUMBERED.fullmatch(path.name) is None)
+        return _Expected(plan.tensors, (path,), () if _NUMBERED.fullmatch(path.name) else plan.tensors)
+    expected = _by_names(plan, path)
+    return expected if part is None else _part_of(expected, part)
+
+
+def _by_names(plan: Plan, path: Path) -> _Expected:
+    """What a directory should have, by its index or the numbers in the names of its shards."""
     shards = shards_of(path)
     numbered = next((found for file in shards.files if (found := _NUMBERED.fullmatch(file.name))), None)
     if shards.index is not None or numbered is None:
-        return _Expected(plan.tensors, shards.files, shards.index, shards.weight_map)
+        return _Expected(plan.tensors, shards.files, plan.tensors, shards.index, shards.weight_map)
     begin, _, count = numbered.groups()
     names = [f"{begin}-{number:05}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
-    return _Expected(plan.tensors, tuple(path / name for name in names), path / f"{begin}{INDEX_SUFFIX}")
+    return _Expected(plan.tensors, tuple(path / name for name in names), plan.tensors, path / f"{begin}{INDEX_SUFFIX}")
 
 
-def _by_manifest(path: Path, is_directory: bool) -> _Expected:
+def _part_of(expected: _Expected, part: Part) -> _Expected:
+    """The part of a directory that was written by another program."""
+    sizes = [file.stat().st_size if file.exists() else 0 for file in expected.files]
+    files = tuple(expected.files[position] for position in positions_of(sizes, part))
+    names = {None, *(file.name for file in files)}  # a tensor that the index lacks is missing in each part
+    weight_map = expected.weight_map
+    required = () if weight_map is None else tuple(t for t in expected.tensors if weight_map.get(t.name) in names)
+    return replace(expected, files=files, required=required)
+
+
+def _by_manifest(path: Path, is_directory: bool, part: Part | None) -> _Expected:
     manifest = manifest_of(path)
     directory = path if path.is_dir() else path.parent
     layouts = shard_layouts(*manifest)
     if not is_directory:
         own = next((layout for layout in layouts if layout.name == path.name), None)
-        return _Expected(manifest.plan.tensors if own is None else tuple(t for t, _ in own.places), (path,))
+        tensors = manifest.plan.tensors if own is None else tuple(tensor for tensor, _ in own.places)
+        return _Expected(tensors, (path,), tensors)
     index = directory / INDEX_NAME if len(layouts) > 1 else None
     weight_map = shards_of(index).weight_map if index is not None and index.exists() else None
-    return _Expected(manifest.plan.tensors, tuple(directory / layout.name for layout in layouts), index, weight_map)
+    positions = positions_of([layout.size for layout in layouts], part or (1, 1))
+    return _Expected(
+        manifest.plan.tensors,
+        tuple(directory / layouts[position].name for position in positions),
+        tuple(tensor for position in positions for tensor, _ in layouts[position].places),
+        index,
+        weight_map,
+        manifest.seed,
+    )
 
 
 class _Seeds:
@@ -189,13 +225,20 @@ class _Seeds:
         self._asked = asked
         self.told: int | None = None
         """What the files record."""
+        self.of_manifest: int | None = None
+        """What counts where a part has no files."""
 
     @property
     def used(self) -> int:
-        """The seed in use, once a file was read."""
-        used = self.told if self._asked is None else self._asked
-        assert used is not None
-        return used
+        """The seed in use, once all files are read.
+
+        Raises:
+            ValueError: there is no file, and no manifest.
+        """
+        for seed in (self._asked, self.told, self.of_manifest):
+            if seed is not None:
+                return seed
+        raise ValueError("a seed must be given where a part has no files. Received: seed=None")
 
     def of(self, header: Header) -> int:
         """Return the seed of a file.
@@ -264,10 +307,8 @@ def _missing(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[
         yield Difference(name, "missing")
     if expected.index is not None and expected.weight_map is None:
         yield Difference(expected.index.name, "missing")
-    if not expected.is_complete:
-        return
     present = frozenset().union(*(found.names | found.aliases for found in compared.values()))
-    for tensor in expected.tensors:
+    for tensor in expected.required:
         if tensor.name not in present and (expected.weight_map or {}).get(tensor.name) not in absent:
             yield Difference(tensor.name, "missing")
 

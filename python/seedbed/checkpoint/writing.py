@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,7 +33,8 @@ class Summary:
     """What was written: the numbers of tensors, of their elements and of the files' bytes, the time, and the files.
 
     `fill_seconds` is the evaluation of all tensors; `seconds` is everything, until the files are hashed, on the disk
-    and under their final names.
+    and under their final names. Of one part of a directory all this is what the part has, and `to_come` has the names
+    of the shards that other parts have yet to write; when there is none, the index is written.
     """
 
     tensors: int
@@ -42,6 +43,7 @@ class Summary:
     fill_seconds: float
     seconds: float
     files: tuple[WrittenFile, ...]
+    to_come: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -100,18 +102,25 @@ def write_checkpoint(
             made = [NOT_MADE]
         else:
             made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
-    return summary_of(plan, [layout], made, start)
+    return summary_of(plan.tensors, [layout], made, start)
 
 
 NOT_MADE = Made("", 0.0)
 """A file of a dry run."""
 
 
-def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float, folder: str = "") -> Summary:
+def summary_of(
+    tensors: Sequence[PlannedTensor],
+    layouts: list[Layout],
+    made: list[Made],
+    start: float,
+    folder: str = "",
+    to_come: tuple[str, ...] = (),
+) -> Summary:
     """The summary of files that were made in a folder since `start`, a time of `time.perf_counter`."""
     return Summary(
-        len(plan.tensors),
-        plan.parameters,
+        len(tensors),
+        sum(tensor.size for tensor in tensors),
         sum(layout.size for layout in layouts),
         sum(file.fill_seconds for file in made),
         time.perf_counter() - start,
@@ -119,6 +128,7 @@ def summary_of(plan: Plan, layouts: list[Layout], made: list[Made], start: float
             WrittenFile(os.path.join(folder, layout.name), layout.size, file.sha256)  # noqa: PTH118  # a text
             for layout, file in zip(layouts, made, strict=True)
         ),
+        to_come,
     )
 
 

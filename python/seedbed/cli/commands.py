@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from seedbed.checkpoint import Summary, Verification, verify_checkpoint, write_c
 from seedbed.checkpoint.destination import write_file
 from seedbed.checkpoint.layout import MAX_SHARD_SIZE
 from seedbed.checkpoint.manifest import manifest_of
+from seedbed.checkpoint.parts import Part
 from seedbed.checkpoint.writing import naming
 from seedbed.cli import status
 from seedbed.cli.console import LenientStream, say, tell, tell_json
+from seedbed.cli.launchers import find_part
 from seedbed.cli.progress import shown_progress
 from seedbed.cli.showing import HEADS, objects_of, plot, rows_of, totals_of
 from seedbed.cli.signals import Terminated
@@ -75,33 +78,37 @@ def init(arguments: Namespace) -> int:
     to_pipe = output == STANDARD_OUTPUT
     is_directory = not to_pipe and not _is_file(output)
     _check_pipe() if to_pipe else _check_other(output, source)
-    if not is_directory and (arguments.resume or arguments.max_shard_size is not None):
-        option = "--resume" if arguments.resume else "--max-shard-size"
-        raise ValueError(f"{option} is for directories. Received: -o {output}")
+    for option in ("resume", "max_shard_size", "part"):
+        if not is_directory and getattr(arguments, option) not in (None, False):
+            raise ValueError(f"--{option.replace('_', '-')} is for directories. Received: -o {output}")
+    part = _part(arguments)
     with shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress:
         options = {"seed": arguments.seed, "dry_run": arguments.dry_run, "progress": progress}
         with _remains(output, is_directory):
             if is_directory:
-                options |= {"resume": arguments.resume, "files": source.files}
+                options |= {"resume": arguments.resume, "files": source.files, "part": part}
                 size = MAX_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size
                 written = write_directory(source.plan, output, max_shard_size=size, **options)
             else:
                 written = write_checkpoint(source.plan, 1 if to_pipe else output, **options)
     write = say if to_pipe else tell  # the standard output has the file
     if arguments.json:
-        tell_json(_result(written), write)
+        to_come = {} if part is None else {"to_come": list(written.to_come)}
+        tell_json({**_result(written), **to_come}, write)
     elif not arguments.quiet:
-        tell_table(_planned_rows(written) if arguments.dry_run else _rows(written, _filling(written)), write=write)
+        rows = _planned_rows(written) if arguments.dry_run else _rows(written, _filling(written))
+        tell_table([*_part_rows(part, written), *rows], write=write)
     return status.OK
 
 
 def verify(arguments: Namespace) -> int:
     """Compare a checkpoint with a plan."""
     _use_threads(arguments)
+    part = _part(arguments)
     expected = _expected(arguments)
     shown = manifest_of(Path(arguments.path)).plan if expected is None else expected
     with shown_progress(shown, "verifying", arguments.quiet) as progress:
-        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, progress=progress)
+        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, part=part, progress=progress)
     if arguments.json:
         lines = [{"name": each.name, "kind": each.kind, "text": str(each)} for each in found.differences]
         tell_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})
@@ -122,6 +129,16 @@ def verify(arguments: Namespace) -> int:
 def _source(arguments: Namespace) -> Source:
     _use_threads(arguments)
     return load_source(arguments.source, dtype=arguments.dtype, rules=arguments.rule, unused=arguments.unused)
+
+
+def _part(arguments: Namespace) -> Part | None:
+    """The part that the arguments name; what the environment says of it is reported."""
+    if arguments.part is None:
+        return None
+    part, said = find_part(arguments.part, os.environ)
+    if said and not arguments.quiet:
+        say(f"part {part[0]}/{part[1]}, by {said}")
+    return part
 
 
 def _use_threads(arguments: Namespace) -> None:
@@ -197,6 +214,16 @@ def _rows(done: Summary | Verification, others: list[tuple[str, str]]) -> list[t
         ("GB/s", _rate(done, done.seconds)),
         *([("SHA-256", done.files[0].sha256)] if len(done.files) == 1 else hashes),
     ]
+
+
+def _part_rows(part: Part | None, written: Summary) -> list[tuple[str, str]]:
+    """Which part was written, and what is still to come from the others."""
+    if part is None:
+        return []
+    number, count = part
+    to_come = len(written.to_come)
+    others = f"; {to_come:,} shards of other parts are to come" if to_come else ""
+    return [("part", f"{number}/{count}, {len(written.files):,} shards{others}")]
 
 
 def _filling(written: Summary) -> list[tuple[str, str]]:

@@ -112,6 +112,7 @@ def _add_init(verbs: Verbs) -> None:
         metavar="SIZE",
         help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {MAX_SHARD_SIZE})",
     )
+    _add_part(init, "write")
     init.add_argument("--resume", action="store_true", help="keep the files of an interrupted run that are right")
     init.add_argument("--dry-run", action="store_true", help="check everything, and write nothing")
     _add_work(init)
@@ -126,6 +127,7 @@ def _add_verify(verbs: Verbs) -> None:
     )
     _add_source(verify, optional=True)
     verify.add_argument("path", metavar="PATH", help="a safetensors file, a directory, or the index of one")
+    _add_part(verify, "verify")
     verify.add_argument("--seed", metavar="N", type=int, help="the seed of init (default: the one in the files)")
     _add_work(verify)
 
@@ -146,6 +148,15 @@ def _add_source(verb: argparse.ArgumentParser, optional: bool = False) -> None:
         choices=("error", "ignore"),
         default="error",
         help="whether rules may decide nothing (default: error)",
+    )
+
+
+def _add_part(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument(
+        "--part",
+        metavar="K/N",
+        help=f"{what} only part K of N of a directory, counted from 1: other processes {what} the others; auto is what "
+        "torchrun, mpirun, srun or an sbatch array says, auto/N what an indexed job of Kubernetes says",
     )
 
 
