@@ -1,15 +1,18 @@
-//! Matrix products that have the same bits everywhere.
+//! Matrix products with the same bits on every CPU and number of threads.
 //!
 //! ```text
 //! c[i][j] = a[i][0] b[0][j] + a[i][1] b[1][j] + ...
 //! ```
 //!
-//! is summed in chains of [`CHAIN`] terms. A chain begins at zero, and each step is one fused multiplication and addition,
-//! rounded once (`fusedMultiplyAdd` of IEEE 754-2008). The chains are added in pairs, the pairs in pairs, and so on; the last
-//! of an odd number goes up as it is. So a sum of many terms hardly errs more than a chain, and its parts can be computed in
-//! any order and by any thread.
+//! is summed in chains of [`CHAIN`] terms. A chain starts at zero, and each step is one fused multiplication and
+//! addition, rounded once (`fusedMultiplyAdd` of IEEE 754-2008). The chains are added in pairs, the pairs in pairs, and
+//! so on; the last of an odd number is passed up unchanged. This is pairwise summation (N. J. Higham, *The accuracy of
+//! floating point summation*, SIAM J. Sci. Comput. 14, 1993): its error grows with the logarithm of the number of
+//! chains, and its parts can be computed in any order and by any thread.
 //!
-//! Vectors run along j, and tiles of rows and columns stay in registers; that changes no sum.
+//! The order of the sums is fixed; what is computed at the same time is free. Vectors run along j, and a tile of `c`
+//! stays in registers while a chain is summed (K. Goto and R. van de Geijn, *Anatomy of high-performance matrix
+//! multiplication*, ACM Trans. Math. Softw. 34, 2008).
 //!
 //! ```
 //! use seedbed::matmul::product;
@@ -31,23 +34,24 @@ use std::num::NonZero;
 pub(crate) use pairwise::Pairwise;
 pub(crate) use tile::{Block, BlockTask, Left, Lines, Multiply, filled, tile_width, with_blocks};
 
-/// Terms of a chain. The roundings depend on it.
+/// Number of terms of a chain. The roundings depend on it.
 pub const CHAIN: usize = 32;
 
-/// How many threads are worth starting for so many multiplications.
+/// Number of threads worth starting for this many multiplications, up to `threads`.
 pub(crate) fn useful_threads(threads: NonZero<usize>, multiplications: usize) -> usize {
-    const SHARE: usize = 1 << 22; // takes some five times as long as to start a thread
-    threads.get().min(1 + multiplications / SHARE)
+    /// Multiplications that take some five times as long as the start of a thread.
+    const WORTH_A_THREAD: usize = 1 << 22;
+    threads.get().min(1 + multiplications / WORTH_A_THREAD)
 }
 
-/// Rows of a product that are made at a time.
+/// Number of rows of a product that a thread computes at a time.
 const ROWS: usize = 192;
 
-/// Write to `out` the product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C order,
-/// on up to `threads` threads, the calling one included.
+/// Write to `out` the product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C
+/// order, on up to `threads` threads, the calling one included.
 ///
-/// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part of `out`
-/// as it was.
+/// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part of
+/// `out` as it was.
 ///
 /// # Errors
 ///
@@ -73,9 +77,11 @@ pub fn product<T: Real>(
     backend::run(Product { left, right, shape, out, threads, proceed: &proceed })
 }
 
+/// A product whose lengths have been checked.
 struct Product<'a, T> {
     left: &'a [T],
     right: &'a [T],
+    /// m, k and n.
     shape: [usize; 3],
     out: &'a mut [T],
     threads: usize,
@@ -97,6 +103,7 @@ impl<T: Real> BlockTask for Product<'_, T> {
     #[inline(always)]
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
         let ([_, k, n], width) = (self.shape, tile_width::<B, T>());
+        // The right factor is copied once to tiles of `width` columns, which all threads read in the order of memory.
         let tile = k.next_multiple_of(N) * width;
         let mut right = Lines::zeros(n.div_ceil(width) * tile)?;
         for (i, row) in self.right.chunks_exact(n).enumerate() {
@@ -117,7 +124,7 @@ struct Part<'a, T, const N: usize> {
     left: &'a [T],
     /// The right factor in tiles, padded to whole blocks of rows.
     right: &'a [T],
-    /// Columns of the factors.
+    /// k and n: the numbers of columns of the two factors.
     shape: [usize; 2],
     /// The rows of the product.
     out: &'a mut [T],
@@ -190,7 +197,7 @@ mod tests {
         }
     }
 
-    /// The sum in pairs, pairs of pairs, and so on.
+    /// Pairwise summation by its definition.
     fn pairwise<T: Real + std::ops::Add<Output = T>>(mut sums: Vec<T>) -> T {
         while sums.len() > 1 {
             sums = sums.chunks(2).map(|pair| if let [a, b] = *pair { a + b } else { pair[0] }).collect();
@@ -236,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_where_it_is_told_to() {
+    fn it_stops_soon_after_an_interruption() {
         let factor = vec![1.0f32; 1 << 22];
         let (mut out, shape) = (vec![0.0; 1 << 22], [1 << 11; 3]);
         let run = product((&factor, &factor), shape, &mut out, NonZero::<usize>::MIN, || false);

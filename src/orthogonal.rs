@@ -1,24 +1,28 @@
-//! Random orthogonal matrices, uniformly distributed (by Haar's measure), from reflections that are drawn.
+//! Random orthogonal matrices, distributed uniformly (by the Haar measure), from random Householder reflections.
 //!
-//! The Q of a matrix of independent normals, made unique by a positive diagonal of R, is uniformly distributed. The
-//! Householder reflections that make it are those of independent normal vectors, each one shorter than the one before
-//! (G. W. Stewart, *The efficient generation of random orthogonal matrices with an application to condition estimators*,
-//! SIAM J. Numer. Anal. 17, 1980). So nothing is factorised. For column j of a tall matrix of normals, with x its elements
-//! from row j on,
+//! If A is a matrix of independent normals and A = Q R with a positive diagonal of R, then Q is distributed uniformly
+//! (F. Mezzadri, *How to generate random matrices from the classical compact groups*, Notices of the AMS 54, 2007). The
+//! Householder reflections that factorise A are distributed as those of independent normal vectors, each one shorter
+//! than the one before (G. W. Stewart, *The efficient generation of random orthogonal matrices with an application to
+//! condition estimators*, SIAM J. Numer. Anal. 17, 1980). So no matrix is factorised: the reflections are drawn and
+//! multiplied. For column j of a tall matrix of normals, with x its elements from row j on,
 //!
 //! ```text
 //! sign = 1 if x[0] > 0, else -1        alpha = |x|        v = x + sign alpha e0
 //! u = v / v[0]     tau = 1 + |x[0]| / alpha     H(j) = I - tau u u'     Q = H(0) H(1) ... H(n - 1) diag(-sign)
 //! ```
 //!
-//! of which the first n columns are made. Reflections are applied in panels of [`PANEL`], from the last to the first:
+//! of which the first n columns are computed: those are all that a matrix of n columns has.
 //!
-//! ```text
-//! q + U z,   where  z[k] = -tau[k] (u[k]' q + sum of u[k]' u[m] z[m] over the reflections m > k of the panel)
-//! ```
+//! | module | what it computes |
+//! |---|---|
+//! | `panel` | the vectors u of [`PANEL`] reflections, and the products of these vectors |
+//! | `strip` | some columns of Q: panels, applied from the last to the first by matrix products |
+//! | `ranges` | passes over rows that several threads share |
+//! | `schedule` | which threads do what, and what stays in memory |
 //!
-//! These are matrix products, each summed in the one order of [`matmul`](crate::matmul), in float64 for float64 and in float32
-//! for all other elements. `docs/streams.md` has all steps and roundings.
+//! All sums are in the one order of [`matmul`](crate::matmul), in float64 for float64 elements and in float32 for all
+//! others. `docs/streams.md` has all steps and roundings.
 //!
 //! ```
 //! use seedbed::keystream::Keystream;
@@ -56,7 +60,7 @@ use strip::Strip;
 
 pub use crate::parallel::Stopped;
 
-/// Reflections of a panel, and rows of a block. The roundings depend on it.
+/// Number of reflections of a panel, and of rows of a block. The roundings depend on it.
 pub const PANEL: usize = CHAIN;
 
 /// A matrix with orthonormal columns, or with orthonormal rows if it has fewer rows than columns, times a gain.
@@ -68,7 +72,7 @@ pub struct Orthogonal {
     pub rows: usize,
     /// Number of columns.
     pub columns: usize,
-    /// The factor that all elements are multiplied by in the end.
+    /// Factor of all elements.
     pub gain: f64,
 }
 
@@ -90,12 +94,12 @@ impl std::error::Error for GainError {}
 ///
 /// If the gain is not finite, or beyond half of the greatest `T`.
 pub fn check_gain<T: Element>(gain: f64) -> Result<(), GainError> {
-    let most = T::MAX / 2.0;
-    if gain.abs() <= most {
+    let max = T::MAX / 2.0; // elements may be greater than the gain by a rounding
+    if gain.abs() <= max {
         return Ok(());
     }
     Err(GainError(format!(
-        "gain must be within {most:?} of zero, half of the greatest {}. Received: gain={gain:?}",
+        "gain must be within {max:?} of zero, half of the greatest {}. Received: gain={gain:?}",
         T::NAME
     )))
 }
@@ -103,14 +107,14 @@ pub fn check_gain<T: Element>(gain: f64) -> Result<(), GainError> {
 impl Orthogonal {
     /// Write the matrix to `out` in C order, on up to `threads` threads, the calling one included.
     ///
-    /// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part of
-    /// `out` as it was.
+    /// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part
+    /// of `out` as it was.
     ///
     /// # Errors
     ///
-    /// If `proceed` returned false, or if there is no memory for the work: at most 16 MiB, or twice the bytes of `out` where
-    /// that is more; and some MiB for each thread. A matrix of up to [`PANEL`] columns, or rows where these are fewer, needs
-    /// 16 MiB at most.
+    /// If `proceed` returned false, or if there is no memory for the work: at most 16 MiB, or twice the bytes of `out`
+    /// where that is more; and some MiB for each thread. A matrix of up to [`PANEL`] columns, or rows where these are
+    /// fewer, needs 16 MiB at most.
     ///
     /// # Panics
     ///
@@ -133,10 +137,10 @@ impl Orthogonal {
     }
 }
 
-/// Makes a matrix, from reflections to elements.
+/// Computes a matrix: all panels first, then all strips.
 struct Make<'a, T> {
     matrix: &'a Orthogonal,
-    /// The matrix, transposed if it has fewer rows than columns.
+    /// The memory of the matrix, transposed if it has fewer rows than columns.
     out: ArrayViewMut2<'a, T>,
     schedule: Schedule,
     proceed: &'a dyn Fn() -> bool,
@@ -168,7 +172,7 @@ impl<T: Element> BlockTask for Make<'_, T> {
             Ok::<_, Stopped>(())
         })?;
         let panels = panels.into_iter().flatten().collect::<Vec<_>>();
-        // The last strips, which go through most panels, come first.
+        // The last strips come first, since most panels are applied to them: the short ones fill the gaps at the end.
         let strips = out.axis_chunks_iter_mut(Axis(1), schedule.strip).enumerate().rev();
         for_each(strips, schedule.strip_threads, proceed, |(i, out), proceed| {
             let first = i * schedule.strip;
@@ -216,7 +220,7 @@ mod tests {
         backend::run(Made { shape, schedule: ONE_THREAD, element: PhantomData })
     }
 
-    /// The definition, in float64 and one reflection at a time, without panels.
+    /// The matrix by its definition: in float64, one reflection at a time, without panels.
     fn defined(rows: usize, columns: usize) -> Vec<f64> {
         let recipe = Recipe::new::<f64>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("a recipe");
         let normals = crate::fill::array::<f64>(Keystream::new([3; 32], 1), recipe, &[rows, columns]).expect("small");
@@ -253,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn matrices_have_the_elements_of_the_definition_except_for_roundings() {
+    fn matrices_agree_with_the_definition_except_for_roundings() {
         matrices_are_those_of_the_definition::<f64>(1e-14);
         matrices_are_those_of_the_definition::<f32>(4e-6);
         matrices_are_those_of_the_definition::<f16>(5e-4);
         matrices_are_those_of_the_definition::<bf16>(4e-3);
     }
 
-    /// All ways to divide the work: what is kept, the width of strips, and which threads share what.
+    /// Schedules of all kinds: with and without vectors kept, of several widths of strips and numbers of threads.
     fn schedules() -> impl Iterator<Item = Schedule> {
         [true, false].into_iter().flat_map(|keep| {
             [(PANEL, 1, 1, 1), (3 * PANEL, 2, 3, 1), (2 * PANEL, 1, 1, 3), (7 * PANEL, 2, 1, 2)].map(
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_without_elements_is_no_work() {
+    fn an_empty_matrix_needs_no_work() {
         for (rows, columns) in [(0, 0), (0, 5), (5, 0)] {
             let matrix = Orthogonal { keystream: Keystream::new([5; 32], 0), rows, columns, gain: 1.0 };
             assert_eq!(matrix.run::<f32>(&mut [], NonZero::<usize>::MIN, || unreachable!()), Ok(()));
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_soon_where_it_is_told_to() {
+    fn it_stops_soon_after_an_interruption() {
         let matrix = Orthogonal { keystream: Keystream::new([5; 32], 0), rows: 1500, columns: 1500, gain: 1.0 };
         let asked = Cell::new(0);
         let proceed = || {
@@ -338,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gain_beyond_the_element_type_is_an_error() {
+    fn a_gain_beyond_half_of_the_greatest_element_is_an_error() {
         for gain in [f64::NAN, f64::INFINITY, -32753.0, 40000.0] {
             assert!(check_gain::<f16>(gain).is_err());
         }

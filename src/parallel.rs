@@ -1,8 +1,8 @@
 //! Threads that take the items of a work list in turn.
 //!
-//! Which thread does which item changes no result: items write to disjoint memory, and each is a function of its address. Threads
-//! are started for one call and joined at its end, so that nothing is left running that a `fork` or the end of the interpreter
-//! would break.
+//! Which thread does which item changes no result: items write to disjoint memory, and each is a function of its
+//! address. Threads are started for one call and joined at its end, so that nothing is left running that a `fork` or
+//! the end of the interpreter would break.
 
 use crate::float_state::in_default_state;
 use std::cell::Cell;
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Time between two calls of `proceed`: how long Python's signal handlers wait.
 pub(crate) const SIGNAL_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Address space that a thread may take, in bytes: 2 MiB of stack, and 64 MiB that glibc reserves for a thread that allocates.
+/// Address space that a thread may take, in bytes: 2 MiB of stack, and 64 MiB that glibc reserves for a thread that
+/// allocates.
 const THREAD_SPACE: usize = (2 + 64) << 20;
 
 /// Larger than any allocator's reserve, in bytes, so that a refusal means that the system has no memory left.
@@ -71,8 +72,9 @@ pub(crate) type Proceed<'a> = dyn Fn() -> Result<(), Interrupted> + 'a;
 
 /// Call `work` for each item, on up to `threads` threads, the calling one included.
 ///
-/// `proceed` is called on the calling thread, every [`SIGNAL_POLL_INTERVAL`]. If it returns false, or if `work` fails for one
-/// item, all threads stop soon, and the error is returned. `work` gets a [`Proceed`] to call if an item takes long.
+/// `proceed` is called on the calling thread, every [`SIGNAL_POLL_INTERVAL`]. If it returns false, or if `work` fails
+/// for one item, all threads stop soon, and the error is returned. `work` gets a [`Proceed`] to call if an item takes
+/// long.
 ///
 /// Every thread works in the default floating point state, whatever the state of the caller is.
 pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
@@ -105,8 +107,8 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
         ..=1 => on_this_thread(),
         threads => thread::scope(|scope| {
             for _ in 1..threads {
-                // Threads end with the work: a thread of a pool would be missing in a child that `fork` makes. If the system
-                // refuses a thread, those that have started do all of the work.
+                // Threads end with the work: a thread of a pool would be missing in a child that `fork` makes. If the
+                // system refuses a thread, those that have started do all of the work.
                 if thread::Builder::new().spawn_scoped(scope, || in_default_state(|| worker(&|| true))).is_err() {
                     break;
                 }
@@ -119,8 +121,8 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
 
 /// The number of threads, up to `threads`, that there is address space for.
 ///
-/// A thread may start where address space is scarce, and then touch its first page of thread-local memory: glibc ends the
-/// process if it cannot map that page. So the space is requested first, and released at once.
+/// A thread may start where address space is scarce, and then touch its first page of thread-local memory: glibc ends
+/// the process if it cannot map that page. So the space is requested first, and released at once.
 fn affordable_threads(mut threads: usize) -> usize {
     while threads > 1 {
         let mut space = Vec::<u8>::new();

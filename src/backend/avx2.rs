@@ -189,7 +189,8 @@ impl Backend for Avx2 {
         let to: &mut [u32; 128] = to.first_chunk_mut().expect("eight blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more shuffles.
+                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more
+                // shuffles.
                 for (p, part) in self.halves(row).into_iter().enumerate() {
                     let at = 16 * (4 * p + k) + 4 * q;
                     simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
@@ -257,7 +258,8 @@ impl Backend for Avx2 {
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        // The low and the high 32 bits, each in the place of the lowest bits of a float: 2^52 + low and 2^84 + 2^32 high.
+        // The low and the high 32 bits, each in the place of the lowest bits of a float: 2^52 + low and 2^84 + 2^32
+        // high.
         let (low_one, high_one) = ((1u64 << 52) as f64, (1u128 << 84) as f64);
         simd!(pair!(a => {
             let low = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low_one)));

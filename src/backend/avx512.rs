@@ -18,8 +18,8 @@ impl Avx512 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions; what is loaded or stored through a
-        // pointer is an array or slice of that size.
+        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions; what is loaded or stored through
+        // a pointer is an array or slice of that size.
         unsafe { $call }
     };
 }
@@ -136,7 +136,8 @@ impl Backend for Avx512 {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more shuffles.
+                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more
+                // shuffles.
                 let parts = simd!([
                     _mm512_castsi512_si128(row),
                     _mm512_extracti32x4_epi32::<1>(row),

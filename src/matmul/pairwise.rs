@@ -1,20 +1,21 @@
-//! Sums of arrays, added in pairs.
+//! Pairwise summation of arrays, with the memory of a few of them.
 
 use super::tile::Lines;
 use crate::element::Real;
 use std::collections::TryReserveError;
 
-/// Adds arrays of chains in pairs, these sums in pairs, and so on.
+/// Adds arrays in pairs, these sums in pairs, and so on: a binary tree, of which only the finished nodes on the way to
+/// the root are in memory, as in a binary counter.
 ///
-/// Array 2i is added to array 2i + 1, and the sum is array i of the next level; the last one of an odd number goes up as it
-/// is. Arrays are added in the order of their numbers; those before the first one count as zeros. So a range of 2^k arrays
-/// that begins at a multiple of 2^k can be summed by another thread, and its sum be added as an array of level k.
+/// Arrays 2 i and 2 i + 1 give array i of the next level; the last one of an odd number is passed up unchanged. Arrays
+/// are added in the order of their numbers, and missing ones before the first count as zeros. So another thread can sum
+/// a range of 2^k arrays whose first number is a multiple of 2^k, and the sum is added as an array of level k.
 pub(crate) struct Pairwise<T> {
-    /// The sums so far with their levels. The levels fall.
+    /// The sums so far with their levels, which decrease: at most one sum for each bit of the number of arrays.
     partial: Vec<(u32, Lines<T>)>,
-    /// Arrays that are no longer in use.
+    /// Arrays to be used again, so that a sum allocates as few as it needs at a time.
     spare: Vec<Lines<T>>,
-    /// Numbers of an array.
+    /// Number of elements of an array.
     length: usize,
 }
 
@@ -23,12 +24,12 @@ impl<T: Real> Pairwise<T> {
         Self { partial: Vec::new(), spare: Vec::new(), length }
     }
 
-    /// An array to write to. What it has is left from another use.
+    /// An array to write to, with arbitrary content.
     pub(crate) fn array(&mut self) -> Result<Lines<T>, TryReserveError> {
         self.spare.pop().map_or_else(|| Lines::zeros(self.length), Ok)
     }
 
-    /// Take an array back.
+    /// Take back an array that is no longer used.
     pub(crate) fn recycle(&mut self, array: Lines<T>) {
         self.spare.push(array);
     }
@@ -36,6 +37,7 @@ impl<T: Real> Pairwise<T> {
     /// Add array number `index`, which is greater than those before.
     #[inline(always)]
     pub(crate) fn add(&mut self, index: usize, mut array: Lines<T>) {
+        // As a carry moves through the ones of a binary counter.
         let mut level = 0;
         while index >> level & 1 == 1 {
             if let Some((_, left)) = self.partial.pop_if(|(of_left, _)| *of_left == level) {
@@ -46,7 +48,7 @@ impl<T: Real> Pairwise<T> {
         self.partial.push((level, array));
     }
 
-    /// The sum of all arrays, or nothing if there were none. Those that come next begin a new sum.
+    /// The sum of all arrays, or `None` if there were none. The next array starts a new sum.
     #[inline(always)]
     pub(crate) fn total(&mut self) -> Option<Lines<T>> {
         let (_, mut total) = self.partial.pop()?;

@@ -1,22 +1,27 @@
-//! The inner loop of all products: a tile of sums that stays in registers.
+//! The inner loop of all matrix products: a tile of sums that stays in registers.
+//!
+//! A step reads a row of the right tile into vectors, and for each of `N` rows of the left factor broadcasts one number
+//! and does one fused multiplication and addition for each vector: `2 N` of them for `N + 2` loads, if a row of the
+//! tile takes two vectors.
 
 use crate::backend::{Backend, Task};
 use crate::element::Real;
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut};
 
-/// `N` rows and columns of a left factor. In blocks it can be read by rows, and transposed by columns, and in both cases
-/// the numbers that are read next to each other are close in memory.
+/// `N` rows and columns of a left factor. A factor in blocks can be read by rows and, transposed, by columns: in both
+/// cases, numbers that are read one after the other are close in memory.
 pub(crate) type Block<T, const N: usize> = [[T; N]; N];
 
 /// A task that is compiled for blocks of `N` rows and columns.
 pub(crate) trait BlockTask {
     type Output;
+    /// Run it. Implementations are `#[inline(always)]`, as those of [`Task`].
     fn run<B: Backend, const N: usize>(self, backend: B) -> Self::Output;
 }
 
-/// Run `task` with blocks of as many rows as the backend has registers for: a row of sums fills two of them, and some are
-/// left for the factors. Any of these numbers divides [`CHAIN`](super::CHAIN).
+/// Run `task` with blocks of as many rows as the backend has registers for: a row of sums takes two registers, and some
+/// are left for the factors. Each of these numbers divides [`CHAIN`](super::CHAIN).
 #[inline(always)]
 pub(crate) fn with_blocks<B: Backend, T: BlockTask>(b: B, task: T) -> T::Output {
     match B::REGISTERS {
@@ -25,12 +30,13 @@ pub(crate) fn with_blocks<B: Backend, T: BlockTask>(b: B, task: T) -> T::Output 
     }
 }
 
-/// Vectors in a row of a tile: two registers of float32, or one vector of float64, which is two registers.
+/// Number of vectors in a row of a tile. Two registers: two vectors of float32, or one of float64, which is a pair of
+/// registers. With few registers, one vector.
 const fn tile_vectors<B: Backend, T: Real>() -> usize {
     if B::REGISTERS >= 16 { size_of::<f64>() / size_of::<T>() } else { 1 }
 }
 
-/// Columns of a tile.
+/// Number of columns of a tile.
 pub(crate) const fn tile_width<B: Backend, T: Real>() -> usize {
     B::LANES * tile_vectors::<B, T>()
 }
@@ -40,27 +46,29 @@ pub(crate) const fn tile_width<B: Backend, T: Real>() -> usize {
 pub(crate) enum Left {
     /// By rows.
     Rows,
-    /// By rows, of which the blocks right of the diagonal are zero and left out.
+    /// By rows, leaving out the blocks right of the diagonal, which are zero.
     LowerRows,
     /// By columns: the factor is transposed.
     Columns,
 }
 
-/// Multiplies a left factor with a tile of a right one. Each element is a chain from zero on, in the order of the rows.
+/// Multiplies a left factor with a tile of a right one. Each element is one chain, which starts at zero and takes the
+/// rows of the tile in order.
 ///
-/// [`Backend::vectorize`] compiles it as a function of its own, so that its loop has all the registers.
+/// Run by [`Backend::vectorize`], it is compiled as a function of its own, whose loop has all the registers.
 pub(crate) struct Multiply<'a, T, const N: usize> {
-    /// The blocks of the left factor, in rows.
+    /// The blocks of the left factor, one row of blocks after the other.
     pub(crate) left: &'a [Block<T, N>],
-    /// Blocks in a row.
+    /// Number of blocks in a row.
     pub(crate) across: usize,
-    /// How they are read.
+    /// The order in which the blocks are read.
     pub(crate) order: Left,
-    /// Rows of [`tile_width`] numbers.
+    /// The right factor: rows of [`tile_width`] numbers.
     pub(crate) right: &'a [T],
-    /// Rows of [`tile_width`] numbers, for each row or column of the left factor.
+    /// The product: a row of [`tile_width`] numbers for each row of the left factor, or each column if it is
+    /// transposed.
     pub(crate) product: &'a mut [T],
-    /// Whether the product is added to what is there.
+    /// Whether the product is added to the numbers in `product`, instead of replacing them.
     pub(crate) add: bool,
 }
 
@@ -89,7 +97,7 @@ impl<T: Real, const N: usize> Task for Multiply<'_, T, N> {
     }
 }
 
-/// The products of `N` rows of a left factor, or columns where it is `TRANSPOSED`, with the rows of a tile.
+/// The products of `N` rows of a left factor with a tile; of `N` columns if the factor is `TRANSPOSED`.
 #[inline(always)]
 fn chains<'a, B: Backend, T: Real, const N: usize, const TRANSPOSED: bool>(
     b: B,
@@ -115,7 +123,7 @@ fn chains<'a, B: Backend, T: Real, const N: usize, const TRANSPOSED: bool>(
     sums
 }
 
-/// `count` times a value, or an error if there is no memory for them.
+/// A vector of `count` copies of a value, or an error if there is no memory for it.
 pub(crate) fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryReserveError> {
     let mut values = Vec::new();
     values.try_reserve_exact(count)?;
@@ -123,11 +131,11 @@ pub(crate) fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryRese
     Ok(values)
 }
 
-/// Numbers from the beginning of a cache line on, so that no vector of them straddles two.
+/// An array that starts at a cache line, so that no vector of it straddles two lines.
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     numbers: Vec<T>,
-    /// Numbers before the cache line.
+    /// Number of elements before the first cache line.
     skip: usize,
 }
 

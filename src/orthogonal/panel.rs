@@ -1,9 +1,20 @@
-//! Householder vectors, drawn by panels.
+//! Panels: the Householder vectors of up to 32 consecutive columns, from random normals.
 //!
-//! Column j of a panel is a vector u, with zeros above the diagonal, 1 on it, and scaled normals below. Its scale depends on
-//! the sum of the squares of all its normals. So a panel is drawn in two passes over its rows: the first sums the squares, the
-//! second scales the normals and multiplies the vectors with each other. A panel that keeps its vectors draws the normals
-//! once; one that does not, draws them again in each pass, which takes more time and no memory.
+//! Column j of a panel is the vector u of a reflection I - tau u u'. It is zero above the diagonal of the matrix, 1 on
+//! it, and below it has the normals of column j times a scale:
+//!
+//! ```text
+//! x = normal on the diagonal      r = sum of the squares of the normals below it      alpha = sqrt(x x + r)
+//! tau = 1 + |x| / alpha           scale = sign(x) / (|x| + alpha)
+//! ```
+//!
+//! The divisor |x| + alpha adds two positive numbers, so that nothing cancels (Golub and Van Loan, *Matrix
+//! Computations*, 5.1.3).
+//!
+//! A scale depends on all normals of its column. So a panel is made in two passes over its rows: [`Squares`] sums the
+//! squares, and [`Products`] scales the normals to vectors and sums the products U' U, which a strip needs to apply the
+//! panel. A panel that keeps its vectors draws the normals once. One that does not keep them draws them again in each
+//! pass: that takes more time and no memory.
 
 use super::ranges::Ranges;
 use super::{PANEL, Stopped};
@@ -18,15 +29,18 @@ use crate::region::{Axis, Region};
 use std::num::NonZero;
 use std::ops::Range;
 
-/// Blocks of rows that are drawn at a time. A fill of fewer elements costs more for each.
+/// Number of blocks of [`PANEL`] rows that one fill draws. A fill has a fixed cost, which fewer rows would not pay for.
 const DRAWN_BLOCKS: usize = 8;
 
-/// The normals that the vectors are made of: a tensor of `rows` rows and `columns` columns.
+/// The standard normals that the vectors are made of: a tensor of `rows` rows and `columns` columns at the matrix's
+/// address.
 #[derive(Clone, Copy)]
 pub(super) struct Normals {
     keystream: Keystream,
     recipe: Recipe,
+    /// Number of rows of the tensor.
     rows: usize,
+    /// Number of columns of the tensor, at most `rows`.
     columns: usize,
 }
 
@@ -36,7 +50,7 @@ impl Normals {
         Self { keystream, recipe, rows, columns }
     }
 
-    /// Write a part of the tensor to the beginning of `out`, in C order.
+    /// Write the elements of `rows` and `columns` to the beginning of `out`, in C order.
     fn draw<T: Real>(&self, rows: &Range<usize>, columns: &Range<usize>, out: &mut [T]) {
         let axis = |length: usize, part: &Range<usize>| Axis {
             length: length as u64,
@@ -47,31 +61,36 @@ impl Normals {
         let region = Region::new(&[axis(self.rows, rows), axis(self.columns, columns)]).expect("a part of the tensor");
         let fill = Fill { keystream: self.keystream, recipe: self.recipe, region: &region };
         let out = &mut out[..rows.len() * columns.len()];
-        fill.run(out, NonZero::<usize>::MIN, || true).expect("it is never told to stop");
+        fill.run(out, NonZero::<usize>::MIN, || true).expect("nothing interrupts it");
     }
 }
 
 /// Up to [`PANEL`] reflections I - tau u u', of consecutive columns.
+///
+/// The vectors are stored and read in blocks of `N` rows and columns: the products with them go through tiles of `N`
+/// rows, once by rows (U z) and once by columns (U' q).
 pub(super) struct Panel<T, const N: usize> {
     normals: Normals,
-    /// Number of the panel, and of the block of rows that has its diagonal.
+    /// Number of the panel. It is also the number of the block of [`PANEL`] rows with the panel's diagonal: earlier
+    /// rows of the vectors are zero and are left out everywhere.
     index: usize,
-    /// Number of reflections.
+    /// Number of reflections: [`PANEL`], or fewer in the last panel.
     pub(super) width: usize,
-    /// What the normals of each column are multiplied by.
+    /// Factor of the normals of each column. In float64, so that a vector is rounded once.
     scales: [f64; PANEL],
     /// -tau of each reflection.
     pub(super) minus_taus: [T; PANEL],
-    /// Whether the first normal of each column is positive.
+    /// Whether the normal on the diagonal of each column is positive. The column of the matrix gets the other sign.
     pub(super) positive: [bool; PANEL],
-    /// The products of the vectors, u' u, as tiles. Those above the diagonal are used.
+    /// The matrix U' U in tiles of columns. Only the part above the diagonal is read.
     products: Vec<T>,
-    /// The vectors from the diagonal's block of rows on, in rows of `across` blocks; or nothing.
+    /// The vectors from block `index` of rows on, each row of blocks after the other. Empty if they are drawn again
+    /// instead.
     kept: Vec<Block<T, N>>,
 }
 
 impl<T: Real, const N: usize> Panel<T, N> {
-    /// Draw panel number `index`.
+    /// Make panel number `index`, which keeps its vectors if `keep` is true.
     pub(super) fn draw<B: Backend>(
         b: B,
         normals: Normals,
@@ -111,38 +130,40 @@ impl<T: Real, const N: usize> Panel<T, N> {
         Ok(panel)
     }
 
-    /// Blocks in a row.
+    /// Number of blocks of `N` columns in a row.
     pub(super) fn across(&self) -> usize {
         self.width.div_ceil(N)
     }
 
-    /// Blocks in [`PANEL`] rows.
+    /// Number of blocks of `N` rows and columns in [`PANEL`] rows.
     fn blocks(&self) -> usize {
         PANEL / N * self.across()
     }
 
-    /// Columns of the products: whole tiles.
+    /// Number of columns of U' U, padded to whole tiles.
     fn product_columns<B: Backend>() -> usize {
         PANEL.next_multiple_of(tile_width::<B, T>())
     }
 
-    /// The product of vectors i and k > i.
+    /// The element `u[i]' u[k]` of U' U, with i < k.
     #[inline(always)]
     pub(super) fn product<B: Backend>(&self, _: B, i: usize, k: usize) -> T {
         let width = tile_width::<B, T>();
         self.products[(k / width * PANEL + i) * width + k % width]
     }
 
-    /// Set the scale, -tau and sign of each column, from the sum of the squares of its normals below the diagonal.
+    /// Set scale, -tau and sign of each column. `squares` has the sum of the squares of its normals below the diagonal.
     fn scale_columns(&mut self, squares: &[f64]) {
         let columns = self.index * PANEL..self.index * PANEL + self.width;
         let mut normals = [T::default(); PANEL * PANEL];
-        self.normals.draw(&columns, &columns, &mut normals);
+        self.normals.draw(&columns, &columns, &mut normals); // for those on the diagonal
         for j in 0..self.width {
             let (x, rest) = (normals[j * self.width + j].to_f64(), squares[j]);
             let alpha = x.mul_add(x, rest).sqrt();
             let tau = T::nearest(1.0 + x.abs() / alpha).to_f64();
-            // A reflection has tau |u|^2 = 2. Where tau is small enough for it, the scale makes up for the rounding of tau.
+            // I - tau u u' is orthogonal only if tau |u|^2 = 2, where |u|^2 = 1 + scale^2 rest. Solving this for the
+            // scale makes up for the rounding of tau. Near tau = 2 the difference 2 / tau - 1 would cancel, so the
+            // plain formula is more accurate there: most of |u|^2 is then the 1 on the diagonal, whatever the scale is.
             let scale = if tau <= 1.5 { ((2.0 / tau - 1.0) / rest).sqrt() } else { 1.0 / (x.abs() + alpha) };
             self.positive[j] = x > 0.0;
             self.scales[j] = if x > 0.0 { scale } else { -scale };
@@ -150,7 +171,8 @@ impl<T: Real, const N: usize> Panel<T, N> {
         }
     }
 
-    /// Scale the normals of a block of rows to vectors.
+    /// Turn the normals of a block of [`PANEL`] rows into rows of the vectors: scale them, and set the ones of the
+    /// diagonal.
     #[inline(always)]
     fn scale(&self, block: usize, vectors: &mut [Block<T, N>]) {
         for row in vectors.chunks_exact_mut(self.across()) {
@@ -170,17 +192,19 @@ impl<T: Real, const N: usize> Panel<T, N> {
     }
 }
 
-/// Reads a panel, one block of rows after the other.
+/// Reads the vectors of a panel, one block of [`PANEL`] rows after the other, whether the panel keeps them or not.
 pub(super) struct Reader<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
-    /// Normals of the blocks of `drawn_blocks`, in C order.
+    /// The normals of the rows of `drawn_blocks`, in C order.
     drawn: Vec<T>,
+    /// Numbers of the blocks of rows in `drawn`.
     drawn_blocks: Range<usize>,
-    /// The vectors of one block of rows, where the panel does not keep them.
+    /// The vectors of one block of rows. Empty if the panel keeps all.
     vectors: Vec<Block<T, N>>,
 }
 
 impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
+    /// A reader of `panel`, or an error if there is no memory for its buffers.
     pub(super) fn new(panel: &'a Panel<T, N>) -> Result<Self, Stopped> {
         let draws = panel.kept.is_empty();
         Ok(Self {
@@ -191,11 +215,12 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
         })
     }
 
-    /// The vectors in a block of rows.
+    /// The vectors in block number `block` of rows: `PANEL / N` rows of blocks of `N` rows and columns.
     #[inline(always)]
     pub(super) fn vectors(&mut self, block: usize) -> &[Block<T, N>] {
         let panel = self.panel;
         if panel.kept.is_empty() {
+            // Taken out and put back, since `draw` borrows the reader.
             let mut vectors = std::mem::take(&mut self.vectors);
             self.draw(block, &mut vectors);
             panel.scale(block, &mut vectors);
@@ -205,7 +230,7 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
         &panel.kept[(block - panel.index) * panel.blocks()..][..panel.blocks()]
     }
 
-    /// Write the normals below the diagonal in a block of rows, and zeros elsewhere.
+    /// Write the normals of block number `block` of rows, and zeros on and above the diagonal and in the padding.
     #[inline(always)]
     fn draw(&mut self, block: usize, to: &mut [Block<T, N>]) {
         let Panel { normals, index, width, .. } = *self.panel;
@@ -216,6 +241,7 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
             normals.draw(&drawn, &(index * PANEL..index * PANEL + width), &mut self.drawn);
         }
         let drawn = &self.drawn[(block - self.drawn_blocks.start) * PANEL * width..][..rows.len() * width];
+        // Other blocks of rows are overwritten entirely.
         if rows.len() < PANEL || block == index || !width.is_multiple_of(N) {
             to.fill([[T::default(); N]; N]);
         }
@@ -228,11 +254,15 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
     }
 }
 
-/// The first pass: sums the squares of each column below the diagonal, and keeps the normals.
+/// The first pass: sums the squares of the normals below the diagonal by columns, and stores the normals if they are
+/// kept.
 struct Squares<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
+    /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
+    /// Memory for the normals of these blocks, or nothing.
     kept: &'a mut [Block<T, N>],
+    /// Sums of squares, by columns. An array per block of rows, each a chain of fused multiplications and additions.
     sums: &'a mut Pairwise<f64>,
     proceed: &'a Proceed<'a>,
 }
@@ -268,11 +298,14 @@ impl<T: Real, const N: usize> Task for Squares<'_, T, N> {
     }
 }
 
-/// The second pass: scales the normals and multiplies the vectors with each other.
+/// The second pass: scales the normals to vectors, and sums the products U' U.
 struct Products<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
+    /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
+    /// The normals of these blocks, to be replaced by the vectors; or nothing.
     kept: &'a mut [Block<T, N>],
+    /// Products U' U in tiles of columns. An array per block of rows.
     sums: &'a mut Pairwise<T>,
     proceed: &'a Proceed<'a>,
 }
@@ -293,6 +326,7 @@ impl<T: Real, const N: usize> Task for Products<'_, T, N> {
             } else {
                 reader.vectors(block)
             };
+            // The right factor of U' U are the same vectors in another layout: tiles of columns, each in C order.
             for (i, row) in vectors.chunks_exact(across).enumerate() {
                 for (j, block) in row.iter().enumerate() {
                     for (k, row) in block.iter().enumerate() {

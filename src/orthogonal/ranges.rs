@@ -1,4 +1,8 @@
-//! Passes over the rows of a matrix, which threads take in ranges.
+//! Passes over the rows of a matrix by several threads.
+//!
+//! If a matrix is tall and has few strips, threads share the rows of one panel or strip instead. Each takes ranges of
+//! blocks of rows, and what it sums over a range is a node of the tree of sums that a single thread would build. So the
+//! number of threads changes no rounding.
 
 use super::Stopped;
 use crate::element::Real;
@@ -8,28 +12,31 @@ use std::iter::from_fn;
 use std::mem::take;
 use std::ops::Range;
 
-/// Divides blocks of rows into ranges. A range has a power of two of them and begins at a multiple of it, so that its sum is
-/// one of those that [`Pairwise`] makes anyway.
+/// Divides blocks of [`PANEL`](super::PANEL) rows into ranges.
+///
+/// The length of a range is a power of two, and its first block is a multiple of it, so that its sum is one of those
+/// that [`Pairwise`] makes anyway.
 pub(super) struct Ranges {
-    /// Blocks of a range.
+    /// Number of blocks of a range.
     length: usize,
+    /// Number of threads that share the ranges.
     threads: usize,
 }
 
 impl Ranges {
-    /// Ranges of `blocks` blocks for so many threads.
+    /// Ranges of `blocks` blocks for `threads` threads.
     pub(super) fn new(blocks: usize, threads: usize) -> Self {
-        const RANGES: usize = 4; // for each thread, so that they end at about the same time
+        const RANGES: usize = 4; // for each thread, so that the threads end at about the same time
         let count = if threads == 1 { 1 } else { RANGES * threads };
         Self { length: blocks.div_ceil(count).next_power_of_two(), threads }
     }
 
-    /// Blocks of a range.
+    /// Number of blocks of a range.
     pub(super) fn length(&self) -> usize {
         self.length
     }
 
-    /// The part of `all` that each range has, where each of `blocks` has `count` elements.
+    /// Split `all`, which has `count` elements for each of `blocks`, into the parts of the ranges.
     pub(super) fn split<'a, T>(
         &self,
         all: &'a mut [T],
@@ -46,7 +53,7 @@ impl Ranges {
         })
     }
 
-    /// Call `work` for each range of `blocks`, with the next of `parts`.
+    /// Call `work` for each range of `blocks`, with the next item of `parts`.
     pub(super) fn each<P: Send>(
         &self,
         blocks: Range<usize>,
@@ -65,7 +72,8 @@ impl Ranges {
         )
     }
 
-    /// The sum of arrays of `length` numbers over `blocks`. `work` adds those of a range, and is given the next of `parts`.
+    /// Sum arrays of `length` numbers over `blocks`, one array for each block. `work` adds those of a range, and gets
+    /// the next item of `parts`.
     pub(super) fn sum<T: Real, P: Send>(
         &self,
         blocks: Range<usize>,
@@ -82,6 +90,7 @@ impl Ranges {
             *total = sums.total();
             Ok(())
         })?;
+        // All ranges have the same length, so that their totals are added as arrays of one level higher up.
         let mut sums = Pairwise::new(length);
         for (i, total) in totals.into_iter().enumerate() {
             sums.add(first + i, total.expect("a range has blocks"));

@@ -1,49 +1,59 @@
-//! How the work is divided, and what is kept in memory.
+//! The schedule: how threads divide the work on a matrix, and whether the Householder vectors stay in memory.
+//!
+//! A schedule changes the time and the memory that a matrix takes, and no element of it.
 
 use super::PANEL;
 use crate::matmul::useful_threads;
 use std::num::NonZero;
 
-/// Bytes of memory that are not worth saving.
+/// Memory that every matrix may take, in bytes: too little to be worth saving.
 const FREE: usize = 1 << 24;
 
-/// How a matrix is made. Its elements do not depend on that.
+/// Number of columns of the widest strip whose panels are kept. In 4096 rows of float32 these are 1.5 MiB, which fit in
+/// the second-level cache of a core.
+const MAX_STRIP: usize = 96;
+
+/// Number of strips for each thread from which on threads take strips of their own. With fewer, they would wait for the
+/// last strip, which takes longest: all panels are applied to it.
+const STRIPS_PER_THREAD: usize = 3;
+
+/// How a matrix is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
-    /// Whether panels keep their vectors. Else these are drawn again for each use.
+    /// Whether panels keep their vectors. Otherwise these are drawn again for each use.
     pub(super) keep: bool,
-    /// Columns of a strip, a multiple of [`PANEL`].
+    /// Number of columns of a strip, a multiple of [`PANEL`].
     pub(super) strip: usize,
-    /// Threads that draw panels.
+    /// Number of threads that draw panels, each its own.
     pub(super) panel_threads: usize,
-    /// Threads that make strips.
+    /// Number of threads that make strips, each its own.
     pub(super) strip_threads: usize,
-    /// Threads that share the rows of a panel, or of a strip.
+    /// Number of threads that share the rows of one panel, or of one strip. If it is more than 1, the others are 1.
     pub(super) row_threads: usize,
 }
 
 impl Schedule {
-    /// For a matrix with no fewer rows than columns, of elements of `element` bytes that are computed in numbers of `number`
-    /// bytes.
+    /// The schedule of a matrix with at least as many rows as columns. Its elements take `element` bytes, and are
+    /// computed in numbers of `number` bytes.
     pub(super) fn new([rows, columns]: [usize; 2], element: usize, number: usize, threads: NonZero<usize>) -> Self {
-        const MAX_STRIP: usize = 96; // columns: in 4096 rows of float32 they stay in the second-level cache
         let (panels, blocks) = (columns.div_ceil(PANEL), rows.div_ceil(PANEL));
+        // Bytes of all vectors: those of a panel begin at its own block of rows.
         let vectors = (0..panels).map(|i| (blocks - i) * PANEL * PANEL * number).sum::<usize>();
         let strip = (columns / 4 / PANEL * PANEL).clamp(PANEL, MAX_STRIP);
-        // The columns of one panel need no memory.
+        // Bytes of a strip. A single panel is applied to the identity as the elements are written.
         let of_strip = |strip: usize| if panels == 1 { 0 } else { rows * strip * number };
         let allowed = if panels == 1 { FREE } else { FREE.max(2 * rows * columns * element) };
         let keep = vectors + of_strip(strip) <= allowed;
-        // A strip draws the vectors that are not kept: the wider it is, the less often.
+        // Vectors that are not kept are drawn again for each strip: so there are only two, which are wide.
         let strip = if keep { strip } else { columns.div_ceil(2).next_multiple_of(PANEL) };
         let strips = columns.div_ceil(strip);
 
         let multiplications = rows.saturating_mul(columns).saturating_mul(columns);
+        // Number of strips that fit in the allowed memory at the same time.
         let side_by_side = if keep { (allowed - vectors) / of_strip(strip).max(1) } else { 1 };
         let strip_threads = useful_threads(threads, multiplications).min(strips).min(side_by_side);
         let row_threads = useful_threads(threads, rows.saturating_mul(2 * PANEL * strip.min(columns)));
-        // The last strip takes three times as long as others: with fewer than that many for each thread, some have to wait.
-        if strip_threads.min(strips / 3) >= row_threads || row_threads == 1 {
+        if strip_threads.min(strips / STRIPS_PER_THREAD) >= row_threads || row_threads == 1 {
             let panel_threads = useful_threads(threads, rows.saturating_mul(columns) * PANEL).min(panels);
             Self { keep, strip, panel_threads, strip_threads, row_threads: 1 }
         } else {

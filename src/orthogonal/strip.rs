@@ -1,9 +1,20 @@
-//! Reflections, applied to columns of the matrix.
+//! Strips: some columns of the matrix, to which the panels of reflections are applied.
 //!
-//! A strip of columns begins as columns of the identity, and goes through the panels from its own one to the first. A panel
-//! with the vectors U adds U z to the strip q, where z depends on the products U' q of all rows. So there is a pass over the
-//! rows for each panel, which adds the U z of one panel and sums the U' q of the next; and a last one, which adds the U z of
-//! the first panel and writes elements.
+//! A strip q is initialized with columns of the identity. Reflections after its own columns leave these unchanged, so
+//! the panels from the strip's last one down to the first are applied. A panel with the vectors U and the factors tau
+//! replaces q by q + U z, where
+//!
+//! ```text
+//! z[k] = -tau[k] (u[k]' q + sum of u[k]' u[m] z[m] over m > k)
+//! ```
+//!
+//! solves a triangular system: this is the UT transform of Joffrain, Low, Quintana-Orti, van de Geijn and Van Zee
+//! (*Accumulating Householder transformations, revisited*, ACM Trans. Math. Softw. 32, 2006). It turns 32 passes over
+//! q, one for each reflection, into two matrix products, U' q and U z.
+//!
+//! z depends on all rows of q. So each panel takes one [`Pass`] over the rows, which adds U z of the panel before and
+//! at once sums U' q of this one, while a block of rows is in the cache; then [`Solve`] turns these products into z. A
+//! last pass adds U z of the first panel and writes the elements.
 
 use super::panel::{Panel, Reader};
 use super::ranges::Ranges;
@@ -15,24 +26,25 @@ use crate::parallel::Proceed;
 use ndarray::{ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
-/// Columns of the matrix.
+/// Some columns of the matrix, to be made.
 pub(super) struct Strip<'a, T: Element, const N: usize> {
-    /// All panels that change these columns, from the first on.
+    /// All panels that change these columns: those from the first on to the one with the last column.
     pub(super) panels: &'a [Panel<T::Computed, N>],
     /// Number of the first column, a multiple of [`PANEL`].
     pub(super) first: usize,
+    /// Factor of all elements.
     pub(super) gain: f64,
-    /// The elements to be written.
+    /// The memory of these columns in the matrix.
     pub(super) out: ArrayViewMut2<'a, T>,
 }
 
 impl<T: Element, const N: usize> Strip<'_, T, N> {
-    /// Make the columns.
+    /// Compute the columns and write them to `out`.
     pub(super) fn make<B: Backend>(self, b: B, ranges: &Ranges, proceed: &Proceed<'_>) -> Result<(), Stopped> {
         let Self { panels, first, gain, mut out } = self;
         let ((rows, width), columns) = (out.dim(), Columns::new::<B, T::Computed>(first, out.ncols()));
         let blocks = rows.div_ceil(PANEL);
-        // Columns that only one panel changes are written as they are made, and need no memory.
+        // One panel alone needs no memory for q: it is applied to the identity in the pass that writes the elements.
         let kept_of_block = if panels.len() > 1 { columns.numbers } else { 0 };
         let mut kept = Lines::zeros(blocks * kept_of_block)?;
         for (block, kept) in kept.chunks_exact_mut(columns.numbers).enumerate() {
@@ -40,7 +52,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
         }
         let mut applied = None;
         for (index, panel) in panels.iter().enumerate().rev() {
-            // The first time, all other rows are zero.
+            // Before any panel is applied, q is a part of the identity: its rows other than the panel's own are zero.
             let blocks = index..if applied.is_none() { index + 1 } else { blocks };
             let parts = ranges.split(&mut kept[index * kept_of_block..], &blocks, kept_of_block);
             let mut products = ranges.sum(blocks, columns.numbers, proceed, parts, |blocks, kept, sums, proceed| {
@@ -51,10 +63,12 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
             applied = Some(Applied { panel, index, coefficients: products });
         }
 
+        // The Q of Stewart's construction ends with diag(-sign); the gain is applied in the same multiplication.
         let mut scales = Lines::<T::Computed>::zeros(columns.tiles * columns.width)?;
         for (j, scale) in (first..first + width).zip(scales.iter_mut()) {
             *scale = T::Computed::nearest(if panels[j / PANEL].positive[j % PANEL] { -gain } else { gain });
         }
+        // A matrix with fewer rows than columns is made as its transpose, whose columns are contiguous.
         let by_rows = out.strides()[1] == 1;
         let outs = out.axis_chunks_iter_mut(Axis(0), ranges.length() * PANEL);
         let parts = ranges.split(&mut kept, &(0..blocks), kept_of_block).zip(outs);
@@ -65,18 +79,20 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
     }
 }
 
-/// The columns of a strip, which are stored by blocks of rows, and in these by tiles.
+/// The layout of a strip in memory: blocks of [`PANEL`] rows, in each of these the tiles, and in a tile the rows.
+///
+/// A tile is as wide as the tiles of [`Multiply`], whose factor it is: its rows are vectors, one after the other.
 #[derive(Clone, Copy)]
 struct Columns {
-    /// Number of the first column.
+    /// Number of the strip's first column in the matrix.
     first: usize,
     /// Number of columns.
     count: usize,
-    /// Columns of a tile.
+    /// Number of columns of a tile.
     width: usize,
-    /// Number of tiles. The last one may have columns that are none of the matrix.
+    /// Number of tiles. The last one may be padded with columns that the matrix does not have.
     tiles: usize,
-    /// Numbers in a block of rows.
+    /// Number of elements of a block of rows, padding included.
     numbers: usize,
 }
 
@@ -87,7 +103,7 @@ impl Columns {
         Self { first, count, width, tiles, numbers: tiles * PANEL * width }
     }
 
-    /// Write the ones of the identity's columns to a block of rows that is zero.
+    /// Set the ones of the identity in block number `block` of rows, which is zero.
     fn set_ones<T: Real>(&self, block: usize, to: &mut [T]) {
         for i in 0..PANEL {
             let row = block * PANEL + i;
@@ -98,29 +114,33 @@ impl Columns {
         }
     }
 
-    /// The tiles with columns from number `column` on.
+    /// Numbers of the tiles with columns from number `column` of the matrix on. A panel leaves earlier columns
+    /// unchanged.
     fn tiles_from(&self, column: usize) -> Range<usize> {
         column.saturating_sub(self.first) / self.width..self.tiles
     }
 
-    /// The numbers of a tile in a block of rows.
+    /// The place of tile number `index` in a block of rows.
     #[inline(always)]
     fn tile(&self, index: usize) -> Range<usize> {
         index * PANEL * self.width..(index + 1) * PANEL * self.width
     }
 }
 
-/// A panel with what its vectors are multiplied by before they are added: the z of U z.
+/// A panel and its coefficients z: the next pass adds U z.
 struct Applied<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
+    /// Number of the panel.
     index: usize,
+    /// z, in tiles of [`PANEL`] rows.
     coefficients: Lines<T>,
 }
 
 impl<T: Real, const N: usize> Applied<'_, T, N> {
-    /// Add U z to a block of rows.
+    /// Add U z to block number `block` of rows; `left` has these rows of U.
     #[inline(always)]
     fn add_to<B: Backend>(&self, b: B, columns: Columns, block: usize, left: &[[[T; N]; N]], to: &mut [T]) {
+        // In the panel's own rows, U is zero above the diagonal.
         let order = if block == self.index { Left::LowerRows } else { Left::Rows };
         for tile in columns.tiles_from(self.index * PANEL) {
             let (right, product) = (&self.coefficients[columns.tile(tile)], &mut to[columns.tile(tile)]);
@@ -129,22 +149,22 @@ impl<T: Real, const N: usize> Applied<'_, T, N> {
     }
 }
 
-/// A pass over blocks of rows.
+/// A pass over blocks of rows: adds U z of one panel, then sums U' q of the next one or writes the elements.
 struct Pass<'a, T: Element, const N: usize> {
     columns: Columns,
-    /// What is added first, if it is not the first pass.
+    /// The panel to add, except in the first pass.
     applied: Option<&'a Applied<'a, T::Computed, N>>,
-    /// What comes next.
     next: Next<'a, T, N>,
+    /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
-    /// The rows, or nothing where they are those of the identity.
+    /// The rows of q, or nothing if they are those of the identity and are not kept.
     kept: &'a mut [T::Computed],
     proceed: &'a Proceed<'a>,
 }
 
-/// What is done with a block of rows.
+/// What a pass does with a block of rows once U z is added.
 enum Next<'a, T: Element, const N: usize> {
-    /// Add U' q to sums.
+    /// Add its U' q to the sums, for panel number `index`.
     Sum { panel: &'a Panel<T::Computed, N>, index: usize, sums: &'a mut Pairwise<T::Computed> },
     /// Write the elements.
     Write(Write<'a, T>),
@@ -158,6 +178,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
         let Self { columns, applied, mut next, blocks, kept, proceed } = self;
         let mut applied =
             applied.map(|applied| Ok::<_, Stopped>((applied, Reader::new(applied.panel)?))).transpose()?;
+        // The panel that is applied and the next one are read side by side.
         let mut reader = if let Next::Sum { panel, .. } = &next { Some(Reader::new(panel)?) } else { None };
         let mut identity = Lines::zeros(if kept.is_empty() { columns.numbers } else { 0 })?;
         let mut scaled = filled(T::default(), if reader.is_none() { columns.numbers } else { 0 })?;
@@ -182,7 +203,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
                     let mut products = sums.array()?;
                     let mut tiles = columns.tiles_from(*index * PANEL);
                     if block == *index {
-                        // In these rows, the columns after the panel's own are zero.
+                        // In the panel's own rows, q is still the identity: columns after the panel's are zero.
                         products.fill(T::Computed::default());
                         tiles.end =
                             tiles.end.min(((*index + 1) * PANEL).saturating_sub(columns.first).div_ceil(columns.width));
@@ -197,20 +218,23 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
                     let rows = (block - start) * PANEL..write.out.nrows().min((block - start + 1) * PANEL);
                     write.rows(b, columns, q, rows, &mut scaled);
                 }
-                (Next::Sum { .. }, None) => unreachable!("sums have a reader"),
+                (Next::Sum { .. }, None) => unreachable!("a sum has a reader"),
             }
         }
         Ok(())
     }
 }
 
-/// Turns the products U' q of a panel into z: one reflection after the other, the last one first.
+/// Turns the products U' q of a panel into z, by back substitution: the last reflection first.
 ///
-/// With u the vector of a reflection, its product with q is u' q and what the reflections after it add to that.
+/// Once `z[m]` is known, its term `u[k]' u[m] z[m]` is added to the products of all k < m. So the sum of `z[k]` is
+/// complete when its turn comes, and columns of q are independent of each other: they are the lanes of vectors.
 struct Solve<'a, T, const N: usize> {
     columns: Columns,
     panel: &'a Panel<T, N>,
+    /// Number of the panel.
     index: usize,
+    /// U' q, to be replaced by z: tiles of [`PANEL`] rows.
     products: &'a mut [T],
 }
 
@@ -238,18 +262,19 @@ impl<T: Real, const N: usize> Task for Solve<'_, T, N> {
     }
 }
 
-/// Writes columns, times gain and sign, as elements.
+/// Writes the columns to the matrix, times gain and sign, rounded to the element type.
 struct Write<'a, T: Element> {
-    /// The rows of a range.
+    /// The rows of the pass in the matrix.
     out: ArrayViewMut2<'a, T>,
-    /// Whether rows are contiguous; else columns are.
+    /// Whether rows are contiguous in memory; otherwise columns are.
     by_rows: bool,
-    /// What each column is multiplied by.
+    /// Factor of each column: the gain or its negative.
     scales: &'a [T::Computed],
 }
 
 impl<T: Element> Write<'_, T> {
-    /// Write some rows, by way of `scaled`.
+    /// Write `rows` of `out` from a block `q` of rows. `scaled` is a buffer for the rounded elements in the layout of
+    /// `q`.
     #[inline(always)]
     fn rows<B: Backend>(&mut self, b: B, columns: Columns, q: &[T::Computed], rows: Range<usize>, scaled: &mut [T]) {
         let width = columns.width;
