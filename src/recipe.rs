@@ -1,4 +1,17 @@
-//! A distribution and an element type: how words become the values of a tensor.
+//! A recipe: a distribution, checked and compiled for an element type.
+//!
+//! The value of an element is `center + scale Q(u)`, where `u` in (0, 1) is made of the element's words, and `Q` is the
+//! quantile function of a standard distribution. It is brought between `low` and `high`, which are numbers of the
+//! element type, so that a rounding never passes a bound.
+//!
+//! ```
+//! use seedbed::recipe::{Distribution, Recipe};
+//!
+//! let recipe = Recipe::new::<half::f16>(Distribution::Uniform { minval: -0.1, maxval: 0.1 })?;
+//! let (low, high) = recipe.bounds();
+//! assert!(low > Some(-0.1) && high < Some(0.1)); // -0.1 and 0.1 are no float16 numbers
+//! # Ok::<(), seedbed::recipe::RecipeError>(())
+//! ```
 
 mod complex;
 mod values;
@@ -10,32 +23,32 @@ use crate::quantile::between::{Between, MAX_BOUND};
 use crate::quantile::polar::{RADIUS_ERROR, Radius};
 use std::fmt;
 
-/// What the values of a tensor are distributed like.
+/// The distribution of the values of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distribution {
     /// On the half-open interval [`minval`, `maxval`); where they are equal, that value.
     Uniform {
         /// The least value.
         minval: f64,
-        /// The bound that is never reached.
+        /// The bound that no value reaches.
         maxval: f64,
     },
-    /// Unbounded, every finite tail.
+    /// A normal distribution without bounds.
     Normal {
         /// The mean.
         mean: f64,
         /// The standard deviation.
         stddev: f64,
     },
-    /// A normal conditioned on lying within two standard deviations of its mean, both bounds included.
+    /// A normal distribution conditioned on lying within two standard deviations of its mean, both bounds included.
     TruncatedNormal {
         /// The mean.
         mean: f64,
         /// The standard deviation before the truncation; after it, 0.87962566103423978 times that.
         stddev: f64,
     },
-    /// A normal conditioned on lying between two bounds. At 2 deviations to both sides it is [`Self::TruncatedNormal`],
-    /// and without any bound [`Self::Normal`], bit for bit.
+    /// A normal distribution conditioned on lying between two bounds. With bounds -2 and 2 it is
+    /// [`Self::TruncatedNormal`], and without bounds [`Self::Normal`], bit for bit.
     NormalBetween {
         /// The mean before the truncation.
         mean: f64,
@@ -46,8 +59,8 @@ pub enum Distribution {
         /// The upper bound in standard deviations from the mean, or infinity.
         upper: f64,
     },
-    /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements are the parts of complex numbers by
-    /// turns, a real and an imaginary one.
+    /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements are real and imaginary parts, by
+    /// turns.
     Disk {
         /// The largest |z|.
         radius: f64,
@@ -61,7 +74,8 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// With parameters of -0.0 read as 0.0, and by its simplest name.
+    /// The same distribution in its simplest form: bounds of ±2 or none have variants of their own, and -0.0 becomes
+    /// 0.0, so that equal distributions have equal bits.
     fn simplest(self) -> Self {
         match self {
             Self::Uniform { minval, maxval } => Self::Uniform { minval: minval + 0.0, maxval: maxval + 0.0 },
@@ -81,10 +95,11 @@ impl Distribution {
     }
 }
 
-/// The farthest that a standard normal of 64 bits reaches, rounded up: half of the last word, 2^-65, is left beyond it.
+/// The largest absolute value of a standard normal, rounded up. It is the quantile of half of the first 64-bit word: a
+/// probability of 2^-65.
 const NORMAL_REACH: f64 = 9.25;
 
-/// Why there is no recipe.
+/// The parameters of a distribution are wrong, or its values do not fit into the element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeError(String);
 
@@ -96,7 +111,7 @@ impl fmt::Display for RecipeError {
 
 impl std::error::Error for RecipeError {}
 
-/// Which standard values are scaled.
+/// The standard distribution Q.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Uniform,
@@ -106,12 +121,15 @@ enum Kind {
     Polar(Radius),
 }
 
-/// center + scale Q(u), kept within `low..=high`, which are numbers of the element type.
+/// A distribution, checked and compiled for one element type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     kind: Kind,
+    /// Center and scale.
     scale: Scale,
+    /// The least value, a number of the element type. Of complex distributions 0.
     low: f64,
+    /// The greatest value, a number of the element type. Of complex distributions the greatest radius.
     high: f64,
 }
 
@@ -120,8 +138,8 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// Where a parameter is not finite, a standard deviation negative, `minval > maxval`, where values would be beyond
-    /// the finite ones of `T`, or where no number of `T` lies within the bounds.
+    /// If a parameter is not finite, a standard deviation is negative, or `minval > maxval`; if values would be beyond
+    /// the finite numbers of `T`, or if no number of `T` is within the bounds.
     pub fn new<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
         in_default_state(|| Self::compiled::<T>(distribution))
     }
@@ -130,12 +148,13 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// As [`Self::new`], and where the real distribution is not a normal or a uniform about 0, or a normal about 0
+    /// As [`Self::new`], and if the real distribution is not a normal or a uniform about 0, or a normal about 0
     /// truncated at two standard deviations.
     pub fn of_complex<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
         in_default_state(|| Self::compiled::<T>(distribution.complex()?))
     }
 
+    /// As [`Self::new`], in the default floating point state.
     fn compiled<T: Element>(distribution: Distribution) -> Result<Self, RecipeError> {
         let (kind, (scale, low, high)) = match distribution.simplest() {
             Distribution::Uniform { minval, maxval } => (Kind::Uniform, uniform::<T>(minval, maxval)?),
@@ -160,7 +179,8 @@ impl Recipe {
         Ok(Self { kind, scale, low, high })
     }
 
-    /// The least and the greatest value, each None where it has no bound. Pairs of elements have no bounds of single ones.
+    /// The least and the greatest value; `None` where the distribution has no bound. Complex distributions bound a
+    /// radius and no single element, so they have none.
     pub fn bounds(&self) -> (Option<f64>, Option<f64>) {
         match self.kind {
             Kind::Normal | Kind::Polar(_) => (None, None),
@@ -168,13 +188,14 @@ impl Recipe {
         }
     }
 
-    /// Whether its values are pairs of elements: an even one and the next.
+    /// Whether values are complex numbers: pairs of elements, an even one and the next.
     pub fn makes_pairs(&self) -> bool {
         matches!(self.kind, Kind::Polar(_))
     }
 }
 
-/// The scale of the radius, and the greatest one: its parts, each rounded, are never beyond its end.
+/// The scale of a complex distribution, its least radius 0, and its greatest radius. The latter is a little less than
+/// the bound, so that a number whose parts are rounded is within it.
 fn polar<T: Element>(radius: Radius, scale: f64) -> Result<(Scale, f64, f64), RecipeError> {
     if !T::COMPLEX {
         return Err(RecipeError(format!("parts of complex numbers must be float32 or float64. Received: {}", T::NAME)));
@@ -198,10 +219,12 @@ fn polar<T: Element>(radius: Radius, scale: f64) -> Result<(Scale, f64, f64), Re
     Ok((Scale { center: 0.0, scale }, 0.0, end * (1.0 - error)))
 }
 
-/// Below these, parts of complex numbers could be subnormal without being rare.
+/// The least bound of a radius, other than 0, for float64 and for float32 parts. Below it, many parts would be
+/// subnormal numbers, which have fewer digits.
 const LEAST_RADIUS: f64 = 1e-280;
 const LEAST_RADIUS_F32: f64 = 1e-30;
 
+/// Scale, least and greatest value of a uniform distribution.
 fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), RecipeError> {
     if !(minval.is_finite() && maxval.is_finite() && minval <= maxval) {
         return Err(RecipeError(format!(
@@ -214,7 +237,8 @@ fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), Re
         let only = T::nearest(minval).to_f64();
         return Ok((scale, only, only));
     }
-    // Below maxval, and below what it is rounded to: those who compare in `T` see the bound excluded too.
+    // Values are less than maxval, and less than maxval rounded to `T`: a comparison in `T` sees the bound excluded
+    // too.
     let (low, high) = (T::ceil(minval).to_f64(), T::nearest(maxval).next_down().to_f64());
     if low > high {
         return Err(RecipeError(format!(
@@ -226,6 +250,7 @@ fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), Re
     Ok((scale, low, high))
 }
 
+/// The greatest distance of a value from the mean, in the unit of `mean`: `reach` standard deviations.
 fn checked_reach<T: Element>(mean: f64, stddev: f64, reach: f64) -> Result<f64, RecipeError> {
     if !(mean.is_finite() && stddev.is_finite() && stddev >= 0.0) {
         return Err(RecipeError(format!(
@@ -236,7 +261,7 @@ fn checked_reach<T: Element>(mean: f64, stddev: f64, reach: f64) -> Result<f64, 
     Ok(reach * stddev)
 }
 
-/// The least and the greatest `T` between two bounds in standard deviations.
+/// The least and the greatest `T` between two bounds that are given in standard deviations.
 fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result<(f64, f64), RecipeError> {
     if !(lower < upper && lower <= MAX_BOUND && upper >= -MAX_BOUND) {
         return Err(RecipeError(format!(
@@ -244,7 +269,8 @@ fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result
              Received: lower={lower:?}, upper={upper:?}"
         )));
     }
-    // No value is farther out, whatever the bound: 2^-65 of what lies beyond the nearer bound is left there.
+    // Whatever the outer bound is, no value is farther than this from the inner one: only 2^-65 of the mass between
+    // them would be.
     let (least, greatest) = (lower.max(upper.min(0.0) - NORMAL_REACH), upper.min(lower.max(0.0) + NORMAL_REACH));
     checked_reach::<T>(mean, stddev, least.abs().max(greatest.abs()))?;
     if stddev == 0.0 {
@@ -253,6 +279,7 @@ fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result
     inside::<T>(mean + lower * stddev, mean + upper * stddev)
 }
 
+/// Check that values up to `largest` are finite in `T`.
 fn checked_size<T: Element>(what: &str, largest: f64) -> Result<(), RecipeError> {
     if largest <= T::MAX {
         return Ok(());
@@ -264,7 +291,7 @@ fn checked_size<T: Element>(what: &str, largest: f64) -> Result<(), RecipeError>
     )))
 }
 
-/// The least and the greatest `T` within closed bounds; where the bounds are one number, the nearest to it.
+/// The least and the greatest `T` within closed bounds. If the bounds are equal, both are the nearest `T`.
 fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
     if low == high {
         let only = T::nearest(low).to_f64();
@@ -288,7 +315,7 @@ mod tests {
     use half::{bf16, f16};
     use std::marker::PhantomData;
 
-    /// Words of all kinds: near both ends and the middle, of every size, and in between.
+    /// Words near both ends and the middle, of every size, and mixed ones.
     fn words(salt: u64) -> Vec<u32> {
         let mixed = (0..4000u64).map(|i| ((i + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32);
         let ends = (0..200).flat_map(|i| [i, !i, (1 << 31) + i, (1 << 31) - 1 - i]);
@@ -413,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn familiar_bounds_are_the_familiar_distributions() {
+    fn bounds_with_a_simpler_form_have_the_same_recipe() {
         let inf = f64::INFINITY;
         let between = |lower, upper| Distribution::NormalBetween { mean: 0.1, stddev: 0.7, lower, upper };
         let same = |a, b| assert_eq!(Recipe::new::<f32>(a), Recipe::new::<f32>(b));
@@ -422,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_differ_by_nothing_but_rounding_from_the_table_of_two_deviations() {
+    fn other_bounds_near_2_give_the_same_values_except_for_rounding() {
         // (-2, 2 + 1e-13) is not in the table, and its values are within about 1e-13 of those that are.
         let table = values::<f64>(Distribution::TruncatedNormal { mean: 0.0, stddev: 1.0 });
         let upper = 2.0 + 1e-13;
@@ -447,13 +474,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_is_excluded_is_the_only_one_that_is() {
+    fn the_least_and_the_greatest_value_are_drawn() {
         ends_are_reached::<f16>();
         ends_are_reached::<bf16>();
         ends_are_reached::<f32>();
     }
 
-    /// Both ends of the keystream, its middle, and what is between.
+    /// The least, the greatest and the middle words, and their neighbours.
     const EXTREMES: [u32; 6] = [0, 1, (1 << 31) - 1, 1 << 31, u32::MAX - 1, u32::MAX];
 
     fn extremes<T: Element>(distribution: Distribution) -> Option<Vec<f64>> {
@@ -488,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_at_and_between_every_two_neighbouring_16_bit_numbers_hold() {
+    fn bounds_hold_at_and_between_all_16_bit_numbers() {
         for (name, count) in
             [(f16::NAME, bounds_at_every_number(f16::from_bits)), (bf16::NAME, bounds_at_every_number(bf16::from_bits))]
         {
@@ -497,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_types_are_float32_rounded_but_never_past_a_bound() {
+    fn sixteen_bit_values_are_float32_values_rounded_within_the_bounds() {
         let distribution = Distribution::TruncatedNormal { mean: 0.1, stddev: 0.7 };
         let (single, half) = (values::<f32>(distribution), values::<f16>(distribution));
         let brain = values::<bf16>(distribution);
@@ -509,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_bounds_and_no_deviation_are_one_value() {
+    fn a_distribution_without_spread_has_one_value() {
         let third = f64::from(1.0f32 / 3.0);
         assert!(
             values::<f32>(Distribution::Uniform { minval: 1.0 / 3.0, maxval: 1.0 / 3.0 }).iter().all(|&x| x == third)
@@ -523,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_values_is_an_error() {
+    fn a_distribution_without_values_is_an_error() {
         let nan = f64::NAN;
         let between = |lower, upper| Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower, upper };
         for bad in [

@@ -1,4 +1,7 @@
-//! Complex distributions: of each real distribution about 0 the one with the same variance, and no preferred direction.
+//! Complex counterparts: for a real distribution about 0, the complex one with the same variance and no preferred
+//! direction.
+//!
+//! This is the one place that decides the counterpart. Callers name the real distribution and a complex dtype.
 
 use super::{Distribution, RecipeError};
 
@@ -9,8 +12,8 @@ const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 const COMPLEX_TRUNCATED_STDDEV: f64 = 0.961_961_828_008_213_5;
 
 impl Distribution {
-    /// The complex distribution whose E |z|^2 is the variance of a real one. Elements are the parts of complex numbers by
-    /// turns.
+    /// The complex distribution whose E |z|^2 is the variance of this real one. Its elements are real and imaginary
+    /// parts, by turns.
     ///
     /// | real | complex |
     /// |---|---|
@@ -20,7 +23,7 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// If the mean is not 0, or the distribution is another.
+    /// If the mean is not 0, or if the table does not have the distribution.
     pub(super) fn complex(self) -> Result<Self, RecipeError> {
         match self {
             Self::Uniform { minval, maxval } if minval == -maxval => {
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_constants_are_those_of_their_formulas() {
+    fn the_constants_agree_with_their_formulas() {
         let density = (-2.0f64).exp() / (2.0 * std::f64::consts::PI).sqrt();
         let inside = 0.954_499_736_103_641_6; // erf(sqrt(2))
         assert!((TRUNCATED_STDDEV - (1.0 - 4.0 * density / inside).sqrt()).abs() < 1e-15);

@@ -1,8 +1,12 @@
-//! Words to the values of a recipe.
+//! The inner loops of all samples: from words of the keystream to elements in memory.
 //!
-//! What is made of words, and where they come from, are chosen apart: a [`Maker`] has the arithmetic of one distribution,
-//! and a [`Task`] hands it words that are there already, or those of consecutive elements. Each pair is compiled to one
-//! loop, in which the words of a group of blocks go from the keystream to their values through a kilobyte of stack.
+//! A loop has two parts. A [`Maker`] has the arithmetic of one distribution: `center + scale Q(u)`, kept within the
+//! bounds, rounded to the element type. A [`Task`] provides the words: [`OfWords`] those that the caller has picked,
+//! and [`Consecutive`] those of consecutive elements, straight from the keystream. Each pair of the two is compiled to
+//! a function of its own, so that nothing in the loop depends on the distribution or the element type.
+//!
+//! Words go from the keystream to values through a small batch on the stack. It stays in the first-level cache, so that
+//! the only memory traffic is the result.
 
 use super::{Kind, Recipe};
 use crate::backend::{Backend, MAX_LANES, Task};
@@ -12,7 +16,10 @@ use crate::quantile::between::unit;
 use crate::quantile::polar::{Angle, Radius};
 use crate::quantile::{Affine, Multiple, Normal, Standard, TruncatedNormal, Uniform, Words, outer_low_words};
 
-/// Evaluate an expression with the maker of a recipe's distribution, and with a simpler one about 0.
+/// Evaluate an expression with the maker of a recipe's distribution.
+///
+/// A recipe with center 0, as most initializers have, gets a maker that multiplies and adds nothing. Its values are the
+/// same, since adding 0 changes no number except -0, and with a scale above [`LEAST_MULTIPLE`] no product is -0.
 macro_rules! by_kind {
     ($recipe:expr, $maker:ident => $expression:expr) => {{
         let recipe = $recipe;
@@ -43,29 +50,33 @@ macro_rules! by_kind {
 }
 
 impl Recipe {
-    /// Values of words. `low` holds the low words where `T` is made of both, and `low_word(i)` is the low word of any.
+    /// Write the values of picked words to `out`.
     #[inline(always)]
     pub(crate) fn values<B: Backend, T: Element>(&self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]) {
         by_kind!(*self, maker => b.vectorize(OfWords { maker, words, out }));
     }
 
-    /// Values of the elements from `first` on.
+    /// Write the values of the elements from number `first` on to `out`.
     #[inline(always)]
     pub(crate) fn consecutive<B: Backend, T: Element>(&self, b: B, keystream: Keystream, first: u64, out: &mut [T]) {
         by_kind!(*self, maker => b.vectorize(Consecutive { maker, keystream, first, out }));
     }
 }
 
-/// Products of more than this and a standard value other than 0 are not 0, in float32 nor in float64.
+/// The product of a greater scale and a standard value does not underflow to 0: the least absolute standard values are
+/// about 2^-32 in float32 and 2^-64 in float64.
 const LEAST_MULTIPLE: f64 = 1e-30;
 
-/// The arithmetic that makes values of words. It is at hand by value: no store of a value can change it.
+/// The arithmetic of one distribution.
+///
+/// A maker is passed by value. Behind a reference, its constants would be loaded again after each store of a value,
+/// which for all the compiler knows might have changed them.
 trait Maker: Copy {
-    /// Write a value for each word; the words are padded to a whole vector.
+    /// Write a value for each word to `out`. The words are padded to a whole vector.
     fn make<B: Backend, T: Element>(self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]);
 }
 
-/// The values of words that are there already.
+/// The values of picked words.
 struct OfWords<'a, T, M, F: Fn(usize) -> u32> {
     maker: M,
     words: &'a Words<'a, F>,
@@ -89,11 +100,11 @@ struct Consecutive<'a, T, M> {
     out: &'a mut [T],
 }
 
-/// Blocks of a batch: their words stay in the first-level cache.
+/// Number of blocks of a batch: with both planes, 8 KiB of words, which stay in the first-level cache.
 const BATCH: usize = 64;
 
-/// The words of a batch in both planes, and a vector beyond.
-#[repr(align(64))] // vectors of them straddle no two cache lines
+/// The words of a batch in both planes, each padded by a vector, which the last elements of a batch may read.
+#[repr(align(64))] // so that no vector straddles two cache lines
 struct Batch([[u32; BLOCK * BATCH + MAX_LANES]; 2]);
 
 impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
@@ -102,8 +113,10 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
         let Self { maker, keystream, mut first, mut out } = self;
+        // The padding is 2^31, the middle word, which never needs a low word.
         let mut batch = Batch([[1 << 31; BLOCK * BATCH + MAX_LANES]; 2]);
         while !out.is_empty() {
+            // The first element may be in the middle of a block, whose first `skip` words are made and not used.
             let (block, skip) = (first / BLOCK as u64, (first % BLOCK as u64) as usize);
             let (now, later) = out.split_at_mut(out.len().min(BLOCK * BATCH - skip));
             let length = BLOCK * (skip + now.len()).div_ceil(BLOCK * B::LANES) * B::LANES;
@@ -120,15 +133,18 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     }
 }
 
-/// Values of one word each.
+/// The maker of real distributions, in which each element has a value of its own.
 #[derive(Clone, Copy)]
 struct OneByOne<S, A> {
     recipe: Recipe,
+    /// The standard distribution Q.
     standard: S,
+    /// The map from standard values to values.
     place: A,
 }
 
-/// Vectors at a time, where registers hold as many: each operation takes a few cycles, in which others are begun.
+/// Number of vectors that go through each operation together, if there are registers for them. An operation takes about
+/// four cycles until its result is ready, and the CPU starts those of the other vectors meanwhile.
 const TOGETHER: usize = 4;
 
 impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
@@ -140,6 +156,7 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
         }
         (out, at) = self.make_vectors::<B, T, 1>(b, words, at, out);
         if !out.is_empty() {
+            // The last elements are less than a vector: the rest of it is padding.
             let mut last = [T::default(); MAX_LANES];
             self.make_vectors::<B, T, 1>(b, words, at, &mut last[..B::LANES]);
             out.copy_from_slice(&last[..out.len()]);
@@ -148,7 +165,8 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
 }
 
 impl<S: Standard, A: Affine> OneByOne<S, A> {
-    /// Write as many values as `N` vectors at a time give, for the words from `at` on; what is left, and where.
+    /// Write values for the words from number `at` on, `N` whole vectors at a time. Returns what is left of `out`, and
+    /// the number of its first word.
     #[inline(always)]
     fn make_vectors<'o, B: Backend, T: Element, const N: usize>(
         self,
@@ -171,7 +189,8 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         (groups.into_remainder(), at)
     }
 
-    /// Write those values of a vector that are made one at a time.
+    /// Overwrite the rare values of a vector, which are computed one at a time: those in the tails of the float32
+    /// normal distribution, which have a table of their own. `at` is the number of the vector's first word.
     #[inline(always)]
     fn make_rare<B: Backend, T: Element>(
         self,
@@ -184,12 +203,13 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         while rare != 0 {
             let i = rare.trailing_zeros() as usize;
             to[i] = T::nearest(T::Computed::rare_value(self.standard, self.place, words, at + i).to_f64());
-            rare &= rare - 1;
+            rare &= rare - 1; // clears the lowest bit
         }
     }
 }
 
-/// Values of two words each: the first gives the radius of a complex number, the second its angle.
+/// The maker of complex distributions. A number takes the words of two elements: the first gives its radius, the second
+/// its angle.
 #[derive(Clone, Copy)]
 struct Pairs {
     recipe: Recipe,
@@ -204,7 +224,8 @@ impl Maker for Pairs {
             let at = 2 * B::LANES * i;
             let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
             for part in 0..2 {
-                // Words there are none of are in the middle, where no low word is asked for.
+                // The even words of a vector are gathered, or the odd ones. Missing words are padded with 2^31, which
+                // never needs a low word.
                 let (mut high, mut low) = ([1 << 31; MAX_LANES], [1 << 31; MAX_LANES]);
                 for j in 0..out.len() / 2 {
                     high[j] = words.high[at + 2 * j + part];
