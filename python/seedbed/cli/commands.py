@@ -21,12 +21,15 @@ from seedbed.cli import status
 from seedbed.cli.console import LenientStream, say, tell, tell_json
 from seedbed.cli.launchers import find_part
 from seedbed.cli.progress import shown_progress
+from seedbed.cli.rules import parse_call
+from seedbed.cli.schemes import chosen_scheme
 from seedbed.cli.showing import HEADS, objects_of, plot, rows_of, totals_of
 from seedbed.cli.signals import Terminated
 from seedbed.cli.sources import Source, load_source
 from seedbed.cli.tables import tell_table
 from seedbed.plan import Plan, load_plan
 from seedbed.plan.reading import shipped_plans
+from seedbed.schemes import ROLES, SCHEMES, named_scheme
 
 STANDARD_OUTPUT = "-"
 
@@ -39,6 +42,26 @@ def plans(arguments: Namespace) -> int:
     else:
         rows = [(name, *(f"{number:,}" for number in totals_of(plan).values())) for name, plan in shipped]
         tell_table(rows, ("plan", "tensors", "parameters", "bytes"))
+    return status.OK
+
+
+def schemes(arguments: Namespace) -> int:
+    """List the schemes, or show the formulas of one."""
+    if arguments.scheme is None:
+        known = sorted(SCHEMES.items())
+        if arguments.json:
+            tell_json({"schemes": [{"name": name, **each.fields()} for name, each in known]})
+        else:
+            rows = [(name, ", ".join(each.required), ", ".join(each.optional), each.source) for name, each in known]
+            tell_table(rows, ("scheme", "needs", "takes", "source"))
+        return status.OK
+    scheme = named_scheme(*parse_call(arguments.scheme, "a scheme must be a name, or a call", "gpt2(layers=12)"), {})
+    formulas = {role: formula.text for role, formula in scheme.table.items()}
+    if arguments.json:
+        tell_json({"name": scheme.name, "numbers": dict(scheme.numbers), "source": scheme.source, "roles": formulas})
+    else:
+        tell(f"{scheme!r}: {scheme.source}")
+        tell_table([(role, formulas[role], what) for role, what in ROLES.items() if role in formulas])
     return status.OK
 
 
@@ -128,7 +151,13 @@ def verify(arguments: Namespace) -> int:
 
 def _source(arguments: Namespace) -> Source:
     _use_threads(arguments)
-    return load_source(arguments.source, dtype=arguments.dtype, rules=arguments.rule, unused=arguments.unused)
+    return load_source(
+        arguments.source,
+        dtype=arguments.dtype,
+        rules=arguments.rule,
+        scheme=chosen_scheme(arguments),
+        unused=arguments.unused,
+    )
 
 
 def _part(arguments: Namespace) -> Part | None:
@@ -149,7 +178,7 @@ def _use_threads(arguments: Namespace) -> None:
 def _expected(arguments: Namespace) -> Plan | None:
     if arguments.source is not None:
         return _source(arguments).plan
-    for option in ("dtype", "rule"):
+    for option in ("dtype", "rule", "scheme"):
         if getattr(arguments, option):
             raise ValueError(f"--{option} changes a plan, and needs a SOURCE before {arguments.path!r}")
     return None

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_plans(verbs)
+    _add_schemes(verbs)
     _add_plan(verbs)
     _add_show(verbs)
     _add_init(verbs)
@@ -78,6 +79,12 @@ def _add(verbs: Verbs, name: str, help: str, run: object) -> argparse.ArgumentPa
 def _add_plans(verbs: Verbs) -> None:
     plans = _add(verbs, "plans", "list the plans that ship", commands.plans)
     plans.add_argument("--json", action="store_true", help="an object on the standard output")
+
+
+def _add_schemes(verbs: Verbs) -> None:
+    schemes = _add(verbs, "schemes", "list the schemes, or show the formulas of one", commands.schemes)
+    schemes.add_argument("scheme", metavar="SCHEME", nargs="?", help="a call with its numbers, such as gpt2(layers=12)")
+    schemes.add_argument("--json", action="store_true", help="an object on the standard output")
 
 
 def _add_plan(verbs: Verbs) -> None:
@@ -143,11 +150,34 @@ def _add_source(verb: argparse.ArgumentParser, optional: bool = False) -> None:
         help="the initializer of tensors by name: '*.bias=zeros', '*=RandomNormal(stddev=0.02)'; the first rule that "
         "matches decides, before the plan",
     )
+    _add_scheme(verb)
     verb.add_argument(
         "--unused",
         choices=("error", "ignore"),
         default="error",
         help="whether rules may decide nothing (default: error)",
+    )
+
+
+def _add_scheme(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--scheme",
+        metavar="SCHEME",
+        help="decides what no rule decides, by the roles of weights: a name of `seedbed schemes`, or a call, such as "
+        "'gpt2(stddev=0.01)'; numbers that are not given are those of the model",
+    )
+    verb.add_argument("--layers", metavar="N", type=int, help="of the scheme: the number of layers")
+    verb.add_argument("--width", metavar="N", type=int, help="of the scheme: the width of the model")
+    verb.add_argument(
+        "--base-width", metavar="N", type=int, help="of the scheme: the width at which muP changes nothing"
+    )
+    verb.add_argument("--stddev", metavar="X", type=float, help="of the scheme: the standard deviation")
+    verb.add_argument(
+        "--role",
+        metavar="PATTERN=ROLE",
+        action="append",
+        default=[],
+        help="of the scheme: the role of weights by name, such as '*.last.weight=down'",
     )
 
 

@@ -38,6 +38,21 @@ def parse_initializer(text: str) -> str | dict[str, Any]:
         return document
     if "(" not in text:
         return text
+    name, config = parse_call(text, "an initializer must be a name, JSON, or a call", "RandomNormal(stddev=0.02)")
+    return {"class_name": name, "config": config}
+
+
+def parse_call(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
+    """Parse a name, or a call with named numbers.
+
+    Raises:
+        ValueError: if it is neither; `what` and `example` say what it must be.
+
+    >>> parse_call("mup(base_width=256)", "", ""), parse_call("olmo", "", "")
+    (('mup', {'base_width': 256}), ('olmo', {}))
+    """
+    if "(" not in text:
+        return text, {}
     try:
         call = ast.parse(text, mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
@@ -46,8 +61,17 @@ def parse_initializer(text: str) -> str | dict[str, Any]:
             raise ValueError
         config = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise ValueError(
-            "an initializer must be a name, JSON, or a call with named numbers, such as 'RandomNormal(stddev=0.02)'. "
-            f"Received: {text!r}"
-        ) from None
-    return {"class_name": call.func.id, "config": config}
+        raise ValueError(f"{what} with named numbers, such as {example!r}. Received: {text!r}") from None
+    return call.func.id, config
+
+
+def parse_role(text: str) -> tuple[str, str]:
+    """Parse the role of names, ``PATTERN=ROLE``.
+
+    Raises:
+        ValueError: if it is not that.
+    """
+    pattern, equals, role = text.partition("=")
+    if not (pattern and equals and role):
+        raise ValueError(f"a role must be PATTERN=ROLE, such as '*.last.weight=down'. Received: {text!r}")
+    return pattern, role

@@ -17,6 +17,7 @@ from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.manifest import MANIFEST_NAME, read_manifest
 from seedbed.checkpoint.tensors import tensors_of
 from seedbed.cli.rules import parse_rule
+from seedbed.cli.schemes import SchemeChoice
 from seedbed.plan import Plan, load_plan, parse_plan
 from seedbed.plan.deciding import as_rules
 from seedbed.plan.overriding import plan_by_rules, with_rules
@@ -48,13 +49,21 @@ class Source:
     """The other configuration files of the source, by name."""
 
 
-def load_source(text: str, *, dtype: str | None = None, rules: Sequence[str] = (), unused: str = "error") -> Source:
-    """Load the plan that an argument names, with the initializers that rules give its tensors.
+def load_source(
+    text: str,
+    *,
+    dtype: str | None = None,
+    rules: Sequence[str] = (),
+    scheme: SchemeChoice | None = None,
+    unused: str = "error",
+) -> Source:
+    """Load the plan that an argument names, with the initializers that rules and a scheme give its tensors.
 
     Arguments:
         text: the name of a plan that ships, or a path.
         dtype: the dtype of tensors for which the plan has none of their own.
         rules: ``PATTERN=INITIALIZER``; the first that matches a name decides, before the plan does.
+        scheme: decides what no rule decides.
         unused: ``"error"``, or ``"ignore"`` if rules may decide nothing.
 
     Raises:
@@ -65,9 +74,12 @@ def load_source(text: str, *, dtype: str | None = None, rules: Sequence[str] = (
     named = as_rules([parse_rule(rule) for rule in rules])
     path = Path(text)
     if text not in shipped_plans() and _is_checkpoint(path):
-        plan = plan_by_rules(tensors_of(path), named, unused)
+        tensors = tensors_of(path)
+        plan = plan_by_rules(tensors, named if scheme is None else [*named, scheme.scheme(tensors)], unused)
         return Source(with_dtype(plan, dtype), path, in_directory=path.is_dir() or path.name.endswith(INDEX_SUFFIX))
     source = _planned(text, path, dtype, unused)
+    if scheme is not None:
+        named = [*named, scheme.scheme(source.plan.tensors, source.plan.config)]
     return replace(source, plan=with_rules(source.plan, named, unused)) if named else source
 
 

@@ -6,22 +6,26 @@ Framework-free: an adapter describes its tensors as candidates, and gets a decis
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import translate
 from typing import Any, Protocol, TypeAlias
 
-from seedbed.initializers import Initializer
+from seedbed.initializers import Blocks, Initializer
 from seedbed.plan.entries import about, as_initializer
 from seedbed.plan.model import Plan
+from seedbed.seeds import UNBOUND
 
 SelectorLike: TypeAlias = "str | type | tuple[type, ...] | Callable[[str, Any], object]"
 """A pattern of names, a class of layers, or a function of a name and a tensor."""
 
 InitializerLike: TypeAlias = "Initializer | str | dict[str, Any]"
 
-Rules: TypeAlias = "Mapping[SelectorLike, InitializerLike] | Iterable[tuple[SelectorLike, InitializerLike]]"
+Rules: TypeAlias = (
+    "Mapping[SelectorLike, InitializerLike] | Iterable[tuple[SelectorLike, InitializerLike] | RuleSource] | RuleSource"
+)
 """Selectors, and what the tensors that they select are initialized with. The first that selects a tensor decides."""
 
 Selection: TypeAlias = "SelectorLike | Sequence[SelectorLike] | None"
@@ -81,15 +85,38 @@ class NameRule:
 
     selector: Selector
     initializer: Initializer
+    remark: str = ""
+    """What reports call the rule, if that is not its selector."""
+    yields: bool = False
+    """Whether a tensor that is constant by its own initialization stays so, whatever its constant is."""
+    origin: RuleSource | None = None
+    """What made the rule, if no person wrote it."""
 
     @property
     def label(self) -> str:
         """What reports call the rule."""
-        return self.selector.label
+        return self.remark or self.selector.label
 
 
-def as_rules(rules: Rules | Plan | None) -> list[NameRule]:
-    """Rules as objects. A plan has a rule for each of its names.
+class RuleSource(ABC):
+    """Rules that depend on the tensors that there are, such as a scheme of `seedbed.schemes`."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What reports call it."""
+
+    @abstractmethod
+    def rules_of(self, tensors: Sequence[Candidate]) -> list[NameRule | None]:
+        """Return the rule of each tensor; None for a tensor that is left to its own initialization.
+
+        Raises:
+            ValueError: if the tensors are not those of a model that the rules are for.
+        """
+
+
+def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
+    """Rules as objects. A plan has a rule for each of its names; a scheme stays as it is, until the tensors are known.
 
     Raises:
         TypeError, ValueError: if they are neither a plan nor a mapping nor pairs, or a selector or an initializer is
@@ -98,11 +125,16 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule]:
     rules = getattr(rules, "plan", rules)  # recorded rules have one
     if isinstance(rules, Plan):
         return [NameRule(Selector(tensor.name, literal=True), tensor.initializer) for tensor in rules.tensors]
+    if isinstance(rules, RuleSource):
+        return [rules]
     pairs = rules.items() if isinstance(rules, Mapping) else () if rules is None else rules
     if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
         raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {rules!r}")
-    made = []
+    made: list[NameRule | RuleSource] = []
     for pair in pairs:
+        if isinstance(pair, RuleSource):
+            made.append(pair)
+            continue
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
             raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {pair!r}")
         selector = Selector(pair[0])
@@ -116,13 +148,36 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule]:
     return made
 
 
-def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule]) -> list[NameRule | None]:
-    """Find the first rule that selects each candidate; None where no rule does."""
+def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule | RuleSource]) -> list[NameRule | None]:
+    """Find the first rule that selects each candidate; None where no rule does.
+
+    Raises:
+        ValueError: if a scheme finds what it is not for among the candidates that no rule before it decides.
+    """
+    chosen: list[NameRule | None] = [None] * len(candidates)
+    start = 0
+    for number in [*(n for n, rule in enumerate(rules) if isinstance(rule, RuleSource)), len(rules)]:
+        open_ = [at for at, rule in enumerate(chosen) if rule is None]
+        left = [candidates[at] for at in open_]
+        found = _first(left, [rule for rule in rules[start:number] if isinstance(rule, NameRule)])
+        if number < len(rules):
+            source = rules[number]
+            assert isinstance(source, RuleSource)
+            rest = [at for at, rule in enumerate(found) if rule is None]
+            for at, rule in zip(rest, source.rules_of([left[at] for at in rest]) if rest else (), strict=True):
+                found[at] = rule
+        for at, rule in zip(open_, found, strict=True):
+            chosen[at] = rule
+        start = number + 1
+    return chosen
+
+
+def _first(candidates: Sequence[Candidate], rules: Sequence[NameRule]) -> list[NameRule | None]:
     names: dict[str, int] = {}
     others = []
     for number, rule in enumerate(rules):
         if rule.selector.literal:
-            names.setdefault(rule.label, number)
+            names.setdefault(rule.selector.label, number)
         else:
             others.append(number)
     chosen: list[NameRule | None] = []
@@ -133,14 +188,19 @@ def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule]) -> list[N
     return chosen
 
 
-def check_used(rules: Sequence[NameRule], candidates: Sequence[Candidate], chosen: Sequence[NameRule | None]) -> None:
+def check_used(
+    rules: Sequence[NameRule | RuleSource], candidates: Sequence[Candidate], chosen: Sequence[NameRule | None]
+) -> None:
     """Raise a ValueError if a rule decides nothing: a name was misspelt, or a rule is behind a wider one."""
-    used = {id(rule) for rule in chosen}
+    used = {id(rule) for rule in chosen} | {id(rule.origin) for rule in chosen if rule is not None and rule.origin}
     idle = [rule for rule in rules if id(rule) not in used]
     if not idle:
         return
     reasons = []
     for rule in idle[:MAX_NAMES]:
+        if isinstance(rule, RuleSource):
+            reasons.append(f"{rule.label!r}, which decides no tensor that no rule before it decides")
+            continue
         first = next((n for n, candidate in enumerate(candidates) if rule.selector.selects(candidate)), None)
         if first is None:
             reasons.append(f"{rule.label!r}, which selects nothing{_near(rule.label, candidates)}")
@@ -151,6 +211,20 @@ def check_used(rules: Sequence[NameRule], candidates: Sequence[Candidate], chose
     raise ValueError(
         f'a rule must decide something; unused="ignore" lets rules be unused. Received: {"; ".join(reasons)}{more}'
     )
+
+
+def is_random(initializer: Initializer) -> bool:
+    """Whether an initializer draws."""
+    return "seed" in initializer.parameters
+
+
+def around_constants(own: Blocks, initializer: Initializer) -> Initializer:
+    """A rule's initializer where a tensor is random by itself; elsewhere its constants, such as the row of padding."""
+    if is_random(own.default):
+        constants = [(index, part) for index, part in own.blocks if not is_random(part)]
+        return Blocks(initializer, constants, UNBOUND) if constants else initializer
+    blocks = [(index, initializer if is_random(part) else part) for index, part in own.blocks]
+    return Blocks(own.default, blocks, UNBOUND)
 
 
 def _near(label: str, candidates: Sequence[Candidate]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seedbed.plan.deciding import NameRule, check_used, counted, decide
+from seedbed.initializers import Blocks
+from seedbed.plan.deciding import NameRule, RuleSource, around_constants, check_used, counted, decide, is_random
 from seedbed.plan.entries import about
 from seedbed.plan.model import Plan
 from seedbed.plan.tensor import PlannedTensor
@@ -26,22 +27,22 @@ class Undecided(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """A tensor as rules see it: they select by its name alone."""
+    """A tensor as rules see it."""
 
     name: str
-    tensor: None = None
+    tensor: Any
     layers: tuple[object, ...] = ()
 
 
-def with_rules(plan: Plan, rules: Sequence[NameRule], unused: str = "error") -> Plan:
+def with_rules(plan: Plan, rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
     """The plan with the initializers that rules give its tensors; the first rule that matches a name decides.
 
     Raises:
         ValueError: a rule decides nothing, and `unused` is "error"; or a tensor is none that its initializer makes.
     """
     tensors = [
-        tensor if rule is None else replace(tensor, initializer=rule.initializer, source=rule.label)
-        for tensor, rule in zip(plan.tensors, _decided([t.name for t in plan.tensors], rules, unused), strict=True)
+        tensor if rule is None or _stays(tensor, rule) else _changed(tensor, rule)
+        for tensor, rule in zip(plan.tensors, _decided(plan.tensors, rules, unused), strict=True)
     ]
     for tensor in tensors:
         with about(tensor.name):
@@ -49,13 +50,26 @@ def with_rules(plan: Plan, rules: Sequence[NameRule], unused: str = "error") -> 
     return replace(plan, tensors=tuple(tensors))
 
 
-def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule], unused: str = "error") -> Plan:
+def _stays(tensor: PlannedTensor, rule: NameRule) -> bool:
+    """Whether a rule leaves a tensor as it is: the weight of a norm that begins with another constant."""
+    return rule.yields and not is_random(tensor.initializer)
+
+
+def _changed(tensor: PlannedTensor, rule: NameRule) -> PlannedTensor:
+    """The tensor with the initializer of a rule. A scheme leaves constant regions, such as the row of padding."""
+    initializer, own = rule.initializer, tensor.initializer
+    if rule.origin is not None and isinstance(own, Blocks) and is_random(initializer):
+        initializer = around_constants(own, initializer)
+    return replace(tensor, initializer=initializer, source=rule.label)
+
+
+def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
     """The plan of tensors that rules decide.
 
     Raises:
         ValueError: as `with_rules`; or no rule decides a tensor.
     """
-    chosen = _decided([tensor.name for tensor in tensors], rules, unused)
+    chosen = _decided(tensors, rules, unused)
     missing = [tensor.name for tensor, rule in zip(tensors, chosen, strict=True) if rule is None]
     if missing:
         raise ValueError(
@@ -70,8 +84,10 @@ def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule], unuse
     return Plan(tuple(planned))
 
 
-def _decided(names: Sequence[str], rules: Sequence[NameRule], unused: str) -> list[NameRule | None]:
-    candidates = [_Named(name) for name in names]
+def _decided(
+    tensors: Sequence[PlannedTensor | Undecided], rules: Sequence[NameRule | RuleSource], unused: str
+) -> list[NameRule | None]:
+    candidates = [_Named(tensor.name, tensor) for tensor in tensors]
     chosen = decide(candidates, rules)
     if unused == "error":
         check_used(rules, candidates, chosen)

@@ -11,9 +11,20 @@ from torch.nn.parameter import is_lazy
 
 from seedbed.initializers import Blocks, Initializer
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.deciding import NameRule, Rules, Selection, as_rules, check_used, counted, decide, selected
+from seedbed.plan.deciding import (
+    NameRule,
+    Rules,
+    RuleSource,
+    Selection,
+    around_constants,
+    as_rules,
+    check_used,
+    counted,
+    decide,
+    is_random,
+    selected,
+)
 from seedbed.plan.entries import about, as_name
-from seedbed.seeds import UNBOUND
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, class_of, held
 from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
@@ -99,13 +110,14 @@ def _is_partitioned(tensor: Any) -> bool:
     return tuple(tensor.ds_shape) != tuple(tensor.shape)
 
 
-def _rules_of(entries: Sequence[Entry], rules: list[NameRule], unused: str) -> list[NameRule | None]:
-    """The rule that decides each entry: a buffer has one only by a rule that selects no parameter."""
+def _rules_of(entries: Sequence[Entry], rules: list[NameRule | RuleSource], unused: str) -> list[NameRule | None]:
+    """The rule that decides each entry: a buffer has one only by a rule that selects no parameter, and of no scheme."""
     parameters = [entry for entry in entries if not entry.is_buffer]
     buffers = entries[len(parameters) :]
     chosen = decide(parameters, rules)
     used = {id(rule) for rule in chosen}
-    free = [rule for rule in rules if id(rule) not in used and not any(map(rule.selector.selects, parameters))]
+    written = [rule for rule in rules if isinstance(rule, NameRule) and id(rule) not in used]
+    free = [rule for rule in written if not any(map(rule.selector.selects, parameters))]
     chosen += decide(buffers, free)
     if unused == "error":
         check_used(rules, entries, chosen)
@@ -182,19 +194,15 @@ def _reaching_random(choices: Sequence[Choice]) -> set[int]:
     return {
         id(choice.rule)
         for choice in choices
-        if choice.rule is not None and _is_random(choice.rule.initializer) and not _is_constant(choice)
+        if choice.rule is not None and is_random(choice.rule.initializer) and not _is_constant(choice)
     }
-
-
-def _is_random(initializer: Initializer) -> bool:
-    return "seed" in initializer.parameters
 
 
 def _is_constant(choice: Choice) -> bool:
     """Whether a tensor is constant by itself: the weight of a norm, most biases."""
     own = choice.own.initializer
     if own is not None:
-        return not _is_random(own)
+        return not is_random(own)
     return _is_of_unknown_norm(choice.entry)
 
 
@@ -225,19 +233,12 @@ def _initializer(choice: Choice, wide: set[int]) -> tuple[Initializer, str]:
     if rule is None:
         assert own.initializer is not None
         return own.initializer, own.source
-    if not _is_random(rule.initializer) or isinstance(rule.initializer, Blocks):
+    if rule.yields and own.initializer is not None and not is_random(own.initializer):
+        return own.initializer, own.source
+    if not is_random(rule.initializer) or isinstance(rule.initializer, Blocks):
         return rule.initializer, rule.label
-    if own.initializer is not None and not _is_random(own.initializer) and id(rule) in wide:
+    if own.initializer is not None and not is_random(own.initializer) and id(rule) in wide:
         return own.initializer, f"{own.source}, not {rule.label!r}"
     if isinstance(own.initializer, Blocks):
-        return _around_constants(own.initializer, rule.initializer), rule.label
+        return around_constants(own.initializer, rule.initializer), rule.label
     return rule.initializer, rule.label
-
-
-def _around_constants(own: Blocks, initializer: Initializer) -> Initializer:
-    """A rule's initializer where a tensor is random by itself; elsewhere its constants, such as the row of padding."""
-    if _is_random(own.default):
-        constants = [(index, part) for index, part in own.blocks if not _is_random(part)]
-        return Blocks(initializer, constants, UNBOUND) if constants else initializer
-    blocks = [(index, initializer if _is_random(part) else part) for index, part in own.blocks]
-    return Blocks(own.default, blocks, UNBOUND)

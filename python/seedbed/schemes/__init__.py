@@ -1,0 +1,37 @@
+"""Schemes: how a whole model is initialized, by the role of each weight, from a few numbers of the model.
+
+    rules = seedbed.schemes.gpt2(layers=12)
+    seedbed.torch.initialize_(model, rules, seed=42)
+
+A scheme is given wherever rules are: to `seedbed.torch.initialize_` and `plan_of`, and on the command line by
+``--scheme``. Rules before it, as in ``[("*.bias", "ones"), scheme]``, decide first. Roles are found by the names of
+weights (`roles`); a weight whose role is unknown is an error that names it. ``docs/schemes.md`` has every formula.
+"""
+
+from seedbed.schemes.depth import fan_in, gpt2, llama, llama_depth, megatron, mitchell, normalized, olmo, torchtitan
+from seedbed.schemes.numbers import numbers_of
+from seedbed.schemes.parametrizations import mup, spectral, umup
+from seedbed.schemes.registry import SCHEMES, named_scheme
+from seedbed.schemes.roles import ROLES
+from seedbed.schemes.scheme import Multipliers, Scheme
+
+__all__ = [
+    "ROLES",
+    "SCHEMES",
+    "Multipliers",
+    "Scheme",
+    "fan_in",
+    "gpt2",
+    "llama",
+    "llama_depth",
+    "megatron",
+    "mitchell",
+    "mup",
+    "named_scheme",
+    "normalized",
+    "numbers_of",
+    "olmo",
+    "spectral",
+    "torchtitan",
+    "umup",
+]

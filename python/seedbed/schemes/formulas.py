@@ -1,0 +1,153 @@
+"""Formulas: the initializer of a weight, as a text and as a function of the weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from seedbed.initializers import (
+    Blocks,
+    Initializer,
+    Ones,
+    Orthogonal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    Zeros,
+)
+from seedbed.schemes import roles
+from seedbed.schemes.weight import Weight
+
+Number: TypeAlias = "float | Callable[[Weight], float]"
+"""A number, or how it follows from a weight."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The initializer of the weights that have a role."""
+
+    text: str
+    """The formula, for people."""
+    make: Callable[[Weight], Initializer]
+    yields: bool = False
+    """Whether a weight that its own initialization makes constant stays so."""
+
+
+Table: TypeAlias = Mapping[str, Formula]
+"""The formula of each role. A weight whose role has none is left to its own initialization."""
+
+EMBEDDINGS = (roles.EMBEDDING, roles.POSITION)
+FEED_FORWARD_IN = (roles.GATE, roles.UP, roles.GATE_UP)
+FEED_FORWARD = (*FEED_FORWARD_IN, roles.DOWN)
+QUERY_KEY = (roles.QUERY, roles.KEY)
+ATTENTION_IN = (*QUERY_KEY, roles.VALUE, roles.KEY_VALUE, roles.QKV)
+OUTPUTS = (roles.ATTENTION_OUTPUT, roles.DOWN)
+"""Kernels that end a residual branch."""
+HIDDEN = (*ATTENTION_IN, *FEED_FORWARD_IN, *OUTPUTS, roles.ROUTER, roles.PROJECTION)
+"""Kernels between embeddings and head."""
+EVERY = (*EMBEDDINGS, *HIDDEN, roles.HEAD)
+"""All weights with random values, except those of experts, which have what feed-forward layers have."""
+
+
+def table(*entries: tuple[str | Iterable[str], Formula]) -> Table:
+    """Return a table of roles; a later entry counts. Experts have what feed-forward layers have, unless they are given.
+
+    Norms begin as ones and biases as zeros.
+    """
+    made = {roles.NORM: Formula("1", lambda weight: Ones(), yields=True), roles.BIAS: zeros()}
+    for keys, formula in entries:
+        made.update(dict.fromkeys([keys] if isinstance(keys, str) else keys, formula))
+    for expert, dense in roles.EXPERTS.items():
+        if dense in made:
+            made.setdefault(expert, made[dense])
+    return made
+
+
+def zeros() -> Formula:
+    """Zeros."""
+    return Formula("0", lambda weight: Zeros())
+
+
+def normal(text: str, stddev: Number, cut: float | None = None) -> Formula:
+    """A normal distribution of mean 0, cut at `cut` times its standard deviation to both sides."""
+
+    def make(weight: Weight) -> Initializer:
+        sigma = _number(stddev, weight)
+        return RandomNormal(stddev=sigma) if cut is None else TruncatedNormal(stddev=sigma, lower=-cut, upper=cut)
+
+    return Formula(f"N(0, {text})" if cut is None else f"N(0, {text}), cut at {cut:g}", make)
+
+
+def uniform(text: str, limit: Number) -> Formula:
+    """A uniform distribution on [-limit, limit)."""
+
+    def make(weight: Weight) -> Initializer:
+        bound = _number(limit, weight)
+        return RandomUniform(-bound, bound)
+
+    return Formula(f"U(±{text})", make)
+
+
+def glorot(gain: Number, text: str, distribution: str) -> Formula:
+    """Glorot's distribution, normal or uniform, times a gain: the variance is 2 gain² / (fan_in + fan_out)."""
+
+    def make(weight: Weight) -> Initializer:
+        deviation = _number(gain, weight) * math.sqrt(2 / sum(weight.fans))
+        if distribution == "normal":
+            return RandomNormal(stddev=deviation)
+        limit = math.sqrt(3) * deviation
+        return RandomUniform(-limit, limit)
+
+    return Formula(f"Glorot {distribution}" + (f" × {text}" if text else ""), make)
+
+
+def by_values(other: Formula, value: Formula) -> Formula:
+    """A kernel of queries, keys and values: `value` for the values, and `other` for the rest, each by its own fans."""
+
+    def make(weight: Weight) -> Initializer:
+        regions = weight.value_regions()
+        rows = [region[-1].stop - region[-1].start for region in regions]
+        axis = len(regions[0]) - 1
+        width = weight.shape[1 - axis]
+        values = _separate(weight, roles.VALUE, (sum(rows), width))
+        length = weight.shape[axis] - sum(rows)
+        keys = sum(rows) if weight.role == roles.QKV else length
+        blocks = []
+        if weight.role == roles.QKV and length != 2 * keys:  # fewer keys than queries: their fans differ
+            key = other.make(_separate(weight, roles.KEY, (keys, width)))
+            count = rows[0]
+            blocks = [((*region[:-1], slice(region[-1].start - count, region[-1].start)), key) for region in regions]
+        default = other.make(_separate(weight, roles.QUERY, (length - keys or keys, width)))
+        return Blocks(default, [*blocks, *((region, value.make(values)) for region in regions)])
+
+    return Formula(f"values {value.text}; else {other.text}", make)
+
+
+def _separate(weight: Weight, role: str, shape: tuple[int, int]) -> Weight:
+    """One of the kernels that a packed one has."""
+    return Weight(weight.name, role, shape, weight.numbers, shape)
+
+
+def orthogonal(text: str, gain: Number) -> Formula:
+    """An orthogonal matrix of (out, in) or (in, out), times a gain; each expert has its own."""
+
+    def make(weight: Weight) -> Initializer:
+        if weight.is_part:
+            raise ValueError(
+                f"{weight.name}: an orthogonal matrix must be a tensor of its own. Received: a part of a tensor "
+                f"of the shape {weight.whole_shape}"
+            )
+        matrix = Orthogonal(gain=_number(gain, weight))
+        if weight.stacked > 1:
+            return Blocks("zeros", [((np.s_[number],), matrix) for number in range(weight.stacked)])
+        return matrix
+
+    return Formula(f"orthogonal × {text}", make)
+
+
+def _number(number: Number, weight: Weight) -> float:
+    return number(weight) if callable(number) else number

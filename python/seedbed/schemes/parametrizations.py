@@ -1,0 +1,184 @@
+"""Parametrizations: initial values that go with multipliers of outputs and learning rates: muP, u-muP, spectral."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from seedbed.arguments import as_bool, one_of
+from seedbed.plan import Plan
+from seedbed.schemes import roles
+from seedbed.schemes.formulas import EMBEDDINGS, EVERY, HIDDEN, normal, table, zeros
+from seedbed.schemes.numbers import count, counts, positive
+from seedbed.schemes.registry import scheme
+from seedbed.schemes.scheme import Multipliers, Scheme
+from seedbed.schemes.weight import Weight
+from seedbed.shapes import Shape
+
+FORMS = ("table 8", "table 3")
+
+BaseShapes: TypeAlias = Mapping[str, Sequence[int]]
+"""The shape of each weight in the base model, by name."""
+
+_VECTORS = (*EMBEDDINGS, roles.NORM, roles.BIAS, roles.GAIN)
+"""Roles of weights of which at most one axis grows with the width, except the head."""
+
+
+@scheme("Yang et al. 2022, Tensor Programs V, tables 3 and 8; microsoft/mup, mup/init.py, optim.py, layer.py")
+def mup(
+    *,
+    width: int,
+    base_width: int,
+    base: Plan | BaseShapes | None = None,
+    stddev: float = 0.02,
+    form: str = "table 8",
+    zero_head: bool = False,
+    zero_query: bool = False,
+) -> Scheme:
+    """Hidden weights N(0, σ/√m), m = fan_in / base fan_in; embeddings N(0, σ); head N(0, σ), its outputs ÷ m.
+
+    At the base width all weights are N(0, σ), and all multipliers 1. Attention must divide its logits by h / √h₀, not
+    by √h, where h is the size of a head and h₀ that of the base model.
+
+    Arguments:
+        width: width of the model, d.
+        base_width: width of the base model, d₀. Without `base`, all widths are in proportion to it, and m = d / d₀.
+        base: the base model, if they are not: a plan, or the shapes of its weights by name.
+        stddev: σ, of the base model.
+        form: "table 8", where the head has a multiplier, or "table 3", where it has smaller values and learning rates.
+        zero_head: whether the head begins as zeros, as appendix D.2 recommends.
+        zero_query: whether the queries begin as zeros, likewise; not those of a kernel that has keys and values too.
+
+    Raises:
+        TypeError, ValueError: if a number is not positive, or `base` is not as described.
+    """
+    numbers = counts(width=width, base_width=base_width) | {"stddev": positive("stddev", stddev)}
+    numbers |= {"form": one_of("form", form, FORMS)}
+    growth = _Growth(width / base_width, base_width, None if base is None else _shapes(base))
+    in_values = form == "table 3"
+
+    def scaling(weight: Weight) -> Multipliers:
+        if weight.role in _VECTORS:
+            return Multipliers(1.0, 1.0, growth.of_length(weight))
+        fan_in, fan_out = growth.of_fans(weight)
+        if weight.role == roles.HEAD:
+            return Multipliers(1.0, 1 / fan_in, 1 / fan_in) if in_values else Multipliers(1 / fan_in, 1.0, fan_in)
+        return Multipliers(1.0, 1 / fan_in, fan_out / fan_in)
+
+    def hidden(weight: Weight) -> float:
+        return stddev / math.sqrt(growth.of_fans(weight)[0])
+
+    def small_head(weight: Weight) -> float:
+        return stddev / growth.of_fans(weight)[0]
+
+    head = normal("σ/m", small_head) if in_values else normal("σ", stddev)
+    rows = table(
+        (HIDDEN, normal("σ/√m", hidden)),
+        (EMBEDDINGS, normal("σ", stddev)),
+        (roles.HEAD, zeros() if as_bool("zero_head", zero_head) else head),
+        *([(roles.QUERY, zeros())] if as_bool("zero_query", zero_query) else []),
+    )
+    return Scheme(numbers, rows, scaling=scaling)
+
+
+@scheme("Blake et al. 2024, u-muP, table 2; graphcore-research/unit-scaling, unit_scaling/optim.py")
+def umup(*, width: int, layers: int | None = None) -> Scheme:
+    """All weights N(0, 1); the layers and the optimizer scale, for which the multipliers are.
+
+    Outputs are multiplied by fan_in^-½, those of the head by fan_in^-1. Adam's learning rate is multiplied by fan_in^-½
+    (embeddings: by d^-½), in layers by L^-½ too. unit-scaling's SGD wants the same where losses are unit-scaled.
+
+    Arguments:
+        width: width of the model, d.
+        layers: number of layers, L, whose residual branches are scaled; None where depth scales nothing.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+    numbers = counts(width=width, layers=layers)
+
+    def scaling(weight: Weight) -> Multipliers:
+        depth = 1.0 if layers is None or weight.number is None else layers**-0.5
+        if weight.role == roles.HEAD:
+            return Multipliers(1 / weight.fans.fan_in, depth, depth)
+        if weight.role in EMBEDDINGS:
+            rate = depth * weight.shape[-1] ** -0.5
+            return Multipliers(1.0, rate, rate)
+        if weight.role in _VECTORS:
+            return Multipliers(1.0, depth, depth)
+        rate = weight.fans.fan_in**-0.5
+        return Multipliers(rate, depth * rate, depth * rate)
+
+    return Scheme(numbers, table((EVERY, normal("1", 1.0))), scaling=scaling)
+
+
+@scheme("Yang, Simon, Bernstein 2023, page 8, parametrization 1; nanotron, nanotron/scaling/parametrization.py")
+def spectral(*, width: int, stddev: float = 1.0) -> Scheme:
+    """Each kernel N(0, σ/√fan_in · min(1, √(fan_out/fan_in))); embeddings N(0, σ).
+
+    The learning rates of kernels are multiplied by fan_out / fan_in.
+
+    Arguments:
+        width: width of the model, d.
+        stddev: σ.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+    numbers = counts(width=width) | {"stddev": positive("stddev", stddev)}
+
+    def deviation(weight: Weight) -> float:
+        fan_in, fan_out = weight.fans
+        return stddev / math.sqrt(fan_in) * min(1.0, math.sqrt(fan_out / fan_in))
+
+    def scaling(weight: Weight) -> Multipliers:
+        if weight.role in _VECTORS:
+            return Multipliers(1.0, 1.0, 1.0)
+        rate = weight.fans.fan_out / weight.fans.fan_in
+        return Multipliers(1.0, rate, rate)
+
+    rows = table(
+        (EVERY, normal("σ/√fan_in · min(1, √(fan_out/fan_in))", deviation)),
+        (EMBEDDINGS, normal("σ", stddev)),
+    )
+    return Scheme(numbers, rows, scaling=scaling)
+
+
+def _shapes(base: Plan | BaseShapes) -> dict[str, Shape]:
+    if isinstance(base, Plan):
+        return {tensor.name: tensor.shape for tensor in base.tensors}
+    if not isinstance(base, Mapping):
+        raise TypeError(f"base must be a plan, or shapes by name. Received: {type(base).__name__}")
+    return {name: tuple(count("base", length) for length in shape) for name, shape in base.items()}
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How many times as large as in the base model the fans of a weight are."""
+
+    ratio: float
+    base_width: int
+    shapes: Mapping[str, Shape] | None
+
+    def of_fans(self, weight: Weight) -> tuple[float, float]:
+        """That of the fan-in and of the fan-out."""
+        if self.shapes is None:
+            return self.ratio, 1.0 if weight.role == roles.HEAD else self.ratio
+        base = self._base(weight)
+        fans = replace(weight, shape=base, whole_shape=base, numbers={"width": self.base_width}).fans
+        return weight.fans.fan_in / fans.fan_in, weight.fans.fan_out / fans.fan_out
+
+    def of_length(self, weight: Weight) -> float:
+        """That of the last axis: the only one that grows."""
+        return self.ratio if self.shapes is None else weight.shape[-1] / self._base(weight)[-1]
+
+    def _base(self, weight: Weight) -> Shape:
+        base = (self.shapes or {}).get(weight.name)
+        if base is None or len(base) != len(weight.shape):
+            raise ValueError(
+                f"{weight.name}: base must have a weight of this name with as many axes as {weight.shape}. "
+                f"Received: {base}"
+            )
+        return base

@@ -1,0 +1,173 @@
+"""A weight as a scheme sees it: role, shape, layer, fans, and the numbers of the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from seedbed.schemes import roles
+from seedbed.shapes import Shape
+
+FROM_WIDTH = frozenset(
+    {
+        *(roles.QUERY, roles.KEY, roles.VALUE, roles.KEY_VALUE, roles.QKV, roles.ROUTER, roles.HEAD),
+        *(roles.GATE, roles.UP, roles.GATE_UP, roles.EXPERT_GATE, roles.EXPERT_UP, roles.EXPERT_GATE_UP),
+    }
+)
+"""Roles of kernels whose input has the width of the model."""
+
+TO_WIDTH = frozenset({roles.ATTENTION_OUTPUT, roles.DOWN, roles.EXPERT_DOWN})
+"""Roles of kernels whose output has the width of the model."""
+
+PACKED: Mapping[str, int] = {roles.KEY_VALUE: 2, roles.GATE_UP: 2, roles.EXPERT_GATE_UP: 2}
+"""Roles of kernels that are several in one, each of the same shape, and how many they are."""
+
+
+class Fans(NamedTuple):
+    """The fans of a kernel."""
+
+    fan_in: int
+    fan_out: int
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight of a model."""
+
+    name: str
+    role: str
+    shape: Shape
+    numbers: Mapping[str, Any]
+    """The numbers of the scheme: layers, width and so on."""
+    whole_shape: Shape
+    """The shape of the tensor of which the weight is a part; its own, if it is none."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the weight is a part of another tensor, in whose shape its values are drawn."""
+        return self.whole_shape != self.shape
+
+    @cached_property
+    def number(self) -> int | None:
+        """The number of its layer, from 0; None outside of layers."""
+        return roles.layer_of(self.name)
+
+    @property
+    def layer(self) -> int:
+        """The number of its layer, from 0.
+
+        Raises:
+            ValueError: if its name has none.
+        """
+        if self.number is None:
+            raise ValueError(
+                f"{self.name}: the scheme needs the number of the layer, which a name such as layers.3.mlp.weight has. "
+                "Received: a name without one"
+            )
+        return self.number
+
+    @cached_property
+    def side(self) -> str:
+        """The stack that it is in: "encoder" or "decoder"; an empty text if its name says neither."""
+        return roles.side_of(self.name)
+
+    @cached_property
+    def is_cross(self) -> bool:
+        """Whether it belongs to attention of a decoder to an encoder."""
+        return roles.is_cross(self.name)
+
+    @cached_property
+    def stacked(self) -> int:
+        """The number of kernels that are stacked along the first axis: those of the experts of a layer."""
+        return self.shape[0] if self.role in roles.EXPERTS and len(self.shape) == 3 else 1
+
+    @cached_property
+    def fans(self) -> Fans:
+        """The fans of the kernel; of one of them, where it is several in one, except queries, keys and values.
+
+        The width of the model tells the input from the output, whatever the layout. Of other kernels ``kernel`` and
+        ``w`` are (in, out), and the rest (out, in, ...).
+
+        Raises:
+            ValueError: if the weight is no kernel, or the width is not the length of one of its axes.
+        """
+        if len(self.shape) < 2:
+            raise ValueError(f"{self.name}: a kernel must have two axes or more. Received: the shape {self.shape}")
+        if self.role in (roles.EMBEDDING, roles.POSITION):
+            return Fans(math.prod(self.shape[:-1]), self.shape[-1])
+        each = math.prod(self.shape) // self.stacked // PACKED.get(self.role, 1)
+        width = self.numbers.get("width")
+        if width is None or self.role not in FROM_WIDTH | TO_WIDTH:
+            return self._fans_by_layout()
+        if width not in self.shape or each % width:
+            raise ValueError(
+                f"{self.name}: width must be the length of an axis of {self.shape}. Received: width={width}"
+            )
+        return Fans(width, each // width) if self.role in FROM_WIDTH else Fans(each // width, width)
+
+    def _fans_by_layout(self) -> Fans:
+        kernel = self.shape[1:] if self.stacked > 1 else self.shape
+        if roles.plain(self.name).rpartition(".")[2] in ("kernel", "w"):
+            *receptive, fan_in, fan_out = kernel
+        else:
+            fan_out, fan_in, *receptive = kernel
+        field = math.prod(receptive)
+        return Fans(fan_in * field, fan_out * field // PACKED.get(self.role, 1))
+
+    def value_regions(self) -> list[tuple[Any, ...]]:
+        """The indices of the values within a kernel of queries, keys and values, or of keys and values.
+
+        ``query_key_value`` and ``linear_qkv`` keep the heads of a group together, as gpt-neox and Megatron do: queries,
+        key and value of one head after another. All other names have all queries, then all keys, then all values.
+
+        Raises:
+            ValueError: if the number of heads is needed and not known, or does not fit the shape.
+        """
+        axis = self._packed_axis()
+        length = self.shape[axis]
+        heads, groups = self.numbers.get("heads"), self.numbers.get("kv_heads") or self.numbers.get("heads")
+        width = self.numbers["width"]
+        if self.role == roles.KEY_VALUE:
+            starts, count = [length // 2], length // 2
+        elif length == 3 * width and not self._is_interleaved:
+            starts, count = [2 * width], width
+        elif heads is None or groups is None:
+            raise ValueError(
+                f"{self.name}: heads must be the number of heads, and kv_heads that of keys, to find the values in a "
+                f"kernel of queries, keys and values. Received: heads={heads}, kv_heads={groups}"
+            )
+        else:
+            size, rest = divmod(length, heads + 2 * groups)
+            if rest or heads % groups:
+                raise ValueError(
+                    f"{self.name}: heads + 2 kv_heads must divide {length}, and kv_heads divide heads. "
+                    f"Received: heads={heads}, kv_heads={groups}"
+                )
+            if self._is_interleaved:
+                group = (heads // groups + 2) * size
+                starts, count = [(number + 1) * group - size for number in range(groups)], size
+            else:
+                starts, count = [(heads + groups) * size], groups * size
+        before = (slice(None),) * axis
+        return [(*before, slice(start, start + count)) for start in starts]
+
+    @property
+    def _is_interleaved(self) -> bool:
+        return any(part in roles.plain(self.name) for part in ("query_key_value", "linear_qkv"))
+
+    def _packed_axis(self) -> int:
+        if len(self.shape) != 2:
+            raise ValueError(
+                f"{self.name}: a kernel of queries, keys and values must have two axes. Received: {self.shape}"
+            )
+        width = self.numbers.get("width")
+        if self.shape[0] == width != self.shape[1]:
+            return 1
+        if width not in self.shape:
+            raise ValueError(
+                f"{self.name}: width must be the length of an axis of {self.shape}. Received: width={width}"
+            )
+        return 0

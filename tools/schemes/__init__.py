@@ -1,0 +1,1 @@
+"""What docs/schemes.md is made with."""

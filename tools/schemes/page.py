@@ -1,0 +1,62 @@
+"""The tables of docs/schemes.md, from the schemes themselves."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from seedbed import schemes
+from seedbed.schemes.formulas import Formula
+from seedbed.schemes.registry import SCHEMES, named_scheme
+
+NUMBERS = {
+    "layers": 12,
+    "encoder_layers": 12,
+    "decoder_layers": 12,
+    "width": 768,
+    "base_width": 256,
+    "heads": 12,
+}
+"""Numbers of a model, of which each scheme takes what it needs."""
+
+CHECKED = {
+    "gpt2": "transformers' GPT-2: the plans that ship, bit by bit",
+    "megatron": "by hand",
+    "torchtitan": "by hand",
+    "olmo": "by hand",
+    "llama": "by hand",
+    "llama_depth": "by hand",
+    "normalized": "by hand",
+    "fan_in": "by hand",
+    "mitchell": "by hand",
+    "mup": "by hand",
+    "umup": "by hand",
+    "spectral": "by hand",
+}
+"""What the tests compare each scheme with."""
+
+
+def page() -> str:
+    """Return docs/schemes.md."""
+    roles = "\n".join(f"| `{role}` | {what} |" for role, what in schemes.ROLES.items())
+    head = (Path(__file__).parent / "page.md").read_text("utf-8").replace("{roles}", roles)
+    return head + "".join(_section(name) for name in SCHEMES)
+
+
+def _section(name: str) -> str:
+    entry = SCHEMES[name]
+    scheme = named_scheme(name, {}, {key: NUMBERS[key] for key in entry.required})
+    rows = [(role, scheme.table[role]) for role in schemes.ROLES if role in scheme.table]
+    lines = []
+    for text, group in groupby(sorted(rows, key=lambda row: _order(rows, row[1].text)), key=lambda row: row[1].text):
+        lines.append(f"| {', '.join(role for role, _ in group)} | {text} |")
+    arguments = ", ".join([*entry.required, *(f"{each}=" for each in entry.optional)])
+    return (
+        f"\n### {name}({arguments})\n\n{entry.summary}\n\n| roles | initial values |\n|---|---|\n"
+        + "\n".join(lines)
+        + f"\n\nSource: {entry.source}. Checked against: {CHECKED[name]}.\n"
+    )
+
+
+def _order(rows: list[tuple[str, Formula]], text: str) -> int:
+    return next(number for number, row in enumerate(rows) if row[1].text == text)
