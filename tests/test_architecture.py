@@ -49,7 +49,7 @@ LAYERS = [
     {"schemes.formulas"},
     {"schemes.scheme"},
     {"schemes.registry"},
-    {"schemes.depth", "schemes.parametrizations", "schemes.residual"},
+    {"schemes.depth", "schemes.parametrizations", "schemes.residual", "schemes.width"},
     {"schemes"},
     {
         "checkpoint.direct",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from schemes.page import CHECKED, page
 
@@ -117,6 +118,18 @@ def decoder(layers=3, width=8, hidden=24, names="model.layers.{}"):
     return shapes
 
 
+def translator(width=8, layers=3):
+    """A transformer of torchscale's names: an encoder of two layers and a decoder of three."""
+    shapes = {"decoder.embed_tokens.weight": (50, width), "encoder.embed_tokens.weight": (50, width)}
+    for side, count in (("encoder", 2), ("decoder", layers)):
+        for number in range(count):
+            layer = f"{side}.layers.{number}"
+            for attention in ("self_attn", "encoder_attn")[: 1 + (side == "decoder")]:
+                shapes |= {f"{layer}.{attention}.{name}_proj.weight": (width, width) for name in ("q", "k", "v", "out")}
+            shapes |= {f"{layer}.ffn.fc1.weight": (24, width), f"{layer}.ffn.fc2.weight": (width, 24)}
+    return shapes
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_roles_of_names(style):
     assert {name: Roles().of(name) for name in STYLES[style]} == STYLES[style]
@@ -209,6 +222,13 @@ def same(value, *keys):
 
 
 WIDE = 8**-0.5
+SMALL = (2 / 40) ** 0.5
+SQUARE = (2 / 16) ** 0.5
+"""Glorot's standard deviation of a kernel of 8 inputs and 8 outputs."""
+RECTANGLE = (2 / 32) ** 0.5
+"""That of one of 8 and 24."""
+BETA = 24**-0.25
+GAMMA = math.log(6) ** 0.5
 IN = ("q_proj", "k_proj", "v_proj", "gate_proj")
 CASES = {  # for d = 8, L = 3, feed-forward width 24
     "torchtitan": (
@@ -256,6 +276,48 @@ CASES = {  # for d = 8, L = 3, feed-forward width 24
             "o_proj": (lambda n: 1 / math.sqrt(2 * 8 * (n + 1)), 3),
             "down_proj": (lambda n: 1 / math.sqrt(2 * 24 * (n + 1)), 3),
         },
+    ),
+    "small_init": (
+        schemes.small_init(width=8),
+        same((SMALL, None), *IN, "up_proj", "o_proj", "down_proj", "embed_tokens", "lm_head"),
+    ),
+    "wang": (
+        schemes.wang(layers=3, width=8),
+        same((SMALL, None), *IN, "up_proj", "embed_tokens", "lm_head")
+        | same((2 / (3 * 8**0.5), None), "o_proj", "down_proj"),
+    ),
+    "mpt_small": (
+        schemes.mpt_small(layers=3, width=8, embedding_stddev=0.1),
+        same((SMALL, None), *IN, "up_proj", "lm_head")
+        | same((SMALL / 6**0.5, None), "o_proj", "down_proj")
+        | {"embed_tokens": (0.1, None)},
+    ),
+    "mpt_neox": (
+        schemes.mpt_neox(layers=3, width=8),
+        same((SMALL, None), *IN, "up_proj", "embed_tokens", "lm_head")
+        | same((SMALL / (3 / 10**0.5), None), "o_proj", "down_proj"),
+    ),
+    "deepnorm": (
+        schemes.deepnorm(layers=3, width=8),
+        same((SQUARE, None), "q_proj", "k_proj")
+        | same((BETA * SQUARE, None), "v_proj", "o_proj")
+        | same((BETA * RECTANGLE, None), "gate_proj", "up_proj", "down_proj")
+        | same((WIDE, None), "embed_tokens", "lm_head"),
+    ),
+    "subln": (
+        schemes.subln(layers=3, width=8),
+        same((SQUARE, None), "q_proj", "k_proj")
+        | same((GAMMA * SQUARE, None), "v_proj", "o_proj")
+        | same((GAMMA * RECTANGLE, None), "gate_proj", "up_proj", "down_proj")
+        | same((WIDE, None), "embed_tokens", "lm_head"),
+    ),
+    "fixup": (
+        schemes.fixup(layers=3, width=8),
+        same((0.5 / 6**0.5, None), *IN, "up_proj") | {"embed_tokens": (WIDE, None)},
+    ),
+    "fixup of branches of three layers": (
+        schemes.fixup(layers=3, width=8, branch_layers=3),
+        same((0.5 / 6**0.25, None), *IN, "up_proj") | {"embed_tokens": (WIDE, None)},
     ),
 }
 
@@ -319,6 +381,11 @@ def test_parts_of_a_tensor_are_drawn_in_its_shape():
         (lambda: schemes.mitchell(width=0), "width must be a positive integer. Received: width=0"),
         (lambda: schemes.megatron(layers=2, width=8, base_width=0), "base_width must be a positive integer"),
         (lambda: schemes.megatron(layers=2, base_width=8), "width must come with base_width"),
+        (lambda: schemes.deepnorm(width=8), "either layers, or encoder_layers and decoder_layers, must be given"),
+        (lambda: schemes.subln(width=8, encoder_layers=2), "either layers, or encoder_layers and decoder_layers"),
+        (lambda: schemes.deepnorm(width=8, layers=2, form="x"), "form must be one of paper, torchscale"),
+        (lambda: schemes.fixup(width=8, layers=2, branch_layers=1), "branch_layers must be at least 2"),
+        (lambda: schemes.skipinit(width=8, gain=math.nan), "gain must be a finite number"),
         (lambda: schemes.named_scheme("mitchel", {}, {}), "a scheme must be one of .*; the nearest one is mitchell"),
         (lambda: schemes.named_scheme("gpt2", {}, {}), "gpt2 needs layers. Received: no layers"),
         (lambda: schemes.named_scheme("gpt2", {"heads": 3}, {}), "gpt2 takes layers, stddev. Received: heads=3"),
@@ -341,6 +408,32 @@ def test_bad_numbers(make, message):
         (schemes.mitchell(width=9), decoder(), r"width must be the length of an axis of \(8, 24\). Received: width=9"),
         (schemes.mitchell(width=8), {"mlp.down_proj.weight": (8, 24)}, "the scheme needs the number of the layer"),
         (
+            schemes.tfixup(encoder_layers=3, decoder_layers=3, width=8),
+            decoder(),
+            r"for a model with both. Received: tfixup\(.*encoder_layers=3, decoder_layers=3\) for a model with neither",
+        ),
+        (
+            schemes.deepnorm(encoder_layers=2, decoder_layers=2, width=8),
+            translator(),
+            "decoder_layers must be the number of layers, .* in layer 2, .*: decoder_layers=2",
+        ),
+        (schemes.rezero(width=8), decoder(), "a model must have weights of the role residual_gain .* Received: none"),
+        (
+            schemes.deepnorm(layers=1, width=8),
+            {"layers.0.self_attention.linear_qkv.weight": (24, 8)},
+            "heads must be the number of heads, .* Received: heads=None",
+        ),
+        (
+            schemes.deepnorm(layers=1, width=8, heads=3, kv_heads=2),
+            {"layers.0.self_attention.linear_qkv.weight": (28, 8)},
+            "heads . 2 kv_heads must divide 28, and kv_heads divide heads",
+        ),
+        (
+            schemes.scaled_orthogonal(layers=1),
+            {"params/layers_0/self_attention/query/kernel": (8, 2, 4)},
+            r"the kernel of an orthogonal matrix must have two axes. Received: \(8, 2, 4\)",
+        ),
+        (
             schemes.gpt2(layers=2),
             {f"{side}.layers.0.mlp.fc1.weight": (8, 8) for side in ("encoder", "decoder")},
             "layers must be those of one stack. Received: a model with an encoder and a decoder, and layers=2",
@@ -360,6 +453,123 @@ def test_a_scheme_that_decides_nothing_is_an_error():
 def test_the_page_has_every_scheme_as_it_is():
     assert set(CHECKED) == set(schemes.SCHEMES)
     assert (Path(__file__).parents[1] / "docs" / "schemes.md").read_text("utf-8") == page()
+
+
+def spread(scheme, shapes, name):
+    """The standard deviation of a tensor, as `describe` knows it."""
+    return decided(scheme, shapes)[name].initializer.describe(shapes[name]).stddev
+
+
+def test_deepnorm_of_encoders_with_decoders():
+    # DeepNet, figure 2: 0.87 (N^4 M)^(-1/16) for the encoder, (12 M)^(-1/4) for the decoder
+    scheme = schemes.deepnorm(encoder_layers=2, decoder_layers=3, width=8)
+    encoder, decoder = 0.87 * (2**4 * 3) ** (-1 / 16), 36**-0.25
+    shapes = translator()
+    assert spread(scheme, shapes, "encoder.layers.1.ffn.fc1.weight") == pytest.approx(encoder * RECTANGLE)
+    assert spread(scheme, shapes, "decoder.layers.1.ffn.fc1.weight") == pytest.approx(decoder * RECTANGLE)
+    assert spread(scheme, shapes, "decoder.layers.1.encoder_attn.v_proj.weight") == pytest.approx(decoder * SQUARE)
+    assert spread(scheme, shapes, "decoder.layers.1.encoder_attn.q_proj.weight") == pytest.approx(SQUARE)
+
+
+def test_subln_of_encoders_with_decoders():
+    # torchscale, encoder.py line 256 and decoder.py line 302, which leaves out encoder_attn
+    scheme = schemes.subln(encoder_layers=2, decoder_layers=3, width=8)
+    encoder, decoder = math.sqrt(math.log(9) * math.log(4) / 3), math.sqrt(math.log(9))
+    shapes = translator()
+    assert spread(scheme, shapes, "encoder.layers.1.ffn.fc1.weight") == pytest.approx(encoder * RECTANGLE)
+    assert spread(scheme, shapes, "decoder.layers.1.self_attn.v_proj.weight") == pytest.approx(decoder * SQUARE)
+    assert spread(scheme, shapes, "decoder.layers.1.encoder_attn.v_proj.weight") == pytest.approx(SQUARE)
+
+
+def test_tfixup():
+    # T-Fixup, section 4: (9N)^(-1/4) in decoders and for embeddings, 0.67 N^(-1/4) in encoders; Glorot uniform
+    scheme = schemes.tfixup(encoder_layers=2, decoder_layers=3, width=8)
+    encoder, decoder = 0.67 * 2**-0.25, 27**-0.25
+    shapes = translator()
+    assert spread(scheme, shapes, "encoder.layers.1.ffn.fc2.weight") == pytest.approx(encoder * RECTANGLE)
+    assert spread(scheme, shapes, "decoder.layers.1.self_attn.out_proj.weight") == pytest.approx(decoder * SQUARE)
+    assert spread(scheme, shapes, "decoder.layers.1.self_attn.k_proj.weight") == pytest.approx(SQUARE)
+    assert spread(scheme, shapes, "decoder.embed_tokens.weight") == pytest.approx(WIDE * decoder)
+    assert spread(scheme, shapes, "encoder.embed_tokens.weight") == pytest.approx(WIDE * 18**-0.25)
+    made = decided(scheme, shapes)["decoder.layers.1.self_attn.k_proj.weight"].initializer
+    assert made.maxval == pytest.approx((6 / 16) ** 0.5)
+
+
+def test_torchscale_form():
+    scheme = schemes.deepnorm(layers=3, width=8, form="torchscale")
+    shapes = {name.replace("model.", "decoder."): shape for name, shape in decoder().items()}
+    layer = "decoder.layers.1"
+    assert spread(scheme, shapes, f"{layer}.self_attn.q_proj.weight") == pytest.approx(SQUARE * 0.5**0.5)
+    assert spread(scheme, shapes, f"{layer}.self_attn.v_proj.weight") == pytest.approx(BETA * SQUARE * 0.5**0.5)
+    assert spread(scheme, shapes, f"{layer}.self_attn.o_proj.weight") == pytest.approx(BETA * SQUARE)
+    made = decided(scheme, shapes)
+    assert made[f"{layer}.mlp.up_proj.weight"].initializer.maxval == pytest.approx(BETA * 8**-0.5)
+    assert made[f"{layer}.mlp.down_proj.weight"].initializer.maxval == pytest.approx(BETA * 24**-0.5)
+
+
+def test_rezero_and_skipinit():
+    gains = {f"model.layers.{number}.resweight": (1,) for number in range(3)}
+    made = decided(schemes.rezero(width=8), decoder() | gains)
+    assert all(made[name].initializer == sb.Zeros() for name in gains)
+    assert made["model.layers.0.mlp.up_proj.weight"].initializer.maxval == pytest.approx((6 / 32) ** 0.5)
+    made = decided(schemes.skipinit(width=8, gain=0.25), decoder() | gains)
+    assert all(made[name].initializer == sb.Constant(0.25) for name in gains)
+    assert stddev(made["model.layers.0.mlp.down_proj.weight"].initializer) == pytest.approx((2 / 24) ** 0.5)
+
+
+def test_fixup_has_zeros_at_the_ends_of_branches():
+    made = decided(schemes.fixup(layers=3, width=8), decoder())
+    zeros = {name for name, tensor in made.items() if tensor.initializer == sb.Zeros() and "bias" not in name}
+    ends = ("self_attn.o_proj", "mlp.down_proj")
+    assert zeros == {"lm_head.weight", *(f"model.layers.{number}.{end}.weight" for number in range(3) for end in ends)}
+
+
+def test_scaled_orthogonal():
+    shapes = decoder() | {"model.layers.0.mlp.experts.up_proj": (3, 24, 8)}
+    made = decided(schemes.scaled_orthogonal(layers=3), shapes)
+    for name in ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.down_proj.weight"):
+        matrix = made[name].initializer.with_seed(1)(shapes[name], "float64")
+        assert matrix @ matrix.T == pytest.approx(2 / 3 * np.eye(8), abs=1e-12)
+    experts = made["model.layers.0.mlp.experts.up_proj"].initializer.with_seed(1)((3, 24, 8), "float64")
+    for expert in experts:
+        assert expert.T @ expert == pytest.approx(2 / 3 * np.eye(8), abs=1e-12)
+    assert abs(experts[0] - experts[1]).max() > 0.1
+    patches = {"patch_embed.proj.weight": (8, 3, 4, 4)}
+    kernel = decided(schemes.scaled_orthogonal(layers=1), patches)["patch_embed.proj.weight"].initializer
+    rows = kernel.with_seed(1)((8, 3, 4, 4), "float64").reshape(8, 48)
+    assert rows @ rows.T == pytest.approx(2 * np.eye(8), abs=1e-12)
+
+
+PACKED = {  # name, shape, heads, heads of keys: where the values are, in the kernel with outputs first
+    "transformers' Conv1D": ("h.0.attn.c_attn.weight", (64, 192), None, None, np.s_[128:192]),
+    "MPT": ("blocks.0.attn.Wqkv.weight", (192, 64), None, None, np.s_[128:192]),
+    "MPT, grouped": ("blocks.0.attn.Wqkv.weight", (96, 64), 4, 1, np.s_[80:96]),
+    "gpt-neox": ("layers.0.attention.query_key_value.weight", (192, 64), 4, 4, np.r_[32:48, 80:96, 128:144, 176:192]),
+    "Megatron, grouped": ("layers.0.self_attention.linear_qkv.weight", (128, 64), 4, 2, np.r_[48:64, 112:128]),
+    "keys and values": ("layers.0.attn.kv_proj.weight", (128, 64), None, None, np.s_[64:128]),
+}
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_values_within_a_packed_kernel(case):
+    name, shape, heads, kv_heads, rows = PACKED[case]
+    scheme = schemes.deepnorm(layers=200, width=64, heads=heads, kv_heads=kv_heads)
+    kernel = decided(scheme, {name: shape})[name].initializer.with_seed(5)(shape, "float64")
+    kernel = kernel.T if "c_attn" in name else kernel
+    values = np.zeros(len(kernel), bool)
+    values[rows] = True
+    outputs = values.sum()
+    beta = 1600**-0.25
+    assert kernel[values].std() == pytest.approx(beta * math.sqrt(2 / (64 + outputs)), rel=0.06)
+    queries = 64 if "kv_proj" not in name else outputs
+    rest = np.flatnonzero(~values)
+    if outputs == queries:
+        assert kernel[rest].std() == pytest.approx(math.sqrt(2 / 128), rel=0.06)
+    else:  # keys are as many as values, and right before them
+        keys = np.flatnonzero(values) - (outputs if case == "MPT, grouped" else 16)
+        assert kernel[keys].std() == pytest.approx(math.sqrt(2 / (64 + outputs)), rel=0.06)
+        others = np.setdiff1d(rest, keys)
+        assert kernel[others].std() == pytest.approx(math.sqrt(2 / 128), rel=0.06)
 
 
 TABLE_8 = {  # for m = d / d0 = 4: standard deviation, multiplier, Adam, SGD

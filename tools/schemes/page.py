@@ -29,6 +29,17 @@ CHECKED = {
     "normalized": "by hand",
     "fan_in": "by hand",
     "mitchell": "by hand",
+    "small_init": "by hand",
+    "wang": "by hand",
+    "scaled_orthogonal": "by hand",
+    "mpt_small": "by hand",
+    "mpt_neox": "by hand",
+    "deepnorm": "by hand",
+    "subln": "by hand",
+    "tfixup": "by hand",
+    "fixup": "by hand",
+    "rezero": "by hand",
+    "skipinit": "by hand",
     "mup": "by hand",
     "umup": "by hand",
     "spectral": "by hand",
@@ -45,7 +56,8 @@ def page() -> str:
 
 def _section(name: str) -> str:
     entry = SCHEMES[name]
-    scheme = named_scheme(name, {}, {key: NUMBERS[key] for key in entry.required})
+    needed = (*entry.required, *(["layers"] if "form" in entry.optional and "layers" in entry.optional else []))
+    scheme = named_scheme(name, {}, {key: NUMBERS[key] for key in needed})
     rows = [(role, scheme.table[role]) for role in schemes.ROLES if role in scheme.table]
     lines = []
     for text, group in groupby(sorted(rows, key=lambda row: _order(rows, row[1].text)), key=lambda row: row[1].text):

@@ -12,26 +12,39 @@ from seedbed.schemes.depth import fan_in, gpt2, llama, llama_depth, megatron, mi
 from seedbed.schemes.numbers import numbers_of
 from seedbed.schemes.parametrizations import mup, spectral, umup
 from seedbed.schemes.registry import SCHEMES, named_scheme
+from seedbed.schemes.residual import deepnorm, fixup, rezero, skipinit, subln, tfixup
 from seedbed.schemes.roles import ROLES
 from seedbed.schemes.scheme import Multipliers, Scheme
+from seedbed.schemes.width import mpt_neox, mpt_small, scaled_orthogonal, small_init, wang
 
 __all__ = [
     "ROLES",
     "SCHEMES",
     "Multipliers",
     "Scheme",
+    "deepnorm",
     "fan_in",
+    "fixup",
     "gpt2",
     "llama",
     "llama_depth",
     "megatron",
     "mitchell",
+    "mpt_neox",
+    "mpt_small",
     "mup",
     "named_scheme",
     "normalized",
     "numbers_of",
     "olmo",
+    "rezero",
+    "scaled_orthogonal",
+    "skipinit",
+    "small_init",
     "spectral",
+    "subln",
+    "tfixup",
     "torchtitan",
     "umup",
+    "wang",
 ]

@@ -141,10 +141,14 @@ def orthogonal(text: str, gain: Number) -> Formula:
                 f"{weight.name}: an orthogonal matrix must be a tensor of its own. Received: a part of a tensor "
                 f"of the shape {weight.whole_shape}"
             )
-        matrix = Orthogonal(gain=_number(gain, weight))
+        scale = _number(gain, weight)
         if weight.stacked > 1:
-            return Blocks("zeros", [((np.s_[number],), matrix) for number in range(weight.stacked)])
-        return matrix
+            return Blocks("zeros", [((np.s_[number],), Orthogonal(scale)) for number in range(weight.stacked)])
+        if len(weight.shape) != 2 and weight.role != roles.PROJECTION:
+            raise ValueError(
+                f"{weight.name}: the kernel of an orthogonal matrix must have two axes. Received: {weight.shape}"
+            )
+        return Orthogonal(scale, column_axis=weight.output_axis)
 
     return Formula(f"orthogonal × {text}", make)
 

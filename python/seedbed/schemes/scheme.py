@@ -95,7 +95,7 @@ class Scheme(RuleSource):
         for role in self.needs:
             if not any(weight.role == role for weight in weights):
                 raise ValueError(
-                    f"{self.name}: a model must have {roles.ROLES[role]}, in each layer (role {role}). Received: none"
+                    f"{self.name}: a model must have weights of the role {role} ({roles.ROLES[role]}). Received: none"
                 )
         return weights
 

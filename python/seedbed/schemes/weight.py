@@ -108,9 +108,14 @@ class Weight:
             )
         return Fans(width, each // width) if self.role in FROM_WIDTH else Fans(each // width, width)
 
+    @property
+    def output_axis(self) -> int:
+        """The axis of the outputs, as the name says it: the last one of ``kernel`` and ``w``, else the first one."""
+        return -1 if roles.plain(self.name).rpartition(".")[2] in ("kernel", "w") else 0
+
     def _fans_by_layout(self) -> Fans:
         kernel = self.shape[1:] if self.stacked > 1 else self.shape
-        if roles.plain(self.name).rpartition(".")[2] in ("kernel", "w"):
+        if self.output_axis == -1:
             *receptive, fan_in, fan_out = kernel
         else:
             fan_out, fan_in, *receptive = kernel
