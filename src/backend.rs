@@ -102,6 +102,7 @@ pub trait Backend: Copy + Send + Sync {
     fn and_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     fn xor_u64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     fn shift_right_u64<const BY: u32>(self, a: Self::U64) -> Self::U64;
+    fn shift_left_u64<const BY: u32>(self, a: Self::U64) -> Self::U64;
     /// All ones where the sign bit is set, else zero.
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64;
     /// `table[index mod ROWS]`; `ROWS` is a power of two.

@@ -20,6 +20,7 @@
 //! one instruction. The coefficients are made by `tools/quantile_tables.py`.
 
 pub mod between;
+pub mod curve;
 mod elementary;
 pub mod polar;
 mod tables;

@@ -20,6 +20,7 @@ use crate::element::Element;
 use crate::float_state::in_default_state;
 use crate::quantile::Scale;
 use crate::quantile::between::{Between, MAX_BOUND};
+use crate::quantile::curve::{Curve, MAX_SOFTPLUS};
 use crate::quantile::polar::{RADIUS_ERROR, Radius};
 use std::fmt;
 
@@ -59,6 +60,29 @@ pub enum Distribution {
         /// The upper bound in standard deviations from the mean, or infinity.
         upper: f64,
     },
+    /// Of which the logarithm is uniform from log `minval` to log `maxval`, both included.
+    LogUniform {
+        /// The least value, a positive normal number.
+        minval: f64,
+        /// The greatest value.
+        maxval: f64,
+    },
+    /// The logarithm of a value that is uniform from `minval` to `maxval`.
+    LogOfUniform {
+        /// The least number of which the logarithm is taken; 0, which no word gives, is one.
+        minval: f64,
+        /// The greatest number of which the logarithm is taken.
+        maxval: f64,
+    },
+    /// log(exp(t) - 1), where t is log-uniform from `minval` to `maxval`, but at least `floor`: the inverse of softplus.
+    InverseSoftplus {
+        /// The least t before the floor.
+        minval: f64,
+        /// The greatest t, at most 700.
+        maxval: f64,
+        /// What lesser t are replaced with; 0 for no floor.
+        floor: f64,
+    },
     /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements are real and imaginary parts, by
     /// turns.
     Disk {
@@ -90,7 +114,11 @@ impl Distribution {
             Self::NormalBetween { mean, stddev, lower, upper } => {
                 Self::NormalBetween { mean: mean + 0.0, stddev, lower, upper }
             }
-            Self::Disk { .. } | Self::ComplexTruncatedNormal { .. } => self,
+            Self::LogOfUniform { minval, maxval } => Self::LogOfUniform { minval: minval + 0.0, maxval },
+            Self::InverseSoftplus { minval, maxval, floor } => {
+                Self::InverseSoftplus { minval, maxval, floor: floor + 0.0 }
+            }
+            Self::LogUniform { .. } | Self::Disk { .. } | Self::ComplexTruncatedNormal { .. } => self,
         }
     }
 }
@@ -118,6 +146,7 @@ enum Kind {
     Normal,
     TruncatedNormal,
     Between(Between),
+    Curve(Curve),
     Polar(Radius),
 }
 
@@ -171,6 +200,30 @@ impl Recipe {
                 let bounds = between::<T>(mean, stddev, lower, upper)?;
                 (Kind::Between(Between::new(lower, upper)), (Scale { center: mean, scale: stddev }, bounds.0, bounds.1))
             }
+            Distribution::LogUniform { minval, maxval } => {
+                checked_ends(minval, maxval, f64::MIN_POSITIVE, f64::MAX)?;
+                checked_size::<T>("maxval", maxval)?;
+                let (low, high) = inside::<T>(minval, maxval)?;
+                (Kind::Curve(Curve::log_uniform(minval, maxval)), (UNSCALED, low, high))
+            }
+            Distribution::LogOfUniform { minval, maxval } => {
+                checked_ends(minval, maxval, 0.0, f64::MAX)?;
+                if maxval < LEAST_OF_LOG {
+                    return Err(RecipeError(format!(
+                        "maxval must be at least {LEAST_OF_LOG:?}. Received: maxval={maxval:?}"
+                    )));
+                }
+                curved::<T>(Curve::log_of_uniform(minval, maxval))?
+            }
+            Distribution::InverseSoftplus { minval, maxval, floor } => {
+                checked_ends(minval, maxval, f64::MIN_POSITIVE, MAX_SOFTPLUS)?;
+                if !(0.0..=MAX_SOFTPLUS).contains(&floor) {
+                    return Err(RecipeError(format!(
+                        "floor must be from 0 to {MAX_SOFTPLUS:?}. Received: floor={floor:?}"
+                    )));
+                }
+                curved::<T>(Curve::inverse_softplus(minval, maxval, floor))?
+            }
             Distribution::Disk { radius } => (Kind::Polar(Radius::Disk), polar::<T>(Radius::Disk, radius)?),
             Distribution::ComplexTruncatedNormal { stddev } => {
                 (Kind::Polar(Radius::TruncatedNormal), polar::<T>(Radius::TruncatedNormal, stddev)?)
@@ -192,6 +245,29 @@ impl Recipe {
     pub fn makes_pairs(&self) -> bool {
         matches!(self.kind, Kind::Polar(_))
     }
+}
+
+/// The values of a curve as they are.
+const UNSCALED: Scale = Scale { center: 0.0, scale: 1.0 };
+
+/// The least number up to which logarithms of uniform values may reach: products of it with any u are normal numbers.
+const LEAST_OF_LOG: f64 = 1e-280;
+
+/// A curve whose values, rounded, are within those of its ends, rounded.
+fn curved<T: Element>(curve: Curve) -> Result<(Kind, (Scale, f64, f64)), RecipeError> {
+    let [low, high] = curve.bounds();
+    checked_size::<T>("the values", low.abs().max(high.abs()))?;
+    Ok((Kind::Curve(curve), (UNSCALED, T::nearest(low).to_f64(), T::nearest(high).to_f64())))
+}
+
+fn checked_ends(minval: f64, maxval: f64, least: f64, greatest: f64) -> Result<(), RecipeError> {
+    if least <= minval && minval <= maxval && maxval <= greatest {
+        return Ok(());
+    }
+    Err(RecipeError(format!(
+        "minval and maxval must be from {least:?} to {greatest:?}, and minval <= maxval. Received: minval={minval:?}, \
+         maxval={maxval:?}"
+    )))
 }
 
 /// The scale of a complex distribution, its least radius 0, and its greatest radius. The latter is a little less than
@@ -358,6 +434,12 @@ mod tests {
             Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower: -3.0, upper: 2.5 },
             Distribution::NormalBetween { mean: 0.3, stddev: 1e-3, lower: 6.0, upper: f64::INFINITY },
             Distribution::NormalBetween { mean: -0.3, stddev: 0.1, lower: -31.0, upper: -30.0 },
+            Distribution::LogUniform { minval: 1e-3, maxval: 0.1 },
+            Distribution::LogUniform { minval: 1e-300, maxval: 1e300 },
+            Distribution::LogOfUniform { minval: 1.0, maxval: 16.0 },
+            Distribution::LogOfUniform { minval: 0.0, maxval: 1e-20 },
+            Distribution::InverseSoftplus { minval: 1e-3, maxval: 0.1, floor: 1e-2 },
+            Distribution::InverseSoftplus { minval: 1e-3, maxval: 700.0, floor: 0.0 },
             Distribution::Disk { radius: 0.3 },
             Distribution::ComplexTruncatedNormal { stddev: 7.0 },
         ] {
@@ -575,6 +657,17 @@ mod tests {
             between(f64::INFINITY, f64::INFINITY),
             Distribution::NormalBetween { mean: 0.0, stddev: 8000.0, lower: 0.0, upper: f64::INFINITY },
             Distribution::NormalBetween { mean: nan, stddev: 1.0, lower: 0.0, upper: 1.0 },
+            Distribution::LogUniform { minval: 0.0, maxval: 1.0 },
+            Distribution::LogUniform { minval: 2.0, maxval: 1.0 },
+            Distribution::LogUniform { minval: 1.0, maxval: nan },
+            Distribution::LogUniform { minval: 1.0, maxval: 65505.0 },
+            Distribution::LogUniform { minval: 1.0001, maxval: 1.0002 },
+            Distribution::LogOfUniform { minval: -1.0, maxval: 1.0 },
+            Distribution::LogOfUniform { minval: 0.0, maxval: 0.0 },
+            Distribution::LogOfUniform { minval: 0.0, maxval: f64::INFINITY },
+            Distribution::InverseSoftplus { minval: 0.0, maxval: 0.1, floor: 1e-4 },
+            Distribution::InverseSoftplus { minval: 0.1, maxval: 701.0, floor: 1e-4 },
+            Distribution::InverseSoftplus { minval: 0.1, maxval: 0.2, floor: -1e-4 },
             Distribution::Disk { radius: 1.0 }, // complex numbers of float16
         ] {
             assert!(Recipe::new::<f16>(bad).is_err(), "{bad:?}");

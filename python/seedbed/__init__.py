@@ -31,10 +31,13 @@ from seedbed.initializers import (
     HeUniform,
     Identity,
     Initializer,
+    InverseSoftplus,
     KaimingNormal,
     KaimingUniform,
     LecunNormal,
     LecunUniform,
+    LogOfUniform,
+    LogUniform,
     Ones,
     Orthogonal,
     RandomInitializer,
@@ -70,10 +73,13 @@ glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
 identity = Identity
+inverse_softplus = InverseSoftplus
 kaiming_normal = KaimingNormal
 kaiming_uniform = KaimingUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
+log_of_uniform = LogOfUniform
+log_uniform = LogUniform
 ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
@@ -105,11 +111,14 @@ __all__ = [
     "HeUniform",
     "Identity",
     "Initializer",
+    "InverseSoftplus",
     "KaimingNormal",
     "KaimingUniform",
     "LazyArray",
     "LecunNormal",
     "LecunUniform",
+    "LogOfUniform",
+    "LogUniform",
     "Ones",
     "Orthogonal",
     "RandomInitializer",
@@ -143,10 +152,13 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "inverse_softplus",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "log_of_uniform",
+    "log_uniform",
     "ones",
     "orthogonal",
     "random_normal",

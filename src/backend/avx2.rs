@@ -248,6 +248,10 @@ impl Backend for Avx2 {
         simd!(pair!(a => _mm256_srlv_epi64(a, _mm256_set1_epi64x(BY.into()))))
     }
     #[inline(always)]
+    fn shift_left_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
+        simd!(pair!(a => _mm256_sllv_epi64(a, _mm256_set1_epi64x(BY.into()))))
+    }
+    #[inline(always)]
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
         simd!(pair!(a => _mm256_cmpgt_epi64(_mm256_setzero_si256(), a)))
     }

@@ -202,6 +202,10 @@ impl Backend for Avx512 {
         simd!(pair!(a => _mm512_srli_epi64::<BY>(a)))
     }
     #[inline(always)]
+    fn shift_left_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
+        simd!(pair!(a => _mm512_slli_epi64::<BY>(a)))
+    }
+    #[inline(always)]
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64 {
         simd!(pair!(a => _mm512_srai_epi64::<63>(a)))
     }

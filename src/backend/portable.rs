@@ -170,6 +170,10 @@ impl<const N: usize> Backend for Portable<N> {
         a.map(|a| a >> BY)
     }
     #[inline(always)]
+    fn shift_left_u64<const BY: u32>(self, a: Self::U64) -> Self::U64 {
+        a.map(|a| a << BY)
+    }
+    #[inline(always)]
     fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
         index.map(|i| table[i as usize % ROWS].cast_unsigned())
     }

@@ -94,10 +94,13 @@ fn named(name: &str, parameters: &[f64]) -> PyResult<Distribution> {
         ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
         ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
         ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
+        ("log_uniform", &[minval, maxval]) => Distribution::LogUniform { minval, maxval },
+        ("log_of_uniform", &[minval, maxval]) => Distribution::LogOfUniform { minval, maxval },
+        ("inverse_softplus", &[minval, maxval, floor]) => Distribution::InverseSoftplus { minval, maxval, floor },
         _ => {
             return Err(value_error(format!(
-                "distribution must be uniform, normal or truncated_normal with two parameters, or normal_between with \
-                 four. Received: {name} with {}",
+                "distribution must be uniform, normal, truncated_normal, log_uniform or log_of_uniform with two \
+                 parameters, inverse_softplus with three, or normal_between with four. Received: {name} with {}",
                 parameters.len()
             )));
         }

@@ -38,6 +38,11 @@ impl Distribution {
             Self::Normal { mean, .. } | Self::TruncatedNormal { mean, .. } => {
                 Err(not_about_0(&format!("mean={mean:?}")))
             }
+            Self::LogUniform { minval, maxval }
+            | Self::LogOfUniform { minval, maxval }
+            | Self::InverseSoftplus { minval, maxval, .. } => {
+                Err(not_about_0(&format!("minval={minval:?}, maxval={maxval:?}")))
+            }
             Self::NormalBetween { lower, upper, .. } => Err(not_about_0(&format!("lower={lower:?}, upper={upper:?}"))),
         }
     }

@@ -41,6 +41,7 @@ macro_rules! by_kind {
             Kind::Normal => with!(Normal),
             Kind::TruncatedNormal => with!(TruncatedNormal),
             Kind::Between(between) => with!(between, recipe.scale),
+            Kind::Curve(curve) => with!(curve, Multiple(recipe.scale.scale)),
             Kind::Polar(radius) => {
                 let $maker = Pairs { recipe, radius };
                 $expression

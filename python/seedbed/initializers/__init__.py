@@ -6,6 +6,7 @@
 | `identity` | layers that hand on what they get: Identity, Dirac |
 | `stft` | Fourier transforms: STFT |
 | `random` | a distribution of their own: RandomNormal, RandomUniform, TruncatedNormal |
+| `log_uniform` | logarithms, for state-space models: LogUniform, LogOfUniform, InverseSoftplus |
 | `sparse` | the same, and zeros: Sparse |
 | `orthogonal` | matrices and convolutions that keep norms: Orthogonal; DeltaOrthogonal, ConvolutionOrthogonal |
 | `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
@@ -17,6 +18,7 @@ from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.initializers.blocks import Blocks
 from seedbed.initializers.constant import Constant, Ones, Zeros
 from seedbed.initializers.identity import Dirac, Identity
+from seedbed.initializers.log_uniform import InverseSoftplus, LogOfUniform, LogUniform
 from seedbed.initializers.orthogonal import (
     ConvolutionOrthogonal1D,
     ConvolutionOrthogonal2D,
@@ -54,10 +56,13 @@ __all__ = [
     "HeUniform",
     "Identity",
     "Initializer",
+    "InverseSoftplus",
     "KaimingNormal",
     "KaimingUniform",
     "LecunNormal",
     "LecunUniform",
+    "LogOfUniform",
+    "LogUniform",
     "Ones",
     "Orthogonal",
     "RandomInitializer",

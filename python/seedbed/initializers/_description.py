@@ -48,7 +48,7 @@ def of_distribution(distribution: Distribution, dtype: np.dtype) -> Description:
     """Describe independent values of one distribution."""
     name, parameters = distribution
     mean, stddev = moments(name, *parameters)
-    if stddev == 0:
+    if name == "normal" and stddev == 0:
         name, parameters = "uniform", (mean, mean)
     minimum, maximum = compiled(name, tuple(parameters), dtype).bounds
     return Description(mean=mean, stddev=stddev, minimum=minimum, maximum=maximum)
@@ -86,36 +86,70 @@ def mixture(parts: Sequence[tuple[Description, int]]) -> Description:
     return Description(mean=mean, stddev=math.sqrt(variance), minimum=minimum, maximum=maximum)
 
 
-def moments(
-    name: str, first: float, second: float, lower: float = -math.inf, upper: float = math.inf
-) -> tuple[float, float]:
+def moments(name: str, *parameters: float) -> tuple[float, float]:
     """Return the mean and the standard deviation of a distribution with its parameters."""
+    first, second, *more = parameters
     if name == "uniform":
         return first / 2 + second / 2, (second / 2 - first / 2) / math.sqrt(3)
     if name == "truncated_normal":
         return float(first), second * TRUNCATED_STDDEV
-    mean, stddev = _moments_between(lower, upper) if name == "normal_between" else (0.0, 1.0)
+    if name in _CURVES:
+        return _moments_of_curve(name, first, second, *more)
+    mean, stddev = _moments_between(*more) if name == "normal_between" else (0.0, 1.0)
     return first + second * mean, second * stddev
+
+
+_CURVES = ("log_uniform", "log_of_uniform", "inverse_softplus")
+
+_NEGLIGIBLE = 60.0
+"""Depth at which exp(-depth) is less than a rounding of what it is added to."""
+
+
+def _moments_of_curve(name: str, minval: float, maxval: float, floor: float = 0.0) -> tuple[float, float]:
+    """Return the mean and the standard deviation of a function of t, by integrals over y = log t."""
+    start, end = (math.log(t) if t > 0 else -math.inf for t in (minval, maxval))
+    if name == "log_of_uniform":
+        if start == end:
+            return end, 0.0
+        y, mass = _quadrature(max(start, end - _NEGLIGIBLE), end)
+        return _moments(y, mass * np.exp(y - end))
+    if name == "log_uniform":
+        y, mass = _quadrature(start, end) if start < end else (np.array([end]), np.ones(1))
+        mean, stddev = _moments(np.exp(y - end), mass)
+        return mean * maxval, stddev * maxval
+    least = max(minval, floor)
+    if floor >= maxval or start == end:
+        return math.log(math.expm1(least)), 0.0
+    y, mass = _quadrature(math.log(least), end)
+    y, mass = np.append(y, math.log(least)), np.append(mass, math.log(least) - start)
+    return _moments(np.log(np.expm1(np.exp(y))), mass)
 
 
 def _moments_between(lower: float, upper: float) -> tuple[float, float]:
     """Return the mean and the standard deviation of a standard normal between two bounds.
 
-    Integrals by the rule of Gauss and Legendre, over the distance t from the mode, the point between the bounds that is
-    nearest to 0. Relative to the mode the density is exp(-t (mode + t / 2)), which neither underflows nor cancels in a
-    far tail.
+    Integrals over the distance t from the mode, the point between the bounds that is nearest to 0. Relative to the mode
+    the density is exp(-t (mode + t / 2)), which neither underflows nor cancels in a far tail.
     """
-    from numpy.polynomial.legendre import leggauss
-
     mode = min(max(lower, 0.0), upper)
     reach = math.sqrt(mode * mode + 100) - abs(mode)  # there the density is exp(-50) of the greatest
-    low, high = max(lower - mode, -reach), min(upper - mode, reach)
-    panels = math.ceil((high - low) * max(1.0, abs(mode)))
+    t, mass = _quadrature(max(lower - mode, -reach), min(upper - mode, reach), max(1.0, abs(mode)))
+    mean, stddev = _moments(t, mass * np.exp(-t * (mode + t / 2)))
+    return mode + mean, stddev
+
+
+def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the standard deviation of weighted values."""
+    weights = weights / weights.sum()
+    mean = float((weights * values).sum())
+    return mean, math.sqrt(float((weights * (values - mean) ** 2).sum()))
+
+
+def _quadrature(low: float, high: float, density: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of the rule of Gauss and Legendre, on so many panels a unit."""
+    from numpy.polynomial.legendre import leggauss
+
     nodes, weights = leggauss(20)
-    edges = np.linspace(low, high, panels + 1)
+    edges = np.linspace(low, high, math.ceil((high - low) * density) + 1)
     half = (edges[1:] - edges[:-1])[:, None] / 2
-    t = edges[:-1, None] + half * (nodes + 1)
-    mass = half * weights * np.exp(-t * (mode + t / 2))
-    mass /= mass.sum()
-    mean = float((mass * t).sum())
-    return mode + mean, math.sqrt(float((mass * (t - mean) ** 2).sum()))
+    return (edges[:-1, None] + half * (nodes + 1)).reshape(-1), (half * weights).reshape(-1)

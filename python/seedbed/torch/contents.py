@@ -36,6 +36,15 @@ class Uniform(NamedTuple):
     high: float
 
 
+class Composed(NamedTuple):
+    """Functions of values that are uniform on [low, high), one after the other."""
+
+    low: float
+    high: float
+    steps: tuple[tuple[str, float], ...]
+    """Of each function the name, and its number: the factor of `mul`, the summand of `add`, the bound of `floor`."""
+
+
 class Structured(NamedTuple):
     """A tensor whose elements depend on their places or on each other, such as an orthogonal matrix."""
 
@@ -44,7 +53,7 @@ class Structured(NamedTuple):
     """For each axis of the initializer's tensor, the axis of the whole that it is a part of."""
 
 
-Distribution: TypeAlias = "Normal | Uniform | Structured"
+Distribution: TypeAlias = "Normal | Uniform | Composed | Structured"
 
 
 class Unset(NamedTuple):
@@ -72,6 +81,8 @@ class Drawn(NamedTuple):
     """The numbers of the storages from which they were copied, one after the other, and the region in each."""
     copied_by: str | None = None
     """The operation that copied them last."""
+    in_place: bool = True
+    """Whether each value is at the index at which it was drawn: no view came between."""
 
 
 class Unknown(NamedTuple):

@@ -5,6 +5,8 @@
 | `add`, `sub`, `rsub`, `mul`, `div`, `neg` with a number | shifted and scaled |
 | `erfinv` of a uniform distribution | a truncated normal one: the way in which many libraries draw it |
 | `clamp` beyond the bounds | the same |
+| `exp`, `expm1`, `log` of a uniform distribution, and these operations after them | functions, one after the other |
+| the sum of such values t and log(-expm1(-t)) | the inverse of softplus, of t |
 
 Every other operation on random values has no meaning here.
 """
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 
 import seedbed as sb
-from seedbed.torch.contents import Distribution, Normal, Structured, Uniform
+from seedbed.torch.contents import Composed, Distribution, Normal, Structured, Uniform
 
 
 class Operation(NamedTuple):
@@ -131,6 +133,9 @@ def _affine(distribution: Distribution, factor: float, shift: float) -> Distribu
         return None if made is None else Structured(made, distribution.axes)
     if factor == 1.0 and shift == 0.0:
         return distribution
+    if isinstance(distribution, Composed):
+        scaled = distribution if factor == 1.0 else _then(distribution, "mul", factor)
+        return scaled if shift == 0.0 else _then(scaled, "add", shift)
     if isinstance(distribution, Uniform):
         low, high = sorted((distribution.low * factor + shift, distribution.high * factor + shift))
         return Uniform(low, high)
@@ -139,6 +144,37 @@ def _affine(distribution: Distribution, factor: float, shift: float) -> Distribu
         return Normal(shift, 0.0)
     low, high = sorted((low * factor + shift, high * factor + shift))
     return Normal(mean * factor + shift, stddev * abs(factor), low, high)
+
+
+def _then(distribution: Uniform | Composed, name: str, number: float = 0.0) -> Composed:
+    """The distribution of one more function of the values."""
+    steps = distribution.steps if isinstance(distribution, Composed) else ()
+    return Composed(distribution.low, distribution.high, (*steps, (name, number)))
+
+
+def _function(operation: str) -> Callable[..., Any]:
+    """What an operation without a number makes of a uniform distribution, and of functions of one."""
+
+    def change(distribution: Distribution, at: int, others: Sequence[float | None], kwargs: Mapping[str, Any]) -> Any:
+        return _then(distribution, operation) if isinstance(distribution, (Uniform, Composed)) else None
+
+    return change
+
+
+def summed(one: Distribution, other: Distribution) -> Distribution | None:
+    """The distribution of the sum of two functions of the same values; None where there is no name for it.
+
+    t + log(-expm1(-t)) is log(exp(t) - 1), the inverse of softplus.
+    """
+    if not (isinstance(one, Composed) and isinstance(other, Composed)):
+        return None
+    shorter, longer = sorted((one, other), key=lambda distribution: len(distribution.steps))
+    added = (("mul", -1.0), ("expm1", 0.0), ("mul", -1.0), ("log", 0.0))
+    return _then(shorter, INVERSE_SOFTPLUS) if longer.steps == (*shorter.steps, *added) else None
+
+
+INVERSE_SOFTPLUS = "inverse_softplus"
+"""The function log(exp(t) - 1), for which torch has no operation."""
 
 
 def _scaled(initializer: sb.initializers.Initializer, factor: float) -> sb.initializers.Initializer | None:
@@ -176,7 +212,7 @@ def _div(distribution: Distribution, at: int, others: Sequence[float | None], kw
     (other,) = others
     if at or not other or kwargs.get("rounding_mode") is not None:
         return None
-    if isinstance(distribution, Structured):
+    if isinstance(distribution, (Structured, Composed)):
         return _affine(distribution, 1.0 / other, 0.0)
     # The quotients are rounded once each, as torch's are.
     bounds = [value / other for value in distribution]
@@ -202,6 +238,8 @@ def _clamp(distribution: Distribution, at: int, others: Sequence[float | None], 
     low, high = _clamping_bounds(others, kwargs)
     if at or isinstance(distribution, Structured):
         return None
+    if isinstance(distribution, Composed):
+        return _then(distribution, "floor", low) if math.isfinite(low) and high == math.inf else None
     *_, least, greatest = distribution
     if isinstance(distribution, Normal):
         mean, stddev, *_ = distribution
@@ -238,6 +276,9 @@ _CHANGES: Mapping[str, Callable[[Distribution, int, Sequence[float | None], Mapp
     "div": _div,
     "neg": _neg,
     "erfinv": _erfinv,
+    "exp": _function("exp"),
+    "expm1": _function("expm1"),
+    "log": _function("log"),
     "clamp": _clamp,
     "clamp_min": lambda d, at, others, kwargs: _clamp(d, at, (*others, None), {}),
     "clamp_max": lambda d, at, others, kwargs: _clamp(d, at, (None, *others), {}),

@@ -27,7 +27,7 @@ from seedbed.torch.contents import (
     Write,
     is_known,
 )
-from seedbed.torch.operations import ALLOCATIONS, COPIES, Operation, drawn_by, operation_of, transformed
+from seedbed.torch.operations import ALLOCATIONS, COPIES, Operation, drawn_by, operation_of, summed, transformed
 from seedbed.torch.records import (
     NO_REGION,
     RecordingError,
@@ -137,10 +137,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             return self._joined(args[0], args[1] if len(args) > 1 else kwargs.get("dim", 0), memory)
         else:
             random = self._random(args)
+            if len(random) == 2 and operation.name == "add" and kwargs.get("alpha", 1) == 1:
+                return [(memory.whole, self._summed(operation, args[0], args[1], memory))]
             if len(random) != 1 or not operation.is_pointwise or tuple(args[random[0]].shape) != memory.layout.shape:
                 return [(memory.whole, Unknown(operation.shown))]
             return self._changed(operation, random[0], args, kwargs, self.records.contents_of(args[random[0]]))
         return [(memory.whole, content)]
+
+    def _summed(self, operation: Operation, one: Any, other: Any, memory: Memory) -> Content:
+        """The content of a new tensor that is the sum of two random ones."""
+        unknown = Unknown(operation.shown)
+        if not one.shape == other.shape == memory.layout.shape:
+            return unknown
+        (_, first), *more = [*self.records.contents_of(one), *self.records.contents_of(other)]
+        second = more[0][1]
+        same = len(more) == 1 and isinstance(first, Drawn) and isinstance(second, Drawn) and first.call == second.call
+        if not (same and isinstance(first, Drawn) and isinstance(second, Drawn) and first.in_place and second.in_place):
+            return unknown
+        distribution = summed(first.distribution, second.distribution)
+        return unknown if distribution is None else first._replace(distribution=distribution)
 
     def _joined(self, parts: Sequence[Any], axis: int, memory: Memory) -> Contents:
         """The contents of the concatenation of tensors."""

@@ -202,7 +202,10 @@ def written(content: Content, view: View) -> Content:
 def _with_axes(
     content: Content, view: View, change: Callable[[list[int], tuple[int, ...]], tuple[int, ...] | None]
 ) -> Content:
-    if not (isinstance(content, Drawn) and isinstance(content.distribution, Structured)):
+    if not isinstance(content, Drawn):
+        return content
+    content = content._replace(in_place=False)
+    if not isinstance(content.distribution, Structured):
         return content
     axes = view.axes()
     changed = None if axes is None else change(axes, content.distribution.axes)

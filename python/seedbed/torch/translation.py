@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
@@ -16,6 +17,7 @@ from seedbed.rules import Repeated, Rule
 from seedbed.seeds import UNBOUND
 from seedbed.shapes import Shape
 from seedbed.torch.contents import (
+    Composed,
     Content,
     Contents,
     Distribution,
@@ -30,7 +32,7 @@ from seedbed.torch.contents import (
     is_known,
     visible,
 )
-from seedbed.torch.operations import FARTHEST
+from seedbed.torch.operations import FARTHEST, INVERSE_SOFTPLUS
 from seedbed.torch.records import Records
 from seedbed.torch.views import Indices, Region, intersection, is_empty
 
@@ -154,6 +156,8 @@ def _of_distribution(distribution: Distribution) -> Initializer:
     try:
         if isinstance(distribution, Uniform):
             return sb.RandomUniform(distribution.low, distribution.high, seed=UNBOUND)
+        if isinstance(distribution, Composed):
+            return _of_functions(distribution)
         assert isinstance(distribution, Normal)
         mean, stddev, low, high = distribution
         if stddev == 0:
@@ -165,6 +169,40 @@ def _of_distribution(distribution: Distribution) -> Initializer:
         return sb.TruncatedNormal(mean, stddev, seed=UNBOUND, lower=lower, upper=upper)
     except ValueError as error:
         raise Untranslated(str(error)) from error
+
+
+def _of_functions(distribution: Composed) -> Initializer:
+    """The initializer of functions of a uniform distribution.
+
+    Raises:
+        Untranslated: if there is none.
+    """
+    names = [name for name, _ in distribution.steps]
+    if names == ["log"]:
+        return sb.LogOfUniform(distribution.low, distribution.high, seed=UNBOUND)
+    factor, floor, at = 1.0, 0.0, 1
+    while names[0] == "exp" and at < len(names) and names[at] in ("mul", "floor"):
+        number = distribution.steps[at][1]
+        if names[at] == "floor":
+            floor = max(floor, number)
+        elif number > 0:
+            factor, floor = factor * number, floor * number
+        else:
+            break
+        at += 1
+    rest = [step if step[0] == "add" else step[0] for step in distribution.steps[at:]]
+    if names[0] == "exp":
+        minval, maxval = (_shortest(factor * math.exp(end)) for end in (distribution.low, distribution.high))
+        if not rest and floor <= minval:
+            return sb.LogUniform(minval, maxval, seed=UNBOUND)
+        if rest in ([INVERSE_SOFTPLUS], ["expm1", "log"], ["exp", ("add", -1.0), "log"]):
+            return sb.InverseSoftplus(minval, maxval, seed=UNBOUND, floor=floor)
+    raise Untranslated(" and ".join(names))
+
+
+def _shortest(number: float) -> float:
+    """A number without the error of a logarithm and an exponential: 0.001, not 0.0010000000000000002."""
+    return float(f"{number:.13g}")
 
 
 def constant(numbers: torch.Tensor) -> Initializer:
@@ -186,7 +224,16 @@ def constant(numbers: torch.Tensor) -> Initializer:
         return sb.Identity(float(first.real))
     if 3 <= values.ndim <= 5 and bool((values == sb.Dirac(layout="torch")(values.shape, "float64")).all()):
         return sb.Dirac(layout="torch")
-    return sb.Constant(values) if bool(np.isfinite(values).all()) else Given(values)
+    return sb.Constant(_without_repeats(values)) if bool(np.isfinite(values).all()) else Given(values)
+
+
+def _without_repeats(values: np.ndarray) -> np.ndarray:
+    """An array that broadcasts to the given one: of each axis along which all is the same, the first index."""
+    for axis in range(values.ndim):
+        first = values.take([0], axis)
+        if bool((values == first).all()):
+            values = first
+    return values
 
 
 def shared(drawn: Mapping[str, tuple[int, Contents]]) -> dict[str, tuple[str, str]]:
