@@ -339,6 +339,59 @@ def normal_between(mean, stddev, lower, upper, dtype, high, low):
     return rounded(clamped(x, least, greatest), dtype)
 
 
+LN2, LOG2_E = 0.6931471805599453, 1.4426950408889634
+SMALLEST, LARGEST = 2.0**-1022, (2 - 2.0**-52) * 2.0**1023
+
+
+def log(x):
+    """Step 14."""
+    m, k = math.frexp(clamped(x, SMALLEST, LARGEST))
+    if m < math.sqrt(0.5):
+        m, k = 2 * m, k - 1
+    high, low = numbers("LN2")
+    y = k * high + (k * low + odd("ATANH", (m - 1) / (m + 1)))
+    return clamped(y, (k - 0.5) * LN2, (k + 0.5) * LN2)
+
+
+def mean_exponential(r):
+    total = 1 / math.factorial(16)
+    for k in range(15, 0, -1):
+        total = total * r + 1 / math.factorial(k)
+    return total
+
+
+def exp(x):
+    k = clamped(round(x * LOG2_E - 0.5), -1022, 1023)
+    high, low = numbers("LN2")
+    r = clamped((x - k * high) - k * low, 0.0, 1.0)
+    return math.ldexp(clamped(mean_exponential(r) * r + 1, 1.0, 2 - 2.0**-52), k)
+
+
+def exp_minus_1(x):
+    if x < LN2:
+        return clamped(mean_exponential(x) * x, 0.0, 1.0)
+    return max(exp(x) - 1, 1.0)
+
+
+def curve(distribution, minval, maxval, floor, u):
+    """The float64 value at u."""
+    if distribution == "log_of_uniform":
+        return log(minval + u * (maxval - minval))
+    start = log(minval)
+    t = clamped(exp(start + u * (log(maxval) - start)), max(minval, floor), max(maxval, floor))
+    return t if distribution == "log_uniform" else log(exp_minus_1(t))
+
+
+def curve_value(distribution, minval, maxval, floor, dtype, high, low):
+    """Of a function of a uniform number; exact, as a float."""
+    word = 2**32 * high + low if dtype == "float64" else with_outer_low_word(high, low)
+    x = curve(distribution, minval, maxval, floor, unit(word))
+    if distribution != "log_uniform":
+        return rounded(x if dtype == "float64" else float(np.float32(x)), dtype)
+    ends = rounded(minval, dtype, math.ceil), rounded(maxval, dtype, math.floor)
+    return rounded(clamped(x if dtype == "float64" else float(np.float32(x)), *ends), dtype)
+
+
 def polar_value(distribution, scale, dtype, first, second):
     """Step 13: the parts of a complex number, by the high and the low word of its two elements."""
     whole = dtype == "float64"

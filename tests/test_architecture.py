@@ -23,6 +23,7 @@ LAYERS = [
     {
         "initializers.constant",
         "initializers.identity",
+        "initializers.log_uniform",
         "initializers.orthogonal",
         "initializers.random",
         "initializers.sparse",

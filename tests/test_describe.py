@@ -24,12 +24,10 @@ SAMPLED = [
     (sb.TruncatedNormal(0.1, 0.5, seed=1, lower=6, upper=None), SHAPE),
     (sb.TruncatedNormal(0.1, 0.5, seed=1, lower=None, upper=-1), SHAPE),
     (sb.LogUniform(0.3, 7.0, seed=1), SHAPE),
-    (sb.LogUniform(0.3, 0.3, seed=1), SHAPE),
     (sb.LogOfUniform(seed=1), SHAPE),
     (sb.LogOfUniform(0.0, 0.5, seed=1), SHAPE),
     (sb.InverseSoftplus(seed=1), SHAPE),
     (sb.InverseSoftplus(0.01, 10.0, seed=1, floor=0.05), SHAPE),
-    (sb.InverseSoftplus(0.01, 10.0, seed=1, floor=20.0), SHAPE),
     (sb.VarianceScaling(0.7, "fan_geo_avg", "untruncated_normal", seed=1), SHAPE),
     (sb.GlorotNormal(seed=1), SHAPE),
     (sb.GlorotUniform(seed=1), SHAPE),
@@ -100,6 +98,22 @@ def test_given_elements_are_described_exactly(initializer, shape, dtype):
     assert described.mean == pytest.approx(values.mean(), rel=1e-13, abs=1e-16)
     assert described.stddev == pytest.approx(values.std(), rel=1e-13, abs=1e-16)
     assert (described.minimum, described.maximum) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize(
+    ("initializer", "value"),
+    [
+        (sb.LogUniform(0.3, 0.3), 0.3),
+        (sb.LogOfUniform(0.3, 0.3), math.log(0.3)),
+        (sb.InverseSoftplus(0.3, 0.3), math.log(math.expm1(0.3))),
+        (sb.InverseSoftplus(0.1, 0.2, floor=5.0), math.log(math.expm1(5.0))),
+    ],
+)
+def test_one_value_has_no_deviation(initializer, value):
+    described = initializer.describe((3,), "float64")
+    assert described.stddev == 0
+    assert described.mean == pytest.approx(value, rel=1e-15)
+    assert described.minimum == described.maximum == initializer((3,), "float64")[2] == pytest.approx(value, rel=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])

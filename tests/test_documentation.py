@@ -19,7 +19,7 @@ def promised():
     """Each name of the last column of the feature tables, with the arguments that it is told to have."""
     text = (DOCS / "initializers.md").read_text("utf-8").partition("## Formulas")[0]
     rows = [line.strip().split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {10}
     for row in rows:
         for name, arguments in NAME.findall(row[-1]):
             yield name, tuple(arguments.split(", ")) if arguments else ()

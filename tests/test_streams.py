@@ -444,6 +444,72 @@ class TestNormalBetween:
         assert (unbounded((1000,)) == sb.RandomNormal(0.1, 0.7, seed=5)((1000,))).all()
 
 
+CURVES = [
+    ("log_uniform", sb.LogUniform, (0.001, 0.1), {}),
+    ("log_uniform", sb.LogUniform, (0.3, 7.0), {}),
+    ("log_of_uniform", sb.LogOfUniform, (1.0, 16.0), {}),
+    ("log_of_uniform", sb.LogOfUniform, (0.0, 0.5), {}),
+    ("inverse_softplus", sb.InverseSoftplus, (0.001, 0.1), {"floor": 0.01}),
+    ("inverse_softplus", sb.InverseSoftplus, (0.01, 600.0), {"floor": 0.0}),
+]
+
+
+class TestCurves:
+    """Functions of a uniform number."""
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize(("name", "cls", "ends", "more"), CURVES)
+    def test_an_element_is_what_the_specification_says(self, name, cls, ends, more, dtype):
+        elements = [*ELEMENTS, *range(40), *OUTERMOST, *INNERMOST, *EDGES[2**16]]
+        made = evaluated(cls(*ends, seed=42, **more), elements, dtype)
+        words = (reference.element_words(reference.key_of(42), 0, element) for element in elements)
+        floor = more.get("floor", 0.0)
+        assert made == hexes(reference.curve_value(name, *ends, floor, dtype, *word) for word in words)
+
+    @pytest.mark.parametrize(("name", "cls", "ends", "more"), CURVES)
+    def test_values_are_near_the_exact_ones(self, name, cls, ends, more):
+        """Against mpmath: to 2^-52 for each unit of the largest logarithm, and two more."""
+        minval, maxval = (mp.mpf(end) for end in ends)
+        floor = more.get("floor", 0.0)
+        with mp.workdps(50):
+            for element in range(200):
+                high, low = words_of(42, element)
+                u = (mp.mpf(2**32 * high + low) + 0.5) / 2**64
+                if name == "log_of_uniform":
+                    exact = mp.log(minval + u * (maxval - minval))
+                else:
+                    exact = max(minval ** (1 - u) * maxval**u, floor)
+                    exact = exact if name == "log_uniform" else mp.log(mp.expm1(exact))
+                made = reference.curve(name, *ends, floor, float(u))
+                assert abs(made - exact) <= 12 * 2.0**-52 * max(abs(exact), 1 if name != "log_uniform" else 0), element
+
+    def test_bounds_hold_in_every_dtype(self):
+        for dtype in DTYPES:
+            values = sb.LogUniform(0.001, 0.0011, seed=1)((10_000,), dtype).astype(float)
+            assert 0.001 <= values.min() <= values.max() <= 0.0011
+            described = sb.InverseSoftplus(seed=1).describe((1,), dtype)
+            values = sb.InverseSoftplus(seed=1)((10_000,), dtype).astype(float)
+            assert described.minimum <= values.min() <= values.max() <= described.maximum
+
+    @pytest.mark.parametrize(
+        ("make", "error"),
+        [
+            (lambda: sb.LogUniform(0.0, 1.0), "from 2.2"),
+            (lambda: sb.LogUniform(2.0, 1.0), "minval must not exceed maxval"),
+            (lambda: sb.LogUniform(0.1, float("nan")), "maxval must be a finite number"),
+            (lambda: sb.LogOfUniform(-1.0, 1.0), "from 0.0"),
+            (lambda: sb.LogOfUniform(0.0, 0.0), "maxval must be at least 1e-280"),
+            (lambda: sb.InverseSoftplus(0.1, 701.0), "to 700.0"),
+            (lambda: sb.InverseSoftplus(floor=-1.0), "floor must be from 0 to 700"),
+            (lambda: sb.LogUniform(1.0, 1e6)((2,), "float16"), "maxval must lie within the finite float16 numbers"),
+            (lambda: sb.LogUniform(1.0001, 1.0002)((2,), "float16"), "a float16 number within the bounds"),
+        ],
+    )
+    def test_what_has_no_values_is_an_error(self, make, error):
+        with pytest.raises(ValueError, match=error):
+            make()
+
+
 class TestComplex:
     """Pairs of elements."""
 

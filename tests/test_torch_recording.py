@@ -73,6 +73,21 @@ def scaled_by_a_tensor(weight):
     weight.copy_(torch.randn(60, 80) * torch.tensor(3.0).rsqrt())
 
 
+def mambas_dt_bias():
+    """As the Mamba models of transformers have it."""
+    dt = torch.exp(torch.rand(60, 80) * (math.log(0.1) - math.log(0.001)) + math.log(0.001)).clamp(min=1e-4)
+    bias = empty(60, 80)
+    with torch.no_grad():
+        bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+    return bias
+
+
+def sum_of_others():
+    """Of other values than those that the first term has."""
+    dt = torch.exp(torch.rand(3, 3))
+    return nn.Parameter(dt + torch.log(-torch.expm1(-dt.t())))
+
+
 ONE = {
     "normal_": (written((60, 80), lambda w: w.normal_(1, 2)), sb.RandomNormal(1.0, 2.0)),
     "uniform_": (written((60, 80), lambda w: w.uniform_(-1, 3)), sb.RandomUniform(-1, 3)),
@@ -114,6 +129,23 @@ ONE = {
     "a uniform turned around": (
         written((60, 80), lambda w: w.uniform_(1, 2), lambda w: w.neg_(), lambda w: w.sub_(1, alpha=2)),
         sb.RandomUniform(-4.0, -3.0),
+    ),
+    "log of a uniform": (
+        written((60, 80), lambda w: w.uniform_(1, 16), lambda w: w.log_()),
+        sb.LogOfUniform(1.0, 16.0),
+    ),
+    "exponential of a uniform": (
+        lambda: nn.Parameter(2 * torch.exp(torch.rand(60, 80) * math.log(100) + math.log(0.001))),
+        sb.LogUniform(0.002, 0.2),
+    ),
+    "Mamba's dt_bias": (mambas_dt_bias, sb.InverseSoftplus(0.001, 0.1, floor=0.0001)),
+    "dt_bias by log of expm1": (
+        lambda: nn.Parameter((torch.rand(60, 80) * math.log(2)).exp().clamp_min(1.5).expm1().log()),
+        sb.InverseSoftplus(1.0, 2.0, floor=1.5),
+    ),
+    "dt_bias by log of exp": (
+        lambda: nn.Parameter(torch.log(torch.exp(torch.exp(torch.rand(60, 80) * math.log(2))) - 1)),
+        sb.InverseSoftplus(1.0, 2.0, floor=0.0),
     ),
     "randn": (lambda: nn.Parameter(torch.randn(60, 80) * 0.02 + 1), sb.RandomNormal(1.0, 0.02)),
     "rand": (lambda: nn.Parameter(2 * torch.rand(60, 80) - 1), sb.RandomUniform(-1.0, 1.0)),
@@ -306,6 +338,9 @@ def test_code_must_not_ask_for_random_numbers(ask):
 
 
 WITHOUT = {
+    "a sum with the transposed values": (sum_of_others, "add"),
+    "a sum of two draws": (lambda: nn.Parameter(torch.rand(3).exp() + torch.rand(3).exp()), "add"),
+    "functions without a name": (lambda: nn.Parameter(torch.rand(3).exp().expm1()), "exp and expm1"),
     "exp": (lambda: nn.Parameter(torch.randn(3).exp()), "exp"),
     "a square": (lambda: nn.Parameter(torch.randn(3) ** 2), "pow"),
     "a clipped normal": (written((3,), lambda w: w.normal_().clamp_(-1, 1)), "clamp_"),
