@@ -6,6 +6,32 @@ import pytest
 
 import seedbed as sb
 
+
+def test_a_stack_of_identity_matrices_is_an_explicit_choice():
+    stack = sb.Identity(2.0, stacked=True)((3, 4, 5))
+    assert (stack == 2 * np.eye(4, 5)).all()
+    assert (sb.Identity(stacked=True)((4, 5)) == np.eye(4, 5)).all()
+    with pytest.raises(ValueError, match=r"must be of rank 2, or more with stacked=True. Received: shape=\(3, 4, 5\)"):
+        sb.Identity()((3, 4, 5))
+    with pytest.raises(ValueError, match="must be of rank 2 or more"):
+        sb.Identity(stacked=True)((3,))
+    with pytest.raises(ValueError, match="stacked must be True or False"):
+        sb.Identity(stacked=1)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5])
+def test_a_bilinear_kernel_interpolates(factor):
+    """A transposed convolution of the stride that the kernel is for makes a straight line of a straight line."""
+    size = 2 * factor - factor % 2
+    kernel = sb.Bilinear()((size, 1, 1), "float64")[:, 0, 0]
+    up = np.zeros(9 * factor + size)
+    for place, value in enumerate(range(9)):
+        up[place * factor : place * factor + size] += value * kernel
+    assert np.diff(up[size : 8 * factor]) == pytest.approx(1 / factor)
+    plane = sb.Bilinear("torch")((2, 3, size, size), "float64")
+    assert (plane == np.outer(*[sb.Bilinear()((size, 1, 1), "float64")[:, 0, 0]] * 2)).all()
+
+
 DTYPES = ["float16", "bfloat16", "float32", "float64", "int8", "uint64", "bool", "complex64"]
 
 
@@ -43,7 +69,7 @@ def test_a_gain_that_is_no_finite_number_is_refused_in_the_constructor(gain):
 @pytest.mark.parametrize("shape", [(), (3,), (3, 3, 3)])
 def test_an_identity_is_a_matrix(shape):
     for make in (sb.Identity(), sb.Identity().lazy):
-        with pytest.raises(ValueError, match=r"identity matrix must be of rank 2. Received: shape=\("):
+        with pytest.raises(ValueError, match="must be of rank 2, or more with stacked=True"):
             make(shape)
 
 

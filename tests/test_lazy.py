@@ -27,7 +27,7 @@ INITIALIZERS = [
 DTYPES = ["float16", ml_dtypes.bfloat16, "float32", "float64"]
 
 MATRICES = [sb.Identity(-2.0), sb.Sparse(0.0, seed=6), sb.Sparse(0.3, 2.0, seed=7), sb.Sparse(1.0, seed=8)]
-KERNELS = [sb.Dirac(), sb.Dirac(layout="torch")]
+KERNELS = [sb.Dirac(), sb.Dirac(layout="torch"), sb.Bilinear(), sb.Bilinear("torch"), sb.Identity(2.0, stacked=True)]
 WINDOWS = [sb.STFT("real", None), sb.STFT("imag", "hamming", "spectrum", periodic=True)]
 
 

@@ -463,3 +463,15 @@ def test_a_matrix_of_a_thousand_takes_no_time_to_speak_of():
     start = time.perf_counter()
     init((1000, 1000))
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, -2])
+def test_a_delta_orthogonal_kernel_has_the_matrix_of_that_column_axis(axis):
+    kernel = sb.DeltaOrthogonal(2.0, seed=3, column_axis=axis)((3, 4, 5, 7))
+    assert (kernel[1, 1] == sb.Orthogonal(2.0, seed=3, column_axis=axis)((5, 7))).all()
+    assert np.count_nonzero(kernel) == np.count_nonzero(kernel[1, 1])
+
+
+def test_an_axis_that_a_matrix_has_not_is_an_error():
+    with pytest.raises(ValueError, match=r"column_axis must be an axis of the matrix, from -2 to 1\. Received: 2"):
+        sb.DeltaOrthogonal(column_axis=2)

@@ -142,7 +142,9 @@ def test_a_lazy_tensor_is_pickled_with_its_recipe():
 def test_an_error_takes_no_draw():
     generator = sb.SeedGenerator(1)
     for initializer, shape, dtype in [
-        (sb.RandomNormal(1.0, seed=generator), (2,), "complex64"),
+        (sb.RandomNormal(1j, seed=generator), (2,), "float32"),
+        (sb.RandomNormal(3e38, 1e37, seed=generator), (2,), "complex64"),
+        (sb.TruncatedNormal(seed=generator, lower=-1.0), (2,), "complex64"),
         (sb.RandomNormal(seed=generator), (2**62,), "complex64"),
         (sb.RandomNormal(stddev=1e5, seed=generator), (2,), "float16"),
         (sb.RandomUniform(1.0001, 1.0002, seed=generator), (2,), "float16"),

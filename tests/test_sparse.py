@@ -137,3 +137,11 @@ def test_a_shape_of_another_rank_is_refused_before_a_draw_is_taken():
         with pytest.raises(ValueError, match=r"sparse matrix must be of rank 2. Received: shape=\("):
             sb.Sparse(0.5, seed=generator)(shape)
     assert generator.draws == 0
+
+
+def test_what_is_not_zero_has_the_mean():
+    sparse = sb.Sparse(0.5, 0.1, seed=3, mean=5.0)((100, 20))
+    normal = sb.RandomNormal(5.0, 0.1, seed=3)((100, 20))
+    assert ((sparse == 0).sum(axis=0) == 50).all()
+    assert (sparse == np.where(sparse == 0, 0, normal)).all()
+    assert ((sparse == 0) == (sb.Sparse(0.5, seed=3)((100, 20)) == 0)).all()

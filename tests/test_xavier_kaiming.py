@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import pytest
 
 import seedbed as sb
@@ -63,19 +64,22 @@ def test_gains_are_those_of_the_table():
     ("make", "message"),
     [
         (
-            lambda: sb.calculate_gain("gelu"),
-            "nonlinearity must be one of linear, .*Received: nonlinearity='gelu'",
+            lambda: sb.calculate_gain("mish"),
+            "nonlinearity must be one of linear, .*Received: nonlinearity='mish'",
         ),
         (lambda: sb.calculate_gain(["relu"]), "nonlinearity must be one of"),
-        (lambda: sb.calculate_gain("gelu", 1), "nonlinearity must be one of"),
-        (lambda: sb.calculate_gain("relu", 0.1), "param must be None but for leaky_relu. Received: 'relu', param=0.1"),
+        (lambda: sb.calculate_gain("mish", 1), "nonlinearity must be one of"),
+        (
+            lambda: sb.calculate_gain("relu", 0.1),
+            "param must be None except for leaky_relu and elu. Received: 'relu', param=0.1",
+        ),
         (lambda: sb.calculate_gain("leaky_relu", True), "param must be a finite number"),
         (lambda: sb.calculate_gain("leaky_relu", math.nan), "param must be a finite number"),
-        (lambda: sb.calculate_gain("leaky_relu", 1e200), "the slope of leaky_relu must be within"),
-        (lambda: sb.KaimingNormal(nonlinearity="gelu"), "nonlinearity must be one of"),
+        (lambda: sb.calculate_gain("leaky_relu", 1e200), "the parameter of leaky_relu must be within"),
+        (lambda: sb.KaimingNormal(nonlinearity="mish"), "nonlinearity must be one of"),
         (lambda: sb.KaimingNormal(0.1, nonlinearity="relu"), "a must be 0 but for leaky_relu. Received: a=0.1"),
         (lambda: sb.KaimingNormal("0"), "a must be a finite number"),
-        (lambda: sb.KaimingUniform(1e200), "the slope of leaky_relu must be within"),
+        (lambda: sb.KaimingUniform(1e200), "the parameter of leaky_relu must be within"),
         (lambda: sb.KaimingUniform(mode="fan_avg"), "mode must be one of fan_in, fan_out. Received: mode='fan_avg'"),
         (lambda: sb.KaimingUniform(mode=None), "mode must be one of"),
         (lambda: sb.XavierNormal(0), "gain must be positive, from 1e-150 to 1e150. Received: gain=0.0"),
@@ -105,3 +109,25 @@ def test_unit_scaling_has_no_arguments_of_fans():
     assert sb.UniformUnitScaling(2, 3).get_config() == {"factor": 2.0, "seed": 3}
     with pytest.raises(ValueError, match="the keys of a UniformUnitScaling config are: factor, seed"):
         sb.UniformUnitScaling.from_config({"groups": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("relu", lambda z: max(z, 0)),
+        ("gelu", lambda z: z * mpmath.ncdf(z)),
+        ("silu", lambda z: z / (1 + mpmath.exp(-z))),
+        ("elu", lambda z: z if z > 0 else mpmath.expm1(z)),
+    ],
+)
+def test_a_gain_keeps_the_mean_square_of_a_standard_normal(name, function):
+    with mpmath.workdps(30):
+        mean_square = mpmath.quad(lambda z: function(z) ** 2 * mpmath.npdf(z), [-30, -8, -2, 0, 2, 8, 30])
+        assert sb.calculate_gain(name) == pytest.approx(float(1 / mpmath.sqrt(mean_square)), rel=1e-15)
+
+
+def test_the_gain_of_elu_depends_on_its_alpha():
+    assert sb.calculate_gain("elu", 0) == sb.calculate_gain("relu")
+    assert sb.calculate_gain("elu", 2) < sb.calculate_gain("elu", 1) == sb.calculate_gain("elu")
+    with pytest.raises(ValueError, match="param must be None except for leaky_relu and elu"):
+        sb.calculate_gain("gelu", 1.0)

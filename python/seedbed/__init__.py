@@ -18,6 +18,7 @@ from seedbed.config import deserialize, get, serialize
 from seedbed.dtypes import floatx, set_floatx
 from seedbed.initializers import (
     STFT,
+    Bilinear,
     Blocks,
     Constant,
     ConvolutionOrthogonal1D,
@@ -61,6 +62,7 @@ from seedbed.threads import get_num_threads, set_num_threads
 ALGORITHM = "v1"
 """The version of the values: what stands at an address changes only with it."""
 
+bilinear = Bilinear
 blocks = Blocks
 constant = Constant
 dirac = Dirac
@@ -96,6 +98,7 @@ zeros = Zeros
 __all__ = [
     "ALGORITHM",
     "STFT",
+    "Bilinear",
     "Blocks",
     "Constant",
     "ConvolutionOrthogonal1D",
@@ -133,6 +136,7 @@ __all__ = [
     "XavierUniform",
     "Zeros",
     "__version__",
+    "bilinear",
     "blocks",
     "calculate_gain",
     "compute_fans",

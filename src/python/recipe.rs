@@ -94,6 +94,7 @@ fn named(name: &str, parameters: &[f64]) -> PyResult<Distribution> {
         ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
         ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
         ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
+        ("complex_truncated_normal", &[stddev]) => Distribution::ComplexTruncatedNormal { stddev },
         ("log_uniform", &[minval, maxval]) => Distribution::LogUniform { minval, maxval },
         ("log_of_uniform", &[minval, maxval]) => Distribution::LogOfUniform { minval, maxval },
         ("inverse_softplus", &[minval, maxval, floor]) => Distribution::InverseSoftplus { minval, maxval, floor },

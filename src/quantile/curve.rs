@@ -39,8 +39,8 @@ pub struct Curve {
 impl Curve {
     /// exp(t), t uniform from log `minval` to log `maxval`, which are positive normal numbers.
     pub fn log_uniform(minval: f64, maxval: f64) -> Self {
-        let start = number(|b, x| log(b, x), minval);
-        Self { function: Function::Exp, start, width: number(|b, x| log(b, x), maxval) - start, ends: [minval, maxval] }
+        let start = number(log, minval);
+        Self { function: Function::Exp, start, width: number(log, maxval) - start, ends: [minval, maxval] }
     }
 
     /// log(t), t uniform from `minval`, which is not negative, to `maxval`.

@@ -213,6 +213,15 @@ fn sound(distribution: Distribution) -> bool {
         Distribution::NormalBetween { mean, stddev, lower, upper } => {
             normal(mean, stddev) && lower < upper && lower <= 37.0 && upper >= -37.0
         }
+        Distribution::LogUniform { minval, maxval } => {
+            f64::MIN_POSITIVE <= minval && minval <= maxval && maxval <= f64::MAX
+        }
+        Distribution::LogOfUniform { minval, maxval } => {
+            0.0 <= minval && minval <= maxval && (1e-280..=f64::MAX).contains(&maxval)
+        }
+        Distribution::InverseSoftplus { minval, maxval, floor } => {
+            f64::MIN_POSITIVE <= minval && minval <= maxval && maxval <= 700.0 && (0.0..=700.0).contains(&floor)
+        }
         Distribution::Disk { radius: scale } | Distribution::ComplexTruncatedNormal { stddev: scale } => {
             normal(0.0, scale)
         }
@@ -237,6 +246,14 @@ fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
             Distribution::NormalBetween { mean, stddev: 0.0, .. } => each(mean, mean),
             Distribution::NormalBetween { mean, stddev, lower, upper } => {
                 each(mean + lower * stddev, mean + upper * stddev)
+            }
+            Distribution::LogUniform { minval, maxval } => each(minval, maxval),
+            Distribution::LogOfUniform { maxval, .. } => {
+                let end = maxval.ln();
+                values.iter().all(|&x| x <= nearest(end + 1e-12 * (1.0 + end.abs())))
+            }
+            Distribution::InverseSoftplus { maxval, floor, .. } => {
+                values.iter().all(|&x| x <= 1.01 * maxval.max(floor))
             }
             Distribution::Disk { radius } => about_zero(radius),
             Distribution::ComplexTruncatedNormal { stddev } => about_zero(2.0 * stddev),
@@ -264,12 +281,15 @@ pub fn parameters(mut choices: Choices<'_>) {
     let mut near =
         |a: f64, b| if choices.below(4) == 0 { f64::from_bits(a.to_bits().wrapping_add(choices.below(9))) } else { b };
     let (b, upper) = (near(a, b), near(lower, upper));
-    let distribution = match choices.below(6) {
+    let distribution = match choices.below(9) {
         0 => Distribution::Uniform { minval: a, maxval: b },
         1 => Distribution::Normal { mean: a, stddev: b },
         2 => Distribution::TruncatedNormal { mean: a, stddev: b },
         3 => Distribution::NormalBetween { mean: a, stddev: b, lower, upper },
         4 => Distribution::Disk { radius: b },
+        5 => Distribution::LogUniform { minval: a, maxval: b },
+        6 => Distribution::LogOfUniform { minval: a, maxval: b },
+        7 => Distribution::InverseSoftplus { minval: a, maxval: b, floor: lower },
         _ => Distribution::ComplexTruncatedNormal { stddev: b },
     };
     let plain = [a, b].iter().all(|x| *x == 0.0 || (1e-9..=1e6).contains(&x.abs()));

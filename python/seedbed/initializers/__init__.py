@@ -3,7 +3,7 @@
 | module | family |
 |---|---|
 | `constant` | numbers that are given: Zeros, Ones, Constant |
-| `identity` | layers that hand on what they get: Identity, Dirac |
+| `identity` | layers that hand on what they get: Identity, Dirac, Bilinear |
 | `stft` | Fourier transforms: STFT |
 | `random` | a distribution of their own: RandomNormal, RandomUniform, TruncatedNormal |
 | `log_uniform` | logarithms, for state-space models: LogUniform, LogOfUniform, InverseSoftplus |
@@ -17,7 +17,7 @@
 from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.initializers.blocks import Blocks
 from seedbed.initializers.constant import Constant, Ones, Zeros
-from seedbed.initializers.identity import Dirac, Identity
+from seedbed.initializers.identity import Bilinear, Dirac, Identity
 from seedbed.initializers.log_uniform import InverseSoftplus, LogOfUniform, LogUniform
 from seedbed.initializers.orthogonal import (
     ConvolutionOrthogonal1D,
@@ -43,6 +43,7 @@ from seedbed.initializers.xavier_kaiming import KaimingNormal, KaimingUniform, X
 
 __all__ = [
     "STFT",
+    "Bilinear",
     "Blocks",
     "Constant",
     "ConvolutionOrthogonal1D",

@@ -286,8 +286,11 @@ class RandomInitializer(SeededInitializer):
         return dtypes.as_float_dtype(dtype, or_complex=self.makes_complex)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        distribution, parameters = self.sampling(shape)
-        recipe = compiled(distribution, tuple(parameters), dtype)
+        return self._sampled(self.sampling(shape), shape, dtype)
+
+    def _sampled(self, distribution: Distribution, shape: Shape, dtype: np.dtype) -> Sampled:
+        name, parameters = distribution
+        recipe = compiled(name, tuple(parameters), dtype)
         if dtype.kind == "c" and math.prod(shape) >= 2**62:
             raise ValueError(f"a complex tensor must have fewer than 2**62 elements. Received: shape={shape}")
         return Sampled(recipe, self._draw())

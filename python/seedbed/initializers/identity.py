@@ -1,20 +1,24 @@
-"""Initializers of layers that hand on what they get: Identity for matrices, Dirac for convolutions.
+"""Initializers of layers that hand on what they get: Identity for matrices, Dirac for convolutions, Bilinear.
 
-Both are one rule: each output channel copies one input channel, at the centre of the receptive field.
+The first two are one rule: each output channel copies one input channel, at the centre of the receptive field. Bilinear
+kernels hand on a signal at a higher resolution.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seedbed import dtypes
 from seedbed._fans import AXES_OF_LAYOUT, LAYOUTS
-from seedbed.arguments import as_count, as_finite, one_of
+from seedbed._float_state import in_default_state
+from seedbed.arguments import as_bool, as_count, as_finite, one_of
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
@@ -66,11 +70,35 @@ class Copies(Rule):
         out.reshape(shape_of(axes))[tuple(places[taken] for places in at)] = self.value
 
 
+class Stacked(Rule):
+    """The same matrix along all leading axes."""
+
+    __slots__ = ("matrix",)
+
+    def __init__(self, matrix: Copies) -> None:
+        self.matrix = matrix
+
+    def count(self, shape: Shape) -> int:
+        """Return the number of elements of that shape that have the value."""
+        return self.matrix.count(shape[-2:]) * math.prod(shape[:-2])
+
+    @property
+    def value(self) -> npt.NDArray[Any]:
+        """The value."""
+        return self.matrix.value
+
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        axes = axes_of(out.shape) if axes is None else axes
+        matrix = np.empty(shape_of(axes[-2:]), out.dtype)
+        self.matrix.write(matrix, axes[-2:])
+        out.reshape(shape_of(axes))[...] = matrix
+
+
 class _Copying(Initializer):
     """An initializer whose rule is `Copies`."""
 
     @abstractmethod
-    def rule(self, shape: Shape, dtype: np.dtype) -> Copies: ...
+    def rule(self, shape: Shape, dtype: np.dtype) -> Copies | Stacked: ...
 
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
         rule = self.rule(shape, dtype)
@@ -85,25 +113,34 @@ class Identity(_Copying):
 
     Arguments:
         gain: a finite number; a whole one for integer dtypes, 0 or 1 for bool.
+        stacked: whether shapes of more than two axes are stacks of such matrices, along the last two axes; without it
+            they are an error.
 
     Raises:
-        ValueError: where `gain` is not finite; at the call, where the shape is not of rank 2 or the dtype does not hold
-            `gain`.
+        ValueError: if an argument is not as described; at the call, if the shape is not of rank 2, or with `stacked` of
+            rank 2 or more, or the dtype cannot represent `gain`.
 
     >>> import seedbed as sb
     >>> sb.Identity(gain=2)((2, 3), "int32").tolist()
     [[2, 0, 0], [0, 2, 0]]
+    >>> sb.Identity(stacked=True)((5, 2, 2))[3].tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("gain",)
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "stacked")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"stacked": False})
 
-    def __init__(self, gain: float = 1.0) -> None:
+    def __init__(self, gain: float = 1.0, *, stacked: bool = False) -> None:
         self.gain = as_finite("gain", gain)
+        self.stacked = as_bool("stacked", stacked)
 
-    def rule(self, shape: Shape, dtype: np.dtype) -> Copies:
-        if len(shape) != 2:
-            raise ValueError(f"the shape of an identity matrix must be of rank 2. Received: shape={shape}")
-        return Copies(checked_cast("gain", np.array(self.gain), dtype), inputs=0, outputs=1, period=shape[1])
+    def rule(self, shape: Shape, dtype: np.dtype) -> Copies | Stacked:
+        if len(shape) < 2 or (len(shape) > 2 and not self.stacked):
+            more = " or more" if self.stacked else ", or more with stacked=True"
+            raise ValueError(f"the shape of an identity matrix must be of rank 2{more}. Received: shape={shape}")
+        gain = checked_cast("gain", np.array(self.gain), dtype)
+        matrix = Copies(gain, inputs=0, outputs=1, period=shape[-1])
+        return matrix if len(shape) == 2 else Stacked(matrix)
 
 
 class Dirac(_Copying):
@@ -143,3 +180,79 @@ class Dirac(_Copying):
         if rest:
             raise ValueError(f"groups must divide the outputs. Received: groups={self.groups}, shape={shape}")
         return Copies(np.ones((), dtype), inputs, outputs, period)
+
+
+class Interpolation(Rule):
+    """Products of triangles along some axes, the same along all others.
+
+    Arguments:
+        spatial: the axes that have triangles.
+    """
+
+    __slots__ = ("spatial",)
+
+    def __init__(self, spatial: Sequence[int]) -> None:
+        self.spatial = tuple(spatial)
+
+    @in_default_state
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        axes = axes_of(out.shape) if axes is None else axes
+        kernel: npt.NDArray[Any] = np.ones((1,) * len(axes))
+        for axis in self.spatial:
+            weights = triangle(axes[axis][0])[indices(axes[axis])]
+            kernel = kernel * weights.reshape([-1 if i == axis else 1 for i in range(len(axes))])
+        # The narrow floats are rounded from float32, here as everywhere.
+        out.reshape(shape_of(axes))[...] = kernel if out.itemsize == 8 else kernel.astype(np.float32)
+
+
+def triangle(length: int) -> npt.NDArray[np.float64]:
+    """Return the weights 1 - |i - (length - 1) / 2| / ceil(length / 2) of linear interpolation, each rounded once.
+
+    >>> triangle(4).tolist(), triangle(3).tolist()
+    ([0.25, 0.75, 0.75, 0.25], [0.5, 1.0, 0.5])
+    """
+    twice = 2 * ((length + 1) // 2)
+    return (twice - abs(2 * np.arange(length) - length + 1)) / max(1, twice)
+
+
+class Bilinear(Initializer):
+    """Kernels of transposed convolutions that interpolate linearly, bilinearly along two axes (Long et al. 2015).
+
+    With a factor f, the kernel of length 2 f - f mod 2 and the stride f raise the resolution f times. Along a spatial
+    axis of length n the weight is 1 - |i - (n - 1) / 2| / ceil(n / 2), and an element is the product of those of its
+    spatial axes, whatever its channels: a layer that interpolates each channel by itself has a group for each.
+
+    Arguments:
+        layout: `"keras"` for kernels (..., channels, channels), `"torch"` for (channels, channels, ...).
+
+    Raises:
+        ValueError: if the layout is another; at the call, if the shape is not of rank 3 to 5, or the dtype is not
+            floating point.
+
+    >>> import seedbed as sb
+    >>> sb.Bilinear(layout="torch")((1, 1, 4, 4))[0, 0, 1].tolist()
+    [0.1875, 0.5625, 0.5625, 0.1875]
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("layout",)
+
+    def __init__(self, layout: str = "keras") -> None:
+        self.layout = one_of("layout", layout, LAYOUTS)
+
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        return dtypes.as_float_dtype(dtype)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        if not 3 <= len(shape) <= 5:
+            raise ValueError(f"the shape of a bilinear kernel must be of rank 3, 4 or 5. Received: shape={shape}")
+        return Interpolation(self._spatial(len(shape)))
+
+    def _spatial(self, rank: int) -> range:
+        return range(rank - 2) if self.layout == "keras" else range(2, rank)
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        if 0 in shape:
+            return Description()
+        spatial = self._spatial(len(shape))
+        kernel = [length if axis in spatial else 1 for axis, length in enumerate(shape)]
+        return of_values(self(tuple(kernel), dtype).reshape(-1))

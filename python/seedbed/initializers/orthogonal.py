@@ -101,10 +101,7 @@ class Orthogonal(ComputedInitializer):
 
     def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
         super().__init__(gain, seed)
-        try:
-            self.column_axis = as_integer(column_axis)
-        except TypeError:
-            raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
+        self.column_axis = _as_axis(column_axis)
 
     def check_shape(self, shape: Shape) -> None:
         if len(shape) < 2:
@@ -138,6 +135,7 @@ class DeltaOrthogonal(_Convolution):
     Arguments:
         gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
         seed: None, an integer or a `SeedGenerator`.
+        column_axis: the axis of the matrix that has its columns: -1 or 1 for the outputs, -2 or 0 for the inputs.
 
     Raises:
         ValueError: where an argument is not as said; at the call, where the shape has not 3 to 5 axes, or in > out, the
@@ -149,13 +147,22 @@ class DeltaOrthogonal(_Convolution):
     (True, True)
     """
 
+    parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "column_axis")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"column_axis": -1})
+
+    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
+        super().__init__(gain, seed)
+        self.column_axis = _as_axis(column_axis)
+        if not -2 <= self.column_axis < 2:
+            raise ValueError(f"column_axis must be an axis of the matrix, from -2 to 1. Received: {column_axis!r}")
+
     def check_shape(self, shape: Shape) -> None:
         if not 3 <= len(shape) <= 5:
             raise ValueError(f"the shape of a delta-orthogonal kernel must have 3 to 5 axes. Received: {shape}")
         _check_channels(shape)
 
     def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
-        return partial(_write_centre, matrix)
+        return partial(_write_centre, matrix, self.column_axis)
 
 
 class ConvolutionOrthogonal(_Convolution):
@@ -239,6 +246,13 @@ class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
     spatial_axes = 3
 
 
+def _as_axis(column_axis: object) -> int:
+    try:
+        return as_integer(column_axis)
+    except TypeError:
+        raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
+
+
 def _check_channels(shape: Shape) -> None:
     if shape[-2] > shape[-1]:
         raise ValueError(f"a kernel (..., in, out) that keeps norms must have in <= out. Received: {shape}")
@@ -259,9 +273,9 @@ def _write_reshaped(matrix: _core.Orthogonal, column_axis: int, address: seeds.A
     out[...] = np.moveaxis(columns_last, -1, axis)
 
 
-def _write_centre(matrix: _core.Orthogonal, address: seeds.Address, out: np.ndarray) -> None:
+def _write_centre(matrix: _core.Orthogonal, column_axis: int, address: seeds.Address, out: np.ndarray) -> None:
     out[...] = 0
-    _write(matrix, address, out[tuple((size - 1) // 2 for size in out.shape[:-2])])
+    _write_reshaped(matrix, column_axis, address, out[tuple((size - 1) // 2 for size in out.shape[:-2])])
 
 
 @in_default_state

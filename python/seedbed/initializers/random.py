@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from seedbed import _core, seeds
+from seedbed._float_state import in_default_state
 from seedbed.arguments import as_finite, as_real
+from seedbed.initializers._description import Description
 from seedbed.initializers.base import RandomInitializer
-from seedbed.rules import Distribution
+from seedbed.regions import Axis
+from seedbed.rules import Distribution, Rule, Sampled
 from seedbed.shapes import Shape
 
 
@@ -51,14 +57,14 @@ class RandomNormal(RandomInitializer):
     """Normal, without bounds. Complex values have the variance E |w|^2 = stddev^2, half of it in each part.
 
     Arguments:
-        mean: of the distribution; 0 for complex values.
+        mean: of the distribution; it may be complex for complex values.
         stddev: its standard deviation, 0 or more.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
         ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is neither
             floating point nor complex, values 9.25 standard deviations from the mean would be beyond its finite
-            numbers, or it is complex and the mean is not 0.
+            numbers, or the mean is complex and the dtype is not.
 
     >>> import seedbed as sb
     >>> w = sb.RandomNormal(stddev=0.02, seed=3)((1000, 1000))
@@ -69,15 +75,72 @@ class RandomNormal(RandomInitializer):
     parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
     makes_complex = True
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: seeds.SeedLike = None) -> None:
+    def __init__(
+        self, mean: complex | Mapping[str, Any] = 0.0, stddev: float = 0.05, seed: seeds.SeedLike = None
+    ) -> None:
         super().__init__(seed)
-        self.mean = as_finite("mean", mean)
+        self.mean: Any = _as_mean(mean)
         self.stddev = as_finite("stddev", stddev)
         if self.stddev < 0:
             raise ValueError(f"stddev must not be negative. Received: stddev={self.stddev}")
 
     def sampling(self, shape: Shape) -> Distribution:
+        if isinstance(self.mean, complex):
+            raise ValueError(f"mean must be real for a dtype that is not complex. Received: mean={self.mean}")
         return "normal", (self.mean, self.stddev)
+
+    def complex_sampling(self, shape: Shape) -> Distribution:
+        """The distribution of complex values less their mean."""
+        return "normal", (0.0, self.stddev)
+
+    def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
+        if dtype.kind != "c":
+            return super().rule(shape, dtype)
+        mean = self.mean
+        largest, reach = float(np.finfo(dtype).max), abs(mean) + _REACH * self.stddev
+        if not reach <= largest:
+            raise ValueError(
+                f"the values must be within the finite {dtype.name} numbers. Received: values up to {reach}"
+            )
+        values = self._sampled(self.complex_sampling(shape), shape, dtype)
+        return Shifted(values, np.array(mean, dtype)) if mean else values
+
+    def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
+        if dtype.kind != "c":
+            return super()._describe(shape, dtype)
+        return Description(mean=complex(self.mean), stddev=self.stddev * self._complex_stddev())
+
+    def _complex_stddev(self) -> float:
+        """The standard deviation of complex values for a `stddev` of 1."""
+        return 1.0
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if isinstance(self.mean, complex):
+            config["mean"] = {"real": self.mean.real, "imag": self.mean.imag}
+        return config
+
+
+_REACH = 9.25
+"""The farthest that a normal value is from its mean, in standard deviations."""
+
+_COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
+"""The standard deviation of a complex normal of variance 1 truncated at 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
+
+
+class Shifted(Rule):
+    """Complex values to which a number is added, each part rounded once."""
+
+    __slots__ = ("mean", "values")
+
+    def __init__(self, values: Sampled, mean: npt.NDArray[Any]) -> None:
+        self.values = values
+        self.mean = mean
+
+    @in_default_state
+    def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
+        self.values.write(out, axes)
+        np.add(out, self.mean, out=out)
 
 
 class TruncatedNormal(RandomNormal):
@@ -88,8 +151,11 @@ class TruncatedNormal(RandomNormal):
     deviations. Values are quantiles, computed from the nearer end of the distribution: none is clamped to a bound, and
     a far tail is as accurate as the centre.
 
+    Complex values are complex normals of variance stddev^2 before the truncation to abs(w - mean) <= 2 stddev; they
+    have no other bounds. The root of E |w - mean|^2 after it is 0.96196182800821351 stddev.
+
     Arguments:
-        mean: of the normal that is truncated.
+        mean: of the normal that is truncated; it may be complex for complex values.
         stddev: of the normal that is truncated, 0 or more.
         seed: None, an integer or a `SeedGenerator`.
         lower: the lower bound, in standard deviations from the mean; None or -inf where there is none.
@@ -98,8 +164,9 @@ class TruncatedNormal(RandomNormal):
 
     Raises:
         ValueError: where a parameter is not finite, `stddev` is negative, `lower` is not less than `upper`, or all that
-            is between them is more than 37 standard deviations from the mean; at the call, where the dtype is not
-            floating point, the values are beyond its finite numbers, or it has no number between the bounds.
+            is between them is more than 37 standard deviations from the mean; at the call, where the dtype is neither
+            floating point nor complex, the values are beyond its finite numbers, it has no number between the bounds,
+            or it is complex and the bounds are neither -2 and 2 nor None.
 
     >>> import seedbed as sb
     >>> w = sb.TruncatedNormal(stddev=0.5, seed=3)((1000, 1000))
@@ -112,11 +179,10 @@ class TruncatedNormal(RandomNormal):
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "lower", "upper")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"lower": -2.0, "upper": 2.0})
-    makes_complex = False
 
     def __init__(
         self,
-        mean: float = 0.0,
+        mean: complex | Mapping[str, Any] = 0.0,
         stddev: float = 0.05,
         seed: seeds.SeedLike = None,
         lower: float | None = -2.0,
@@ -138,9 +204,33 @@ class TruncatedNormal(RandomNormal):
         return (-math.inf if self.lower is None else self.lower, math.inf if self.upper is None else self.upper)
 
     def sampling(self, shape: Shape) -> Distribution:
+        _, normal = super().sampling(shape)
         if self.lower == -2 and self.upper == 2:
-            return "truncated_normal", (self.mean, self.stddev)
-        return "normal_between", (self.mean, self.stddev, *self._bounds())
+            return "truncated_normal", normal
+        return "normal_between", (*normal, *self._bounds())
+
+    def complex_sampling(self, shape: Shape) -> Distribution:
+        if self.lower is None and self.upper is None:
+            return super().complex_sampling(shape)
+        if self.lower != -2 or self.upper != 2:
+            raise ValueError(
+                "lower and upper must be -2 and 2, or None, for complex values, of which the distance from the mean is "
+                f"bounded. Received: lower={self.lower}, upper={self.upper}"
+            )
+        return "complex_truncated_normal", (self.stddev,)
+
+    def _complex_stddev(self) -> float:
+        return 1.0 if self.lower is None else _COMPLEX_TRUNCATED_STDDEV
+
+
+def _as_mean(mean: object) -> float | complex:
+    """A finite number, or the configuration of a complex one."""
+    if isinstance(mean, Mapping) and mean.keys() == {"real", "imag"}:
+        mean = complex(as_finite("mean", mean["real"]), as_finite("mean", mean["imag"]))
+    if not isinstance(mean, (complex, np.complexfloating)):
+        return as_finite("mean", mean)
+    number = complex(as_finite("mean", mean.real), as_finite("mean", mean.imag))
+    return number if number.imag else number.real
 
 
 def _as_bound(what: str, value: object, none: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -85,11 +86,11 @@ def _zeros(sparsity: float, rows: int) -> int:
 
 
 class Sparse(RandomInitializer):
-    """Matrices of which a share of each column is 0, and the rest normal of mean 0 (Martens 2010).
+    """Matrices of which a share of each column is 0, and the rest normal (Martens 2010).
 
     As in torch, columns run along the second axis whatever the layout: of a shape (rows, columns) each column has
     ceil(sparsity rows) zeros, exactly, the product rounded to float64. Which rows these are is drawn from the seed as
-    well, each choice as likely as any other. The other elements are those of `RandomNormal(0.0, stddev, seed)`.
+    well, each choice as likely as any other. The other elements are those of `RandomNormal(mean, stddev, seed)`.
 
     A slice evaluates the choice for the columns that it takes, in all their rows.
 
@@ -97,10 +98,11 @@ class Sparse(RandomInitializer):
         sparsity: the share of zeros, from 0 to 1.
         stddev: the standard deviation of the other elements, 0 or more.
         seed: None, an integer or a `SeedGenerator`.
+        mean: the mean of the other elements.
 
     Raises:
         ValueError: where an argument is not as said; at the call, where the shape is not of rank 2, the dtype is not
-            floating point, or values 9.25 standard deviations from 0 would be beyond its finite numbers.
+            floating point, or values 9.25 standard deviations from the mean would be beyond its finite numbers.
 
     >>> import seedbed as sb
     >>> w = sb.Sparse(0.9, seed=3)((20, 5))
@@ -108,19 +110,21 @@ class Sparse(RandomInitializer):
     [18, 18, 18, 18, 18]
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("sparsity", "stddev", "seed")
+    parameters: ClassVar[tuple[str, ...]] = ("sparsity", "stddev", "seed", "mean")
+    beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"mean": 0.0})
 
-    def __init__(self, sparsity: float, stddev: float = 0.01, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, sparsity: float, stddev: float = 0.01, seed: seeds.SeedLike = None, mean: float = 0.0) -> None:
         super().__init__(seed)
         self.sparsity = as_finite("sparsity", sparsity)
         self.stddev = as_finite("stddev", stddev)
+        self.mean = as_finite("mean", mean)
         if not 0 <= self.sparsity <= 1:
             raise ValueError(f"sparsity must be from 0 to 1. Received: sparsity={self.sparsity}")
         if self.stddev < 0:
             raise ValueError(f"stddev must not be negative. Received: stddev={self.stddev}")
 
     def sampling(self, shape: Shape) -> Distribution:
-        return "normal", (0.0, self.stddev)
+        return "normal", (self.mean, self.stddev)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         if len(shape) != 2:
@@ -134,7 +138,8 @@ class Sparse(RandomInitializer):
         dense = super()._describe(shape, dtype)
         if share == 0:
             return of_distribution(("normal", (0.0, 0.0)), dtype)
-        return dense._replace(stddev=self.stddev * math.sqrt(share))
+        variance = share * (self.stddev**2 + (1 - share) * self.mean**2)
+        return dense._replace(mean=share * self.mean, stddev=math.sqrt(variance))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -26,6 +26,7 @@ MODES: Mapping[str, Callable[[int, int], float]] = {
     "fan_out": lambda fan_in, fan_out: fan_out,
     "fan_avg": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
     "fan_geo_avg": lambda fan_in, fan_out: math.sqrt(fan_in * fan_out),
+    "spectral": lambda fan_in, fan_out: fan_in * max(1.0, fan_in / max(1, fan_out)),
 }
 """What the scale is divided by."""
 
@@ -57,7 +58,10 @@ class VarianceScaling(RandomInitializer):
 
     Arguments:
         scale: a positive number.
-        mode: `"fan_in"`, `"fan_out"`, `"fan_avg"`, or `"fan_geo_avg"` for the geometric mean.
+        mode: `"fan_in"`, `"fan_out"`, `"fan_avg"`, `"fan_geo_avg"` for the geometric mean, or `"spectral"` for
+            n = fan_in max(1, fan_in / fan_out), which makes the spectral norm of a matrix of the order of
+            sqrt(scale fan_out / fan_in), whatever its shape (Yang, Simon & Bernstein 2023): the standard deviation is
+            sqrt(scale / fan_in) min(1, sqrt(fan_out / fan_in)).
         distribution: a name of the table; `"normal"` is `"truncated_normal"`.
         seed: None, an integer or a `SeedGenerator`.
         input_axes: axes whose lengths multiply to the fan-in. Without them, the layout says which.

@@ -26,10 +26,15 @@ _SQUARED_GAINS: Mapping[str, float] = {
     "tanh": 25 / 9,
     "relu": 2.0,
     "selu": 9 / 16,
+    "gelu": 2.3517156140733729,
+    "silu": 2.8107611240744711,
 }
-"""But for leaky_relu's, which depends on its slope."""
+"""Except those of leaky_relu and elu, which depend on a parameter. Of gelu and silu 1 / E f(z)^2, z standard normal."""
 
-NONLINEARITIES = (*_SQUARED_GAINS, "leaky_relu")
+NONLINEARITIES = (*_SQUARED_GAINS, "leaky_relu", "elu")
+
+_ELU = 0.14494541749292386
+"""E (e^z - 1)^2 over z < 0, z standard normal: e^2 Phi(-2) - 2 sqrt(e) Phi(-1) + 1/2."""
 
 _LARGEST_SLOPE = 1e150
 """Beyond it its square is no finite number."""
@@ -37,7 +42,7 @@ _LARGEST_SLOPE = 1e150
 
 @in_default_state
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which weights have to be larger for the nonlinearity behind them, as torch has it.
+    """The factor by which weights have to be larger for the nonlinearity behind them: as torch has it, and three more.
 
     | nonlinearity | gain |
     |---|---|
@@ -46,32 +51,48 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     | `relu` | sqrt(2) |
     | `leaky_relu` | sqrt(2 / (1 + slope^2)) |
     | `selu` | 3 / 4 |
+    | `gelu` | 1.533530441... |
+    | `silu` | 1.676532470... |
+    | `elu` | 1 / sqrt(1/2 + 0.144945417... alpha^2), for alpha = 1 1.245198300... |
 
-    Those of the rectifiers are from He et al. 2015, eq. 10 and 15; the others are torch's custom.
+    Those of the rectifiers are from He et al. 2015, eq. 10 and 15, and those of tanh and selu torch's custom. Those of
+    `gelu` (z Phi(z)), `silu` (z / (1 + exp(-z))) and `elu`, which torch does not have, are by the definition of the
+    rectifiers': 1 / sqrt(E f(z)^2) for a standard normal z, so that the mean square of what the layer hands on is the
+    variance of z.
 
     Arguments:
         nonlinearity: one of these names.
-        param: the slope of `leaky_relu` on the negative side, 0.01 where there is none. The others have no parameter.
+        param: the slope of `leaky_relu` on the negative side, 0.01 where there is none; the alpha of `elu`, 1 where
+            there is none. The others have no parameter.
 
     Raises:
-        ValueError: for another name, or a param that is not finite or not `leaky_relu`'s.
+        ValueError: for another name, or a param that is not finite or of a nonlinearity that has none.
 
     >>> calculate_gain("tanh"), calculate_gain("leaky_relu", 1)
     (1.6666666666666667, 1.0)
     """
-    if nonlinearity != "leaky_relu" and param is not None:
+    default = _PARAMETERS.get(nonlinearity) if isinstance(nonlinearity, str) else None
+    if default is None and param is not None:
         one_of("nonlinearity", nonlinearity, NONLINEARITIES)
-        raise ValueError(f"param must be None but for leaky_relu. Received: {nonlinearity!r}, param={param!r}")
-    return math.sqrt(_squared_gain(nonlinearity, 0.01 if param is None else as_finite("param", param)))
+        raise ValueError(
+            f"param must be None except for leaky_relu and elu. Received: {nonlinearity!r}, param={param!r}"
+        )
+    return math.sqrt(_squared_gain(nonlinearity, default or 0.0 if param is None else as_finite("param", param)))
+
+
+_PARAMETERS: Mapping[str, float] = {"leaky_relu": 0.01, "elu": 1.0}
+"""The default parameter of each nonlinearity that has one."""
 
 
 @in_default_state
-def _squared_gain(nonlinearity: str, slope: float) -> float:
-    if one_of("nonlinearity", nonlinearity, NONLINEARITIES) != "leaky_relu":
+def _squared_gain(nonlinearity: str, param: float) -> float:
+    if one_of("nonlinearity", nonlinearity, NONLINEARITIES) in _SQUARED_GAINS:
         return _SQUARED_GAINS[nonlinearity]
-    if abs(slope) > _LARGEST_SLOPE:
-        raise ValueError(f"the slope of leaky_relu must be within +-{_LARGEST_SLOPE}. Received: {slope}")
-    return 2.0 / (1.0 + slope * slope)
+    if abs(param) > _LARGEST_SLOPE:
+        raise ValueError(f"the parameter of {nonlinearity} must be within +-{_LARGEST_SLOPE}. Received: {param}")
+    if nonlinearity == "elu":
+        return 1.0 / (0.5 + _ELU * (param * param))
+    return 2.0 / (1.0 + param * param)
 
 
 class _Xavier(VarianceScaling):
@@ -160,7 +181,7 @@ class _Kaiming(VarianceScaling):
         layout: str = "keras",
     ) -> None:
         self.a = as_finite("a", a)
-        scale = _squared_gain(nonlinearity, self.a)
+        scale = _squared_gain(nonlinearity, 1.0 if nonlinearity == "elu" else self.a)
         self.nonlinearity = nonlinearity
         if self.a != 0 and nonlinearity != "leaky_relu":
             raise ValueError(f"a must be 0 but for leaky_relu. Received: a={a!r}, nonlinearity={nonlinearity!r}")
@@ -180,7 +201,7 @@ class _Kaiming(VarianceScaling):
 class KaimingUniform(_Kaiming):
     """Uniform within +-gain sqrt(3 / n), where n is the fan-in or the fan-out (He et al. 2015, eq. 15).
 
-    The gain is `calculate_gain(nonlinearity, a)`. With the defaults it is `HeUniform`.
+    The gain is `calculate_gain(nonlinearity, a)`, for elu with alpha = 1. With the defaults it is `HeUniform`.
 
     Arguments:
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
