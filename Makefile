@@ -13,7 +13,8 @@ BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
 # What x86-64 leaves out is compiled too, where the standard library of another processor is installed.
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
-FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm
+FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm mup unit-scaling \
+	megatron-core
 SECONDS ?= 3600
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

@@ -76,6 +76,7 @@ LAYERS = [
     {"torch.own"},
     {"torch.choices"},
     {"torch.modules"},
+    {"torch.lsuv"},
     {"torch"},
     {"transformers"},
     {"cli.console", "cli.signals", "cli.status"},

@@ -499,12 +499,16 @@ def test_torchscale_form():
     scheme = schemes.deepnorm(layers=3, width=8, form="torchscale")
     shapes = {name.replace("model.", "decoder."): shape for name, shape in decoder().items()}
     layer = "decoder.layers.1"
-    assert spread(scheme, shapes, f"{layer}.self_attn.q_proj.weight") == pytest.approx(SQUARE * 0.5**0.5)
-    assert spread(scheme, shapes, f"{layer}.self_attn.v_proj.weight") == pytest.approx(BETA * SQUARE * 0.5**0.5)
-    assert spread(scheme, shapes, f"{layer}.self_attn.o_proj.weight") == pytest.approx(BETA * SQUARE)
+    limits = {
+        "self_attn.q_proj": 8**-0.5,
+        "self_attn.v_proj": BETA * 8**-0.5,
+        "self_attn.o_proj": BETA * 8**-0.5,
+        "mlp.up_proj": BETA * 8**-0.5,
+        "mlp.down_proj": BETA * 24**-0.5,
+    }
     made = decided(scheme, shapes)
-    assert made[f"{layer}.mlp.up_proj.weight"].initializer.maxval == pytest.approx(BETA * 8**-0.5)
-    assert made[f"{layer}.mlp.down_proj.weight"].initializer.maxval == pytest.approx(BETA * 24**-0.5)
+    found = {name: made[f"{layer}.{name}.weight"].initializer.maxval for name in limits}
+    assert found == pytest.approx(limits)
 
 
 def test_rezero_and_skipinit():

@@ -11,10 +11,8 @@ from seedbed.schemes.formulas import (
     EMBEDDINGS,
     EVERY,
     FEED_FORWARD,
-    FEED_FORWARD_IN,
     HIDDEN,
     OUTPUTS,
-    QUERY_KEY,
     Formula,
     Number,
     Table,
@@ -55,8 +53,8 @@ def deepnorm(
         decoder_layers: number of layers of the decoder, M, likewise.
         heads: number of heads, where one kernel has queries, keys and values, and a scheme must find the values in it.
         kv_heads: number of heads of keys, if it is another one.
-        form: "paper", or "torchscale": Glorot uniform × 1/√2 for attention's inputs, U(±β/√fan_in) for feed-forward
-            layers, and ÷ 1.15 in the place of × 0.87, as its code does.
+        form: "paper", or "torchscale", as its code does: U(±1/√fan_in) and U(±β/√fan_in), which are torch's, and × 1.15
+            in the place of × 0.87. It scales biases too, which begin as zeros here.
 
     Raises:
         ValueError: if a number is not positive, or neither `layers` nor both of the others are given.
@@ -265,20 +263,15 @@ def _scaled(gain: Number, text: str, width: int, is_paper: bool) -> Table:
         rows = _glorot_table(gain, text, "normal")
         return table(*rows.items(), ((*EMBEDDINGS, roles.HEAD), normal("d^-½", width**-0.5)))
 
-    def inputs(weight: Weight) -> float:
-        return math.sqrt(0.5) * (gain(weight) if callable(gain) else gain)
-
     def limit(weight: Weight) -> float:
         return (gain(weight) if callable(gain) else gain) / math.sqrt(weight.fans.fan_in)
 
-    query, value = glorot(math.sqrt(0.5), "1/√2", "uniform"), glorot(inputs, f"{text}/√2", "uniform")
+    plain = uniform("1/√fan_in", lambda weight: 1 / math.sqrt(weight.fans.fan_in))
+    scaled = uniform(f"{text}/√fan_in", limit)
     return table(
-        (EVERY, glorot(1.0, "", "uniform")),
-        (QUERY_KEY, query),
-        (roles.VALUE, value),
-        ((roles.QKV, roles.KEY_VALUE), by_values(query, value)),
-        (roles.ATTENTION_OUTPUT, glorot(gain, text, "uniform")),
-        ((*FEED_FORWARD_IN, roles.DOWN), uniform(f"{text}/√fan_in", limit)),
+        (EVERY, plain),
+        ((roles.VALUE, *OUTPUTS, *FEED_FORWARD), scaled),
+        ((roles.QKV, roles.KEY_VALUE), by_values(plain, scaled)),
         (ends, normal("d^-½", width**-0.5)),
         (roles.POSITION, normal("1", 1.0)),
     )

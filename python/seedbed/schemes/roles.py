@@ -101,7 +101,7 @@ PATTERNS: tuple[tuple[str, str], ...] = tuple(
             "lm_head lm_head.w_out ^output embed_out output_layer output_projection unembed unembedding readout "
             "classifier score ^head heads.head *.head logits_dense logitdense logits cls.predictions.decoder "
             "cls.seq_relationship qa_outputs ^ff_out transformer.ff_out classification_head.out_proj "
-            "vocab_projection",
+            "vocab_projection ^projection",
         ),
         (ROUTER, "router router.* *moe.gate *mlp.gate *ffn.gate *feed_forward.gate *moe*.router gate_network"),
         (
@@ -128,20 +128,21 @@ PATTERNS: tuple[tuple[str, str], ...] = tuple(
         (
             ATTENTION_OUTPUT,
             "o_proj *att*.out_proj *att*.c_proj attention.output.dense *att*.dense *att*.wo *att*.w_out attn_out "
-            "*att*.linear_proj *att*.proj *att*.out *att*.o attn_vec_einsum attention_output *att*.attention_output",
+            "*att*.linear_proj linear_o *att*.proj *att*.out *att*.o attn_vec_einsum "
+            "attention_output *att*.attention_output",
         ),
         (GATE_UP, "gate_up_proj merged_gate_up_proj gating_einsum w13 *mlp1_weight*"),
-        (GATE, "gate_proj w1 w1_efd wi_0 gate ffn_gate"),
+        (GATE, "gate_proj linear_gate w1 w1_efd wi_0 gate ffn_gate"),
         (
             UP,
             "up_proj w3 w3_efd v1 wi_1 wi c_fc fc1 fc_in intermediate.dense dense_h_to_4h linear_fc1 ff_proj linear1 "
-            "*mlp*.dense_0 *mlp*.lin1 feedforward_intermediate_dense ffn_up ffn.lin1",
+            "*mlp*.dense_0 *mlp*.lin1 *mlp*.linear_1 feedforward_intermediate_dense ffn_up ffn.lin1",
         ),
         (
             DOWN,
             "down_proj merged_down_proj w2 w2_edf wo *mlp*.c_proj *ffn.c_proj fc2 fc_out output.dense dense_4h_to_h "
-            "linear_fc2 ff_out linear2 *mlp*.dense_1 *mlp*.lin2 *mlp*.linear *mlp2_weight* feedforward_output_dense "
-            "ffn_down ffn.lin2",
+            "linear_fc2 ff_out linear2 *mlp*.dense_1 *mlp*.lin2 *mlp*.linear *mlp*.linear_2 *mlp2_weight* "
+            "feedforward_output_dense ffn_down ffn.lin2",
         ),
     )
     for pattern in patterns.split()

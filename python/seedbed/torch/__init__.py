@@ -10,6 +10,7 @@
 | `initialize_` | every parameter and buffer of a module, in place, by rules or by the module's own initialization |
 | `plan_of` | the same as a plan, for a table, a file without the model, or a check of one |
 | `recording` | a context in which modules are built on the meta device, and their initialization is recorded |
+| `lsuv_` | orthogonal kernels, scaled by the activations of a batch, in place |
 | `recorded_rules` | a module's own initialization as an object, to print, change, save and load |
 
 A parameter's values depend on the seed, its name, its initializer, and its whole shape and dtype, and on nothing else.
@@ -18,8 +19,9 @@ each process evaluates its own part, and none waits for another. No random state
 """
 
 from seedbed.torch.fill import fill_
+from seedbed.torch.lsuv import lsuv_
 from seedbed.torch.modules import initialize_, plan_of, recorded_rules
 from seedbed.torch.recorded_rules import RecordedRules
 from seedbed.torch.recording import recording
 
-__all__ = ["RecordedRules", "fill_", "initialize_", "plan_of", "recorded_rules", "recording"]
+__all__ = ["RecordedRules", "fill_", "initialize_", "lsuv_", "plan_of", "recorded_rules", "recording"]

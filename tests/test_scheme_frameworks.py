@@ -1,0 +1,198 @@
+"""Schemes compared with the frameworks that they are from: small models, initialized by the framework's own code.
+
+Each test skips where its framework is not installed. A tensor of the framework must have the standard deviation that
+the scheme's initializer describes, within six of its standard errors, and keep within its bounds.
+"""
+
+import importlib
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from seedbed import dtypes, schemes  # noqa: E402
+from seedbed.plan.deciding import as_rules  # noqa: E402
+from seedbed.plan.overriding import Undecided, plan_by_rules  # noqa: E402
+
+WIDTH = 128
+
+
+def imported(name):
+    """A module of a framework; importing some of them warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            return pytest.skip(f"{name} is not installed: {error}")
+
+
+def made(make):
+    """What a framework makes: with one seed, and its warnings are its own."""
+    torch.manual_seed(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make()
+
+
+def compare(module, scheme, but=()):
+    """Compare each parameter of a module with what a scheme makes of it, except those whose names end so."""
+    parameters = {name: tensor for name, tensor in module.named_parameters() if not name.endswith(tuple(but))}
+    tensors = [Undecided(name, tuple(t.shape), dtypes.as_dtype("float32")) for name, t in parameters.items()]
+    plan = plan_by_rules(tensors, as_rules(scheme))
+    for tensor in plan.tensors:
+        values = parameters[tensor.name].detach().double().numpy()
+        described = tensor.initializer.describe(tensor.shape)
+        error = described.stddev / math.sqrt(2 * values.size)
+        assert values.std() == pytest.approx(described.stddev, abs=6 * error), tensor.name
+        if described.maximum is not None:
+            assert np.abs(values).max() <= described.maximum * (1 + 1e-6), tensor.name
+        elif values.size > 10_000:  # so many normal values exceed what is cut at three standard deviations
+            assert np.abs(values).max() > 3.2 * described.stddev, tensor.name
+    return len(plan.tensors)
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme"),
+    [
+        ("normal", schemes.olmo()),
+        ("llama", schemes.llama(layers=3, width=WIDTH)),
+        ("llama_depth", schemes.llama_depth(width=WIDTH)),
+        ("normalized", schemes.normalized(layers=3, width=WIDTH)),
+        ("fan_in", schemes.fan_in(width=WIDTH)),
+    ],
+)
+def test_olmo_core(method, scheme):
+    olmo = imported("olmo_core.nn.transformer")
+
+    def make():
+        config = olmo.TransformerConfig.llama_like(
+            d_model=WIDTH, vocab_size=500, n_layers=3, n_heads=4, n_kv_heads=2, init_method=olmo.InitMethod(method)
+        )
+        model = config.build(init_device="cpu")
+        model.init_weights(device=torch.device("cpu"))
+        return model
+
+    assert compare(made(make), scheme) == 30
+
+
+def test_torchtitan():
+    titan = imported("torchtitan.models.llama3")
+
+    def make():
+        model = titan.llama3_configs["debugmodel"](attn_backend="flex").build()
+        model.init_states()
+        return model
+
+    assert compare(made(make), schemes.torchtitan(width=256)) > 30
+
+
+def torchscale_model(**options):
+    architecture = imported("torchscale.architecture.encoder_decoder")
+    config = imported("torchscale.architecture.config")
+    embedding = imported("torchscale.component.embedding").TextEmbedding
+    sizes = {f"{side}_embed_dim": WIDTH for side in ("encoder", "decoder")}
+    sizes |= {f"{side}_attention_heads": 4 for side in ("encoder", "decoder")}
+    sizes |= {f"{side}_ffn_embed_dim": 3 * WIDTH for side in ("encoder", "decoder")}
+
+    def make(arguments, cls, *names):
+        made_config = arguments(vocab_size=500, encoder_layers=2, decoder_layers=3, **sizes, **options)
+        return cls(made_config, **{name: embedding(500, WIDTH) for name in names})
+
+    return (
+        made(lambda: make(config.DecoderConfig, architecture.Decoder, "embed_tokens")),
+        made(lambda: make(config.EncoderConfig, architecture.Encoder, "embed_tokens")),
+        made(
+            lambda: make(
+                config.EncoderDecoderConfig,
+                architecture.EncoderDecoder,
+                "encoder_embed_tokens",
+                "decoder_embed_tokens",
+            )
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [(schemes.deepnorm, {"deepnorm": True, "subln": False}), (schemes.subln, {"deepnorm": False, "subln": True})],
+)
+def test_torchscale(make, options):
+    decoder, encoder, both = torchscale_model(**options)
+    form = {"width": WIDTH, "form": "torchscale"}
+    compare(decoder, make(layers=3, **form), but=["bias"])
+    compare(encoder, make(layers=2, **form), but=["bias"])
+    compare(both, make(encoder_layers=2, decoder_layers=3, **form), but=["bias"])
+
+
+def test_megatron_core():
+    config = imported("megatron.core.transformer.transformer_config")
+    found = made(
+        lambda: config.TransformerConfig(num_layers=3, hidden_size=WIDTH, num_attention_heads=4, init_method_std=0.03)
+    )
+    rows = schemes.megatron(layers=3, stddev=0.03).table
+    weight = schemes.weight.Weight("layers.0.mlp.linear_fc2.weight", "down", (WIDTH, WIDTH), {}, (WIDTH, WIDTH))
+    pairs = {"embedding": found.embedding_init_method, "up": found.init_method, "down": found.output_layer_init_method}
+    for role, method in pairs.items():
+        assert method.func is torch.nn.init.normal_
+        assert method.keywords == {"mean": 0.0, "std": rows[role].make(weight).stddev}
+
+
+def test_unit_scaling():
+    scaling = imported("unit_scaling")
+    rate = imported("unit_scaling.optim").lr_scale_func_adam
+    model = made(lambda: scaling.TransformerDecoder(WIDTH, 500, layers=3, heads=4))
+    scheme = schemes.umup(width=WIDTH, layers=3)
+    assert compare(model, scheme) == 17
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+    found = {name: each.adam for name, each in scheme.multipliers(shapes).items()}
+    assert found == pytest.approx({name: rate(tensor) for name, tensor in model.named_parameters()})
+
+
+def mup_model(width, hidden, readout):
+    """A small model with the names of transformers."""
+    layer = torch.nn.ModuleDict(
+        {
+            "self_attn": torch.nn.ModuleDict({f"{n}_proj": torch.nn.Linear(width, width) for n in ("q", "v", "o")}),
+            "mlp": torch.nn.ModuleDict(
+                {"up_proj": torch.nn.Linear(width, hidden), "down_proj": torch.nn.Linear(hidden, width)}
+            ),
+            "norm": torch.nn.LayerNorm(width),
+        }
+    )
+    return torch.nn.ModuleDict(
+        {
+            "embed_tokens": torch.nn.Embedding(500, width),
+            "layers": torch.nn.ModuleList([layer]),
+            "lm_head": readout(width, 500, bias=False),
+        }
+    )
+
+
+@pytest.mark.parametrize("hidden", [4 * WIDTH, 6 * WIDTH])
+def test_mup(hidden):
+    mup = imported("mup")
+    base, delta = mup_model(32, 128, mup.MuReadout), mup_model(64, 256, mup.MuReadout)
+    model = made(lambda: mup_model(WIDTH, hidden, mup.MuReadout))
+    made(lambda: mup.set_base_shapes(model, base, delta=delta))
+    for tensor in model.parameters():
+        if tensor.ndim > 1:
+            mup.init.normal_(tensor, std=0.02)
+    scheme = schemes.mup(
+        width=WIDTH, base_width=32, base={name: tuple(tensor.shape) for name, tensor in base.named_parameters()}
+    )
+    assert compare(model, scheme, but=["bias"]) == 8
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+    found = scheme.multipliers(shapes)
+    assert found["lm_head.weight"].output == 1 / model["lm_head"].width_mult()
+    for optimizer, column in ((mup.MuAdam, "adam"), (mup.MuSGD, "sgd")):
+        rates = {
+            id(tensor): group["lr"]
+            for group in optimizer(model.parameters(), lr=1.0).param_groups
+            for tensor in group["params"]
+        }
+        expected = {name: rates[id(tensor)] for name, tensor in model.named_parameters()}
+        assert {name: getattr(each, column) for name, each in found.items()} == pytest.approx(expected)
