@@ -13,9 +13,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import seedbed as sb  # noqa: E402
+import seedbed.torch  # noqa: E402
 from seedbed import dtypes, schemes  # noqa: E402
 from seedbed.plan.deciding import as_rules  # noqa: E402
-from seedbed.plan.overriding import Undecided, plan_by_rules  # noqa: E402
+from seedbed.plan.overriding import Undecided, plan_by_rules, with_rules  # noqa: E402
 
 WIDTH = 128
 
@@ -53,6 +55,60 @@ def compare(module, scheme, but=()):
         elif values.size > 10_000:  # so many normal values exceed what is cut at three standard deviations
             assert np.abs(values).max() > 3.2 * described.stddev, tensor.name
     return len(plan.tensors)
+
+
+def recorded(name, **options):
+    """A small model of transformers on the meta device, and its configuration."""
+    transformers = imported("transformers")
+    config = getattr(transformers, f"{name}Config")(vocab_size=100, num_hidden_layers=3, **SIZES, **options)
+    with seedbed.torch.recording():
+        return made(lambda: getattr(transformers, f"{name}ForCausalLM")(config)), config
+
+
+SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
+
+
+def test_a_module_of_torch_by_a_scheme():
+    model, _ = recorded("Llama", pad_token_id=3)
+    rules = [("lm_head.weight", "zeros"), schemes.llama_depth(width=64)]
+    sources = {tensor.name: tensor.source for tensor in seedbed.torch.plan_of(model, rules).tensors}
+    assert sources["lm_head.weight"] == "lm_head.weight"
+    assert sources["model.layers.2.mlp.down_proj.weight"] == "llama_depth: down"
+    assert sources["model.norm.weight"] == "recorded"
+    seedbed.torch.initialize_(model, rules, seed=42)
+    seed = sb.SeedGenerator(42).child("model.layers.2.self_attn.o_proj.weight")
+    expected = sb.TruncatedNormal(0, 0.02 / math.sqrt(6), seed, -3, 3)((64, 64))
+    assert (model.model.layers[2].self_attn.o_proj.weight.detach().numpy() == expected).all()
+    embedding = model.model.embed_tokens.weight.detach()
+    assert not embedding[3].any()  # the row of padding
+    assert embedding[4].any()
+    assert model.model.rotary_emb.inv_freq[0] == 1  # a buffer keeps its own values
+
+
+def test_a_plan_and_a_module_get_the_same_from_a_scheme():
+    of_transformers = imported("seedbed.transformers")
+    model, config = recorded("Llama", architectures=["LlamaForCausalLM"], pad_token_id=3)
+    scheme = schemes.mitchell(width=64)
+    plan = with_rules(of_transformers.plan_of(config.to_dict()), as_rules(scheme))
+    own = seedbed.torch.plan_of(model, scheme)
+    assert {tensor.name: tensor for tensor in plan.tensors} == {tensor.name: tensor for tensor in own.tensors}
+
+
+def test_norms_that_begin_as_zeros_stay_so():
+    model, _ = recorded("Gemma2", head_dim=16)
+    plan = seedbed.torch.plan_of(model, schemes.gpt2(layers=3))
+    norms = [tensor for tensor in plan.tensors if "norm" in tensor.name]
+    assert len(norms) == 13
+    assert {tensor.initializer.describe(tensor.shape).maximum for tensor in norms} == {0}
+
+
+def test_a_weight_without_a_role_is_an_error_that_names_it():
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+    with pytest.raises(ValueError, match=r"must have a name that says its role. Received: 0.weight"):
+        seedbed.torch.initialize_(model, schemes.gpt2(layers=1), seed=1)
+    scheme = schemes.gpt2(layers=1).with_roles({"0.weight": "down"})
+    seedbed.torch.initialize_(model, scheme, seed=1)
+    assert model[0].weight.std().item() == pytest.approx(0.02 / math.sqrt(2), rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ STYLES = {
 }
 
 
-def decided(scheme, shapes, config=None):
+def decided(scheme, shapes):
     """The initializer of each tensor that has nothing else."""
     tensors = [Undecided(name, shape, sb.dtypes.as_dtype("float32")) for name, shape in shapes.items()]
     return {tensor.name: tensor for tensor in plan_by_rules(tensors, as_rules(scheme)).tensors}
@@ -659,6 +659,13 @@ def test_spectral():
     assert scheme.multipliers(shapes)["layers.0.mlp.down_proj.weight"] == (1, 1 / 4, 1 / 4)
 
 
+@pytest.mark.parametrize("shape", [(8, 32), (32, 8), (8, 8), (2, 8)])
+def test_spectral_is_the_mode_of_that_name(shape):
+    own = sb.VarianceScaling(1.0, "spectral", "untruncated_normal", layout="torch").describe(shape).stddev
+    found = schemes.spectral(width=8).plan_of({"pooler.dense.weight": shape}).tensors[0]
+    assert found.initializer.stddev == pytest.approx(own)
+
+
 def test_multipliers_are_of_parametrizations():
     with pytest.raises(ValueError, match="gpt2: a scheme must be a parametrization to have multipliers"):
         schemes.gpt2(layers=3).multipliers(decoder())
@@ -738,3 +745,24 @@ def test_numbers_of_a_scheme_on_the_command_line(capsys):
     )
     shown = {tensor["name"]: tensor for tensor in json.loads(out)["tensors"]}
     assert shown["wpe.weight"]["source"] == "gpt2: attention_output"
+
+
+def test_multipliers_are_shown(capsys):
+    mup = ("show", "gpt2", "--scheme", "mup", "--base-width", "256")
+    status, out, _ = run(*mup, "--json", capsys=capsys)
+    assert status == 0
+    shown = {tensor["name"]: tensor for tensor in json.loads(out)["tensors"]}
+    assert shown["h.0.mlp.c_fc.weight"]["multipliers"] == {"output": 1, "adam": pytest.approx(1 / 3), "sgd": 1}
+    assert shown["h.0.mlp.c_fc.weight"]["stddev"] == pytest.approx(0.02 / math.sqrt(3))
+    _, out, _ = run(*mup, capsys=capsys)
+    assert "output, adam, sgd" in out.splitlines()[0]
+    assert "× 1, × 0.3333, × 1" in out
+    status, _, err = run("show", "gpt2", "--scheme", "mup", capsys=capsys)
+    assert (status, err) == (2, "seedbed: error: mup needs width, base_width. Received: no base_width\n")
+
+
+@pytest.mark.parametrize("option", [("--scheme", "gpt2"), ("--layers", "3"), ("--role", "a=down"), ("--stddev", "1")])
+def test_verify_without_a_source_takes_no_scheme(option, capsys):
+    status, _, err = run("verify", *option, "x.safetensors", capsys=capsys)
+    assert status == 2
+    assert f"{option[0]} changes a plan, and needs a SOURCE" in err

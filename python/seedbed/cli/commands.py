@@ -22,8 +22,8 @@ from seedbed.cli.console import LenientStream, say, tell, tell_json
 from seedbed.cli.launchers import find_part
 from seedbed.cli.progress import shown_progress
 from seedbed.cli.rules import parse_call
-from seedbed.cli.schemes import chosen_scheme
-from seedbed.cli.showing import HEADS, objects_of, plot, rows_of, totals_of
+from seedbed.cli.schemes import NUMBERS, chosen_scheme
+from seedbed.cli.showing import heads_of, multipliers_of, objects_of, plot, rows_of, totals_of
 from seedbed.cli.signals import Terminated
 from seedbed.cli.sources import Source, load_source
 from seedbed.cli.tables import tell_table
@@ -85,10 +85,11 @@ def show(arguments: Namespace) -> int:
         _check_other(arguments.plot, source)
         with naming(arguments.plot, "the picture"):
             plot(source.plan, arguments.plot, arguments.seed)
+    multipliers = multipliers_of(source.plan, source.scheme)
     if arguments.json:
-        tell_json({**totals_of(source.plan), "tensors": objects_of(source.plan)})
+        tell_json({**totals_of(source.plan), "tensors": objects_of(source.plan, multipliers)})
         return status.OK
-    tell_table(rows_of(source.plan), HEADS)
+    tell_table(rows_of(source.plan, multipliers), heads_of(multipliers))
     tell("")
     tell_table([(label, f"{number:,}") for label, number in totals_of(source.plan).items()])
     return status.OK
@@ -178,9 +179,11 @@ def _use_threads(arguments: Namespace) -> None:
 def _expected(arguments: Namespace) -> Plan | None:
     if arguments.source is not None:
         return _source(arguments).plan
-    for option in ("dtype", "rule", "scheme"):
-        if getattr(arguments, option):
-            raise ValueError(f"--{option} changes a plan, and needs a SOURCE before {arguments.path!r}")
+    for option in ("dtype", "rule", "scheme", "role", *NUMBERS):
+        if getattr(arguments, option) not in (None, []):
+            raise ValueError(
+                f"--{option.replace('_', '-')} changes a plan, and needs a SOURCE before {arguments.path!r}"
+            )
     return None
 
 

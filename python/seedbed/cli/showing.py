@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from seedbed.seeds import SeedGenerator
 
 if TYPE_CHECKING:
     from seedbed.plan import Plan, PlannedTensor
+    from seedbed.schemes import Multipliers, Scheme
 
 HEADS = ("name", "shape", "dtype", "initializer", "stddev", "bytes", "source")
 
@@ -33,7 +34,14 @@ def totals_of(plan: Plan) -> dict[str, int]:
     return {"tensors": len(plan.tensors), "parameters": plan.parameters, "bytes": plan.nbytes}
 
 
-def objects_of(plan: Plan) -> list[dict[str, Any]]:
+def multipliers_of(plan: Plan, scheme: Scheme | None) -> Mapping[str, Multipliers]:
+    """What a scheme multiplies besides, if it is a parametrization, for the tensors whose roles it knows."""
+    if scheme is None or scheme.scaling is None:
+        return {}
+    return scheme.multipliers({t.name: t.shape for t in plan.tensors if scheme.roles.of(t.name) is not None})
+
+
+def objects_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[dict[str, Any]]:
     """A plan's tensors for a script."""
     return [
         {
@@ -44,12 +52,13 @@ def objects_of(plan: Plan) -> list[dict[str, Any]]:
             "stddev": stddev_of(tensor),
             "bytes": tensor.nbytes,
             "source": tensor.source,
+            **({"multipliers": multipliers[tensor.name]._asdict()} if tensor.name in multipliers else {}),
         }
         for tensor in plan.tensors
     ]
 
 
-def rows_of(plan: Plan) -> list[tuple[str, ...]]:
+def rows_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[tuple[str, ...]]:
     """A plan's tensors for a person."""
     rows: list[tuple[str, ...]] = []
     for tensor in plan.tensors:
@@ -62,10 +71,20 @@ def rows_of(plan: Plan) -> list[tuple[str, ...]]:
                 brief(tensor.initializer),
                 "-" if stddev is None else f"{stddev:.4g}",
                 f"{tensor.nbytes:,}",
+                *([_shown(multipliers.get(tensor.name))] if multipliers else []),
                 tensor.source,
             )
         )
     return rows
+
+
+def heads_of(multipliers: Mapping[str, Multipliers]) -> tuple[str, ...]:
+    """The names of the columns."""
+    return (*HEADS[:-1], "output, adam, sgd", HEADS[-1]) if multipliers else HEADS
+
+
+def _shown(multipliers: Multipliers | None) -> str:
+    return "-" if multipliers is None else ", ".join(f"× {number:.4g}" for number in multipliers)
 
 
 def stddev_of(tensor: PlannedTensor) -> float | None:

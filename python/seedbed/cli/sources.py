@@ -22,6 +22,7 @@ from seedbed.plan import Plan, load_plan, parse_plan
 from seedbed.plan.deciding import as_rules
 from seedbed.plan.overriding import plan_by_rules, with_rules
 from seedbed.plan.reading import shipped_plans
+from seedbed.schemes import Scheme
 from seedbed.strict_json import decode, typed
 
 MAX_FILE_BYTES = 1 << 28
@@ -47,6 +48,8 @@ class Source:
     """Whether the directory of `path` belongs to the source too."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """The other configuration files of the source, by name."""
+    scheme: Scheme | None = None
+    """The scheme that decided what no rule did."""
 
 
 def load_source(
@@ -75,12 +78,15 @@ def load_source(
     path = Path(text)
     if text not in shipped_plans() and _is_checkpoint(path):
         tensors = tensors_of(path)
-        plan = plan_by_rules(tensors, named if scheme is None else [*named, scheme.scheme(tensors)], unused)
-        return Source(with_dtype(plan, dtype), path, in_directory=path.is_dir() or path.name.endswith(INDEX_SUFFIX))
+        made = None if scheme is None else scheme.scheme(tensors)
+        plan = with_dtype(plan_by_rules(tensors, [*named, *([made] if made else [])], unused), dtype)
+        is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
+        return Source(plan, path, in_directory=is_directory, scheme=made)
     source = _planned(text, path, dtype, unused)
-    if scheme is not None:
-        named = [*named, scheme.scheme(source.plan.tensors, source.plan.config)]
-    return replace(source, plan=with_rules(source.plan, named, unused)) if named else source
+    made = None if scheme is None else scheme.scheme(source.plan.tensors, source.plan.config)
+    if made is not None:
+        named = [*named, made]
+    return replace(source, plan=with_rules(source.plan, named, unused), scheme=made) if named else source
 
 
 def _planned(text: str, path: Path, dtype: str | None, unused: str) -> Source:

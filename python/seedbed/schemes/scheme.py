@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import numpy.typing as npt
+
+from seedbed.dtypes import as_dtype
 from seedbed.initializers import Initializer
 from seedbed.plan.deciding import Candidate, NameRule, RuleSource, Selector, counted
 from seedbed.plan.entries import as_initializer
+from seedbed.plan.model import Plan
+from seedbed.plan.overriding import Undecided, plan_by_rules
 from seedbed.plan.table import lined_up
 from seedbed.schemes import roles
 from seedbed.schemes.formulas import Formula, Table
 from seedbed.schemes.roles import Roles
 from seedbed.schemes.weight import Weight
+from seedbed.shapes import Shape
 
 STACKS = ("any", "one", "two")
 
@@ -72,6 +78,25 @@ class Scheme(RuleSource):
         >>> scheme = seedbed.schemes.gpt2(layers=12).with_roles({"*.mixer.last.weight": "attention_output"})
         """
         return replace(self, roles=Roles((*Roles(patterns).own, *self.roles.own)))
+
+    def plan_of(self, shapes: Mapping[str, Shape], dtype: npt.DTypeLike = "float32") -> Plan:
+        """Return the plan of the weights of these names and shapes.
+
+        Arguments:
+            shapes: the shape of each weight, by name.
+            dtype: of all of them.
+
+        Raises:
+            ValueError: if the role of a weight is unknown or has no formula, or the scheme is not for such a model.
+
+        >>> import seedbed.schemes
+        >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.0.mlp.down_proj.weight": (8, 32)}
+        >>> plan = seedbed.schemes.small_init(width=8).plan_of(shapes)
+        >>> plan.tensors[1].initializer, plan.tensors[1].source
+        (RandomNormal(mean=0.0, stddev=0.22360679774997896), 'small_init: down')
+        """
+        tensors = [Undecided(name, tuple(shape), as_dtype(dtype)) for name, shape in shapes.items()]
+        return plan_by_rules(tensors, [self])
 
     def rules_of(self, tensors: Sequence[Candidate]) -> list[NameRule | None]:
         weights = self.weights_of(tensors)

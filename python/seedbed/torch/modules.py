@@ -52,7 +52,8 @@ def initialize_(
     Arguments:
         module: a model, or a part of one, sharded by `fully_shard` or not. Wrappers such as `torch.compile` makes are
             looked through.
-        rules: a mapping, or pairs, of selectors and initializers; or recorded rules, or a plan. A selector is a pattern
+        rules: a mapping, or pairs, of selectors and initializers; or recorded rules, a plan, or a scheme of
+            `seedbed.schemes`, which may also be one of the pairs. A selector is a pattern
             of names (`fnmatch.fnmatchcase`), a class of layers, or a function of a name and a tensor. The first rule
             that selects a tensor decides it. An initializer is an object without a seed, a name or a configuration. A
             random initializer does not reach what is constant by the tensor's own initialization, such as the weight of
