@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from beside_tensorflow import assert_alike, moments, outcome, told
+from support.tensorflow import assert_alike, facts_of, moments, outcome
 
 import seedbed as sb
 from seedbed.compat import v1
@@ -498,7 +498,7 @@ MOMENTS += ["uniform_unit_scaling_initializer"]
 PROGRAM = f"""
 import json, sys
 sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
-from beside_tensorflow import moments, outcome
+from support.tensorflow import moments, outcome
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -532,7 +532,7 @@ print(json.dumps(facts))
 
 @pytest.fixture(scope="module")
 def facts():
-    return told(PROGRAM, "tensorflow", "tf_keras", TF_USE_LEGACY_KERAS="1")
+    return facts_of(PROGRAM, "tensorflow", "tf_keras", TF_USE_LEGACY_KERAS="1")
 
 
 def ours(expression):

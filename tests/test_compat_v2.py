@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from beside_tensorflow import assert_alike, moments, outcome, told
+from support.tensorflow import assert_alike, facts_of, moments, outcome
 
 import seedbed as sb
 from seedbed.compat import v2
@@ -253,7 +253,7 @@ MOMENTS += ["HeUniform", "LecunNormal", "LecunUniform", "VarianceScaling"]
 PROGRAM = f"""
 import functools, json, os, socket, sys
 sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
-from beside_tensorflow import moments, outcome
+from support.tensorflow import moments, outcome
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -327,7 +327,7 @@ print(json.dumps(same))
 
 @pytest.fixture(scope="module")
 def facts():
-    return told(PROGRAM, "tensorflow", "tf_keras", TF_USE_LEGACY_KERAS="1")
+    return facts_of(PROGRAM, "tensorflow", "tf_keras", TF_USE_LEGACY_KERAS="1")
 
 
 def test_every_name_of_tf_keras_is_here(facts):
@@ -371,6 +371,6 @@ def test_shards_of_parameter_servers_are_slices_of_the_whole(facts, name):
 
 
 def test_layers_of_keras_3_have_the_same_bits():
-    same = told(KERAS_3, "keras", "jax", KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    same = facts_of(KERAS_3, "keras", "jax", KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     assert len(same) == 2 * len(MOMENTS)
     assert all(same.values()), same

@@ -3,10 +3,10 @@
 import json
 import threading
 
-import float_state
 import numpy as np
 import pytest
 from golden import make
+from support import float_state
 
 import seedbed as sb
 from seedbed import _core, rules

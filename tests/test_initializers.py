@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from reference import NAMED
+from support.reference import NAMED
 
 import seedbed as sb
 from seedbed.initializers._description import TRUNCATED_STDDEV

@@ -13,8 +13,8 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
-import reference
 from scipy import stats
+from support import reference
 
 import seedbed as sb
 from seedbed import _core

@@ -5,8 +5,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-import reference
 from scipy import signal
+from support import reference
 
 import seedbed as sb
 from seedbed.initializers._cosine import MAX_DENOMINATOR, ONE, PI, cosines

@@ -7,9 +7,9 @@ from itertools import chain
 import mpmath as mp
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import reference
 
 import seedbed as sb
 

@@ -577,8 +577,13 @@ class TestPlan:
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed")
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_shards_have_the_bits_of_the_whole(world, tmp_path):
-    """DTensors of all placements, and FSDP2 from the meta device, as `beside_torch.py` has them."""
-    program = [sys.executable, str(Path(__file__).with_name("beside_torch.py")), str(world), str(tmp_path / "store")]
+    """DTensors of all placements, and FSDP2 from the meta device, as `programs/torch_processes.py` has them."""
+    program = [
+        sys.executable,
+        str(ROOT / "tests" / "programs" / "torch_processes.py"),
+        str(world),
+        str(tmp_path / "store"),
+    ]
     environment = {**os.environ, "SEEDBED_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -79,7 +79,7 @@ def test_the_page_of_standard_deviations_is_what_the_command_prints():
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed")
 def test_two_processes_have_the_bits_of_one(tmp_path):
-    program = [sys.executable, str(Path(__file__).with_name("beside_models.py")), str(tmp_path / "store")]
+    program = [sys.executable, str(ROOT / "tests" / "programs" / "torch_models.py"), str(tmp_path / "store")]
     environment = {**os.environ, "SEEDBED_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import reference
+from support import reference
 
 GOLDEN = Path(__file__).with_name("v1.json")
 

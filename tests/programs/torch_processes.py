@@ -1,4 +1,4 @@
-"""What `test_torch.py` runs in several processes: `python beside_torch.py PROCESSES STORE`, with gloo on a CPU.
+"""What `test_torch.py` runs in several processes: `python torch_processes.py PROCESSES STORE`, with gloo on a CPU.
 
 Each process compares the shards that it holds with what one process makes alone, and how much it evaluated.
 """

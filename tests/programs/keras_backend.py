@@ -1,9 +1,9 @@
-"""What is to hold with Keras on one of its backends: run by test_keras.py, each backend in a process of its own.
+"""Checks of seedbed with Keras on one backend. test_keras.py runs this program once for each backend.
 
-    KERAS_BACKEND=jax python tests/beside_keras.py FOLDER
+    KERAS_BACKEND=jax python tests/programs/keras_backend.py FOLDER
 
-prints, as JSON, what each check raised (null where it held), the SHA-256 values of what the initializers made, and
-which models were loaded: one is saved to FOLDER, and those that stand there already are read.
+prints JSON: the traceback of each check (null if it passed), the SHA-256 hashes of the values of all initializers, and
+the backends of the loaded models. The program saves a model to FOLDER, and loads the models that are there already.
 """
 
 import copy
@@ -41,7 +41,7 @@ LOADED = []
 
 
 def check(*backends):
-    """A check for these backends, for all where there are none."""
+    """Register a check for these backends, or for all backends if none is given."""
 
     def register(function):
         if not backends or BACKEND in backends:

@@ -12,7 +12,7 @@ from torch.distributed.tensor import distribute_tensor
 
 import seedbed.torch
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "torch_models.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "torch_models.py"
 
 
 def check(rank, world, store):

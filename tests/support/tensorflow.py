@@ -1,4 +1,4 @@
-"""Facts from the real TensorFlow and Keras, each told by a process of its own; where they are absent, tests skip."""
+"""Facts about the installed TensorFlow and Keras, each from a process of its own. Without them, tests skip."""
 
 import importlib.util
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "python"
+PACKAGE = Path(__file__).parents[2] / "python"
 
 
-def told(program, *needed, **environment):
-    """What a program prints as JSON in its last line, where the modules that it needs are installed."""
+def facts_of(program, *needed, **environment):
+    """Return what a program prints as JSON in its last line. Skip the test if a module that it needs is missing."""
     for module in needed:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
@@ -31,7 +31,7 @@ def told(program, *needed, **environment):
 
 
 def outcome(expression, names):
-    """What an expression gives: the dtype and shape of an array, a configuration; or that it is refused."""
+    """Evaluate an expression; return the dtype and shape of an array, the config of an initializer, or "refused"."""
     try:
         result = eval(expression, {"__builtins__": {}}, names)
     except Exception:
@@ -42,7 +42,7 @@ def outcome(expression, names):
 
 
 def moments(make):
-    """The mean, the standard deviation and the largest magnitude of 180,000 values of an initializer."""
+    """Return mean, standard deviation and largest magnitude of 180,000 values of an initializer."""
     values = np.asarray(make(seed=1)((3, 3, 100, 200)), "float64")
     return [values.mean(), values.std(), abs(values).max()]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 
-TABLES_RS = Path(__file__).parents[1] / "src" / "quantile" / "tables.rs"
+TABLES_RS = Path(__file__).parents[2] / "src" / "quantile" / "tables.rs"
 
 FORMATS = {"float16": (11, -24), "bfloat16": (8, -133), "float32": (24, -149), "float64": (53, -1074)}
 """Bits of a significand, and the exponent of the least positive number."""
