@@ -5,8 +5,10 @@ the scheme's initializer describes, within six of its standard errors, and keep 
 """
 
 import importlib
+import json
 import math
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ torch = pytest.importorskip("torch")
 import seedbed as sb  # noqa: E402
 import seedbed.torch  # noqa: E402
 from seedbed import dtypes, schemes  # noqa: E402
+from seedbed.cli import main  # noqa: E402
+from seedbed.plan import load_plan  # noqa: E402
 from seedbed.plan.deciding import as_rules  # noqa: E402
 from seedbed.plan.overriding import Undecided, plan_by_rules, with_rules  # noqa: E402
 
@@ -92,6 +96,45 @@ def test_a_plan_and_a_module_get_the_same_from_a_scheme():
     plan = with_rules(of_transformers.plan_of(config.to_dict()), as_rules(scheme))
     own = seedbed.torch.plan_of(model, scheme)
     assert {tensor.name: tensor for tensor in plan.tensors} == {tensor.name: tensor for tensor in own.tensors}
+
+
+def test_a_scheme_is_not_asked_about_what_is_left_out():
+    model = torch.nn.ModuleDict(
+        {"tower": torch.nn.Linear(8, 8), "layers": torch.nn.ModuleList([torch.nn.ModuleDict()])}
+    )
+    model["layers"][0]["fc2"] = torch.nn.Linear(8, 8)
+    before = model["tower"].weight.clone()
+    for options in ({"only": "layers.*"}, {"skip": "tower.*"}):
+        seedbed.torch.initialize_(model, schemes.gpt2(layers=1, stddev=1e-3), seed=1, **options)
+        assert torch.equal(model["tower"].weight, before)
+        assert model["layers"][0]["fc2"].weight.abs().max() < 0.01
+    with pytest.raises(ValueError, match=r"Received: tower.weight"):
+        seedbed.torch.plan_of(model, schemes.gpt2(layers=1))
+
+
+def test_a_configuration_of_transformers_with_a_scheme(tmp_path, capsys):
+    imported("transformers")
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 3, **SIZES}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": 100}), "utf-8")
+    path = tmp_path / "plan.json"
+    command = ["plan", str(tmp_path), "-o", str(path), "--scheme", "mup", "--base-width", "16"]
+    assert main(command) == 0, capsys.readouterr().err
+    stddevs = {tensor.name: tensor.initializer.describe(tensor.shape).stddev for tensor in load_plan(path).tensors}
+    assert stddevs["model.embed_tokens.weight"] == 0.02
+    assert stddevs["model.layers.1.mlp.down_proj.weight"] == 0.01
+
+
+def test_growth_with_depth():
+    imported("matplotlib.figure")
+    from schemes import depth
+
+    with mock.patch.multiple(depth, LAYERS=16, WIDTH=64, TOKENS=32):
+        growing, level = depth.sizes(schemes.small_init(width=64)), depth.sizes(schemes.llama_depth(width=64))
+    assert [len(each) for each in (*growing, *level)] == [16] * 4
+    assert growing[0][-1] > 2 * growing[0][0]  # activations grow, and gradients shrink
+    assert growing[1][-1] < growing[1][0] / 2
+    for sizes in level:
+        assert sizes.max() < 1.05 * sizes.min()
 
 
 def test_norms_that_begin_as_zeros_stay_so():

@@ -78,6 +78,17 @@ STYLES = {
         "transformer/layer_3/mlp/gating_einsum": "gate_up",
         "['Block_3']['attention']['key']['kernel'].value": "key",
     },
+    "Keras": {
+        "transformer_decoder_3/self_attention/query/kernel": "query",
+        "transformer_layer_3/self_attention_layer/attention_output/kernel": "attention_output",
+        "transformer_layer_3/self_attention_layer/attention_output/bias": "bias",
+        "transformer_layer_3/feedforward_intermediate_dense/kernel": "up",
+        "transformer_layer_3/feedforward_gate_dense/kernel": "gate",
+        "transformer_layer_3/feedforward_output_dense/kernel": "down",
+        "transformer_layer_3/feedforward_layer_norm/gamma": "norm",
+        "transformer_layer_3/feedforward_layer_norm/beta": "bias",
+        "token_embedding/embeddings": "embedding",
+    },
     "Megatron, gpt-neox, MPT, torchscale, timm": {
         "decoder.layers.3.self_attention.linear_qkv.weight": "query_key_value",
         "decoder.layers.3.self_attention.linear_qkv.layer_norm_weight": "norm",

@@ -148,8 +148,15 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
     return made
 
 
-def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule | RuleSource]) -> list[NameRule | None]:
+def decide(
+    candidates: Sequence[Candidate], rules: Sequence[NameRule | RuleSource], wanted: Sequence[bool] | None = None
+) -> list[NameRule | None]:
     """Find the first rule that selects each candidate; None where no rule does.
+
+    Arguments:
+        candidates: the tensors.
+        rules: rules and schemes.
+        wanted: which candidates schemes are asked about; all by default.
 
     Raises:
         ValueError: if a scheme finds what it is not for among the candidates that no rule before it decides.
@@ -163,7 +170,7 @@ def decide(candidates: Sequence[Candidate], rules: Sequence[NameRule | RuleSourc
         if number < len(rules):
             source = rules[number]
             assert isinstance(source, RuleSource)
-            rest = [at for at, rule in enumerate(found) if rule is None]
+            rest = [at for at, rule in enumerate(found) if rule is None and (wanted is None or wanted[open_[at]])]
             for at, rule in zip(rest, source.rules_of([left[at] for at in rest]) if rest else (), strict=True):
                 found[at] = rule
         for at, rule in zip(open_, found, strict=True):

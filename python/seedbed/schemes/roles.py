@@ -132,7 +132,7 @@ PATTERNS: tuple[tuple[str, str], ...] = tuple(
             "attention_output *att*.attention_output",
         ),
         (GATE_UP, "gate_up_proj merged_gate_up_proj gating_einsum w13 *mlp1_weight*"),
-        (GATE, "gate_proj linear_gate w1 w1_efd wi_0 gate ffn_gate"),
+        (GATE, "gate_proj linear_gate w1 w1_efd wi_0 gate ffn_gate feedforward_gate_dense"),
         (
             UP,
             "up_proj w3 w3_efd v1 wi_1 wi c_fc fc1 fc_in intermediate.dense dense_h_to_4h linear_fc1 ff_proj linear1 "
@@ -152,7 +152,7 @@ PATTERNS: tuple[tuple[str, str], ...] = tuple(
 _LEAVES = ("weight", "kernel", "w")
 _IN_EXPERT = re.compile(r"(^|[._])experts?([._]|$)")
 _SHARED = re.compile(r"shared_expert")
-_LAYER = re.compile(r"(?:^|[._])(?:\w*?(?:layers?|blocks?|resblocks?)|h)[._](\d+)(?:[._]|$)")
+_LAYER = re.compile(r"(?:^|[._])(?:\w*?(?:layers?|blocks?|transformer_(?:en|de)coder)|h)[._](\d+)(?:[._]|$)")
 _CROSS = re.compile(r"encdec|encoder_attn|encoder_decoder|cross_?att|multihead_attn")
 
 

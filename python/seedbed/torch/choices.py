@@ -62,7 +62,7 @@ def decided(
         raise TypeError(f"prefix must be a string. Received: prefix={prefix!r}")
     entries = tensors_of(module, prefix)
     wanted = selected(entries, only, skip, unused)
-    rules_of = _rules_of(entries, as_rules(rules), unused)
+    rules_of = _rules_of(entries, as_rules(rules), wanted, unused)
     own = own_initialization(unwrapped(module), entries)
     choices = [
         Choice(entry, own[id(entry.tensor)], rule)
@@ -110,11 +110,13 @@ def _is_partitioned(tensor: Any) -> bool:
     return tuple(tensor.ds_shape) != tuple(tensor.shape)
 
 
-def _rules_of(entries: Sequence[Entry], rules: list[NameRule | RuleSource], unused: str) -> list[NameRule | None]:
+def _rules_of(
+    entries: Sequence[Entry], rules: list[NameRule | RuleSource], wanted: list[bool], unused: str
+) -> list[NameRule | None]:
     """The rule that decides each entry: a buffer has one only by a rule that selects no parameter, and of no scheme."""
     parameters = [entry for entry in entries if not entry.is_buffer]
     buffers = entries[len(parameters) :]
-    chosen = decide(parameters, rules)
+    chosen = decide(parameters, rules, wanted)
     used = {id(rule) for rule in chosen}
     written = [rule for rule in rules if isinstance(rule, NameRule) and id(rule) not in used]
     free = [rule for rule in written if not any(map(rule.selector.selects, parameters))]
