@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core", "arguments", "strict_json"},
+    {"_core", "arguments", "saving", "strict_json"},
     {"_float_state", "threads", "shapes", "initializers._cosine"},
     {"dtypes"},
     {"_fans", "regions", "seeds"},
@@ -37,7 +37,7 @@ LAYERS = [
     {"compat._generation"},
     {"compat.v1", "compat.v2"},
     {"compat"},
-    {"keras"},
+    {"keras", "tf_keras"},
     {"plan.limits", "plan.tensor"},
     {"plan.ranges", "plan.table"},
     {"plan.entries", "plan.writing"},
@@ -97,7 +97,7 @@ UPWARD = {
 }
 """Imports that are not from below, within a function."""
 
-ADAPTERS = {"keras", "torch", "transformers"}
+ADAPTERS = {"keras", "tf_keras", "torch", "transformers"}
 """One framework each, which only they import; and nobody imports them."""
 
 BUILT_ON = {("transformers", "torch")}

@@ -106,7 +106,7 @@ print((made == sb.HeNormal(seed=1)((3, 3))).all())
     assert python(["-c", program], "numpy").splitlines() == [
         "False",
         "a seed must be an integer. Received: seed=<",
-        "keras.src.initializers.random_initializers",
+        "seedbed.keras",
         "seedbed.keras",
         "a seed must be an integer. Received: seed=<",
         "True",

@@ -16,6 +16,7 @@ import numpy as np
 
 from seedbed import dtypes, initializers, seeds
 from seedbed.initializers import Initializer
+from seedbed.saving import plain_name
 from seedbed.shapes import ShapeLike, as_shape
 
 Table: TypeAlias = Mapping[str, type[Initializer]]
@@ -99,9 +100,14 @@ def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | N
     """
     if initializer is None or isinstance(initializer, str):
         return initializer
-    name = type(initializer).__name__
+    name = plain_name(type(initializer))
     cls = CLASSES.get(name)
-    if cls is None or not isinstance(initializer, cls) or not {*initializer.parameters} <= {*cls.parameters}:
+    if (
+        cls is None
+        or not isinstance(initializer, cls)
+        or not {*initializer.parameters} <= {*cls.parameters}
+        or not type(initializer).__module__.startswith("seedbed.")  # a class of the same name that a user derived
+    ):
         raise ValueError(
             "only initializers that this package has at its top level can be serialized. "
             f"Received: {_brief.repr(initializer)}"
@@ -213,7 +219,9 @@ def build(
     for key in (config.get("registered_name"), name, arguments):
         if isinstance(key, str) and key in custom:
             return _made(custom[key], arguments)
-    _check_origin(config)
+    if isinstance(name, str):
+        name = name.removeprefix("seedbed>")  # the name that Keras saves a class of this package under
+    _check_origin(name, config)
     found = names.get(name) if isinstance(name, str) else None
     if found is None:
         raise ValueError(
@@ -232,14 +240,14 @@ def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
     if not issubclass(target, Initializer):
         return target.from_config(dict(arguments)) if hasattr(target, "from_config") else target(**arguments)
     decoded = {key: _decoded(value) for key, value in arguments.items()}
-    if "dtype" in decoded and "dtype" not in target.parameters:
+    if "dtype" in decoded and "dtype" not in inspect.signature(target).parameters:
         _check_dtype(decoded.pop("dtype"))
     if seed is not None and decoded.get("seed") is None and "seed" in target.parameters:
         decoded["seed"] = seed
     try:
         return target.from_config(decoded)
     except TypeError as error:
-        raise ValueError(f"this is no configuration of {target.__name__}: {error}") from error
+        raise ValueError(f"this is no configuration of {plain_name(target)}: {error}") from error
 
 
 def _instance(cls: type) -> Callable[..., Any]:
@@ -291,9 +299,9 @@ def check_size(config: Mapping[str, Any]) -> int:
     raise ValueError(f"a configuration must be nested at most {MOST_DEPTH - 1} deep. Received: one that is deeper")
 
 
-def _check_origin(config: Mapping[str, Any]) -> None:
+def _check_origin(name: object, config: Mapping[str, Any]) -> None:
     """The module says where a class came from. It is compared, and never imported."""
-    name, module, registered = (config.get(key) for key in ("class_name", "module", "registered_name"))
+    module, registered = config.get("module"), config.get("registered_name")
     if not (
         (module is None or (isinstance(module, str) and _MODULE.fullmatch(module)))
         and (registered is None or registered in (name, f"seedbed>{name}"))

@@ -29,11 +29,14 @@ import keras
 import numpy as np
 from keras.src.backend import in_stateless_scope  # Keras has no public name for it
 
-from seedbed import config, seeds
+from seedbed import config, saving, seeds
+from seedbed.compat import v1, v2
 from seedbed.initializers import Initializer
+from seedbed.initializers.base import evaluates_rule
 from seedbed.lazy import LazyArray
+from seedbed.rules import Rule
 from seedbed.seeds import Address, SeedGenerator
-from seedbed.shapes import ShapeLike
+from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
 
@@ -49,7 +52,9 @@ class _InKeras:
     if TYPE_CHECKING:
         seed: Any
 
-        def lazy(self, shape: ShapeLike, dtype: Any) -> LazyArray: ...
+        def rule(self, shape: Shape, dtype: np.dtype) -> Rule: ...
+
+        def as_dtype(self, dtype: Any) -> np.dtype: ...
 
     def _as_seed(self, seed: Any) -> Any:
         return seed if isinstance(seed, keras.random.SeedGenerator) else super()._as_seed(seed)  # type: ignore[misc]
@@ -59,6 +64,7 @@ class _InKeras:
             return _draw(self.seed)
         return super()._draw()  # type: ignore[misc,no-any-return]
 
+    @evaluates_rule
     def __call__(self, shape: ShapeLike, dtype: Any = None, layout: Any = None) -> Any:
         """The tensor, on the device where Keras makes tensors.
 
@@ -78,8 +84,13 @@ class _InKeras:
         name, backend = keras.utils.standardize_dtype(dtype), keras.config.backend()
         if layout is not None and backend != "jax":
             raise ValueError(f"layout must be None on the backend {backend}. Received: layout={layout!r}")
-        tensor = _without_draw(self).lazy(shape, name) if in_stateless_scope() else self.lazy(shape, name)
+        dimensions, element = as_shape(shape), self.as_dtype(name)
+        source = _without_draw(self) if in_stateless_scope() else self
+        tensor = LazyArray(source.rule(dimensions, element), dimensions, element)
         return keras.ops.convert_to_tensor(tensor[...], name) if layout is None else _spread(tensor, layout)
+
+    def _as_array(self, made: Any) -> np.ndarray:
+        return np.asarray(keras.ops.convert_to_numpy(made))
 
 
 def _without_draw(initializer: Any) -> Any:
@@ -137,11 +148,11 @@ def _keras_base(name: str, cls: type[Initializer]) -> Any:
 
 
 def _adapted(name: str, cls: type[Initializer]) -> Any:
-    register = keras.saving.register_keras_serializable("seedbed")
-    register(cls)  # is saved under the name under which, from the next line on, the other is loaded
-    return register(
-        type(name, (_InKeras, cls, _keras_base(name, cls)), {"__module__": __name__, "__doc__": cls.__doc__})
-    )
+    saving.register(cls, "seedbed", _register)  # is saved under the name under which the adapter is loaded
+    attributes = {"__module__": __name__, "__qualname__": name, "__doc__": cls.__doc__}
+    adapter = type(name, (_InKeras, cls, _keras_base(name, cls)), attributes)
+    saving.register(adapter, "seedbed", _register)
+    return adapter
 
 
 def get(identifier: Any) -> Any:
@@ -172,6 +183,11 @@ def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = N
 
 serialize = keras.initializers.serialize
 
+_register = keras.saving.register_keras_serializable
+saving.register(SeedGenerator, "seedbed", _register)
+for _module in (v1, v2):
+    for _cls in _module.classes():
+        saving.register(_cls, _module.__name__, _register)
 _ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
 _NAMES = {name: _ADAPTED[cls] for name, cls in config.NAMES.items()}
 _PUBLIC = [name for name in _NAMES if name in {*config.CLASSES, *config.ALIASES} or hasattr(keras.initializers, name)]

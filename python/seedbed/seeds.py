@@ -10,12 +10,13 @@ import operator
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
 
 from seedbed import _core
 from seedbed.arguments import as_integer
+from seedbed.saving import register_where_imported
 
 # `random` and `hashlib` take milliseconds to import, which NumPy does not: who needs one waits for it then.
 
@@ -28,7 +29,8 @@ MAX_DEPTH = 2**16
 
 _OF_GENERATORS = {
     "module": (None, "keras.random", "keras.src.random.seed_generator", "seedbed.seeds"),
-    "registered_name": (None, "SeedGenerator"),
+    "class_name": ("SeedGenerator", "seedbed>SeedGenerator"),
+    "registered_name": (None, "SeedGenerator", "seedbed>SeedGenerator"),
 }
 """What a generator's serialized form may say of where it came from. Nothing is imported from there."""
 
@@ -118,7 +120,16 @@ class SeedGenerator:
     (True, False)
     """
 
-    def __init__(self, seed: SupportsIndex | None = None, name: str | None = None, *, path: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        seed: SupportsIndex | None = None,
+        name: str | None = None,
+        *,
+        path: Iterable[str] = (),
+        **unknown: NoReturn,
+    ) -> None:
+        if unknown:  # a ValueError, as in Keras
+            raise ValueError(f"the arguments of a SeedGenerator are seed, name, path. Received: {[*unknown]}")
         if name is not None and not isinstance(name, str):
             raise ValueError(f"the name of a generator must be a string. Received: name={name!r}")
         self.initial_seed = None if seed is None else as_seed(seed)
@@ -173,6 +184,7 @@ class SeedGenerator:
 
     def get_config(self) -> dict[str, Any]:
         """The configuration: seed and name as given, and the path where there is one. Draws are no part of it."""
+        register_where_imported()
         seed = self.seed if self.path else self.initial_seed
         config: dict[str, Any] = {"seed": seed, "name": self.name}
         return {**config, "path": list(self.path)} if self.path else config
@@ -202,6 +214,14 @@ class SeedGenerator:
     def __repr__(self) -> str:
         children = "".join(f".child({name!r})" for name in self.path)
         return f"SeedGenerator(seed={self.seed}){children}"
+
+
+def generator_at(address: Address) -> SeedGenerator:
+    """A generator whose next draw is that address."""
+    generator = SeedGenerator(0)
+    generator._key = address.key
+    generator.draws = address.stream
+    return generator
 
 
 class Unbound:
@@ -310,10 +330,9 @@ def _as_path(path: object) -> tuple[str, ...]:
 def _deserialize_generator(config: Mapping[str, Any]) -> SeedGenerator:
     arguments = config.get("config")
     if (
-        config.get("class_name") != "SeedGenerator"
-        or not isinstance(arguments, Mapping)
+        not isinstance(arguments, Mapping)
         or any(config.get(key) not in accepted for key, accepted in _OF_GENERATORS.items())
-        or not {*config} <= {"class_name", "config", "shared_object_id", *_OF_GENERATORS}
+        or not {*config} <= {"config", "shared_object_id", *_OF_GENERATORS}
     ):
         raise ValueError(f"a seed must be None, an integer or a SeedGenerator. Received: seed={dict(config)!r}")
     return SeedGenerator.from_config(arguments)

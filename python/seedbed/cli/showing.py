@@ -11,6 +11,7 @@ from seedbed.checkpoint.values import values_of, write_range
 from seedbed.dtypes import name_of
 from seedbed.plan.table import brief
 from seedbed.plan.writing import initializer_config
+from seedbed.saving import plain_name
 from seedbed.seeds import SeedGenerator
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _panels(plan: Plan) -> Sequence[tuple[str, list[PlannedTensor]]]:
         stddev = stddev_of(tensor)
         if tensor.size:
             spread = "" if stddev is None else f", stddev {stddev:.4g}"
-            groups.setdefault(f"{type(tensor.initializer).__name__}{spread}", []).append(tensor)
+            groups.setdefault(f"{plain_name(type(tensor.initializer))}{spread}", []).append(tensor)
     return sorted(groups.items(), key=lambda group: -sum(tensor.size for tensor in group[1]))[:MAX_PANELS]
 
 

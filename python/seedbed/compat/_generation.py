@@ -20,6 +20,7 @@ from seedbed.initializers import Initializer
 from seedbed.initializers._description import Description
 from seedbed.regions import Axis
 from seedbed.rules import Rule
+from seedbed.saving import plain_name
 from seedbed.seeds import SeedGenerator, random_seed
 from seedbed.shapes import Shape
 
@@ -142,6 +143,10 @@ class Registry:
             **{name: module[name] for name in own if not name.startswith("_")},
         }
 
+    def classes(self) -> list[type[Initializer]]:
+        """The classes of the generation, each once, in a fixed order."""
+        return sorted(set(self.names.values()), key=lambda cls: plain_name(cls))
+
     def serialize(self, initializer: Initializer | str | None) -> dict[str, Any] | str | None:
         """The configuration of an initializer, in TensorFlow's form; a name and None are their own.
 
@@ -153,7 +158,7 @@ class Registry:
         if not isinstance(initializer, Initializer) or type(initializer) not in self.names.values():
             raise ValueError(f"only initializers of this module can be serialized. Received: {initializer!r}")
         # `random_normal_initializer` and the like are the class after which TensorFlow names both.
-        of = next(cls.__name__ for cls in type(initializer).__mro__ if cls.__name__[0].isupper())
+        of = next(plain_name(cls) for cls in type(initializer).__mro__ if plain_name(cls)[0].isupper())
         return {"class_name": of, "config": initializer.get_config()}
 
     def deserialize(self, config: Mapping[str, Any] | str) -> Initializer:

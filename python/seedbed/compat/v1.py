@@ -53,6 +53,7 @@ from seedbed import dtypes, initializers
 from seedbed.arguments import as_bool
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
+from seedbed.initializers.base import evaluates_rule
 from seedbed.rules import Rule
 from seedbed.seeds import Address, SeedGenerator, SeedLike, Unbound
 from seedbed.shapes import Shape, ShapeLike, as_shape
@@ -130,6 +131,7 @@ class _V1(_generation.Generation):
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return super().as_dtype(self.dtype if dtype is None else dtype)
 
+    @evaluates_rule
     def __call__(  # type: ignore[override]  # TF 1 has one word for the part, and `shape` is then that of the part
         self,
         shape: ShapeLike,
@@ -223,6 +225,7 @@ class Constant(_V1, _generation.Constant):
         super().__init__(value=value, dtype=dtype)
         self.verify_shape = as_bool("verify_shape", verify_shape)
 
+    @evaluates_rule
     def __call__(  # type: ignore[override]
         self,
         shape: ShapeLike,
@@ -492,5 +495,6 @@ _registry = _generation.Registry(
     zero=Zeros,
 )
 get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize
+classes = _registry.classes
 __all__ = ["Initializer", "PartitionInfo", "deserialize", "get", "serialize", "set_random_seed"]
 __all__ += sorted({*_registry.names} & {*globals()})

@@ -33,6 +33,7 @@ import numpy.typing as npt
 from seedbed import dtypes, initializers
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
+from seedbed.initializers.base import evaluates_rule
 from seedbed.seeds import SeedLike
 from seedbed.shapes import ShapeLike
 
@@ -45,6 +46,7 @@ _KEYWORDS = ("partition_shape", "partition_offset", "out")
 class _V2(_generation.Generation):
     """The call and the configurations of TF 2."""
 
+    @evaluates_rule
     def __call__(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None, **kwargs: Any) -> np.ndarray:
         """The tensor, or a part of it.
 
@@ -233,5 +235,6 @@ zeros = zeros_initializer = Zeros
 
 _registry = _generation.Registry(_V2, globals(), normal=RandomNormal, one=Ones, uniform=RandomUniform, zero=Zeros)
 get, serialize, deserialize = _registry.get, _registry.serialize, _registry.deserialize
+classes = _registry.classes
 __all__ = ["Initializer", "deserialize", "get", "serialize"]
 __all__ += sorted({*_registry.names} & {*globals()})

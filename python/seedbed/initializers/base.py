@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +19,45 @@ from seedbed.arguments import checked_out
 from seedbed.initializers._description import Description, of_distribution
 from seedbed.lazy import LazyArray
 from seedbed.regions import part_of, shape_of
-from seedbed.rules import Distribution, Rule, Sampled, compiled
+from seedbed.rules import Computed, Distribution, Rule, Sampled, compiled
+from seedbed.saving import plain_name, register_where_imported
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def evaluates_rule(call: F) -> F:
+    """Mark a `__call__` that gives the elements that `rule` gives. Any other `__call__` is the definition of its class.
+
+    The mark is an attribute of the function, so that a subclass without a `__call__` inherits it.
+    """
+    call.evaluates_rule = True  # type: ignore[attr-defined]
+    return call
+
+
+def not_rewritten(function: F) -> F:
+    """Mark a function that TensorFlow's AutoGraph is to run as it is, without an attempt to rewrite its code."""
+    function.autograph_info__ = None  # type: ignore[attr-defined]
+    return function
 
 
 class Initializer(ABC):
     """A tensor for every shape and dtype: `initializer(shape, dtype)`.
 
     An initializer of your own derives from this class, names its constructor's arguments in `parameters`, keeps them as
-    attributes of these names, and says in `rule` what stands at each element.
+    attributes of these names, and says in `rule` what stands at each element. Slices, shards and files then cost what
+    their elements cost.
+
+    The ways of Keras work too. A subclass may override `__call__(shape, dtype=None)`: lazy tensors, plans, torch and
+    Dask then evaluate the whole tensor by a call, and cut parts from it. A subclass may have arguments of its own in
+    its constructor and in `get_config`.
     """
+
+    autograph_info__: ClassVar[None] = None
+    """The mark of `not_rewritten`, for calls."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
     """The constructor's arguments, which are the configuration."""
@@ -53,6 +82,7 @@ class Initializer(ABC):
         """
         return dtypes.as_dtype(dtype)
 
+    @not_rewritten
     def lazy(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> LazyArray:
         """The tensor, to be evaluated where it is sliced.
 
@@ -64,8 +94,41 @@ class Initializer(ABC):
             ValueError: for a bad shape or dtype, or parameters that this dtype has no numbers for.
         """
         dimensions, element = as_shape(shape), self.as_dtype(dtype)
-        return LazyArray(self.rule(dimensions, element), dimensions, element)
+        return LazyArray(self.rule_of(dimensions, element), dimensions, element)
 
+    def rule_of(self, shape: Shape, dtype: np.dtype) -> Rule:
+        """What a call writes: `rule`, or, of a class with a `__call__` of its own, the result of the call.
+
+        Raises:
+            ValueError: if there is no such tensor.
+        """
+        if self._follows_rule():
+            return self.rule(shape, dtype)
+        bound = self._bound()  # copied for each evaluation: a generator goes on
+        return Computed(shape, lambda out: copy.deepcopy(bound)._write_call(out))
+
+    def _follows_rule(self) -> bool:
+        return getattr(type(self).__call__, "evaluates_rule", False)
+
+    def _bound(self) -> Self:
+        """An initializer whose calls all give the next tensor of this one. A draw is taken."""
+        return self
+
+    def _write_call(self, out: np.ndarray) -> None:
+        """Write the result of a call."""
+        values = self._as_array(self(out.shape, out.dtype.name))
+        if values.shape != out.shape:
+            raise ValueError(
+                f"__call__ of {plain_name(type(self))} must return the shape that it is given, {out.shape}. "
+                f"Received: {values.shape}"
+            )
+        out[...] = values
+
+    def _as_array(self, made: Any) -> np.ndarray:
+        """The result of a call as an array of NumPy."""
+        return np.asarray(made)
+
+    @evaluates_rule
     def __call__(
         self,
         shape: ShapeLike,
@@ -111,6 +174,7 @@ class Initializer(ABC):
         self.rule(dimensions, element).write(result, axes)
         return result
 
+    @not_rewritten
     def describe(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> Description:
         """Describe the elements of a tensor without making it: fans, mean, standard deviation after truncation, bounds.
 
@@ -140,7 +204,7 @@ class Initializer(ABC):
         """
         dimensions = as_shape(shape)
         self.check(dimensions, dtype)
-        return self._describe(dimensions, self.as_dtype(dtype))
+        return self._describe(dimensions, self.as_dtype(dtype)) if self._follows_rule() else Description()
 
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
         """Describe a tensor that was checked."""
@@ -148,6 +212,7 @@ class Initializer(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, in types that JSON has."""
+        register_where_imported()
         return {name: list(value) if type(value) is tuple else value for name, value in self._arguments().items()}
 
     @classmethod
@@ -162,12 +227,16 @@ class Initializer(ABC):
         RandomNormal(mean=0.0, stddev=0.02, seed=7)
         """
         if not isinstance(config, Mapping):
-            raise ValueError(f"the config of a {cls.__name__} must be a dict. Received: {config!r}")
-        unknown = [key for key in config if key not in cls.parameters]
+            raise ValueError(f"the config of a {plain_name(cls)} must be a dict. Received: {config!r}")
+        accepted = _keywords(cls)
+        if accepted is None:
+            return cls(**config)
+        unknown = [key for key in config if key not in accepted and key not in cls.parameters]
         if unknown:
-            accepted = ", ".join(cls.parameters) or "none"
-            raise ValueError(f"the keys of a {cls.__name__} config are: {accepted}. Received: {unknown}")
-        return cls(**config)
+            listed = ", ".join(accepted) or "none"
+            raise ValueError(f"the keys of a {plain_name(cls)} config are: {listed}. Received: {unknown}")
+        # What a subclass leaves out of its constructor, its configuration may have as None.
+        return cls(**{key: value for key, value in config.items() if key in accepted or value is not None})
 
     def clone(self) -> Self:
         """A new initializer of the same configuration."""
@@ -207,7 +276,15 @@ class Initializer(ABC):
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._shown().items())
-        return f"{type(self).__name__}({arguments})"
+        return f"{plain_name(type(self))}({arguments})"
+
+
+@lru_cache(maxsize=1024)
+def _keywords(cls: type[Initializer]) -> tuple[str, ...] | None:
+    """The arguments of a class by name; None for a constructor that takes any."""
+    arguments = inspect.signature(cls).parameters.values()
+    takes_any = any(argument.kind is argument.VAR_KEYWORD for argument in arguments)
+    return None if takes_any else tuple(argument.name for argument in arguments)
 
 
 def _hashable(value: object) -> object:
@@ -239,6 +316,9 @@ class SeededInitializer(Initializer):
         vars(made).update(vars(self), _given_seed=given)
         made.seed = made._unseeded() if given is None else given
         return made
+
+    def _bound(self) -> Self:
+        return self if isinstance(self.seed, int) else self.with_seed(seeds.generator_at(self._draw()))
 
     def _as_seed(self, seed: seeds.SeedLike) -> int | seeds.SeedGenerator | seeds.Unbound | None:
         """Check the `seed` argument."""

@@ -18,6 +18,7 @@ from seedbed.initializers.base import Initializer, RandomInitializer, SeededInit
 from seedbed.initializers.orthogonal import Orthogonal
 from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of
 from seedbed.rules import Rule, Sampled
+from seedbed.saving import plain_name
 from seedbed.shapes import Shape
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Blocks(SeededInitializer):
     def __repr__(self) -> str:
         blocks = ", ".join(f"(np.s_[{', '.join(map(_written, index))}], {part!r})" for index, part in self.blocks)
         seed = f", seed={shown['seed']!r}" if "seed" in (shown := self._shown()) else ""
-        return f"{type(self).__name__}({self.default!r}, [{blocks}]{seed})"
+        return f"{plain_name(type(self))}({self.default!r}, [{blocks}]{seed})"
 
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
         parts = self.parts(shape)
@@ -176,11 +177,11 @@ class Patch(NamedTuple):
 
 def _patch(number: int, part: Part, address: seeds.Address, dtype: np.dtype) -> Patch:
     """The rule of a part of a tensor at an address."""
-    rule = part.initializer.with_seed(_At(address)).rule(part.shape, dtype)
+    rule = part.initializer.with_seed(_At(address)).rule_of(part.shape, dtype)
     elementwise = isinstance(rule, Sampled)
     if not elementwise:
         own = seeds.Address(seeds.child_key(address.key, f"Blocks/{number}"), address.stream)
-        rule = part.initializer.with_seed(_At(own)).rule(part.shape, dtype)
+        rule = part.initializer.with_seed(_At(own)).rule_of(part.shape, dtype)
     return Patch(part.axes, part.kept, rule, elementwise)
 
 
@@ -358,4 +359,4 @@ def _as_part(part: Any) -> Initializer:
 def _config(part: Initializer) -> dict[str, Any]:
     config = part.get_config()
     config.pop("seed", None)
-    return {"class_name": type(part).__name__, "config": config}
+    return {"class_name": plain_name(type(part)), "config": config}

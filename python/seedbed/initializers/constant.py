@@ -13,6 +13,7 @@ from seedbed.dtypes import checked_cast
 from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
 from seedbed.rules import Repeated, Rule
+from seedbed.saving import register_where_imported
 from seedbed.shapes import Shape, as_shape
 
 
@@ -96,6 +97,7 @@ class Constant(_Given):
             raise ValueError(f"value must broadcast to the shape {shape}. Received: value of shape {self._value.shape}")
 
     def get_config(self) -> dict[str, Any]:
+        register_where_imported()
         value = self.value
         if value is self._value:
             return {"value": {"shape": list(value.shape)}}

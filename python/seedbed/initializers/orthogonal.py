@@ -18,6 +18,7 @@ from seedbed.arguments import as_finite, as_integer
 from seedbed.initializers._description import Description
 from seedbed.initializers.base import SeededInitializer
 from seedbed.rules import Computed, Rule, Sampled, compiled, stored
+from seedbed.saving import plain_name
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
@@ -180,7 +181,7 @@ class ConvolutionOrthogonal(_Convolution):
         axes = self.spatial_axes
         if len(shape) != axes + 2:
             raise ValueError(
-                f"the shape of a {type(self).__name__} kernel must have {axes + 2} axes. Received: {shape}"
+                f"the shape of a {plain_name(type(self))} kernel must have {axes + 2} axes. Received: {shape}"
             )
         if len(set(shape[:axes])) > 1:
             raise ValueError(f"the spatial axes of the kernel must have equal lengths. Received: {shape}")
