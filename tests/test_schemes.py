@@ -723,6 +723,14 @@ def test_seedbed_schemes(capsys):
     assert all(entry["source"] and entry["summary"] for entry in listed.values())
     status, out, _ = run("schemes", "gpt2(layers=12)", capsys=capsys)
     assert re.search(r"^down +N\(0, σ/√\(2L\)\)", out, re.MULTILINE)
+    status, out, _ = run("schemes", "mup(width=8, base_width=4)", "--json", capsys=capsys)
+    shown = json.loads(out)
+    assert shown["numbers"] == {"width": 8, "base_width": 4, "stddev": 0.02, "form": "table 8"}
+    assert shown["roles"]["head"] == {"role": "head", "values": "N(0, σ)", "output": "1/m", "adam": "1", "sgd": "m"}
+    _, out, _ = run("schemes", "mup(width=8, base_width=4)", capsys=capsys)
+    assert re.search(r"^head +N\(0, σ\) +1/m +1 +m +kernel of the logits$", out, re.MULTILINE)
+    status, _, err = run("schemes", "mup(width=8)", capsys=capsys)
+    assert (status, err) == (2, "seedbed: error: mup needs width, base_width. Received: no base_width\n")
 
 
 def test_seedbed_init_with_a_scheme(capsys, tmp_path):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seedbed import schemes
-from seedbed.schemes.formulas import Formula
 from seedbed.schemes.registry import SCHEMES, named_scheme
 
 NUMBERS = {
@@ -58,17 +57,20 @@ def _section(name: str) -> str:
     entry = SCHEMES[name]
     needed = (*entry.required, *(["layers"] if "form" in entry.optional and "layers" in entry.optional else []))
     scheme = named_scheme(name, {}, {key: NUMBERS[key] for key in needed})
-    rows = [(role, scheme.table[role]) for role in schemes.ROLES if role in scheme.table]
-    lines = []
-    for text, group in groupby(sorted(rows, key=lambda row: _order(rows, row[1].text)), key=lambda row: row[1].text):
-        lines.append(f"| {', '.join(role for role, _ in group)} | {text} |")
+    texts = {role: formula.text for role, formula in scheme.table.items()}
     arguments = ", ".join([*entry.required, *(f"{each}=" for each in entry.optional)])
-    return (
-        f"\n### {name}({arguments})\n\n{entry.summary}\n\n| roles | initial values |\n|---|---|\n"
-        + "\n".join(lines)
-        + f"\n\nSource: {entry.source}. Checked against: {CHECKED[name]}.\n"
-    )
+    made = f"\n### {name}({arguments})\n\n{entry.summary}\n\n{_table(('initial values',), texts)}"
+    if scheme.scalings:
+        multipliers = {role: f"{s.output} | {s.adam} | {s.sgd}" for role, s in scheme.scalings.items()}
+        made += "\nMultipliers:\n\n" + _table(("output", "learning rate, Adam", "learning rate, SGD"), multipliers)
+    return made + f"\nSource: {entry.source}. Checked against: {CHECKED[name]}.\n"
 
 
-def _order(rows: list[tuple[str, Formula]], text: str) -> int:
-    return next(number for number, row in enumerate(rows) if row[1].text == text)
+def _table(heads: Sequence[str], texts: Mapping[str, str]) -> str:
+    """A table of roles with the same text in one row."""
+    groups: dict[str, list[str]] = {}
+    for role in schemes.ROLES:
+        if role in texts:
+            groups.setdefault(texts[role], []).append(role)
+    lines = [f"| {', '.join(group)} | {text} |" for text, group in groups.items()]
+    return "\n".join([f"| roles | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", *lines, ""])

@@ -29,7 +29,7 @@ from seedbed.cli.sources import Source, load_source
 from seedbed.cli.tables import tell_table
 from seedbed.plan import Plan, load_plan
 from seedbed.plan.reading import shipped_plans
-from seedbed.schemes import ROLES, SCHEMES, named_scheme
+from seedbed.schemes import ROLES, SCHEMES, Multipliers, Scheme, named_scheme
 
 STANDARD_OUTPUT = "-"
 
@@ -56,13 +56,23 @@ def schemes(arguments: Namespace) -> int:
             tell_table(rows, ("scheme", "needs", "takes", "source"))
         return status.OK
     scheme = named_scheme(*parse_call(arguments.scheme, "a scheme must be a name, or a call", "gpt2(layers=12)"), {})
-    formulas = {role: formula.text for role, formula in scheme.table.items()}
     if arguments.json:
-        tell_json({"name": scheme.name, "numbers": dict(scheme.numbers), "source": scheme.source, "roles": formulas})
-    else:
-        tell(f"{scheme!r}: {scheme.source}")
-        tell_table([(role, formulas[role], what) for role, what in ROLES.items() if role in formulas])
+        numbers = {name: value for name, value in scheme.numbers.items() if value is not None}
+        tell_json({"name": scheme.name, "numbers": numbers, "source": scheme.source, "roles": _formulas(scheme)})
+        return status.OK
+    tell(f"{scheme!r}: {scheme.source}")
+    rows = [(*fields.values(), ROLES[role]) for role, fields in _formulas(scheme).items()]
+    tell_table(rows, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
     return status.OK
+
+
+def _formulas(scheme: Scheme) -> dict[str, dict[str, str]]:
+    """The formulas of each role."""
+    found = {role: {"role": role, "values": scheme.table[role].text} for role in ROLES if role in scheme.table}
+    for role, scaling in scheme.scalings.items():
+        if role in found:
+            found[role] |= {name: getattr(scaling, name) for name in Multipliers._fields}
+    return found
 
 
 def plan(arguments: Namespace) -> int:

@@ -37,7 +37,7 @@ def totals_of(plan: Plan) -> dict[str, int]:
 
 def multipliers_of(plan: Plan, scheme: Scheme | None) -> Mapping[str, Multipliers]:
     """What a scheme multiplies besides, if it is a parametrization, for the tensors whose roles it knows."""
-    if scheme is None or scheme.scaling is None:
+    if scheme is None or not scheme.scalings:
         return {}
     return scheme.multipliers({t.name: t.shape for t in plan.tensors if scheme.roles.of(t.name) is not None})
 

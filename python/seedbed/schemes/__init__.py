@@ -14,13 +14,14 @@ from seedbed.schemes.parametrizations import mup, spectral, umup
 from seedbed.schemes.registry import SCHEMES, named_scheme
 from seedbed.schemes.residual import deepnorm, fixup, rezero, skipinit, subln, tfixup
 from seedbed.schemes.roles import ROLES
-from seedbed.schemes.scheme import Multipliers, Scheme
+from seedbed.schemes.scheme import Multipliers, Scaling, Scheme
 from seedbed.schemes.width import mpt_neox, mpt_small, scaled_orthogonal, small_init, wang
 
 __all__ = [
     "ROLES",
     "SCHEMES",
     "Multipliers",
+    "Scaling",
     "Scheme",
     "deepnorm",
     "fan_in",

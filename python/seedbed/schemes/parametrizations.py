@@ -13,7 +13,7 @@ from seedbed.schemes import roles
 from seedbed.schemes.formulas import EMBEDDINGS, EVERY, HIDDEN, normal, table, zeros
 from seedbed.schemes.numbers import count, counts, positive
 from seedbed.schemes.registry import scheme
-from seedbed.schemes.scheme import Multipliers, Scheme
+from seedbed.schemes.scheme import Multipliers, Scaling, Scheme
 from seedbed.schemes.weight import Weight
 from seedbed.shapes import Shape
 
@@ -40,7 +40,7 @@ def mup(
     """Hidden weights N(0, σ/√m), m = fan_in / base fan_in; embeddings N(0, σ); head N(0, σ), its outputs ÷ m.
 
     At the base width all weights are N(0, σ), and all multipliers 1. Attention must divide its logits by h / √h₀, not
-    by √h, where h is the size of a head and h₀ that of the base model.
+    by √h, where h is the size of a head and h₀ that of the base model. A router counts as a hidden weight.
 
     Arguments:
         width: width of the model, d.
@@ -59,13 +59,16 @@ def mup(
     growth = _Growth(width / base_width, base_width, None if base is None else _shapes(base))
     in_values = form == "table 3"
 
-    def scaling(weight: Weight) -> Multipliers:
-        if weight.role in _VECTORS:
-            return Multipliers(1.0, 1.0, growth.of_length(weight))
+    def vector(weight: Weight) -> Multipliers:
+        return Multipliers(1.0, 1.0, growth.of_length(weight))
+
+    def matrix(weight: Weight) -> Multipliers:
         fan_in, fan_out = growth.of_fans(weight)
-        if weight.role == roles.HEAD:
-            return Multipliers(1.0, 1 / fan_in, 1 / fan_in) if in_values else Multipliers(1 / fan_in, 1.0, fan_in)
         return Multipliers(1.0, 1 / fan_in, fan_out / fan_in)
+
+    def head(weight: Weight) -> Multipliers:
+        m, _ = growth.of_fans(weight)
+        return Multipliers(1.0, 1 / m, 1 / m) if in_values else Multipliers(1 / m, 1.0, m)
 
     def hidden(weight: Weight) -> float:
         return stddev / math.sqrt(growth.of_fans(weight)[0])
@@ -73,14 +76,19 @@ def mup(
     def small_head(weight: Weight) -> float:
         return stddev / growth.of_fans(weight)[0]
 
-    head = normal("σ/m", small_head) if in_values else normal("σ", stddev)
+    values = normal("σ/m", small_head) if in_values else normal("σ", stddev)
     rows = table(
         (HIDDEN, normal("σ/√m", hidden)),
         (EMBEDDINGS, normal("σ", stddev)),
-        (roles.HEAD, zeros() if as_bool("zero_head", zero_head) else head),
+        (roles.HEAD, zeros() if as_bool("zero_head", zero_head) else values),
         *([(roles.QUERY, zeros())] if as_bool("zero_query", zero_query) else []),
     )
-    return Scheme(numbers, rows, scaling=scaling)
+    scalings = _scalings(
+        Scaling("1", "1", "d/d₀", vector),
+        Scaling("1", "1/m", "(fan_out / base fan_out)/m", matrix),
+        Scaling("1", "1/m", "1/m", head) if in_values else Scaling("1/m", "1", "m", head),
+    )
+    return Scheme(numbers, rows, scalings=scalings)
 
 
 @scheme("Blake et al. 2024, u-muP, table 2; graphcore-research/unit-scaling, unit_scaling/optim.py")
@@ -99,19 +107,30 @@ def umup(*, width: int, layers: int | None = None) -> Scheme:
     """
     numbers = counts(width=width, layers=layers)
 
-    def scaling(weight: Weight) -> Multipliers:
-        depth = 1.0 if layers is None or weight.number is None else layers**-0.5
-        if weight.role == roles.HEAD:
-            return Multipliers(1 / weight.fans.fan_in, depth, depth)
-        if weight.role in EMBEDDINGS:
-            rate = depth * weight.shape[-1] ** -0.5
-            return Multipliers(1.0, rate, rate)
-        if weight.role in _VECTORS:
-            return Multipliers(1.0, depth, depth)
-        rate = weight.fans.fan_in**-0.5
-        return Multipliers(rate, depth * rate, depth * rate)
+    def depth(weight: Weight) -> float:
+        return 1.0 if layers is None or weight.number is None else math.pow(layers, -0.5)
 
-    return Scheme(numbers, table((EVERY, normal("1", 1.0))), scaling=scaling)
+    def embedding(weight: Weight) -> Multipliers:
+        rate = depth(weight) * weight.shape[-1] ** -0.5
+        return Multipliers(1.0, rate, rate)
+
+    def vector(weight: Weight) -> Multipliers:
+        return Multipliers(1.0, depth(weight), depth(weight))
+
+    def matrix(weight: Weight) -> Multipliers:
+        rate = weight.fans.fan_in**-0.5
+        return Multipliers(rate, depth(weight) * rate, depth(weight) * rate)
+
+    def head(weight: Weight) -> Multipliers:
+        return Multipliers(1 / weight.fans.fan_in, depth(weight), depth(weight))
+
+    scalings = _scalings(
+        Scaling("1", "L^-½", "L^-½", vector),
+        Scaling("fan_in^-½", "fan_in^-½ L^-½", "fan_in^-½ L^-½", matrix),
+        Scaling("1/fan_in", "1", "1", head),
+    )
+    scalings |= dict.fromkeys(EMBEDDINGS, Scaling("1", "d^-½", "d^-½", embedding))
+    return Scheme(numbers, table((EVERY, normal("1", 1.0))), scalings=scalings)
 
 
 @scheme("Yang, Simon, Bernstein 2023, page 8, parametrization 1; nanotron, nanotron/scaling/parametrization.py")
@@ -133,9 +152,7 @@ def spectral(*, width: int, stddev: float = 1.0) -> Scheme:
         fan_in, fan_out = weight.fans
         return stddev / math.sqrt(fan_in) * min(1.0, math.sqrt(fan_out / fan_in))
 
-    def scaling(weight: Weight) -> Multipliers:
-        if weight.role in _VECTORS:
-            return Multipliers(1.0, 1.0, 1.0)
+    def matrix(weight: Weight) -> Multipliers:
         rate = weight.fans.fan_out / weight.fans.fan_in
         return Multipliers(1.0, rate, rate)
 
@@ -143,7 +160,15 @@ def spectral(*, width: int, stddev: float = 1.0) -> Scheme:
         (EVERY, normal("σ/√fan_in · min(1, √(fan_out/fan_in))", deviation)),
         (EMBEDDINGS, normal("σ", stddev)),
     )
-    return Scheme(numbers, rows, scaling=scaling)
+    kernel = Scaling("1", "fan_out/fan_in", "fan_out/fan_in", matrix)
+    vector = Scaling("1", "1", "1", lambda weight: Multipliers(1.0, 1.0, 1.0))
+    return Scheme(numbers, rows, scalings=_scalings(vector, kernel, kernel))
+
+
+def _scalings(vector: Scaling, matrix: Scaling, head: Scaling) -> dict[str, Scaling]:
+    """The scaling of each role."""
+    found = dict.fromkeys(_VECTORS, vector) | dict.fromkeys((*HIDDEN, *roles.EXPERTS), matrix)
+    return found | {roles.HEAD: head}
 
 
 def _shapes(base: Plan | BaseShapes) -> dict[str, Shape]:

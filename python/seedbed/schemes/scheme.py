@@ -35,6 +35,16 @@ class Multipliers(NamedTuple):
     """The learning rate of SGD."""
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """The multipliers of the weights that have a role: formulas, for people, and a function of the weight."""
+
+    output: str
+    adam: str
+    sgd: str
+    make: Callable[[Weight], Multipliers]
+
+
 @dataclass(frozen=True, eq=False)
 class Scheme(RuleSource):
     """How every weight of a model is initialized, by its role. It is given wherever rules are.
@@ -53,8 +63,8 @@ class Scheme(RuleSource):
     """"one" if the layers are those of an encoder or a decoder, "two" if there must be both, "any" otherwise."""
     needs: tuple[str, ...] = ()
     """Roles without which the scheme is none."""
-    scaling: Callable[[Weight], Multipliers] | None = None
-    """The multipliers of a weight, for parametrizations."""
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
+    """The multipliers of each role, for parametrizations."""
     roles: Roles = field(default_factory=Roles)
     """The roles of names."""
     name: str = ""
@@ -139,11 +149,11 @@ class Scheme(RuleSource):
         {'layers.0.mlp.up_proj.weight': Multipliers(output=1.0, adam=0.25, sgd=1.0),
          'lm_head.weight': Multipliers(output=0.25, adam=1.0, sgd=4.0)}
         """
-        if self.scaling is None:
+        if not self.scalings:
             raise ValueError(f"{self.name}: a scheme must be a parametrization to have multipliers, such as mup")
         named = tensors.items() if isinstance(tensors, Mapping) else ((t.name, t.shape) for t in tensors.tensors)
         candidates = [_Shaped(name, _Shape(tuple(shape))) for name, shape in named]
-        return {weight.name: self.scaling(weight) for weight in self.weights_of(candidates)}
+        return {weight.name: self.scalings[weight.role].make(weight) for weight in self.weights_of(candidates)}
 
     def __str__(self) -> str:
         """The formula of each role."""
