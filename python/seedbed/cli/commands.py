@@ -61,8 +61,8 @@ def schemes(arguments: Namespace) -> int:
         tell_json({"name": scheme.name, "numbers": numbers, "source": scheme.source, "roles": _formulas(scheme)})
         return status.OK
     tell(f"{scheme!r}: {scheme.source}")
-    rows = [(*fields.values(), ROLES[role]) for role, fields in _formulas(scheme).items()]
-    tell_table(rows, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
+    formulas = [(*fields.values(), ROLES[role]) for role, fields in _formulas(scheme).items()]
+    tell_table(formulas, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
     return status.OK
 
 
