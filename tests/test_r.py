@@ -1,6 +1,7 @@
 """seedbed from R, through reticulate: R's own types, and the example of keras3's reference page."""
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import seedbed as sb
+from seedbed import config
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,9 +63,10 @@ refused <- function(x) cat(tryCatch({ force(x); "taken" }, error = function(e) t
 """
 
 
-def r(arguments):
-    """The lines that R prints, with seedbed in this Python."""
-    environment = {**os.environ, "RETICULATE_PYTHON": sys.executable, "KERAS_BACKEND": "numpy"}
+def r(arguments, backend="numpy"):
+    """The lines that R prints, with seedbed in this Python and Keras on that backend."""
+    environment = {**os.environ, "RETICULATE_PYTHON": sys.executable, "KERAS_BACKEND": backend}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     command = ["Rscript", "--vanilla", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -101,7 +104,72 @@ def test_what_is_no_integer_in_python_is_no_seed(expression):
     assert printed()[expression] == f"ValueError: {REFUSED[expression]}"
 
 
-def test_the_example_of_the_reference_page_runs():
-    last = r([str(ROOT / "examples" / "keras3.R")])[-1]
+SOURCED = """
+library(reticulate)
+source(file.path(dirname(import("seedbed")$`__file__`), "R", "seedbed.R"))
+shown <- function(x) cat(import_builtins()$repr(as.list(c(aperm(seedbed_array(x))))), "\\n")
+said <- function(x) cat(tryCatch(py_str(x), error = function(e) trimws(conditionMessage(e))), "\\n")
+"""
+
+SHOWN = {
+    "initializer_glorot_normal(seed = 42)(c(2, 3))": sb.GlorotNormal(42)((2, 3)),
+    "initializer_kaiming_uniform(seed = 42L)(shape = c(2, 3))": sb.KaimingUniform(seed=42)((2, 3)),
+    "initializer_he_normal(seed = random_seed_generator(5)$child('a'))(c(2, 2))": sb.HeNormal(
+        sb.SeedGenerator(5).child("a")
+    )((2, 2)),
+    "initializer_he_normal(1, input_axes = 0, output_axes = c(1, 2))(c(2, 2, 2))": sb.HeNormal(1, [0], [1, 2])(
+        (2, 2, 2)
+    ),
+    "initializer_constant(matrix(1:6, 2))(c(2, 3))": sb.Constant([[1, 3, 5], [2, 4, 6]])((2, 3)),
+    "initializer_blocks('zeros', list(list(0L, initializer_he_normal())), seed = 3)(c(2, 3, 2))": sb.Blocks(
+        "zeros", [(0, sb.HeNormal())], seed=3
+    )((2, 3, 2)),
+    "initializer_dirac(groups = 2)(c(3, 2, 4))": sb.Dirac(groups=2)((3, 2, 4)),
+    "initializer_ones()(3)": sb.Ones()((3,)),
+}
+SAID = {
+    "initializer_zeros(seed = 1)": "unused argument (seed = 1)",
+    "initializer_he_normal(seed = 1.5)": "seed must be a whole number between -2^31 and 2^31. Received: 1.5",
+    "initializer_he_normal(seed = NULL)": "HeNormal(input_axes=None, output_axes=None)",
+    "initializer_random_normal(stddev = -1)": "ValueError: stddev must not be negative. Received: stddev=-1.0",
+    "local({ n <- 2; initializer_random_normal(stddev = n, seed = 1) })": "RandomNormal(mean=0.0, stddev=2.0, seed=1)",
+    "random_seed_generator(7, 'a')": "SeedGenerator(seed=7)",
+    "r_to_py(names(formals(initializer_random_uniform)))": "['minval', 'maxval', 'seed']",
+}
+
+
+@functools.cache
+def sourced(backend):
+    """What R prints after it has read seedbed.R: the functions, then the results of the tables."""
+    program = [SOURCED, 'cat(grep("^initializer_", ls(), value = TRUE), "\\n")']
+    program += [f"shown({expression})" for expression in SHOWN] + [f"said({expression})" for expression in SAID]
+    return r(["-e", "\n".join(program)], backend)
+
+
+@pytest.fixture(params=["numpy", "jax", "torch", "tensorflow"])
+def backend(request):
+    for module in ("keras", request.param):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    return request.param
+
+
+def test_the_file_to_source_defines_a_function_for_each_class(backend):
+    assert sorted(sourced(backend)[0].split()) == sorted(f"initializer_{name}" for name in config.ALIASES)
+
+
+def test_its_functions_make_tensors_with_the_bits_of_seedbed(backend):
+    for (expression, values), line in zip(SHOWN.items(), sourced(backend)[1:], strict=False):
+        assert eval(line) == values.astype("float64").ravel().tolist(), expression
+
+
+def test_its_functions_take_and_refuse_what_the_classes_do(backend):
+    lines = sourced(backend)[1 + len(SHOWN) :]
+    assert lines == [*SAID.values()]
+
+
+def test_the_example_of_the_reference_page_runs(backend):
+    *_, said, last = r([str(ROOT / "examples" / "keras3.R")], backend)
+    assert said == "a layer of Keras begins with the bits of seedbed"
     assert last.startswith("[1] ")
     assert len(last.split()) == 5
