@@ -1,7 +1,10 @@
 //! The element types, and how values are narrowed to them.
 //!
-//! float16 and bfloat16 values are the float32 values rounded to nearest, ties to even, but never past a bound: the value
+//! float16, bfloat16 and [`float8`] values are the float32 values rounded to nearest, ties to even, but never past a bound: the value
 //! is first brought into the bounds *of that type*, and the nearest of a number between two floats lies between them.
+
+#[macro_use]
+pub mod float8;
 
 use crate::backend::Backend;
 use crate::backend::each;

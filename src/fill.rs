@@ -6,6 +6,7 @@
 
 use crate::backend::{self, Backend, Task};
 use crate::element::Element;
+use crate::element::float8::Format;
 use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::parallel::for_each;
 use crate::quantile::Words;
@@ -64,6 +65,33 @@ impl Fill<'_> {
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
         for_each(Chunks::new(out, workers, self.region.has_runs_of(LONG)), workers, proceed, |(first, out), _| {
             backend::run(Chunk { fill: self, first, out });
+            Ok(())
+        })
+    }
+
+    /// Write the codes of eight-bit floats, as [`Fill::run`] does: the float32 values, rounded. The recipe is one of that
+    /// format, so that no value is beyond its bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] where `proceed` said no.
+    ///
+    /// # Panics
+    ///
+    /// As [`Fill::run`].
+    pub fn run_float8(
+        &self,
+        format: Format,
+        out: &mut [u8],
+        threads: NonZero<usize>,
+        proceed: impl Fn() -> bool,
+    ) -> Result<(), Interrupted> {
+        assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
+        let workers = threads.get().min(out.len().div_ceil(CHUNK));
+        for_each(Chunks::new(out, workers, false), workers, proceed, |(first, out), _| {
+            let mut values = vec![0.0f32; out.len()];
+            backend::run(Chunk { fill: self, first, out: &mut values });
+            format.round(&values, out);
             Ok(())
         })
     }

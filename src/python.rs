@@ -90,5 +90,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backend, module)?)?;
     module.add_function(wrap_pyfunction!(in_default_state, module)?)?;
     module.add_function(wrap_pyfunction!(matrices::matmul, module)?)?;
+    module.add_function(wrap_pyfunction!(recipe::round_float8, module)?)?;
     module.add_function(wrap_pyfunction!(words, module)?)
 }

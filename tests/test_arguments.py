@@ -61,6 +61,8 @@ def test_a_real_number_of_any_library_is_that_number(parameter, half):
 def test_what_is_no_real_number_is_refused(parameter, value):
     if parameter == "value of Constant" and isinstance(value, TAKEN_BY_CONSTANT) and value is not np.ma.masked:
         pytest.skip("a constant may be complex, bool or an array")
+    if parameter in ("mean of RandomNormal", "mean of TruncatedNormal") and isinstance(value, (complex, np.complex64)):
+        pytest.skip("a mean may be complex")
     name = parameter.partition(" ")[0]
     with pytest.raises(ValueError, match=rf"{name} must be a finite number.* Received: {name}="):
         REAL[parameter](value)

@@ -233,7 +233,8 @@ def test_a_seed_that_is_none_is_refused_before_a_file_is_made(path, seed):
 def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
     tensor = PlannedTensor("a", (2,), np.dtype("complex64"), plan_of(*ENTRIES).tensors[0].initializer)
     with pytest.raises(
-        ValueError, match=r"'a': a dtype in a checkpoint must be one of bfloat16, .*, uint64\. Received: complex64"
+        ValueError,
+        match=r"'a': a dtype in a checkpoint must be one of bfloat16, .*, float8_e8m0fnu\. Received",
     ):
         write_checkpoint(Plan((tensor,)), path)
     assert not path.exists()

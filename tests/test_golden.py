@@ -41,7 +41,7 @@ def test_every_public_initializer_is_frozen_in_every_dtype_that_it_makes(cls):
     cases = [(initializer, dtypes) for initializer, dtypes, *_ in make.CASES if type(initializer) is cls]
     assert cases, f"golden/make.py has no case for {cls.__name__}"
     covered = {dtype for _, dtypes in cases for dtype in dtypes}
-    assert covered == {dtype for dtype in make.DTYPES if makes(cases[0][0], dtype)}
+    assert covered - {*make.FLOAT8} == {dtype for dtype in make.DTYPES if makes(cases[0][0], dtype)}
 
 
 class TestMake:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import seedbed as sb
 from seedbed import _core
 from seedbed.compat import v1, v2
+from seedbed.dtypes import FLOAT8
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 CLASSES = sorted({name for name in sb.__all__ if name[0].isupper() and hasattr(getattr(sb, name), "parameters")})
@@ -75,7 +76,7 @@ def test_any_parameters_seed_shape_and_dtype(name, a, b, seed, shape, dtype):
     if tensor is None:
         return
     assert tensor.shape == tuple(int(n) for n in (shape if np.ndim(shape) else [shape]))
-    assert tensor.dtype.name in FLOATS
+    assert tensor.dtype.name in (*FLOATS, *FLOAT8)
     part = init(shape, dtype) if tensor.size < 10**5 else tensor[(-1,) * tensor.ndim]
     assert part.shape == (tensor.shape if tensor.size < 10**5 else ())
     assert np.isfinite(part.astype(np.float64)).all()

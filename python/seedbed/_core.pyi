@@ -15,6 +15,7 @@ __all__ = [
     "backend",
     "in_default_state",
     "matmul",
+    "round_float8",
     "words",
 ]
 
@@ -26,7 +27,7 @@ _Address: TypeAlias = tuple[bytes, int]
 """Key and stream."""
 
 _Axis: TypeAlias = tuple[int, int, int, int]
-_Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16]
+_Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 MAX_BOUND: float
 
@@ -59,4 +60,5 @@ def in_default_state(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P
 def matmul(
     out: npt.NDArray[np.float64], left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], threads: int
 ) -> None: ...
+def round_float8(out: npt.NDArray[np.uint8], values: npt.NDArray[np.float32], dtype: str) -> None: ...
 def words(out: npt.NDArray[np.uint32], address: _Address, start: int) -> None: ...

@@ -258,7 +258,7 @@ def _instance(cls: type) -> Callable[..., Any]:
 
 
 def _giving(array: np.ndarray) -> Callable[..., np.ndarray]:
-    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
+    if array.dtype.kind not in "biufc" and array.dtype.name not in dtypes.OF_ML_DTYPES:
         raise ValueError(f"an array must be one of numbers to be an initializer. Received: dtype={array.dtype}")
 
     def initialize(shape: ShapeLike, dtype: Any = None) -> np.ndarray:
@@ -319,7 +319,7 @@ def _decoded(value: Any) -> Any:
     encoded = value.get("config")
     if not isinstance(encoded, Mapping) or set(encoded) != {"value", "dtype"}:
         raise ValueError(f"an encoded array must have a config of value and dtype. Received: {_brief.repr(value)}")
-    dtype = dtypes.as_dtype("float32" if encoded["dtype"] == "bfloat16" else encoded["dtype"])
+    dtype = dtypes.as_dtype("float32" if encoded["dtype"] in dtypes.OF_ML_DTYPES else encoded["dtype"])
     try:
         array = np.array(encoded["value"])
     except ValueError:  # ragged

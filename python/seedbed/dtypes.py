@@ -1,4 +1,4 @@
-"""Element types: names to NumPy dtypes, bfloat16, and the default."""
+"""Element types: names to NumPy dtypes, those of ml_dtypes, and the default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,23 @@ import numpy.typing as npt
 from seedbed._float_state import in_default_state
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""The element types that are sampled."""
+"""The element types that are sampled, but for those of eight bits."""
+
+FLOAT8 = (
+    "float8_e3m4",
+    "float8_e4m3",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+)
+"""The floats of eight bits, which are sampled too."""
+
+_SCALES = "float8_e8m0fnu"
+"""Powers of two, of which none is 0 or negative."""
+
+OF_ML_DTYPES = ("bfloat16", *FLOAT8, _SCALES)
 
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 """Those that some initializers sample too, and the types of their parts."""
@@ -56,7 +72,7 @@ def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
 
     Raises:
         ValueError: where it stands for none, or for one that is neither numeric nor bool.
-        ImportError: for bfloat16 where the package ml_dtypes is not installed.
+        ImportError: for bfloat16 and floats of eight bits where the package ml_dtypes is not installed.
 
     >>> as_dtype("float16"), as_dtype(np.int32), as_dtype(None)
     (dtype('float16'), dtype('int32'), dtype('float32'))
@@ -82,17 +98,21 @@ def name_of(dtype: np.dtype) -> str:
 
 
 def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> np.dtype:
-    """`as_dtype(dtype)` where it is one of `FLOATS`, or of `COMPLEX` where these are accepted too.
+    """`as_dtype(dtype)` where it is one of `FLOATS`, or of `FLOAT8`, or of `COMPLEX` where these are accepted too.
 
     Raises:
         ValueError: where it is another.
     """
     resolved = as_dtype(dtype)
     name = _names.get(resolved) or name_of(resolved)
-    if name not in FLOATS and not (or_complex and name in COMPLEX):
+    if name not in FLOATS and name not in FLOAT8 and not (or_complex and name in COMPLEX):
         kind, accepted = (
             ("floating point or complex", (*FLOATS, *COMPLEX)) if or_complex else ("floating point", FLOATS)
         )
+        if name == _SCALES:
+            raise ValueError(
+                f"dtype must have a zero and negative numbers. Received: {name}, which has powers of two only"
+            )
         raise ValueError(f"dtype must be a {kind} type: one of {', '.join(accepted)}. Received: {name}")
     return resolved
 
@@ -110,7 +130,8 @@ def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     representable = value.dtype.kind != "c" or dtype.kind == "c"
     if representable:
         with np.errstate(all="ignore"):
-            elements = value.astype(dtype)
+            # Rounded once: ml_dtypes would convert integers by way of float32.
+            elements = (value.astype(np.float64) if name_of(dtype) in OF_ML_DTYPES else value).astype(dtype)
             if dtype.kind not in "biu":
                 representable = bool(np.isfinite(elements).all())
             elif value.dtype.kind == "f":  # casts of numbers out of range differ from machine to machine
@@ -128,15 +149,18 @@ def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _resolve(dtype: object) -> np.dtype:
     name = dtype if isinstance(dtype, str) else _framework_name(dtype)
-    if name == "bfloat16":
-        return _bfloat16()
+    if name in OF_ML_DTYPES:
+        return _of_ml_dtypes(name)
     try:
         if name is not None and not _NAME.fullmatch(name):
             raise TypeError
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as Python
-        raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}") from None
-    if resolved.name != "bfloat16" and resolved.kind not in "biufc":
+        resolved = np.dtype("V")
+    # What NumPy knows by name depends on whether ml_dtypes was imported: its other types are none here.
+    if resolved.kind == "V" and resolved.name not in OF_ML_DTYPES:
+        raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}")
+    if resolved.kind not in "biufcV":
         raise ValueError(f"dtype must be numeric or bool. Received: {dtype!r}")
     if not resolved.isnative:
         raise ValueError(f"dtype must have the byte order of this machine. Received: {dtype!r}")
@@ -150,12 +174,14 @@ def _framework_name(dtype: object) -> str | None:
     return str(getattr(dtype, "name", None) or str(dtype).rpartition(".")[2])
 
 
-def _bfloat16() -> np.dtype:
+def _of_ml_dtypes(name: str) -> np.dtype:
     try:
         import ml_dtypes
-    except ModuleNotFoundError:
+
+        dtype: np.dtype = np.dtype(getattr(ml_dtypes, name))
+    except (ModuleNotFoundError, AttributeError):
         raise ImportError(
-            "bfloat16 arrays need the package ml_dtypes, which is not installed: pip install 'seedbed[bfloat16]'"
+            f"{name} arrays need the package ml_dtypes, which is not installed, or too old: "
+            "pip install --upgrade 'seedbed[bfloat16]'"
         ) from None
-    bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)
-    return bfloat16
+    return dtype

@@ -128,9 +128,9 @@ class Computed(Rule):
 
 
 def stored(out: np.ndarray) -> np.ndarray:
-    """Return an array as the extension module takes it: the bits of 16-bit floats, the parts of complex numbers."""
-    if out.itemsize == 2:
-        return out.view(np.uint16)
+    """Return an array as the extension module takes it: floats of 16 and 8 bits as bits, complex numbers as parts."""
+    if out.itemsize <= 2:
+        return out.view(f"u{out.itemsize}")
     if out.dtype.kind == "c":
         return out.reshape(-1).view(COMPLEX[name_of(out.dtype)])
     return out

@@ -3,6 +3,7 @@
 use super::arrays::{Dtype, Stored, array_of, by_dtype, slice_of, writable};
 use super::interrupt::interruptible;
 use super::{keystream, value_error};
+use crate::element::float8::{Format, by_format};
 use crate::matmul::product;
 use crate::orthogonal::{Orthogonal, check_gain};
 use numpy::{PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray, PyUntypedArrayMethods};
@@ -23,8 +24,17 @@ pub(super) struct PyOrthogonal {
 impl PyOrthogonal {
     #[new]
     fn new(gain: f64, dtype: String) -> PyResult<Self> {
-        let element = Dtype::named(&dtype)?;
-        by_dtype!(element, T => check_gain::<T>(gain)).map_err(value_error)?;
+        let element = match Format::named(&dtype) {
+            Some(format) => {
+                by_format!(format, T => check_gain::<T>(gain)).map_err(value_error)?;
+                Dtype::Float32 // which the caller rounds
+            }
+            None => {
+                let element = Dtype::named(&dtype)?;
+                by_dtype!(element, T => check_gain::<T>(gain)).map_err(value_error)?;
+                element
+            }
+        };
         Ok(Self { gain, dtype, element })
     }
 
@@ -33,7 +43,8 @@ impl PyOrthogonal {
         self.gain
     }
 
-    /// Fill `out` with the matrix of (rows, columns) at (key, stream). 16-bit floats arrive as their bits.
+    /// Fill `out` with the matrix of (rows, columns) at (key, stream). 16-bit floats arrive as their bits,
+    /// and those of 8 bits are made in float32.
     fn fill(
         &self,
         out: &Bound<'_, PyUntypedArray>,

@@ -3,11 +3,12 @@
 use super::arrays::{Dtype, Stored, array_of, by_dtype, slice_of, writable};
 use super::interrupt::interruptible;
 use super::{keystream, value_error};
+use crate::element::float8::{Format, by_format};
 use crate::fill::Fill;
 use crate::float_state::in_default_state;
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDyn, PyReadonlyArray1, PyReadwriteArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::num::NonZero;
@@ -24,6 +25,8 @@ pub(super) struct PyRecipe {
     /// The type of the elements, which for complex dtypes are the parts of the numbers.
     element: Dtype,
     complex: bool,
+    /// The format of eight-bit floats, of which `element` is the type before they are rounded.
+    format: Option<Format>,
     recipe: Recipe,
 }
 
@@ -35,21 +38,26 @@ impl PyRecipe {
         // -0.0 is 0.0, so that recipes of equal arguments are equal.
         let numbers = in_default_state(|| parameters.iter().map(|number| number + 0.0).collect::<Vec<_>>());
         let named = named(&distribution, &numbers)?;
+        let format = Format::named(&dtype);
         let (element, complex) = match dtype.as_str() {
             "complex64" => (Dtype::Float32, true),
             "complex128" => (Dtype::Float64, true),
+            _ if format.is_some() => (Dtype::Float32, false),
             name => (Dtype::named(name)?, false),
         };
-        let recipe =
-            by_dtype!(element, T => if complex { Recipe::of_complex::<T>(named) } else { Recipe::new::<T>(named) })
-                .map_err(value_error)?;
-        Ok(Self { distribution, parameters, dtype, element, complex, recipe })
+        let recipe = match format {
+            Some(format) => by_format!(format, T => Recipe::new::<T>(named)),
+            None => {
+                by_dtype!(element, T => if complex { Recipe::of_complex::<T>(named) } else { Recipe::new::<T>(named) })
+            }
+        };
+        Ok(Self { distribution, parameters, dtype, element, complex, format, recipe: recipe.map_err(value_error)? })
     }
 
     /// Fill `out` with a region of the tensor at (key, stream).
     ///
-    /// Axes are (length, start, step, count); without them `out` is the whole tensor. `out` has 16-bit floats as their
-    /// bits, and complex numbers as their parts by turns.
+    /// Axes are (length, start, step, count); without them `out` is the whole tensor. `out` has floats of 16 and of
+    /// 8 bits as their bits, and complex numbers as their parts by turns.
     fn fill(
         &self,
         out: &Bound<'_, PyUntypedArray>,
@@ -68,7 +76,10 @@ impl PyRecipe {
         }
         .map_err(value_error)?;
         let fill = Fill { keystream: keystream(address)?, recipe: self.recipe, region: &region };
-        by_dtype!(self.element, T => fill_array::<T>(out, &fill, threads))
+        match self.format {
+            Some(format) => fill_float8(out, &fill, format, threads),
+            None => by_dtype!(self.element, T => fill_array::<T>(out, &fill, threads)),
+        }
     }
 
     /// The least and the greatest value, each None where there is no bound, or none that single elements have.
@@ -106,6 +117,45 @@ fn named(name: &str, parameters: &[f64]) -> PyResult<Distribution> {
             )));
         }
     })
+}
+
+fn fill_float8(
+    array: &Bound<'_, PyUntypedArray>,
+    fill: &Fill<'_>,
+    format: Format,
+    threads: NonZero<usize>,
+) -> PyResult<()> {
+    let array = array.cast::<PyArrayDyn<u8>>();
+    let mut array = writable(array.map_err(|_| value_error(format!("out must hold {} elements", format.name())))?)?;
+    let py = array.py();
+    let out = slice_of(&mut array)?;
+    if out.len() as u64 != fill.region.len() {
+        return Err(value_error(format!(
+            "out must have the {} elements of the region. Received: {}",
+            fill.region.len(),
+            out.len()
+        )));
+    }
+    interruptible(py, |proceed| fill.run_float8(format, out, threads, proceed))
+}
+
+/// Round float32 numbers, which are within the finite ones of a format of eight bits, to its codes.
+#[pyfunction]
+pub(super) fn round_float8(
+    mut out: PyReadwriteArray1<'_, u8>,
+    values: PyReadonlyArray1<'_, f32>,
+    dtype: &str,
+) -> PyResult<()> {
+    let format = Format::named(dtype)
+        .ok_or_else(|| value_error(format!("dtype must be a float of eight bits. Received: {dtype}")))?;
+    let (Ok(values), Ok(out)) = (values.as_slice(), out.as_slice_mut()) else {
+        return Err(value_error("values and out must be contiguous"));
+    };
+    if values.len() != out.len() {
+        return Err(value_error("out must have as many elements as values"));
+    }
+    in_default_state(|| format.round(values, out));
+    Ok(())
 }
 
 fn fill_array<T: Stored>(array: &Bound<'_, PyUntypedArray>, fill: &Fill<'_>, threads: NonZero<usize>) -> PyResult<()> {

@@ -36,6 +36,7 @@ ORTHOGONAL = {
 """The shapes of each class whose tensors are orthogonal."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+FLOAT8 = tuple(f"float8_{kind}" for kind in ("e3m4", "e4m3", "e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz"))
 SAMPLED = (*FLOATS, "complex64", "complex128")
 NUMBERS = (*SAMPLED, "int32")
 DTYPES = (*NUMBERS, "bool")
@@ -114,6 +115,17 @@ CASES = (
     (sb.STFT("real", [0.5, 1, 2, -1, 0.25, 0, 3], None), FLOATS, WINDOWS[1:]),
     (sb.Blocks("zeros", [((slice(None), slice(at, None)), "he_normal") for at in (0, 30, 60)], 42), SAMPLED, MATRICES),
     (sb.Blocks("orthogonal", [(slice(3, 40), sb.Orthogonal(2.0)), ((..., -1), "ones")], CHILD), FLOATS, MATRICES),
+    (sb.Zeros(), FLOAT8, MATRICES),
+    (sb.Constant(-7), FLOAT8, MATRICES),
+    (sb.RandomNormal(seed=42), FLOAT8, MATRICES),
+    (sb.RandomUniform(-1.0, 1.0, seed=42), FLOAT8, MATRICES),
+    (sb.TruncatedNormal(0.3, 1 / 7, seed=42), FLOAT8, MATRICES),
+    (sb.GlorotNormal(seed=CHILD), FLOAT8, MATRICES),
+    (sb.LogUniform(seed=42), FLOAT8, MATRICES),
+    (sb.Sparse(0.5, 1.0, seed=42), FLOAT8, MATRICES),
+    (sb.STFT(), FLOAT8, WINDOWS[:1]),
+    (sb.Orthogonal(seed=42), FLOAT8, MATRICES),
+    (sb.ConvolutionOrthogonal1D(seed=42), FLOAT8, ORTHOGONAL[sb.ConvolutionOrthogonal1D]),
     *((cls(seed=42), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
     *((cls(1 / 3, seed=CHILD), FLOATS, shapes) for cls, shapes in ORTHOGONAL.items()),
     (sb.DeltaOrthogonal(seed=42, column_axis=0), FLOATS, ORTHOGONAL[sb.DeltaOrthogonal]),
@@ -152,7 +164,7 @@ def update(path, made, replace):
 
 def check(known):
     """Print how many values of the file this machine makes, or exit with the names of those it makes otherwise."""
-    left_out = () if importlib.util.find_spec("ml_dtypes") else ("bfloat16",)
+    left_out = () if importlib.util.find_spec("ml_dtypes") else ("bfloat16", *FLOAT8)
     made = {}
     for initializer, dtypes, *shapes in CASES:
         made |= digests(initializer, [dtype for dtype in dtypes if dtype not in left_out], *shapes)

@@ -49,10 +49,19 @@ DTYPE_NAMES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64"
 DTYPE_NAMES |= {f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 """What safetensors calls the dtypes that it shares with NumPy and that seedbed writes."""
 
+_FLOAT8 = {
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
+}
+
 BITS = {name: 8 if name == "BOOL" else int(name.lstrip("BFIU")) for name in DTYPE_NAMES.values()}
-BITS |= {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64}
-BITS |= {f"F8_{kind}": 8 for kind in ("E5M2", "E4M3", "E8M0", "E4M3FNUZ", "E5M2FNUZ")}
+BITS |= {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64, **dict.fromkeys(_FLOAT8.values(), 8)}
 """All dtypes of safetensors, and the bits of an element."""
+
+DTYPE_NAMES |= _FLOAT8
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _ENTRY = re.compile(rf"\{{[^{{}}]{{0,{MAX_ENTRY}}}\}}")

@@ -213,6 +213,8 @@ class Orthogonal(_V2, initializers.Orthogonal):
 class Identity(_V2, initializers.Identity):
     """`seedbed.Identity`, in a floating point dtype."""
 
+    parameters = ("gain",)
+
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__(gain=gain)
 

@@ -34,7 +34,7 @@ class Zeros(_Given):
     """
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        return Repeated(np.zeros((), dtype))
+        return Repeated(checked_cast("0", np.zeros(()), dtype) if dtype.itemsize == 1 else np.zeros((), dtype))
 
 
 class Ones(_Given):

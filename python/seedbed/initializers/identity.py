@@ -100,6 +100,12 @@ class _Copying(Initializer):
     @abstractmethod
     def rule(self, shape: Shape, dtype: np.dtype) -> Copies | Stacked: ...
 
+    def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
+        resolved = dtypes.as_dtype(dtype)
+        if resolved.itemsize == 1:
+            checked_cast("0", np.zeros(()), resolved)
+        return resolved
+
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
         rule = self.rule(shape, dtype)
         count = rule.count(shape)

@@ -261,6 +261,11 @@ def _check_channels(shape: Shape) -> None:
 
 def _write(matrix: _core.Orthogonal, address: seeds.Address, out: np.ndarray) -> None:
     """Write a matrix to `out`, which has two axes and is contiguous in C order."""
+    if out.itemsize == 1:
+        values = np.empty(out.shape, np.float32)
+        matrix.fill(values, out.shape, address, get_num_threads())
+        _core.round_float8(stored(out).reshape(-1), values.reshape(-1), dtypes.name_of(out.dtype))
+        return
     matrix.fill(stored(out), out.shape, address, get_num_threads())
 
 

@@ -163,9 +163,15 @@ def is_torchs(tensor: Any) -> bool:
     return type(tensor) in _PLAIN or type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
 
 
+_BITS = {1: torch.int8, 2: torch.int16}
+"""The types by whose bits NumPy and torch exchange small elements, of which NumPy does not know all."""
+
+
 def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
     """The memory of a plain tensor."""
-    bits = tensor.detach().view(torch.int16) if dtype.itemsize == 2 else tensor.detach()  # NumPy has no bfloat16
+    bits = tensor.detach()
+    if dtype.itemsize in _BITS:
+        bits = bits.view(_BITS[dtype.itemsize])
     array: np.ndarray = bits.numpy().view(dtype)
     return array
 
@@ -174,9 +180,10 @@ def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:
     """Write a box by pieces, in memory of their own, that are then copied."""
     most = max(1, PIECE_BYTES // dtype.itemsize)
     buffer = np.empty(min(most, math.prod(shape_of(block))), dtype)
-    memory = (
-        torch.from_numpy(buffer.view(np.int16)).view(tensor.dtype) if dtype.itemsize == 2 else torch.from_numpy(buffer)
-    )
+    if dtype.itemsize in _BITS:
+        memory = torch.from_numpy(buffer.view(f"i{dtype.itemsize}")).view(tensor.dtype)
+    else:
+        memory = torch.from_numpy(buffer)
     for piece in pieces(shape_of(block), most):
         axes = [
             (length, start + first, 1, count)
