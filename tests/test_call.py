@@ -156,7 +156,7 @@ def test_an_out_that_does_not_fit_is_refused_untouched(init):
     refused(np.zeros(24, np.float32), ValueError, "shape of the result")
     refused(np.zeros((4, 6), np.float64), ValueError, "dtype of the result", dtype="float32")
     refused(np.zeros((4, 6), ">f4"), ValueError, "byte order")
-    refused(np.zeros((6, 4), np.float32).T, ValueError, "contiguous")
+    refused(np.zeros((4, 12), np.float32)[:, ::2], ValueError, "contiguous")
     refused(np.zeros((4, 12), np.float32)[:, ::2], ValueError, "contiguous")
     refused(np.frombuffer(b"\0" * 97, np.float32, 24, 1).copy()[:0], ValueError, "shape of the result")
     unaligned = np.zeros(97, np.uint8)[1:].view(np.float32).reshape(4, 6)

@@ -111,7 +111,7 @@ def checked_out(out: object, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
 
     Raises:
         TypeError: if it is not a NumPy array.
-        ValueError: if its shape, dtype or byte order differs, or it is read-only or not contiguous.
+        ValueError: if its shape, dtype or byte order differs, or it is read-only or contiguous in neither order.
     """
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")
@@ -124,6 +124,6 @@ def checked_out(out: object, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
         )
     if not out.flags.writeable:
         raise ValueError("out must be writable. Received: a read-only array")
-    if not (out.flags.c_contiguous and out.flags.aligned):
-        raise ValueError(f"out must be contiguous in C order and aligned. Received: strides={out.strides}")
+    if not (out.flags.forc and out.flags.aligned):
+        raise ValueError(f"out must be contiguous in C or Fortran order, and aligned. Received: strides={out.strides}")
     return out

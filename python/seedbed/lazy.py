@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.regions import Index, selected
+from seedbed.regions import Axis, Selector, axis_of, by_axis, is_list, selected, shape_of
 from seedbed.rules import Rule
 from seedbed.shapes import Shape
+
+MAX_GAP = 4096
+"""Number of elements that are evaluated for nothing rather than by a call of their own."""
+
+MAX_WASTE = 4
+"""Ratio of the combinations of indices to the elements selected, beyond which each is evaluated by itself."""
+
+
+def _runs(
+    indices: npt.NDArray[np.int64], length: int, gap: int
+) -> Iterator[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]:
+    """Yield spans without gaps of more than so many indices; which of a span is taken, and where it goes."""
+    cuts = [0, *(np.flatnonzero(np.diff(indices) - 1 > gap) + 1).tolist(), len(indices)]
+    for first, end in pairwise(cuts):
+        if first < end:
+            start, last = int(indices[first]), int(indices[end - 1])
+            taken = slice(None) if last - start == end - first - 1 else indices[first:end] - start
+            yield (length, start, 1, last - start + 1), taken, slice(first, end)
 
 
 class LazyArray:
     """A tensor that is evaluated where it is sliced. `Initializer.lazy` makes one.
 
-    An index has integers, slices with any step, and at most one Ellipsis; `numpy.asarray` evaluates all elements. A
-    slice has the bits that the whole tensor has there. It costs what its elements cost, except where every element
-    depends on the whole, as in an orthogonal tensor: there each slice costs as much as the whole.
+    An index has integers, slices with any step, and at most one Ellipsis; or also lists and arrays of integers, boolean
+    masks, and what `numpy.ix_` makes of them, which select as NumPy's do. `numpy.asarray` evaluates all elements. What
+    is selected has the bits that the whole tensor has there. It costs what its elements cost, except where every element
+    depends on the whole, as in an orthogonal tensor: there each index costs as much as the whole.
 
     >>> import numpy as np, seedbed as sb
     >>> t = sb.GlorotNormal(seed=42).lazy((1_000_000, 4096))
     >>> t[500:600, ::2].shape
     (100, 2048)
     >>> bool((t[500:600, ::2] == t[500:600][:, ::2]).all())
+    True
+    >>> bool((t[[5, 17, 999_999]] == [t[5], t[17], t[-1]]).all())
     True
     """
 
@@ -71,12 +93,78 @@ class LazyArray:
         """Pickle slots under protocols 0 and 1 too."""
         return super().__reduce_ex__(max(int(protocol), 2))
 
-    def __getitem__(self, index: Index | tuple[Index, ...]) -> Any:
-        items = index if isinstance(index, tuple) else (index,)
+    def __getitem__(self, index: Selector | tuple[Selector, ...]) -> Any:
+        items: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
+        if any(map(is_list, items)):
+            return self._selected(by_axis(items, self.shape))
         axes, kept = selected(items, self.shape)
         out = np.empty([count for (_, _, _, count), keep in zip(axes, kept, strict=True) if keep], self.dtype)
         self.rule.write(out, axes)
         return out if out.ndim or Ellipsis in items else out[()]
+
+    def _selected(self, items: Sequence[slice | npt.NDArray[np.int64]]) -> np.ndarray:
+        """Evaluate what an index with arrays selects, as NumPy places it."""
+        arrays = [item for item in items if isinstance(item, np.ndarray)]
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        except ValueError:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise IndexError(f"the arrays of an index must broadcast together. Received: shapes {shapes}") from None
+        if self.rule.needs_whole:
+            selected: np.ndarray = self[...][tuple(items)]
+            return selected
+        distinct = [np.unique(item) if isinstance(item, np.ndarray) else item for item in items]
+        outer = math.prod(len(item) for item in distinct if isinstance(item, np.ndarray))
+        if outer > MAX_WASTE * max(1, math.prod(shape)):
+            return self._points(items, shape)
+        placed = [
+            np.searchsorted(own, item) if isinstance(own, np.ndarray) and isinstance(item, np.ndarray) else slice(None)
+            for own, item in zip(distinct, items, strict=True)
+        ]
+        combinations = self._combinations(distinct)
+        return combinations[tuple(placed)]
+
+    def _combinations(self, items: Sequence[slice | npt.NDArray[np.int64]]) -> np.ndarray:
+        """Evaluate each combination of indices, which are distinct and sorted along each axis."""
+        runs: list[list[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]] = []
+        counts, inner = [], 1
+        for item, length in zip(reversed(items), reversed(self.shape), strict=True):
+            if isinstance(item, slice):
+                axis = axis_of(item, length, 0)
+                runs.append([(axis, slice(None), slice(None))])
+                counts.append(axis[3])
+            else:
+                runs.append(list(_runs(item, length, MAX_GAP // max(1, inner))))
+                counts.append(len(item))
+            inner *= counts[-1]
+        out = np.empty(counts[::-1], self.dtype)
+        for chosen in product(*reversed(runs)):
+            region = [axis for axis, _, _ in chosen]
+            values = np.empty(shape_of(region), self.dtype)
+            self.rule.write(values, region)
+            for number, (_, taken, _) in enumerate(chosen):
+                values = values[(slice(None),) * number + (taken,)]
+            out[tuple(place for _, _, place in chosen)] = values
+        return out
+
+    def _points(self, items: Sequence[slice | npt.NDArray[np.int64]], shape: Shape) -> np.ndarray:
+        """Evaluate what is at each of so many places, which the arrays of an index name together."""
+        places = [np.broadcast_to(item, shape).ravel() if isinstance(item, np.ndarray) else item for item in items]
+        kept = [
+            axis_of(item, length, 0) for item, length in zip(items, self.shape, strict=True) if isinstance(item, slice)
+        ]
+        out = np.empty((math.prod(shape), *shape_of(kept)), self.dtype)
+        for point in range(len(out)):
+            region = [
+                (length, int(item[point]), 1, 1) if isinstance(item, np.ndarray) else axis_of(item, length, 0)
+                for item, length in zip(places, self.shape, strict=True)
+            ]
+            self.rule.write(out[point : point + 1], region)
+        # Axes of arrays next to each other stay where they are; others come first.
+        at = [number for number, item in enumerate(items) if isinstance(item, np.ndarray)]
+        first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
+        moved: np.ndarray = out.reshape((*shape, *shape_of(kept)))
+        return np.moveaxis(moved, range(len(shape)), range(first, first + len(shape)))
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from types import EllipsisType
-from typing import SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ Axis: TypeAlias = tuple[int, int, int, int]
 """The indices that a region takes along an axis: (length of the axis, start, step, count)."""
 
 Index: TypeAlias = SupportsIndex | slice | EllipsisType
+
+Selector: TypeAlias = Index | Sequence[Any] | npt.NDArray[Any]
+"""An item of an index, or a list or array of integers, or a boolean mask."""
 
 
 def axes_of(shape: Shape) -> list[Axis]:
@@ -83,11 +86,12 @@ def selected(items: tuple[Index, ...], shape: Shape) -> tuple[list[Axis], list[b
         raise IndexError(f"too many indices: the tensor is {len(shape)}-dimensional, but {len(items)} were indexed")
     at = dots[0] if dots else len(items)
     full = items[:at] + (slice(None),) * missing + items[at + len(dots) :]
-    axes = [_axis(item, length, i) for i, (item, length) in enumerate(zip(full, shape, strict=True))]
+    axes = [axis_of(item, length, i) for i, (item, length) in enumerate(zip(full, shape, strict=True))]
     return axes, [isinstance(item, slice) for item in full]
 
 
-def _axis(item: Index, length: int, axis: int) -> Axis:
+def axis_of(item: Index, length: int, axis: int) -> Axis:
+    """Return what a slice or an integer selects along an axis of that length."""
     if isinstance(item, slice):
         start, stop, step = item.indices(length)
         count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
@@ -99,6 +103,59 @@ def _axis(item: Index, length: int, axis: int) -> Axis:
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
     return (length, index % length, 1, 1)
+
+
+def is_list(item: object) -> bool:
+    """Whether an item of an index is a list or an array of indices, or a mask."""
+    return isinstance(item, list) or (isinstance(item, np.ndarray) and item.ndim > 0)
+
+
+def by_axis(items: tuple[Any, ...], shape: Shape) -> list[slice | npt.NDArray[np.int64]]:
+    """Return what an index selects along each axis: a slice, or indices that are not negative.
+
+    A mask of several axes is the indices of its true elements along each of them.
+
+    Raises:
+        IndexError: as `selected`; for an array of something else, or a mask of another shape than its axes.
+
+    >>> by_axis(([True, False, True], slice(2)), (3, 4))
+    [array([0, 2]), slice(None, 2, None)]
+    """
+    items = tuple(np.asarray(item) if isinstance(item, list) else item for item in items)
+    ranks = [item.ndim if isinstance(item, np.ndarray) and item.dtype.kind == "b" else 1 for item in items]
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    missing = len(shape) - (sum(ranks) - len(dots))
+    if missing < 0:
+        raise IndexError(f"too many indices: the tensor is {len(shape)}-dimensional, but {sum(ranks)} were indexed")
+    at = dots[0] if dots else len(items)
+    found: list[slice | npt.NDArray[np.int64]] = []
+    for item in items[:at] + (slice(None),) * missing + items[at + len(dots) :]:
+        axis = len(found)
+        if isinstance(item, slice):
+            found.append(item)
+        elif isinstance(item, np.ndarray) and item.dtype.kind == "b" and item.ndim:
+            if item.shape != shape[axis : axis + item.ndim]:
+                raise IndexError(
+                    f"a mask must have the shape of its axes, {shape[axis : axis + item.ndim]}. Received: {item.shape}"
+                )
+            found += np.nonzero(item)
+        elif isinstance(item, np.ndarray) and item.ndim:
+            found.append(_indices_within(item, shape[axis], axis))
+        else:
+            found.append(np.array(axis_of(item, shape[axis], axis)[1]))
+    return found
+
+
+def _indices_within(array: npt.NDArray[Any], length: int, axis: int) -> npt.NDArray[np.int64]:
+    if array.dtype.kind not in "iu" and array.size:
+        raise IndexError(f"arrays of an index must be of integers or bool. Received: dtype={array.dtype}")
+    outside = (array < -length) | (array >= length)
+    if outside.any():
+        raise IndexError(f"index {array[outside].flat[0]} is out of bounds for axis {axis} with size {length}")
+    whole = array.astype(np.int64)
+    return np.where(whole < 0, whole + length, whole)
 
 
 def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axis]]:

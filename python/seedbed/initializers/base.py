@@ -6,7 +6,7 @@ import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -18,7 +18,7 @@ from seedbed import dtypes, seeds
 from seedbed.arguments import checked_out
 from seedbed.initializers._description import Description, of_distribution
 from seedbed.lazy import LazyArray
-from seedbed.regions import part_of, shape_of
+from seedbed.regions import Axis, as_slice, axes_of, part_of, pieces, shape_of
 from seedbed.rules import Computed, Distribution, Rule, Sampled, compiled
 from seedbed.saving import plain_name, register_where_imported
 from seedbed.shapes import Shape, ShapeLike, as_shape
@@ -143,7 +143,8 @@ class Initializer(ABC):
         Arguments:
             shape: of the whole tensor: an integer or integers.
             dtype: of its elements; where there is none, that of `out`, or `floatx()`.
-            out: where to write: an array of the result's shape and dtype, writable and contiguous in C order.
+            out: where to write: an array of the result's shape and dtype, writable, and contiguous in C or Fortran
+                order.
             partition_shape: the shape of the part that is wanted; all where there is none.
             partition_offset: where the part begins, along each axis; at zeros where there is none.
 
@@ -171,7 +172,11 @@ class Initializer(ABC):
                 f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
             )
         result = np.empty(counts, element) if out is None else checked_out(out, counts, element)
-        self.rule(dimensions, element).write(result, axes)
+        rule = self.rule(dimensions, element)
+        if result.flags.c_contiguous:
+            rule.write(result, axes)
+        else:
+            _write_by_pieces(result, rule, axes or axes_of(dimensions))
         return result
 
     @not_rewritten
@@ -285,6 +290,23 @@ def _keywords(cls: type[Initializer]) -> tuple[str, ...] | None:
     arguments = inspect.signature(cls).parameters.values()
     takes_any = any(argument.kind is argument.VAR_KEYWORD for argument in arguments)
     return None if takes_any else tuple(argument.name for argument in arguments)
+
+
+PIECE_BYTES = 1 << 22
+"""Size of the memory through which a tensor goes to another order, in bytes."""
+
+
+def _write_by_pieces(out: np.ndarray, rule: Rule, axes: Sequence[Axis]) -> None:
+    """Write a region to an array of any order; at once if that costs as little as a part."""
+    most = out.size if rule.needs_whole else max(1, PIECE_BYTES // out.itemsize)
+    for piece in pieces(out.shape, most):
+        region = [
+            (whole[0], whole[1] + part[1] * whole[2], whole[2], part[3])
+            for whole, part in zip(axes, piece, strict=True)
+        ]
+        values = np.empty(shape_of(piece), out.dtype)
+        rule.write(values, region)
+        out[tuple(map(as_slice, piece))] = values
 
 
 def _hashable(value: object) -> object:
