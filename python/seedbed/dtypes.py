@@ -27,7 +27,8 @@ FLOAT8 = (
 _SCALES = "float8_e8m0fnu"
 """Powers of two, of which none is 0 or negative."""
 
-OF_ML_DTYPES = ("bfloat16", *FLOAT8, _SCALES)
+OF_ML_DTYPES = frozenset(("bfloat16", *FLOAT8, _SCALES))
+"""The names that ml_dtypes adds to those of NumPy, as far as they are element types here."""
 
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 """Those that some initializers sample too, and the types of their parts."""

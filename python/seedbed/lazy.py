@@ -38,7 +38,7 @@ class LazyArray:
 
     An index has integers, slices with any step, and at most one Ellipsis; or also lists and arrays of integers, boolean
     masks, and what `numpy.ix_` makes of them, which select as NumPy's do. `numpy.asarray` evaluates all elements. What
-    is selected has the bits that the whole tensor has there. It costs what its elements cost, except where every element
+    is selected has the bits that the whole tensor has there. It costs what its elements cost, except if every element
     depends on the whole, as in an orthogonal tensor: there each index costs as much as the whole.
 
     >>> import numpy as np, seedbed as sb
