@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, NoReturn, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -68,18 +68,46 @@ def random_seed() -> int:
 
 
 def as_seed(seed: object) -> int:
-    """An integer seed, as a Python integer.
+    """An integer seed, as a Python integer; or that of a seed sequence or a generator of NumPy or torch.
+
+    | seed | the bytes of its key, which are the integer in two's complement, the lowest first |
+    |---|---|
+    | `numpy.random.SeedSequence` | `generate_state(8)`: eight words, the lowest byte of each first |
+    | `numpy.random.Generator` | four integers of 64 bits, which it draws, likewise |
+    | `torch.Generator` | 32 bytes, which it draws on its device |
+
+    A generator moves on with each seed that is taken from it, a seed sequence does not.
 
     Raises:
-        ValueError: where it is not an integer (a bool and a float are none) in [-2**255, 2**255).
+        ValueError: where it is none of these, or not an integer (a bool and a float are none) in [-2**255, 2**255).
+
+    >>> as_seed(np.random.SeedSequence(42)) == as_seed(np.random.SeedSequence(42))
+    True
     """
     try:
-        number = as_integer(seed)
+        key = _drawn_key(seed)
+        number = as_integer(seed) if key is None else int.from_bytes(key, "little", signed=True)
     except TypeError:
         raise ValueError(f"a seed must be an integer. Received: seed={seed!r}") from None
     if not _LEAST_SEED <= number < _SEED_LIMIT:
         raise ValueError(f"a seed must be in [-2**255, 2**255). Received: seed={number}")
     return number
+
+
+def _drawn_key(seed: object) -> bytes | None:
+    """The key that a seed sequence or a generator of another library gives; None for anything else."""
+    module = type(seed).__module__.partition(".")[0]
+    if module == "numpy" and not isinstance(seed, (np.generic, np.ndarray)):
+        if isinstance(seed, np.random.SeedSequence):
+            return seed.generate_state(8).astype("<u4").tobytes()
+        if isinstance(seed, np.random.Generator):
+            return seed.integers(2**64 - 1, size=4, dtype=np.uint64, endpoint=True).astype("<u8").tobytes()
+    if module == "torch" and type(seed).__name__ == "Generator":
+        import torch  # it is, or there would be no such object
+
+        words = torch.empty(32, dtype=torch.uint8, device=seed.device)  # type: ignore[attr-defined]
+        return bytes(words.random_(generator=seed).tolist())
+    return None
 
 
 def key_of(seed: int) -> bytes:
@@ -106,7 +134,8 @@ class SeedGenerator:
     The first draw gives what the integer seed gives.
 
     Arguments:
-        seed: an integer in [-2**255, 2**255), or None to draw one, which `seed` then tells.
+        seed: an integer in [-2**255, 2**255), a seed sequence or a generator of NumPy or torch (see `as_seed`), or
+            None to draw one, which `seed` then is.
         name: for the configuration only.
         path: the names of `child` calls that led here from the generator of that seed.
 
@@ -122,7 +151,7 @@ class SeedGenerator:
 
     def __init__(
         self,
-        seed: SupportsIndex | None = None,
+        seed: SupportsIndex | np.random.SeedSequence | np.random.Generator | TorchGenerator | None = None,
         name: str | None = None,
         *,
         path: Iterable[str] = (),
@@ -234,8 +263,22 @@ class Unbound:
 UNBOUND = Unbound()
 """What `Initializer.with_seed` takes to leave the seed open. Nothing can be drawn from it."""
 
-SeedLike: TypeAlias = SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | None
-"""What an initializer takes: None, an integer, a generator, or the configuration of one."""
+if TYPE_CHECKING:
+
+    class TorchGenerator(Protocol):
+        """What is used of a `torch.Generator`."""
+
+        @property
+        def device(self) -> Any: ...
+        def initial_seed(self) -> int: ...
+        def manual_seed(self, seed: int) -> Any: ...
+
+
+SeedLike: TypeAlias = (
+    "SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | np.random.SeedSequence | np.random.Generator"
+    " | TorchGenerator | None"
+)
+"""What an initializer takes: None, an integer, a generator, or the configuration of one; or what NumPy or torch has."""
 
 
 def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
