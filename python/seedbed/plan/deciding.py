@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import translate
@@ -221,8 +221,36 @@ def check_used(
 
 
 def is_random(initializer: Initializer) -> bool:
-    """Whether an initializer draws."""
+    """Whether an initializer draws: of blocks, whether one of them does."""
+    if isinstance(initializer, Blocks):
+        return any(map(is_random, (initializer.default, *(part for _, part in initializer.blocks))))
     return "seed" in initializer.parameters
+
+
+def combined(
+    rule: NameRule | None, own: Initializer | None, source: str, wide: Collection[int]
+) -> tuple[Initializer, str]:
+    """What a tensor is initialized with, and what decides it.
+
+    Arguments:
+        rule: the rule that decides it, if there is one.
+        own: its own initialization, if it is known; without a rule it is.
+        source: what reports call its own initialization.
+        wide: the random rules that decide tensors which by themselves are random too, by their identities. They leave
+            alone what is constant by itself.
+    """
+    if rule is None:
+        assert own is not None
+        return own, source
+    if rule.yields and own is not None and not is_random(own):
+        return own, source
+    if not is_random(rule.initializer) or isinstance(rule.initializer, Blocks):
+        return rule.initializer, rule.label
+    if own is not None and not is_random(own) and id(rule) in wide:
+        return own, f"{source}, not {rule.label!r}"
+    if isinstance(own, Blocks) and is_random(own):
+        return around_constants(own, rule.initializer), rule.label
+    return rule.initializer, rule.label
 
 
 def around_constants(own: Blocks, initializer: Initializer) -> Initializer:
@@ -278,14 +306,14 @@ def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
     >>> nearest_selectors("layer.0.bias", ["layers.0.weight", "layers.0.bias"])
     ['layers.0.bias']
     """
-    words = sorted({part for name in names for part in name.split(".")})
-    parts = pattern.split(".")
+    words = sorted({part for name in names for part in re.split(r"[./]", name)})
+    parts = re.split(r"([./])", pattern)  # with the separators: dots, or in Keras slashes
     found = []
     for at, part in enumerate(parts):
-        if not _WILD.search(part) and part not in words:
+        if not _WILD.search(part) and part not in words and part not in ("", ".", "/"):
             for word in get_close_matches(part, words, 1, 0.6):
                 parts[at] = word
-    changed = ".".join(parts)
+    changed = "".join(parts)
     if changed != pattern and any(map(re.compile(translate(changed)).match, names)):
         found.append(changed)
     return found or get_close_matches(pattern, names, 3, 0.6)

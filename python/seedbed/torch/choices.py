@@ -9,16 +9,15 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed.initializers import Blocks, Initializer
 from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.deciding import (
     NameRule,
     Rules,
     RuleSource,
     Selection,
-    around_constants,
     as_rules,
     check_used,
+    combined,
     counted,
     decide,
     is_random,
@@ -173,7 +172,7 @@ def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
     planned = []
     for choice in choices:
         tensor = choice.entry.tensor
-        initializer, source = _initializer(choice, wide)
+        initializer, source = combined(choice.rule, choice.own.initializer, choice.own.source, wide)
         shape = tuple(tensor.shape)
         key = (id(initializer), shape, tensor.dtype)
         try:
@@ -227,20 +226,3 @@ def _check_norms(choices: Sequence[Choice], wide: set[int]) -> None:
         [f"{choice.entry.name} by the rule {choice.rule.label!r}" for choice in norms if choice.rule is not None],
         "a random rule about other layers must not decide the weight of a norm: give norms a rule before it",
     )
-
-
-def _initializer(choice: Choice, wide: set[int]) -> tuple[Initializer, str]:
-    """What a tensor is initialized with, and what decides it."""
-    rule, own = choice.rule, choice.own
-    if rule is None:
-        assert own.initializer is not None
-        return own.initializer, own.source
-    if rule.yields and own.initializer is not None and not is_random(own.initializer):
-        return own.initializer, own.source
-    if not is_random(rule.initializer) or isinstance(rule.initializer, Blocks):
-        return rule.initializer, rule.label
-    if own.initializer is not None and not is_random(own.initializer) and id(rule) in wide:
-        return own.initializer, f"{own.source}, not {rule.label!r}"
-    if isinstance(own.initializer, Blocks):
-        return around_constants(own.initializer, rule.initializer), rule.label
-    return rule.initializer, rule.label

@@ -1,23 +1,4 @@
-"""The initializers of seedbed as initializers of Keras 3, on any of its backends, with the same bits on each.
-
-    layer = keras.layers.Dense(3, kernel_initializer=seedbed.keras.GlorotNormal(seed=42))
-
-Each class is at once the class of `seedbed` and the class of Keras of that name. From the first it has what it makes,
-its arguments and its configuration; by the second it is known to layers which ask for Keras' own class, as EinsumDense
-and the attention layers do to tell it their axes. A call gives a tensor of the backend.
-
-All are registered with Keras under `seedbed>`: models that use them are saved, loaded and cloned in any process that
-has imported this module. So are the classes of `seedbed` itself, which Keras then loads as these. Snake-case names are
-the classes, and `get`, `serialize` and `deserialize` do what those of Keras do.
-
-A seed may be a `keras.random.SeedGenerator`: each call is one draw, from the stream that its counter says, of the key
-that its seed says. So its draws are those of a `seedbed.SeedGenerator` of that seed.
-
-Reuse: Keras makes all weights of an initializer with an integer seed the same, and its attention layers clone the
-initializer for query, key and value, so that these begin equal, with an integer seed and with a generator. This module
-does as Keras does. Seeds by name, `seedbed.SeedGenerator(42).child("block3/attn")`, tell layers apart;
-`docs/compatibility.md` says what tells the parts of one attention layer apart.
-"""
+"""The classes: each is at once the class of `seedbed` and the class of Keras of that name."""
 
 from __future__ import annotations
 
@@ -37,11 +18,6 @@ from seedbed.lazy import LazyArray
 from seedbed.rules import Rule
 from seedbed.seeds import Address, SeedGenerator
 from seedbed.shapes import Shape, ShapeLike, as_shape
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...  # the classes, which are made from a table below
-
 
 _WORD = 2**32
 
@@ -87,7 +63,7 @@ class _InKeras:
         dimensions, element = as_shape(shape), self.as_dtype(name)
         source = _without_draw(self) if in_stateless_scope() else self
         tensor = LazyArray(source.rule(dimensions, element), dimensions, element)
-        return keras.ops.convert_to_tensor(tensor[...], name) if layout is None else _spread(tensor, layout)
+        return keras.ops.convert_to_tensor(tensor[...], name) if layout is None else spread(tensor, layout)
 
     def _as_array(self, made: Any) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(made))
@@ -107,7 +83,7 @@ def _without_draw(initializer: Any) -> Any:
     return initializer
 
 
-def _spread(tensor: LazyArray, layout: Any) -> Any:
+def spread(tensor: LazyArray, layout: Any) -> Any:
     """A JAX array on the devices of a layout, of which each part is evaluated alone, and once."""
     import jax
 
@@ -149,7 +125,7 @@ def _keras_base(name: str, cls: type[Initializer]) -> Any:
 
 def _adapted(name: str, cls: type[Initializer]) -> Any:
     saving.register(cls, "seedbed", _register)  # is saved under the name under which the adapter is loaded
-    attributes = {"__module__": __name__, "__qualname__": name, "__doc__": cls.__doc__}
+    attributes = {"__module__": "seedbed.keras", "__qualname__": name, "__doc__": cls.__doc__}
     adapter = type(name, (_InKeras, cls, _keras_base(name, cls)), attributes)
     saving.register(adapter, "seedbed", _register)
     return adapter
@@ -165,7 +141,7 @@ def get(identifier: Any) -> Any:
         ValueError: where it stands for none.
     """
     known = isinstance(identifier, (str, Mapping))
-    return config.build(identifier, None, _NAMES) if known else keras.initializers.get(identifier)
+    return config.build(identifier, None, NAMES) if known else keras.initializers.get(identifier)
 
 
 def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -178,7 +154,7 @@ def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = N
     Raises:
         ValueError: for an unknown name or key, or a bad value.
     """
-    return None if configuration is None else config.build(configuration, custom_objects, _NAMES)
+    return None if configuration is None else config.build(configuration, custom_objects, NAMES)
 
 
 serialize = keras.initializers.serialize
@@ -188,10 +164,7 @@ saving.register(SeedGenerator, "seedbed", _register)
 for _module in (v1, v2):
     for _cls in _module.classes():
         saving.register(_cls, _module.__name__, _register)
-_ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
-_NAMES = {name: _ADAPTED[cls] for name, cls in config.NAMES.items()}
-_PUBLIC = [name for name in _NAMES if name in {*config.CLASSES, *config.ALIASES} or hasattr(keras.initializers, name)]
-
-globals().update({name: _NAMES[name] for name in _PUBLIC})
-
-__all__ = [*_PUBLIC, "SeedGenerator", "deserialize", "get", "serialize"]
+ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
+NAMES = {name: ADAPTED[cls] for name, cls in config.NAMES.items()}
+PUBLIC = [name for name in NAMES if name in {*config.CLASSES, *config.ALIASES} or hasattr(keras.initializers, name)]
+"""The names that the package has as attributes."""

@@ -1,0 +1,146 @@
+"""The weights of a built Keras model: their layers, and the initializers that these have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from seedbed import config
+from seedbed.initializers import Blocks, Constant, Initializer, Ones, TruncatedNormal, VarianceScaling, Zeros
+from seedbed.keras.adapters import ADAPTED
+from seedbed.seeds import UNBOUND
+
+ALIASES: Mapping[str, str] = {"recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}
+"""Names of weights, and the names that their layers have for them in `…_initializer`."""
+
+FIXED: Mapping[tuple[str, str], Callable[[], Initializer]] = {
+    ("RMSNormalization", "scale"): Ones,
+    ("Normalization", "mean"): Zeros,
+    ("Normalization", "variance"): Ones,
+    ("Normalization", "count"): Zeros,
+    ("SpectralNormalization", "vector_u"): lambda: TruncatedNormal(stddev=0.02, seed=UNBOUND),
+}
+"""Weights of layers of Keras that have no argument for an initializer."""
+
+
+@dataclass(slots=True)
+class Weight:
+    """A weight of a model."""
+
+    name: str
+    """Its path, such as "dense/kernel"."""
+    tensor: Any
+    """The variable."""
+    layers: tuple[Any, ...]
+    """The layers that it is in, from the model to its own."""
+    own: Initializer | None = None
+    """Its own initialization, if it is known."""
+    reason: str = ""
+    """Why it is not known."""
+
+
+def weights_of(model: Any) -> list[Weight]:
+    """All weights of a model, in the order of its layers, each once.
+
+    Raises:
+        ValueError: if a layer is not built, or two weights have the same path.
+    """
+    weights: dict[int, Weight] = {}
+    unbuilt = []
+    for layer, layers in _layers(model, (), set()):
+        if not layer.built:
+            unbuilt.append(layer.path or layer.name)
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+            if id(variable) not in weights:
+                weights[id(variable)] = Weight(variable.path, variable, layers)
+    if unbuilt or not weights:
+        raise ValueError(
+            "a model must be built, so that its weights have shapes: call model.build(shape), or the model on data. "
+            f"Received: {', '.join(unbuilt[:5]) or 'a model without weights'}"
+        )
+    names: set[str] = set()
+    for weight in weights.values():
+        if weight.name in names:
+            raise ValueError(f"a path must belong to one weight: give layers names. Received: {weight.name!r} twice")
+        names.add(weight.name)
+        _find_own(weight)
+    return [*weights.values()]
+
+
+def _layers(layer: Any, above: tuple[Any, ...], seen: set[int]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Each layer, before those in it, with the layers that it is in."""
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    layers = (*above, layer)
+    yield layer, layers
+    for inner in layer._layers:
+        yield from _layers(inner, layers, seen)
+
+
+def _find_own(weight: Weight) -> None:
+    layer, name = weight.layers[-1], weight.tensor.name
+    kind = type(layer).__name__
+    if (kind, name) in FIXED:
+        weight.own = FIXED[kind, name]()
+        return
+    attribute = f"{ALIASES.get(name, name)}_initializer"
+    given = getattr(layer, attribute, None)
+    if given is None:
+        weight.reason = f"its layer {kind} has no {attribute}"
+        return
+    weight.own = _translated(given)
+    if weight.own is None:
+        weight.reason = f"its initializer is neither of seedbed nor of Keras: {type(given).__qualname__}"
+    elif name == "bias" and getattr(layer, "unit_forget_bias", False):
+        width = weight.tensor.shape[0] // 4
+        gates: list[Any] = [(np.s_[width : 2 * width], Ones())]
+        if isinstance(weight.own, VarianceScaling):  # its fans are those of the part that it is called for
+            gates += [(np.s_[:width], weight.own), (np.s_[2 * width :], weight.own)]
+        weight.own = Blocks(weight.own, gates, UNBOUND)
+    elif isinstance(given, keras.initializers.VarianceScaling):
+        weight.own = with_axes(weight.own, layer)
+
+
+def _translated(given: Any) -> Initializer | None:
+    """The same distribution, without a seed."""
+    if isinstance(given, Initializer):
+        return plain(given)
+    if type(given).__module__.startswith("keras.") and isinstance(given, keras.initializers.Initializer):
+        if isinstance(given, keras.initializers.Constant):
+            return Constant(
+                keras.ops.convert_to_numpy(given.value) if keras.ops.is_tensor(given.value) else given.value
+            )
+        arguments = {key: value for key, value in given.get_config().items() if key != "seed"}
+        if isinstance(given, keras.initializers.Identity):
+            arguments["gain"] = given.gain  # which Keras leaves out
+        return config.deserialize_unbound({"class_name": type(given).__name__, "config": arguments})
+    return None
+
+
+def plain(initializer: Initializer) -> Initializer:
+    """The same initializer without a seed, as an object of seedbed where its class is one of seedbed.keras."""
+    cls = type(initializer)
+    if cls not in ADAPTED.values():
+        return initializer.with_seed(UNBOUND)
+    arguments = {key: value for key, value in initializer.get_config().items() if key != "seed"}
+    return config.deserialize_unbound({"class_name": cls.__qualname__, "config": arguments})
+
+
+def with_axes(initializer: Initializer, layer: Any) -> Initializer:
+    """The initializer of the kernel of a layer, where an EinsumDense says which axes are inputs and outputs."""
+    if not isinstance(layer, keras.layers.EinsumDense) or not isinstance(initializer, VarianceScaling):
+        return initializer
+    arguments = initializer.get_config()
+    if arguments.get("input_axes") is not None or {*arguments} & {*initializer.beyond_keras}:
+        return initializer
+    letters, outputs = layer.equation.split(",")[1].split("->")
+    axes = {
+        "output_axes": [i for i, letter in enumerate(letters) if letter in outputs],
+        "input_axes": [i for i, letter in enumerate(letters) if letter not in outputs],
+    }
+    return type(initializer).from_config({**arguments, **axes, "seed": 0}).with_seed(UNBOUND)
