@@ -18,7 +18,7 @@ LAYERS = [
     {"_fans", "regions", "seeds"},
     {"rules"},
     {"lazy"},
-    {"initializers._description"},
+    {"initializers._description", "initializers._windows"},
     {"initializers.base"},
     {
         "initializers.constant",

@@ -1,6 +1,9 @@
 """STFT kernels and the cosines in them."""
 
 import math
+import subprocess
+import sys
+import warnings
 
 import mpmath
 import numpy as np
@@ -131,14 +134,25 @@ def test_a_kernel_of_more_rows_than_stand_in_memory_at_a_time_is_the_same():
     ("make", "message"),
     [
         (lambda: sb.STFT("both"), "side must be one of real, imag. Received: side='both'"),
-        (lambda: sb.STFT(window="kaiser"), "window must be one of hann, hamming. Received: window='kaiser'"),
-        (lambda: sb.STFT(window=[[1.0]]), "window must be one of hann, hamming, a sequence of finite numbers or None"),
-        (lambda: sb.STFT(window=[1, math.nan]), "window must be one of"),
-        (lambda: sb.STFT(window=[1, "2"]), "window must be one of"),
-        (lambda: sb.STFT(window=[1, 2j]), "window must be one of"),
-        (lambda: sb.STFT(window=3.0), "window must be one of"),
-        (lambda: sb.STFT(window=len), "window must be one of"),
-        (lambda: sb.STFT(window=[[1], [2, 3]]), "window must be one of"),
+        (
+            lambda: sb.STFT(window="kaiser"),
+            "window must be one that scipy.signal.get_window knows. Received: window='kaiser'",
+        ),
+        (lambda: sb.STFT(window="han n"), "window must be one that scipy.signal.get_window knows"),
+        (lambda: sb.STFT(window=("kaiser", "a")), "window must be one that scipy.signal.get_window knows"),
+        (lambda: sb.STFT(window=("general_hamming", "a")), "a parameter of window must be a finite number"),
+        (lambda: sb.STFT(window=("gaussian", math.nan)), "a parameter of window must be a finite number"),
+        (lambda: sb.STFT(window=("kaiser", 2.0), scaling=None).lazy((2**21, 1, 2)), "must be at most 1048576"),
+        (
+            lambda: sb.STFT(window=[[1.0]]),
+            "window must be a name, a tuple of a name and parameters, a sequence of finite numbers or None",
+        ),
+        (lambda: sb.STFT(window=[1, math.nan]), "window must be a name"),
+        (lambda: sb.STFT(window=[1, "2"]), "window must be a name"),
+        (lambda: sb.STFT(window=[1, 2j]), "window must be a name"),
+        (lambda: sb.STFT(window=3.0), "window must be a name"),
+        (lambda: sb.STFT(window=len), "window must be a name"),
+        (lambda: sb.STFT(window=[[1], [2, 3]]), "window must be a name"),
         (lambda: sb.STFT(scaling="power"), "scaling must be one of density, spectrum. Received: scaling='power'"),
         (lambda: sb.STFT(periodic=1), "periodic must be True or False. Received: periodic=1"),
         (lambda: sb.STFT()((5, 4)), r"must be \(time, channels, frequencies\). Received: shape=\(5, 4\)"),
@@ -178,3 +192,37 @@ def test_the_configuration_is_that_of_keras_in_types_that_json_has():
     assert config == {"side": "real", "window": [1.0, 2.0], "scaling": "density", "periodic": True}
     assert type(config["window"]) is list
     assert type(config["periodic"]) is bool
+
+
+NAMED = [
+    *("hann", "ham", "blackman", "nuttall", "blackmanharris", "flattop", "boxcar", "bartlett", "triang", "cosine"),
+    *("parzen", "barthann", "bohman", "lanczos", "tukey", "taylor", "exponential"),
+    *(("general_hamming", 0.7), ("general_cosine", [0.4, 0.5, 0.1]), ("kaiser", 8.6), ("gaussian", 7), ("dpss", 0.9)),
+    *(("tukey", 0.3), ("chebwin", 100), ("general_gaussian", 1.5, 7.0), ("exponential", None, 3.0)),
+]
+
+
+@pytest.mark.parametrize("times", [1, 2, 31, 32])
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("window", NAMED, ids=repr)
+def test_any_window_of_scipy_is_known(window, periodic, times):
+    init = sb.STFT("real", window, None, periodic)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of chebwin and others
+        want = signal.get_window(window if isinstance(window, str) else tuple(window), times, periodic)
+        made = init((times, 1, 17), "float64")[:, 0, 0]
+        assert made == pytest.approx(want, rel=1e-13, abs=1e-15)
+        assert (init.lazy((times, 1, 17), "float64")[1::2, 0, 0] == made[1::2]).all()
+    assert sb.deserialize(sb.serialize(init)) == init
+
+
+def test_windows_that_are_the_same_everywhere_need_no_scipy():
+    program = (
+        "import sys; sys.modules['scipy'] = sys.modules['scipy.signal'] = None; import seedbed as sb\n"
+        "for window in ('hann', 'flattop', 'bkh', 'triang', 'parzen', 'cosine', ('general_hamming', 0.7)):\n"
+        "    sb.STFT(window=window)((9, 1, 5))\n"
+        "try: sb.STFT(window=('kaiser', 8.6))\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "the window ('kaiser', 8.6) needs the package scipy, which is not installed\n", done.stderr

@@ -112,6 +112,11 @@ CASES = (
     (sb.STFT(), FLOATS, WINDOWS),
     (sb.STFT("imag", "hamming", "spectrum", periodic=True), FLOATS, WINDOWS),
     (sb.STFT("imag", None), FLOATS, WINDOWS),
+    *(
+        (sb.STFT("real", window), FLOATS, WINDOWS[:1])
+        for window in ("flattop", "triang", "bartlett", "cosine", "parzen")
+    ),
+    (sb.STFT("real", ("general_hamming", 0.7), periodic=True), FLOATS, WINDOWS[:1]),
     (sb.STFT("real", [0.5, 1, 2, -1, 0.25, 0, 3], None), FLOATS, WINDOWS[1:]),
     (sb.Blocks("zeros", [((slice(None), slice(at, None)), "he_normal") for at in (0, 30, 60)], 42), SAMPLED, MATRICES),
     (sb.Blocks("orthogonal", [(slice(3, 40), sb.Orthogonal(2.0)), ((..., -1), "ones")], CHILD), FLOATS, MATRICES),

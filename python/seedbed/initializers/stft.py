@@ -6,27 +6,28 @@ import copy
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes
 from seedbed._float_state import in_default_state
-from seedbed.arguments import as_bool, as_numbers, one_of
+from seedbed.arguments import as_bool, as_finite, as_numbers, one_of
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
 from seedbed.initializers._description import Description, of_values
+from seedbed.initializers._windows import check, is_portable, numbers
 from seedbed.initializers.base import Initializer
 from seedbed.regions import Axis, axes_of, indices, shape_of
 from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 
-Window: TypeAlias = str | tuple[float, ...]
-"""The name of a window, or its numbers."""
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
-WINDOWS = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46)}
-"""a and b of a - b cos(2 pi t / n), where n is the length of a periodic window, 1 less for a symmetric one."""
+Window: TypeAlias = str | tuple[Any, ...]
+"""The name of a window, alone or with parameters behind it, or its numbers."""
 
 MAX_FREQUENCIES = MAX_DENOMINATOR // 8
 """Maximum number of frequencies: the side of sines has a denominator of 8 times as many."""
@@ -55,14 +56,18 @@ class STFT(Initializer):
 
     Arguments:
         side: `"real"` or `"imag"`.
-        window: `"hann"`, `"hamming"`, as many numbers as the kernel has times, or None.
+        window: the name of a window, or a tuple of a name and parameters, that `scipy.signal.get_window` knows; or as
+            many numbers as the kernel has times; or None. The usual windows need no SciPy and are the same on every
+            machine: hann, hamming, blackman, nuttall, blackmanharris, flattop, general_cosine, general_hamming, boxcar,
+            bartlett, triang, cosine, parzen. Others are as SciPy computes them.
         scaling: `"density"`, `"spectrum"` or None; of the window, so without one there is none.
         periodic: whether a window that is named is periodic, or symmetric.
 
     Raises:
         ValueError: where an argument is not as said; at the call, where the dtype is not floating point, the shape is
             not of rank 3, has a single frequency or more than 2**33, has other times than the window, or more than
-            2**36 for a window that is named, 2**20 if it is scaled too, or the window is 0 and to be scaled.
+            2**36 for a window that is named, 2**20 if it is scaled too or SciPy's, or the window is 0 and to be scaled.
+        ImportError: for a window that needs SciPy, if that is not installed.
 
     >>> import seedbed as sb
     >>> sb.STFT("imag", window=None)((4, 1, 3))[:, 0].tolist()
@@ -84,9 +89,9 @@ class STFT(Initializer):
         self.periodic = as_bool("periodic", periodic)
 
     @property
-    def window(self) -> str | list[float] | None:
-        """As given; numbers in a list."""
-        return self._window if self._window is None or isinstance(self._window, str) else list(self._window)
+    def window(self) -> str | list[Any] | None:
+        """As given; numbers, and a name with parameters, in a list."""
+        return self._window if self._window is None or isinstance(self._window, str) else _as_list(self._window)
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype)
@@ -97,7 +102,7 @@ class STFT(Initializer):
                 f"the shape of an STFT kernel must be (time, channels, frequencies). Received: shape={shape}"
             )
         times, _, frequencies = shape
-        if isinstance(self._window, tuple) and len(self._window) != times:
+        if _is_numbers(self._window) and len(self._window) != times:
             raise ValueError(
                 "window must have as many numbers as the shape has times. "
                 f"Received: {len(self._window)} numbers, shape={shape}"
@@ -110,7 +115,7 @@ class STFT(Initializer):
         self._check_times(times)
         if 0 in shape:
             return Repeated(np.zeros((), dtype))
-        if isinstance(self._window, tuple) or times < 3:  # a longer window that has a name has numbers that do
+        if _is_numbers(self._window) or times < 3:  # a longer window that has a name has numbers that do
             checked_cast("window", self.factors(times, np.arange(times)), dtype)
         return Transform(copy.copy(self), times, 2 * (frequencies - 1))  # as it is now, whatever is assigned later
 
@@ -122,8 +127,8 @@ class STFT(Initializer):
 
     def _check_times(self, times: int) -> None:
         """Raise ValueError for a named window of which a number, or the scale, would take too long to compute."""
-        if isinstance(self._window, str):
-            most = MAX_DENOMINATOR if self.scaling is None else MAX_SCALED_TIMES
+        if self._window is not None and not _is_numbers(self._window):
+            most = MAX_DENOMINATOR if self.scaling is None and is_portable(self._window) else MAX_SCALED_TIMES
             if times > most:
                 raise ValueError(
                     f"the times of an STFT kernel with window={self._window!r} and scaling={self.scaling!r} must be at "
@@ -135,31 +140,26 @@ class STFT(Initializer):
         """w(t) / s of so many times, at some of them."""
         if self._window is None:
             return np.ones(at.shape)
-        numbers = _numbers(self._window, self.periodic, times, at)
+        values = _numbers(self._window, self.periodic, times, at)
         if self.scaling is None:
-            return numbers
+            return values
         scale = _scale(self._window, self.scaling, self.periodic, times)
         if not 0 < scale < math.inf:
             raise ValueError(f"window must have a scale that is positive and finite. Received: {scale} for {self!r}")
-        return numbers / scale
+        return values / scale
 
 
 def _numbers(window: Window, periodic: bool, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return some numbers of a window of so many times."""
-    if isinstance(window, tuple):
-        return np.array(window)[at]
-    if times == 1:
-        return np.ones(at.shape)
-    a, b = WINDOWS[window]
-    return a - b * cosines(at, times if periodic else times - 1)
+    return np.array(window)[at] if _is_numbers(window) else numbers(window, periodic, times, at)
 
 
 @lru_cache(maxsize=16)  # each slice asks for it
 def _scale(window: Window, scaling: str, periodic: bool, times: int) -> float:
     """Return s, which is 0, infinite or not a number where the window cannot be scaled."""
-    numbers = _numbers(window, periodic, times, np.arange(times))
+    values = _numbers(window, periodic, times, np.arange(times))
     with np.errstate(all="ignore"):
-        terms = np.abs(numbers) if scaling == "spectrum" else numbers * numbers
+        terms = np.abs(values) if scaling == "spectrum" else values * values
     try:
         total = math.fsum(terms)  # rounded once, whatever the order
     except OverflowError:
@@ -199,17 +199,45 @@ class Transform(Rule):
         return cosines(4 * phases + self.length, 4 * self.length)  # a quarter of a turn further
 
 
-def _as_window(window: object) -> str | tuple[float, ...]:
-    if isinstance(window, str):
-        return one_of("window", window, tuple(WINDOWS))
+def _is_numbers(window: Window | None) -> TypeGuard[tuple[float, ...]]:
+    return isinstance(window, tuple) and not (window and isinstance(window[0], str))
+
+
+def _as_list(value: object) -> Any:
+    """Tuples as lists, also those inside."""
+    return [_as_list(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _as_parameter(value: object) -> Any:
+    """A parameter of a window that can be hashed: numbers as floats, None and bools as they are, several in a tuple."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
+        return tuple(map(_as_parameter, value))
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return as_finite("a parameter of window", value)
+
+
+def _as_window(window: object) -> Window:
+    if isinstance(window, str) or (isinstance(window, (list, tuple)) and window and isinstance(window[0], str)):
+        named = window if isinstance(window, str) else tuple(map(_as_parameter, window))
+        if isinstance(named, tuple) and str(named[0]).replace(" ", "_") in ("general_hamming", "general_cosine"):
+            named = (named[0], *map(_as_floats, named[1:]))
+        check(named)
+        return named
     try:
         array = as_numbers(window)
-        numbers = array.dtype.kind in "iuf" and array.ndim == 1
+        is_array = array.dtype.kind in "iuf" and array.ndim == 1
     except (TypeError, ValueError):  # no array at all, or a ragged one
-        numbers = False
-    if not numbers or not np.isfinite(array.astype(np.float64)).all():
+        is_array = False
+    if not is_array or not np.isfinite(array.astype(np.float64)).all():
         raise ValueError(
-            f"window must be one of {', '.join(WINDOWS)}, a sequence of finite numbers or None. "
+            "window must be a name, a tuple of a name and parameters, a sequence of finite numbers or None. "
             f"Received: window={window!r}"
         )
     return tuple(array.astype(np.float64).tolist())
+
+
+def _as_floats(value: Any) -> Any:
+    return tuple(map(_as_floats, value)) if isinstance(value, tuple) else as_finite("a parameter of window", value)
