@@ -80,12 +80,24 @@ def test_unseeded_calls_differ_and_can_be_repeated(name):
     initializer, other = make(name, None), make(name, None)
     calls = [of((6, 4)).tobytes() for of in (initializer, other, initializer, other)]
     assert len({*calls}) == 4
-    again = make(name, sb.SeedGenerator(initializer.seed.seed))
-    assert [again((6, 4)).tobytes() for _ in range(2)] == calls[::2]
     sb.set_random_seed(5)
     first = make(name, None)((6, 4))
     sb.set_random_seed(5)
     assert (make(name, None)((6, 4)) == first).all()
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_unseeded_calls_follow_a_global_seed_that_is_set_later(name):
+    initializer = make(name, None)
+    runs = []
+    for seed in (5, 5, 6):
+        sb.set_random_seed(seed)
+        runs.append([initializer((6, 4)).tobytes(), np.asarray(initializer.lazy((6, 4))).tobytes()])
+    assert runs[0] == runs[1]
+    assert len({*runs[0], *runs[2]}) == 4
+    for copied in (copy.deepcopy(initializer), pickle.loads(pickle.dumps(initializer))):
+        sb.set_random_seed(5)
+        assert [copied((6, 4)).tobytes() for _ in range(2)] == runs[0]
 
 
 def test_floatx_is_the_default_dtype():
@@ -247,6 +259,14 @@ OTHERWISE = {  # each a row of the documentation: what tf.keras says, what is sa
     "k.Constant(0)((2,), 'bool')": ("refused", ["bool", [2]]),
 }
 
+CONSTANTS = """
+tf.constant([1.0, 2.0]) | tf.Variable(3.0) | tf.constant(2.0) | tf.ragged.constant([[1.0], [2.0, 3.0]]) | None
+range(2) | array.array('d', [1.0, 2.0]) | [1.0, 2.0] | (1.0, 2.0) | 2.5 | np.float32(2.5) | np.arange(2) | True
+tf_keras.Input((2,)) | {1, 2} | tf.sparse.from_dense([1.0, 0.0])
+""".replace("\n", "|").split("|")  # fmt: skip
+CONSTANTS = [expression.strip() for expression in CONSTANTS if expression.strip()]
+"""Values of a constant, of which TensorFlow's own initializer, tf_keras' and each of those here make the same."""
+
 MOMENTS = ["RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotNormal", "GlorotUniform", "HeNormal"]
 MOMENTS += ["HeUniform", "LecunNormal", "LecunUniform", "VarianceScaling"]
 
@@ -268,10 +288,31 @@ facts = dict(
     layers={{}},
     shards={{}},
 )
+def made(call):
+    try:
+        return np.asarray(call()).tolist()
+    except (TypeError, ValueError):
+        return "refused"
+def symbolic(initializer):
+    return made(lambda: tf.function(lambda x: tf.convert_to_tensor(initializer(x)((2,), "float32")))(tf.ones(2)))
+import array
+pairs = [(k.Constant, v2.Constant), (tf.constant_initializer, v2.constant_initializer)]
+facts["constants"] = {{
+    e: [[made(lambda: np.asarray(cls(eval(e))((2,), "float32"))) for cls in pair] for pair in pairs]
+    for e in {CONSTANTS!r}
+}}
+facts["constants"]["symbolic"] = [[symbolic(cls) for cls in pair] for pair in pairs]
 for name in {MOMENTS!r}:
     facts["moments"][name] = moments(getattr(k, name))
 legacy = {{name: k.serialize(getattr(k, name)(seed=4), use_legacy_format=True) for name in {MOMENTS!r}}}
 facts["legacy"] = legacy
+
+made_before = tf.random_normal_initializer()
+later = []
+for _ in range(2):
+    tf.random.set_seed(5)
+    later.append([made_before((6, 4)).numpy().tolist() for _ in range(2)])
+facts["later"] = later[0] == later[1] and later[0][0] != later[0][1]
 
 # TensorFlow's own shapes and dtypes, and layers
 dtypes = [(tf.float32, "float32"), (tf.bfloat16, "bfloat16"), (tf.half, "float16"), (tf.float64, "float64")]
@@ -345,6 +386,16 @@ def test_what_is_otherwise_is_so(facts, expression):
     theirs, here = OTHERWISE[expression]
     assert facts["outcomes"][expression] == theirs
     assert outcome(expression, {"k": v2, "nan": math.nan, "inf": math.inf}) == here
+
+
+@pytest.mark.parametrize("expression", [*CONSTANTS, "symbolic"])
+def test_constants_are_taken_and_refused_as_in_tf_keras_and_tensorflow(facts, expression):
+    for theirs, here in facts["constants"][expression]:
+        assert theirs == here
+
+
+def test_unseeded_initializers_of_tensorflow_follow_a_seed_that_is_set_later(facts):
+    assert facts["later"]
 
 
 @pytest.mark.parametrize("name", MOMENTS)

@@ -69,6 +69,12 @@ class Constant(Generation, initializers.Constant):
         return initializers.Constant(value).rule(shape, dtype)
 
 
+def check_constant(value: object) -> None:
+    """Raise a TypeError for what TensorFlow's own `constant_initializer` refuses: tensors and variables among it."""
+    if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
+        raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
+
+
 class RandomUniform(Generation, initializers.RandomUniform):
     """Uniform on [minval, maxval), also in int32 and int64: the float64 values of the same addresses, rounded down."""
 

@@ -220,8 +220,7 @@ class Constant(_V1, _generation.Constant):
     def __init__(
         self, value: complex | npt.ArrayLike = 0, dtype: npt.DTypeLike = "float32", verify_shape: bool = False
     ) -> None:
-        if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
-            raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
+        _generation.check_constant(value)
         super().__init__(value=value, dtype=dtype)
         self.verify_shape = as_bool("verify_shape", verify_shape)
 

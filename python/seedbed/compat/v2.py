@@ -5,7 +5,8 @@ Each is called `(shape, dtype=None, **kwargs)`. `dtype` is `seedbed.floatx()` wh
 and begins there, in the bits that the whole has there.
 
 An integer seed gives the same values at each call, and they are those of the top-level class. An initializer that was
-given no seed gives new values at each call.
+given no seed gives new values at each call, from a seed that it draws then: `seedbed.set_random_seed` sets these, also
+after the initializer was made.
 
 >>> from seedbed.compat import v2
 >>> initializer = v2.GlorotNormal(seed=1)
@@ -34,7 +35,7 @@ from seedbed import dtypes, initializers
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
 from seedbed.initializers.base import evaluates_rule
-from seedbed.seeds import SeedLike
+from seedbed.seeds import Address, SeedGenerator, SeedLike, key_of, random_seed
 from seedbed.shapes import ShapeLike
 
 if TYPE_CHECKING:
@@ -43,8 +44,18 @@ if TYPE_CHECKING:
 _KEYWORDS = ("partition_shape", "partition_offset", "out")
 
 
+class _Unseeded(SeedGenerator):
+    """Draws a seed at each call from where `seedbed.set_random_seed` has set, also after this was made."""
+
+    def next(self) -> Address:
+        return Address(key_of(random_seed()), 0)
+
+
 class _V2(_generation.Generation):
     """The call and the configurations of TF 2."""
+
+    def _unseeded(self) -> SeedGenerator:
+        return _Unseeded(random_seed())
 
     @evaluates_rule
     def __call__(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None, **kwargs: Any) -> np.ndarray:
@@ -114,6 +125,19 @@ class Constant(_V2, _generation.Constant):
 
     def __init__(self, value: complex | npt.ArrayLike = 0) -> None:
         super().__init__(value=value)
+
+
+class constant_initializer(Constant):  # noqa: N801  # a class in TF as well
+    """`Constant` as TensorFlow's own: tensors and variables are refused.
+
+    Raises:
+        TypeError: where `value` is neither a number nor an array, list or tuple.
+        ValueError: as `Constant`.
+    """
+
+    def __init__(self, value: complex | npt.ArrayLike = 0) -> None:
+        _generation.check_constant(value)
+        super().__init__(value)
 
 
 class RandomUniform(_V2, _generation.RandomUniform):
@@ -219,7 +243,7 @@ class Identity(_V2, initializers.Identity):
         super().__init__(gain=gain)
 
 
-constant = constant_initializer = Constant
+constant = Constant
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal

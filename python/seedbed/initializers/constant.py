@@ -73,7 +73,7 @@ class Constant(_Given):
         try:
             self._value = _as_array(value)
             finite = self._value.dtype.kind in "biufc" and bool(np.isfinite(self._value).all())
-        except (TypeError, ValueError):  # no array at all, or a ragged one
+        except (TypeError, ValueError, RuntimeError):  # no array, a ragged one, a symbolic tensor, one with a gradient
             finite = False
         if not finite:
             raise ValueError(f"value must be a finite number or an array of such. Received: value={value!r}")
