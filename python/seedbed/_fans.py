@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from seedbed.arguments import as_count, as_integer, one_of
 from seedbed.shapes import MAX_DIMENSIONS, Shape, ShapeLike, as_shape, whole
@@ -30,11 +30,11 @@ class Fans(NamedTuple):
 
 def compute_fans(
     shape: ShapeLike,
-    input_axes: Sequence[int] | None = None,
-    output_axes: Sequence[int] | None = None,
+    input_axes: Iterable[SupportsIndex] | None = None,
+    output_axes: Iterable[SupportsIndex] | None = None,
     *,
-    batch_axes: Sequence[int] | None = None,
-    groups: int = 1,
+    batch_axes: Iterable[SupportsIndex] | None = None,
+    groups: SupportsIndex = 1,
     layout: str = "keras",
 ) -> tuple[int, int]:
     """Return the fan-in and the fan-out of a kernel.

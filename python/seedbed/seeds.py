@@ -151,7 +151,7 @@ class SeedGenerator:
 
     def __init__(
         self,
-        seed: SupportsIndex | np.random.SeedSequence | np.random.Generator | TorchGenerator | None = None,
+        seed: SupportsIndex | SeedOfOthers | None = None,
         name: str | None = None,
         *,
         path: Iterable[str] = (),
@@ -274,10 +274,10 @@ if TYPE_CHECKING:
         def manual_seed(self, seed: int) -> Any: ...
 
 
-SeedLike: TypeAlias = (
-    "SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | np.random.SeedSequence | np.random.Generator"
-    " | TorchGenerator | None"
-)
+SeedOfOthers: TypeAlias = "np.random.SeedSequence | np.random.Generator | TorchGenerator"
+"""What NumPy and torch have for a seed."""
+
+SeedLike: TypeAlias = "SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | SeedOfOthers | None"
 """What an initializer takes: None, an integer, a generator, or the configuration of one; or what NumPy or torch has."""
 
 

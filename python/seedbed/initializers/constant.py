@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, SupportsFloat, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ class Constant(_Given):
 
     parameters: ClassVar[tuple[str, ...]] = ("value",)
 
-    def __init__(self, value: complex | npt.ArrayLike | Mapping[str, Any] = 0.0) -> None:
+    def __init__(self, value: complex | SupportsFloat | npt.ArrayLike | Mapping[str, Any] = 0.0) -> None:
         try:
             self._value = _as_array(value)
             finite = self._value.dtype.kind in "biufc" and bool(np.isfinite(self._value).all())

@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +136,7 @@ class Identity(_Copying):
     parameters: ClassVar[tuple[str, ...]] = ("gain", "stacked")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"stacked": False})
 
-    def __init__(self, gain: float = 1.0, *, stacked: bool = False) -> None:
+    def __init__(self, gain: SupportsFloat = 1.0, *, stacked: bool | np.bool_ = False) -> None:
         self.gain = as_finite("gain", gain)
         self.stacked = as_bool("stacked", stacked)
 
@@ -174,7 +174,7 @@ class Dirac(_Copying):
 
     parameters: ClassVar[tuple[str, ...]] = ("groups", "layout")
 
-    def __init__(self, groups: int = 1, layout: str = "keras") -> None:
+    def __init__(self, groups: SupportsIndex = 1, layout: str = "keras") -> None:
         self.groups = as_count("groups", groups)
         self.layout = one_of("layout", layout, LAYOUTS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import ClassVar
+from typing import ClassVar, SupportsFloat
 
 from seedbed import seeds
 from seedbed.arguments import as_finite
@@ -25,7 +25,7 @@ class _Between(RandomInitializer):
     least: ClassVar[float] = sys.float_info.min
     greatest: ClassVar[float] = sys.float_info.max
 
-    def __init__(self, minval: float, maxval: float, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, minval: SupportsFloat, maxval: SupportsFloat, seed: seeds.SeedLike = None) -> None:
         super().__init__(seed)
         self.minval = as_finite("minval", minval)
         self.maxval = as_finite("maxval", maxval)
@@ -57,7 +57,7 @@ class LogUniform(_Between):
     (True, 0.01)
     """
 
-    def __init__(self, minval: float = 0.001, maxval: float = 0.1, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, minval: SupportsFloat = 0.001, maxval: SupportsFloat = 0.1, seed: seeds.SeedLike = None) -> None:
         super().__init__(minval, maxval, seed)
 
     def sampling(self, shape: Shape) -> Distribution:
@@ -86,7 +86,7 @@ class LogOfUniform(_Between):
 
     least = 0.0
 
-    def __init__(self, minval: float = 1.0, maxval: float = 16.0, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, minval: SupportsFloat = 1.0, maxval: SupportsFloat = 16.0, seed: seeds.SeedLike = None) -> None:
         super().__init__(minval, maxval, seed)
         if self.maxval < MIN_OF_LOG:
             raise ValueError(f"maxval must be at least {MIN_OF_LOG}. Received: maxval={self.maxval}")
@@ -120,7 +120,11 @@ class InverseSoftplus(_Between):
     greatest = MAX_SOFTPLUS
 
     def __init__(
-        self, minval: float = 0.001, maxval: float = 0.1, seed: seeds.SeedLike = None, floor: float = 0.0001
+        self,
+        minval: SupportsFloat = 0.001,
+        maxval: SupportsFloat = 0.1,
+        seed: seeds.SeedLike = None,
+        floor: SupportsFloat = 0.0001,
     ) -> None:
         super().__init__(minval, maxval, seed)
         self.floor = as_finite("floor", floor)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ class ComputedInitializer(SeededInitializer):
 
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed")
 
-    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, gain: SupportsFloat = 1.0, seed: seeds.SeedLike = None) -> None:
         super().__init__(seed)
         self.gain = as_finite("gain", gain)
 
@@ -100,7 +100,7 @@ class Orthogonal(ComputedInitializer):
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "column_axis")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"column_axis": -1})
 
-    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
+    def __init__(self, gain: SupportsFloat = 1.0, seed: seeds.SeedLike = None, column_axis: SupportsIndex = -1) -> None:
         super().__init__(gain, seed)
         self.column_axis = _as_axis(column_axis)
 
@@ -151,7 +151,7 @@ class DeltaOrthogonal(_Convolution):
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "column_axis")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"column_axis": -1})
 
-    def __init__(self, gain: float = 1.0, seed: seeds.SeedLike = None, column_axis: int = -1) -> None:
+    def __init__(self, gain: SupportsFloat = 1.0, seed: seeds.SeedLike = None, column_axis: SupportsIndex = -1) -> None:
         super().__init__(gain, seed)
         self.column_axis = _as_axis(column_axis)
         if not -2 <= self.column_axis < 2:

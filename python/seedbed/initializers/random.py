@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from seedbed.initializers.base import RandomInitializer
 from seedbed.regions import Axis
 from seedbed.rules import Distribution, Rule, Sampled
 from seedbed.shapes import Shape
+
+MeanLike: TypeAlias = "SupportsFloat | complex | np.complexfloating[Any, Any] | Mapping[str, Any]"
+"""A number, or the configuration of a complex one."""
 
 
 class RandomUniform(RandomInitializer):
@@ -42,7 +45,9 @@ class RandomUniform(RandomInitializer):
 
     parameters: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed")
 
-    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: seeds.SeedLike = None) -> None:
+    def __init__(
+        self, minval: SupportsFloat = -0.05, maxval: SupportsFloat = 0.05, seed: seeds.SeedLike = None
+    ) -> None:
         super().__init__(seed)
         self.minval = as_finite("minval", minval)
         self.maxval = as_finite("maxval", maxval)
@@ -76,7 +81,10 @@ class RandomNormal(RandomInitializer):
     makes_complex = True
 
     def __init__(
-        self, mean: complex | Mapping[str, Any] = 0.0, stddev: float = 0.05, seed: seeds.SeedLike = None
+        self,
+        mean: MeanLike = 0.0,
+        stddev: SupportsFloat = 0.05,
+        seed: seeds.SeedLike = None,
     ) -> None:
         super().__init__(seed)
         self.mean: Any = _as_mean(mean)
@@ -182,11 +190,11 @@ class TruncatedNormal(RandomNormal):
 
     def __init__(
         self,
-        mean: complex | Mapping[str, Any] = 0.0,
-        stddev: float = 0.05,
+        mean: MeanLike = 0.0,
+        stddev: SupportsFloat = 0.05,
         seed: seeds.SeedLike = None,
-        lower: float | None = -2.0,
-        upper: float | None = 2.0,
+        lower: SupportsFloat | None = -2.0,
+        upper: SupportsFloat | None = 2.0,
     ) -> None:
         super().__init__(mean, stddev, seed)
         self.lower = _as_bound("lower", lower, -math.inf)

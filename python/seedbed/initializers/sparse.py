@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,13 @@ class Sparse(RandomInitializer):
     parameters: ClassVar[tuple[str, ...]] = ("sparsity", "stddev", "seed", "mean")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({"mean": 0.0})
 
-    def __init__(self, sparsity: float, stddev: float = 0.01, seed: seeds.SeedLike = None, mean: float = 0.0) -> None:
+    def __init__(
+        self,
+        sparsity: SupportsFloat,
+        stddev: SupportsFloat = 0.01,
+        seed: seeds.SeedLike = None,
+        mean: SupportsFloat = 0.0,
+    ) -> None:
         super().__init__(seed)
         self.sparsity = as_finite("sparsity", sparsity)
         self.stddev = as_finite("stddev", stddev)

@@ -81,7 +81,7 @@ class STFT(Initializer):
         side: str = "real",
         window: str | npt.ArrayLike | None = "hann",
         scaling: str | None = "density",
-        periodic: bool = False,
+        periodic: bool | np.bool_ = False,
     ) -> None:
         self.side = one_of("side", side, ("real", "imag"))
         self._window = window if window is None else _as_window(window)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from inspect import cleandoc
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -97,15 +97,15 @@ class VarianceScaling(RandomInitializer):
 
     def __init__(
         self,
-        scale: float = 1.0,
+        scale: SupportsFloat = 1.0,
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: seeds.SeedLike = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        input_axes: Iterable[SupportsIndex] | None = None,
+        output_axes: Iterable[SupportsIndex] | None = None,
         *,
-        batch_axes: Sequence[int] | None = None,
-        groups: int = 1,
+        batch_axes: Iterable[SupportsIndex] | None = None,
+        groups: SupportsIndex = 1,
         layout: str = "keras",
     ) -> None:
         super().__init__(seed)
@@ -187,11 +187,11 @@ class _Named(VarianceScaling):
     def __init__(
         self,
         seed: seeds.SeedLike = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        input_axes: Iterable[SupportsIndex] | None = None,
+        output_axes: Iterable[SupportsIndex] | None = None,
         *,
-        batch_axes: Sequence[int] | None = None,
-        groups: int = 1,
+        batch_axes: Iterable[SupportsIndex] | None = None,
+        groups: SupportsIndex = 1,
         layout: str = "keras",
     ) -> None:
         super().__init__(
@@ -304,7 +304,7 @@ class UniformUnitScaling(VarianceScaling):
     parameters: ClassVar[tuple[str, ...]] = ("factor", "seed")
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
 
-    def __init__(self, factor: float = 1.0, seed: seeds.SeedLike = None) -> None:
+    def __init__(self, factor: SupportsFloat = 1.0, seed: seeds.SeedLike = None) -> None:
         self.factor, scale = squared("factor", factor)
         super().__init__(scale, "fan_in", "uniform", seed)
 

@@ -11,8 +11,8 @@ Each is a row: the distribution, and the scale that its arguments make.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, SupportsFloat, SupportsIndex
 
 from seedbed import seeds
 from seedbed._float_state import in_default_state
@@ -41,7 +41,7 @@ _LARGEST_SLOPE = 1e150
 
 
 @in_default_state
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> float:
     """The factor by which weights have to be larger for the nonlinearity behind them: as torch has it, and three more.
 
     | nonlinearity | gain |
@@ -103,13 +103,13 @@ class _Xavier(VarianceScaling):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: SupportsFloat = 1.0,
         seed: seeds.SeedLike = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        input_axes: Iterable[SupportsIndex] | None = None,
+        output_axes: Iterable[SupportsIndex] | None = None,
         *,
-        batch_axes: Sequence[int] | None = None,
-        groups: int = 1,
+        batch_axes: Iterable[SupportsIndex] | None = None,
+        groups: SupportsIndex = 1,
         layout: str = "keras",
     ) -> None:
         self.gain, scale = squared("gain", gain)
@@ -169,15 +169,15 @@ class _Kaiming(VarianceScaling):
 
     def __init__(
         self,
-        a: float = 0.0,
+        a: SupportsFloat = 0.0,
         mode: str = "fan_in",
         nonlinearity: str = "leaky_relu",
         seed: seeds.SeedLike = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        input_axes: Iterable[SupportsIndex] | None = None,
+        output_axes: Iterable[SupportsIndex] | None = None,
         *,
-        batch_axes: Sequence[int] | None = None,
-        groups: int = 1,
+        batch_axes: Iterable[SupportsIndex] | None = None,
+        groups: SupportsIndex = 1,
         layout: str = "keras",
     ) -> None:
         self.a = as_finite("a", a)
