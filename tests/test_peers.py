@@ -61,7 +61,7 @@ class TestTorch:
             assert sb.calculate_gain(name) == torch.nn.init.calculate_gain(name)
         for slope in (0, 0.2, 1, -3.5, 5**0.5):
             assert sb.calculate_gain("leaky_relu", slope) == torch.nn.init.calculate_gain("leaky_relu", slope)
-        for name in ("gelu", "identity", "RELU"):
+        for name in ("mish", "identity", "RELU"):
             for calculate in (sb.calculate_gain, torch.nn.init.calculate_gain):
                 with pytest.raises(ValueError, match=name):
                     calculate(name)
