@@ -14,6 +14,7 @@ from seedbed import cli
 from seedbed.checkpoint import verify_checkpoint, write_directory
 from seedbed.plan import load_plan, parse_plan
 from seedbed.plan.reading import shipped_plans
+from seedbed.seeds import UNBOUND
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -267,3 +268,20 @@ class TestBadConfigurations:
         (tmp_path / "config.json").write_bytes(content)
         with pytest.raises((TypeError, ValueError), match="a configuration must"):
             seedbed.transformers.plan_of(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "bias"), [("mamba", "mixer.dt_proj.bias"), ("mamba2", "mixer.dt_bias")])
+def test_state_space_models_are_recorded(name, bias):
+    """Their step sizes are log-uniform, and A_log a constant without repetitions."""
+    sizes = {"num_heads": 8, "head_dim": 16, "n_groups": 2} if name == "mamba2" else {}
+    config = transformers.AutoConfig.for_model(
+        name, num_hidden_layers=1, vocab_size=50, hidden_size=64, state_size=8, **sizes
+    )
+    with seedbed.torch.recording():
+        model = transformers.AutoModel.from_config(config)
+    rules = seedbed.torch.recorded_rules(model)
+    assert rules[f"layers.0.{bias}"] == seedbed.InverseSoftplus(0.001, 0.1, seed=UNBOUND, floor=0.0001)
+    assert torch.tensor(rules["layers.0.mixer.A_log"].value).shape == ((1, 8) if name == "mamba" else (8,))
+    seedbed.torch.initialize_(model, seed=42)
+    with_steps = torch.nn.functional.softplus(dict(model.named_parameters())[f"layers.0.{bias}"])
+    assert bool((with_steps > 0.0009).all() and (with_steps < 0.11).all())
