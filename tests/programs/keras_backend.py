@@ -813,6 +813,53 @@ def a_model_is_initialized_by_the_initializers_of_its_layers():
     assert changed == ["up/kernel"]
 
 
+LAYERS = {
+    "Dense(3)": (None, 4),
+    "EinsumDense('ab,bc->ac', 3)": (None, 4),
+    "Embedding(5, 3)": (None, 4),
+    "ReversibleEmbedding(5, 3, tie_weights=False)": (None, 4),
+    "Conv1D(2, 3)": (None, 8, 2),
+    "Conv3D(2, 3)": (None, 8, 8, 8, 2),
+    "Conv2DTranspose(2, 3)": (None, 8, 8, 2),
+    "DepthwiseConv2D(3)": (None, 8, 8, 2),
+    "SeparableConv2D(2, 3)": (None, 8, 8, 2),
+    "BatchNormalization()": (None, 4),
+    "LayerNormalization()": (None, 4),
+    "GroupNormalization(2)": (None, 4),
+    "RMSNormalization()": (None, 4),
+    "Normalization()": (None, 4),
+    "PReLU()": (None, 4),
+    "SpectralNormalization(keras.layers.Dense(3))": (None, 4),
+    "SimpleRNN(3)": (None, 4, 2),
+    "GRU(3)": (None, 4, 2),
+    "Bidirectional(keras.layers.LSTM(3))": (None, 4, 2),
+    "ConvLSTM1D(2, 3)": (None, 4, 8, 2),
+    "TimeDistributed(keras.layers.Dense(3))": (None, 4, 2),
+    "AdditiveAttention()": [(None, 4, 9), (None, 4, 9)],
+    "Attention(use_scale=True, score_mode='concat')": [(None, 4, 2), (None, 4, 2)],
+    "GroupQueryAttention(2, 4, 2)": [(None, 4, 2), (None, 4, 2)],
+}
+
+
+@check("numpy")
+def the_layers_of_keras_have_known_initializers():
+    for expression, shape in LAYERS.items():
+        layer = eval(f"keras.layers.{expression}")
+        layer.build(*shape) if expression.startswith("Group") and isinstance(shape, list) else layer.build(shape)
+        built = [array(weight) for weight in layer.weights]
+        plan = sk.plan_of(layer)
+        assert {tensor.name for tensor in plan.tensors} >= {weight.path for weight in layer.weights}, expression
+        sk.initialize(layer, seed=1)
+        for weight, before, tensor in zip(layer.weights, built, layer.weights, strict=True):
+            values = array(weight)
+            alike = [planned for planned in plan.tensors if planned.name == tensor.path]
+            stddev = alike[0].initializer.describe(values.shape).stddev
+            if stddev == 0:
+                assert (values == before).all(), (expression, weight.path)
+            else:
+                assert values.std() > 0.2 * before.std() > 0, (expression, weight.path)
+
+
 @check()
 def rules_decide_the_weights_of_a_model():
     model = built()

@@ -10,14 +10,30 @@ import keras
 import numpy as np
 
 from seedbed import config
-from seedbed.initializers import Blocks, Constant, Initializer, Ones, TruncatedNormal, VarianceScaling, Zeros
+from seedbed.initializers import (
+    Blocks,
+    Constant,
+    GlorotUniform,
+    Initializer,
+    Ones,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+)
 from seedbed.keras.adapters import ADAPTED
 from seedbed.seeds import UNBOUND
 
-ALIASES: Mapping[str, str] = {"recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}
-"""Names of weights, and the names that their layers have for them in `…_initializer`."""
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "kernel": ("depthwise",),
+    "reverse_embeddings": ("embeddings",),
+    **{f"{name}_kernel": (name,) for name in ("recurrent", "depthwise", "pointwise")},
+}
+"""Names of weights, and other names that layers of Keras have for them in `…_initializer`."""
 
 FIXED: Mapping[tuple[str, str], Callable[[], Initializer]] = {
+    ("AdditiveAttention", "scale"): lambda: GlorotUniform(UNBOUND),
+    ("Attention", "scale"): Ones,
+    ("Attention", "concat_score_weight"): Ones,
     ("RMSNormalization", "scale"): Ones,
     ("Normalization", "mean"): Zeros,
     ("Normalization", "variance"): Ones,
@@ -55,8 +71,8 @@ def weights_of(model: Any) -> list[Weight]:
         if not layer.built:
             unbuilt.append(layer.path or layer.name)
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
-            if id(variable) not in weights:
-                weights[id(variable)] = Weight(variable.path, variable, layers)
+            weight = weights.setdefault(id(variable), Weight(variable.path, variable, layers))
+            weight.layers = max(weight.layers, layers, key=len)  # a wrapper has the weights of its layer too
     if unbuilt or not weights:
         raise ValueError(
             "a model must be built, so that its weights have shapes: call model.build(shape), or the model on data. "
@@ -88,10 +104,10 @@ def _find_own(weight: Weight) -> None:
     if (kind, name) in FIXED:
         weight.own = FIXED[kind, name]()
         return
-    attribute = f"{ALIASES.get(name, name)}_initializer"
-    given = getattr(layer, attribute, None)
+    places = (f"{stem}_initializer" for stem in (name, *ALIASES.get(name, ())))
+    given = next((found for place in places if (found := getattr(layer, place, None)) is not None), None)
     if given is None:
-        weight.reason = f"its layer {kind} has no {attribute}"
+        weight.reason = f"its layer {kind} has no {name}_initializer"
         return
     weight.own = _translated(given)
     if weight.own is None:
