@@ -112,6 +112,14 @@ def test_torch_is_filled_with_what_the_call_gives():
     assert layer.weight.tolist() == expected.tolist()
 
 
+def test_torch_refuses_fans_of_keras_in_a_subclass_too():
+    torch = pytest.importorskip("torch")
+    import seedbed.torch
+
+    with pytest.raises(ValueError, match='an initializer that counts fans must have layout="torch"'):
+        seedbed.torch.fill_(torch.empty(SHAPE), Scaled(3.0, seed=3))
+
+
 def test_a_result_of_another_shape_is_an_error():
     bad = type("Bad", (sb.Zeros,), {"__call__": lambda self, shape, dtype=None: np.zeros(3)})
     with pytest.raises(ValueError, match=r"__call__ of Bad must return the shape that it is given, \(6, 4\)"):

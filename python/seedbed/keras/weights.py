@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import keras
@@ -150,6 +151,8 @@ def plain(initializer: Initializer) -> Initializer:
 def with_axes(initializer: Initializer, layer: Any) -> Initializer:
     """The initializer of the kernel of a layer, where an EinsumDense says which axes are inputs and outputs."""
     if not isinstance(layer, keras.layers.EinsumDense) or not isinstance(initializer, VarianceScaling):
+        return initializer
+    if not {"input_axes", "output_axes"} <= {*signature(type(initializer)).parameters}:  # a class of a user
         return initializer
     arguments = initializer.get_config()
     if arguments.get("input_axes") is not None or {*arguments} & {*initializer.beyond_keras}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -96,7 +97,7 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
             )
         if initializer.layout == "torch":
             return
-        if "layout" in initializer.parameters:
+        if "layout" in signature(type(initializer)).parameters:
             torchs = initializer.from_config({**initializer.get_config(), "seed": 0, "layout": "torch"})
             if torchs.sampling(shape) == initializer.sampling(shape):
                 return
