@@ -14,7 +14,7 @@ RIVALS := torch jax tensorflow keras mkl_random
 # What x86-64 leaves out is compiled too, where the standard library of another processor is installed.
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
 FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm mup unit-scaling \
-	megatron-core
+	megatron-core flax equinox dm-haiku optax orbax-checkpoint
 SECONDS ?= 3600
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)

@@ -79,6 +79,9 @@ LAYERS = [
     {"torch.lsuv"},
     {"torch"},
     {"transformers"},
+    {"jax.arrays", "jax.leaves"},
+    {"jax.functions", "jax.trees"},
+    {"jax"},
     {"keras.adapters"},
     {"keras.weights"},
     {"keras.models"},
@@ -101,10 +104,10 @@ UPWARD = {
 }
 """Imports that are not from below, within a function."""
 
-ADAPTERS = {"keras", "tf_keras", "torch", "transformers"}
+ADAPTERS = {"jax", "keras", "tf_keras", "torch", "transformers"}
 """One framework each, which only they import; and nobody imports them."""
 
-BUILT_ON = {("transformers", "torch")}
+BUILT_ON = {("keras", "jax"), ("transformers", "torch")}
 """Adapters of frameworks that are built on another one."""
 
 RUST_LAYERS = [

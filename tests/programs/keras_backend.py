@@ -16,6 +16,7 @@ import os
 import pickle
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
@@ -710,17 +711,28 @@ def a_layout_is_refused_where_nothing_heeds_it():
     refused(lambda: sk.Zeros()((2, 2), layout=object()), f"layout must be None on the backend {BACKEND}")
 
 
+@contextmanager
+def counted():
+    """The sizes of the regions that are evaluated within it."""
+    made = []
+    originals = {cls: cls.write for cls in (sb.rules.Sampled, sb.rules.Repeated)}
+
+    def write(self, out, axes=None):
+        made.append(out.size)
+        originals[type(self)](self, out, axes)
+
+    for cls in originals:
+        cls.write = write
+    try:
+        yield made
+    finally:
+        for cls, original in originals.items():
+            cls.write = original
+
+
 @check("jax")
 def a_layout_makes_only_the_parts_of_each_device_and_each_once():
     import jax
-
-    made = []
-    whole = sb.lazy.LazyArray.__getitem__
-
-    def counted(self, index):
-        part = whole(self, index)
-        made.append(part.size)
-        return part
 
     mesh = keras.distribution.DeviceMesh((2, 2), ("rows", "columns"))
     grid = jax.sharding.Mesh(np.array(jax.devices()).reshape(2, 2), ("rows", "columns"))
@@ -733,8 +745,7 @@ def a_layout_makes_only_the_parts_of_each_device_and_each_once():
         (jax.sharding.NamedSharding(grid, spec(None, ("rows", "columns"))), [12] * 4),
         (jax.sharding.SingleDeviceSharding(jax.devices()[3]), [48]),
     ]
-    sb.lazy.LazyArray.__getitem__ = counted
-    try:
+    with counted() as made:
         for layout, sizes in cases:
             for dtype in ("float32", "bfloat16"):
                 made.clear()
@@ -750,9 +761,7 @@ def a_layout_makes_only_the_parts_of_each_device_and_each_once():
             dense.build((None, 6))
         assert made == [12] * 4
         assert [shard.data.shape for shard in dense.kernel.value.addressable_shards] == [(3, 4)] * 4
-        same(dense.kernel, sb.GlorotNormal(3)((6, 8)))
-    finally:
-        sb.lazy.LazyArray.__getitem__ = whole
+    same(dense.kernel, sb.GlorotNormal(3)((6, 8)))
 
 
 def built():
@@ -953,14 +962,6 @@ def blocks_are_an_initializer_of_a_layer():
 
 @check("jax")
 def a_spread_model_is_initialized_in_parts():
-    made = []
-    whole = sb.lazy.LazyArray.__getitem__
-
-    def counted(self, index):
-        part = whole(self, index)
-        made.append(part.size)
-        return part
-
     mesh = keras.distribution.DeviceMesh((2, 2), ("rows", "columns"))
     names = keras.distribution.LayoutMap(mesh)
     names["spread/kernel"] = ("rows", "columns")
@@ -968,11 +969,8 @@ def a_spread_model_is_initialized_in_parts():
         dense = keras.layers.Dense(8, name="spread")
         dense.build((None, 6))
         sharding = dense.kernel.value.sharding
-        sb.lazy.LazyArray.__getitem__ = counted
-        try:
+        with counted() as made:
             sk.initialize(dense, seed=42)
-        finally:
-            sb.lazy.LazyArray.__getitem__ = whole
     assert made == [12] * 4 + [8]  # the bias is on every device, and evaluated once
     assert dense.kernel.value.sharding == sharding
     same(dense.kernel, sb.GlorotUniform(sb.SeedGenerator(42).child(dense.kernel.path))((6, 8)))

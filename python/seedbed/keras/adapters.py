@@ -85,21 +85,10 @@ def _without_draw(initializer: Any) -> Any:
 
 def spread(tensor: LazyArray, layout: Any) -> Any:
     """A JAX array on the devices of a layout, of which each part is evaluated alone, and once."""
-    import jax
+    from seedbed.jax import arrays
 
     sharding = layout.backend_layout if isinstance(layout, keras.distribution.TensorLayout) else layout
-    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
-        # What Keras hands over: the devices are those of the mesh that it has set.
-        sharding = jax.sharding.NamedSharding(jax.sharding.get_mesh(), sharding.spec)
-    parts: dict[tuple[tuple[int, int, int], ...], np.ndarray] = {}
-
-    def part(index: tuple[slice, ...]) -> np.ndarray:
-        bounds = tuple(item.indices(length) for item, length in zip(index, tensor.shape, strict=True))
-        if bounds not in parts:
-            parts[bounds] = tensor[(*index, Ellipsis)]
-        return parts[bounds]
-
-    return jax.make_array_from_callback(tensor.shape, sharding, part)
+    return arrays.spread(tensor, arrays.as_sharding(sharding))
 
 
 def _draw(generator: Any) -> Address:

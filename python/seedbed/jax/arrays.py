@@ -1,0 +1,124 @@
+"""`array`: one tensor, as a `jax.Array` of any sharding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+
+from seedbed.initializers import Initializer
+from seedbed.lazy import LazyArray
+from seedbed.regions import Axis, axis_of, shape_of
+from seedbed.rules import Repeated
+from seedbed.shapes import ShapeLike, as_shape
+
+ShardingLike: TypeAlias = "Sharding | PartitionSpec | jax.Device | None"
+
+ALIGNMENT = 64
+"""Alignment of the memory that JAX takes over on a CPU instead of a copy, in bytes."""
+
+
+def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, sharding: ShardingLike = None) -> jax.Array:
+    """Return the tensor of an initializer as a `jax.Array`.
+
+    Nothing is compiled. Each process evaluates the shards of its own devices, and each distinct shard once, however
+    many devices have it. On a CPU the array takes over the memory that the values were written to.
+
+    Arguments:
+        initializer: one of seedbed's. If it draws and the sharding has devices of several processes, it has a seed.
+        shape: of the whole tensor: an integer or integers.
+        dtype: of its elements; JAX's default type of floats if there is none.
+        sharding: a sharding of JAX, a device, or a `PartitionSpec` of the mesh that `jax.set_mesh` sets; JAX's default
+            device if there is none. It must divide the shape evenly, as JAX demands it of all arrays.
+
+    Raises:
+        TypeError: if `initializer` is not an initializer, or `sharding` is not a sharding.
+        ValueError: if JAX does not have the dtype; if the sharding does not fit the shape; and as the initializer does.
+
+    >>> import numpy as np, seedbed as sb, seedbed.jax
+    >>> weight = seedbed.jax.array(sb.GlorotNormal(seed=42), (30, 20))
+    >>> bool((np.asarray(weight) == sb.GlorotNormal(seed=42)((30, 20))).all())
+    True
+    """
+    if not isinstance(initializer, Initializer):
+        raise TypeError(f"initializer must be one of seedbed's. Received: {type(initializer).__name__}")
+    dimensions, element = as_shape(shape), element_of(initializer, dtype)
+    placed = as_sharding(sharding)
+    if placed is not None:
+        if not placed.is_fully_addressable and initializer.get_config().get("seed", 0) is None:
+            raise ValueError(
+                "an initializer must have a seed for devices of several processes, each of which would else have "
+                f"values of its own. Received: {initializer!r}"
+            )
+        placed.shard_shape(dimensions)  # raises an error if it does not divide the shape
+    return spread(initializer.lazy(dimensions, element), placed)
+
+
+def element_of(initializer: Initializer, dtype: Any) -> np.dtype:
+    """Return the dtype of an initializer's result, JAX's default type of floats if `dtype` is None or `float`.
+
+    Raises:
+        ValueError: if the initializer does not make it, or JAX does not have it.
+    """
+    default = dtype is None or dtype is float
+    element = initializer.as_dtype(jax.dtypes.canonicalize_dtype(float) if default else dtype)
+    if jax.dtypes.canonicalize_dtype(element) != element:
+        raise ValueError(f"{element.name}: JAX must have the dtype: set jax_enable_x64. Received: dtype={element.name}")
+    return element
+
+
+def as_sharding(sharding: Any) -> Sharding | None:
+    """Return a sharding that has devices; None if none is given.
+
+    Raises:
+        TypeError: if it is not a sharding, a device or a `PartitionSpec`.
+        ValueError: if it is one without devices, and no mesh is set.
+    """
+    if isinstance(sharding, jax.Device):
+        return SingleDeviceSharding(sharding)
+    if sharding is None or (isinstance(sharding, Sharding) and not isinstance(_mesh_of(sharding), AbstractMesh)):
+        return sharding
+    if not isinstance(sharding, (NamedSharding, PartitionSpec)):
+        raise TypeError(f"sharding must be a sharding of JAX, a device or a PartitionSpec. Received: {sharding!r}")
+    mesh = jax.sharding.get_mesh()
+    if mesh.empty:
+        raise ValueError(
+            "a sharding without devices must be in a mesh: call within `with jax.set_mesh(mesh):`. "
+            f"Received: {sharding!r}, and no mesh"
+        )
+    return NamedSharding(mesh, sharding if isinstance(sharding, PartitionSpec) else sharding.spec)
+
+
+def _mesh_of(sharding: Sharding) -> Any:
+    return getattr(sharding, "mesh", None)
+
+
+def spread(values: LazyArray, sharding: Sharding | None) -> jax.Array:
+    """Return a tensor as an array: each distinct shard of this process is evaluated once."""
+    if sharding is None:
+        return jax.device_put(_evaluated(values, ()))
+    devices: dict[tuple[Axis, ...], list[jax.Device]] = {}
+    for device, index in sharding.addressable_devices_indices_map(values.shape).items():
+        axes = tuple(axis_of(item, length, 0) for item, length in zip(index or (), values.shape, strict=True))
+        devices.setdefault(axes, []).append(device)
+    if values.rule.needs_whole and len(devices) > 1:
+        values = LazyArray(Repeated(_evaluated(values, ())), values.shape, values.dtype)
+    parts = []
+    for axes, same in devices.items():
+        part = _evaluated(values, axes)
+        parts += [jax.device_put(part, SingleDeviceSharding(at, memory_kind=sharding.memory_kind)) for at in same]
+    return jax.make_array_from_single_device_arrays(values.shape, sharding, parts, dtype=values.dtype)
+
+
+def _evaluated(values: LazyArray, axes: Sequence[Axis]) -> np.ndarray:
+    """Evaluate a region, or without axes the whole, in memory that JAX takes over on a CPU."""
+    shape = shape_of(axes) if axes else values.shape
+    size = int(np.prod(shape, dtype=np.int64)) * values.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    out = memory[start : start + size].view(values.dtype).reshape(shape)
+    values.rule.write(out, axes or None)
+    return out

@@ -1,0 +1,127 @@
+"""`initializer`: functions of a key and a shape, as `jax.nn.initializers` has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from seedbed.initializers import Initializer
+from seedbed.jax.arrays import array, element_of
+from seedbed.plan.deciding import InitializerLike
+from seedbed.plan.entries import as_initializer
+from seedbed.seeds import SeedGenerator
+from seedbed.shapes import Shape, ShapeLike, as_shape
+
+WORD_BITS = 32
+"""Size of a word of a key, in bits."""
+
+
+def seed_of(key: Any) -> int:
+    """Return the seed that a key of JAX is: the integer that its words spell, the most significant first.
+
+    Raises:
+        TypeError: if it is not a key.
+
+    >>> import jax
+    >>> seed_of(jax.random.key(42)), seed_of(jax.random.PRNGKey(42))
+    (42, 42)
+    """
+    words = np.asarray(words_of(key))
+    return sum(int(word) << WORD_BITS * place for place, word in enumerate(reversed(words)))
+
+
+def words_of(key: Any) -> Any:
+    """Return the words of one key, typed or raw.
+
+    Raises:
+        TypeError: if it is not a key, or several.
+    """
+    if isinstance(key, (jax.Array, np.ndarray)):
+        if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+            if key.ndim == 0:
+                return jax.random.key_data(key)
+        elif key.dtype == np.uint32 and key.ndim == 1 and 0 < key.size <= 7:
+            return key
+        received = f"an array of shape {key.shape} and dtype {key.dtype}"
+    else:
+        received = repr(key)
+    raise TypeError(f"key must be one key, such as jax.random.key(42) or its words. Received: {received}")
+
+
+@dataclass(frozen=True, repr=False)
+class Function:
+    """What `initializer` returns. Functions of equal arguments are equal, so that JAX compiles for them once."""
+
+    initializer: Initializer
+    path: str | None
+
+    def __call__(self, key: Any, shape: ShapeLike, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
+        """Return the tensor of a key.
+
+        Arguments:
+            key: one key of JAX, typed or raw.
+            shape: of the tensor.
+            dtype: of its elements; JAX's default type of floats if there is none.
+            out_sharding: as `sharding` of `array`.
+
+        Raises:
+            TypeError: if `key` is not one key.
+            ValueError: as `array`.
+        """
+        words = words_of(key)
+        dimensions = as_shape(shape)
+        element = element_of(self.initializer, dtype)
+        if not isinstance(words, jax.core.Tracer):
+            return array(self._seeded(words), dimensions, element, sharding=out_sharding)
+        if out_sharding is not None:
+            raise ValueError(
+                "out_sharding must be None where JAX traces: use seedbed.jax.array or seedbed.jax.initialize, outside "
+                f"of jit. Received: out_sharding={out_sharding!r}"
+            )
+        return self._called_back(words, dimensions, element)
+
+    def _seeded(self, words: Any) -> Initializer:
+        seed = seed_of(words)
+        return self.initializer.with_seed(seed if self.path is None else SeedGenerator(seed).child(self.path))
+
+    def _called_back(self, words: jax.Array, shape: Shape, element: np.dtype) -> jax.Array:
+        self.initializer.check(shape, element)
+        result = jax.ShapeDtypeStruct(shape, element)
+
+        def evaluate(given: Any) -> np.ndarray:
+            return self._seeded(np.asarray(given))(shape, element)
+
+        return jax.pure_callback(evaluate, result, words, vmap_method="sequential")
+
+    def __repr__(self) -> str:
+        path = "" if self.path is None else f", path={self.path!r}"
+        return f"seedbed.jax.initializer({self.initializer!r}{path})"
+
+
+def initializer(initializer: InitializerLike, *, path: str | None = None) -> Function:
+    """Return a function `(key, shape, dtype=None, out_sharding=None)`, the protocol of `jax.nn.initializers`.
+
+    Flax, Equinox, Haiku and MaxText take such functions. The key is the seed: the integer that its words spell, the
+    most significant first. So `jax.random.key(42)` gives what `seed=42` gives, and keys of `jax.random.split` and
+    `jax.random.fold_in` give layers values of their own. Outside of `jit`, nothing is compiled.
+
+    Arguments:
+        initializer: an initializer without a seed, a name or a configuration.
+        path: the name of a parameter, to bind its values to: they are those of `SeedGenerator(seed).child(path)`, so
+            that one key serves all parameters, and `initialize` gives the same.
+
+    Raises:
+        TypeError, ValueError: if the initializer is not one, or has a seed.
+
+    >>> import jax, numpy as np, seedbed as sb, seedbed.jax
+    >>> function = seedbed.jax.initializer(sb.GlorotNormal())
+    >>> kernel = function(jax.random.key(42), (3, 4))
+    >>> bool((np.asarray(kernel) == sb.GlorotNormal(seed=42)((3, 4))).all())
+    True
+    """
+    if path is not None:
+        SeedGenerator(0).child(path)  # raises an error if it is not a name
+    return Function(as_initializer(initializer), path)

@@ -1,0 +1,166 @@
+"""`initialize` and `plan_of`: every array of a tree."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import jax
+from jax.sharding import Sharding
+
+from seedbed.checkpoint.values import values_of
+from seedbed.jax.arrays import as_sharding, element_of, spread
+from seedbed.jax.leaves import Leaf, leaves_of
+from seedbed.plan import Plan, PlannedTensor
+from seedbed.plan.deciding import Rules, Selection, as_rules, check_used, counted, decide, selected
+from seedbed.plan.entries import about, as_name
+from seedbed.seeds import SeedGenerator, as_seed
+
+T = TypeVar("T", bound=Any)
+
+
+def initialize(
+    tree: T,
+    rules: Rules | Plan,
+    *,
+    seed: int | SeedGenerator,
+    shardings: Any = None,
+    only: Selection = None,
+    skip: Selection = None,
+    unused: str = "error",
+) -> T:
+    """Return a tree with initial values for every array of `tree`.
+
+    The array called `name` gets the values of `initializer.with_seed(SeedGenerator(seed).child(name))`: what `seedbed
+    init` writes for a plan of these names. A name is the path in the tree, with "/" between its parts.
+
+    Nothing is compiled. Each process evaluates the shards of its own devices, each distinct shard once.
+
+    Arguments:
+        tree: what `jax.eval_shape`, `flax.nnx.eval_shape` or `equinox.filter_eval_shape` returns, or any tree of arrays
+            or of `jax.ShapeDtypeStruct`. Leaves without a shape and a dtype, such as functions, stay as they are.
+        rules: a mapping, or pairs, of selectors and initializers; or a plan, or a scheme of `seedbed.schemes`, which
+            may also be one of the pairs. A selector is a pattern of names (`fnmatch.fnmatchcase`), a class of modules
+            of Equinox or of variables of Flax NNX, or a function of a name and a leaf. The first rule that selects an
+            array decides it. An initializer is an object without a seed, a name or a configuration.
+        seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
+        shardings: a sharding, as for `array`, or a tree of them, of the structure of `tree` or of its beginning, in
+            which None is for a leaf's own. By default each leaf's own: that of an array which is committed to devices,
+            or of a `jax.ShapeDtypeStruct` which has one.
+        only: a selector, or several: nothing else is initialized.
+        skip: a selector, or several: what they select stays as it is.
+        unused: "error", or "ignore" if rules, `only` and `skip` may select nothing.
+
+    Raises:
+        TypeError, ValueError: before anything is evaluated: if an argument is not as described; if a rule decides
+            nothing; if no rule decides an array; if an initializer does not make an array's shape and dtype, or its
+            sharding does not divide its shape.
+
+    >>> import jax, seedbed as sb, seedbed.jax
+    >>> kernel, bias = jax.ShapeDtypeStruct((3, 2), "float32"), jax.ShapeDtypeStruct((2,), "float32")
+    >>> tree = {"dense": {"kernel": kernel, "bias": bias}}
+    >>> params = seedbed.jax.initialize(tree, {"*/bias": "zeros", "*": sb.GlorotNormal()}, seed=42)
+    >>> seed = sb.SeedGenerator(42).child("dense/kernel")
+    >>> bool((params["dense"]["kernel"] == sb.GlorotNormal(seed=seed)((3, 2))).all())
+    True
+    """
+    root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
+    leaves = leaves_of(tree)
+    places = _shardings(tree, leaves, shardings)
+    planned = _decided(leaves, rules, only, skip, unused)
+    for leaf, tensor, sharding in zip(leaves, planned, places, strict=True):
+        if tensor is not None and sharding is not None:
+            with about(leaf.name):
+                sharding.shard_shape(tensor.shape)  # raises an error if it does not divide the shape
+    made = [
+        leaf.tensor if tensor is None else spread(values_of(tensor, root), sharding)
+        for leaf, tensor, sharding in zip(leaves, planned, places, strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(tree), made)  # type: ignore[no-any-return]
+
+
+def plan_of(
+    tree: Any, rules: Rules | Plan, *, only: Selection = None, skip: Selection = None, unused: str = "error"
+) -> Plan:
+    """Return the plan of a tree: what `initialize` makes of it, for `seedbed.checkpoint` to write to a file, or verify.
+
+    Nothing is evaluated. Printed, the plan is a table that says which rule decided each array.
+
+    Arguments:
+        tree: as for `initialize`, and so are all others.
+        rules: as above.
+        only: as above.
+        skip: as above.
+        unused: as above.
+
+    Raises:
+        TypeError, ValueError: as `initialize`.
+
+    >>> import jax, seedbed.jax
+    >>> kernel, bias = jax.ShapeDtypeStruct((3, 2), "float32"), jax.ShapeDtypeStruct((2,), "float32")
+    >>> tree = {"dense": {"kernel": kernel, "bias": bias}}
+    >>> print(seedbed.jax.plan_of(tree, {"*/bias": "zeros", "*": "glorot_uniform"}))
+    name          shape   dtype    initializer                                       stddev  source
+    dense/bias    (2,)    float32  Zeros()                                           0       */bias
+    dense/kernel  (3, 2)  float32  GlorotUniform(input_axes=None, output_axes=None)  0.6325  *
+    """
+    planned = _decided(leaves_of(tree), rules, only, skip, unused)
+    return Plan(tuple(tensor for tensor in planned if tensor is not None))
+
+
+def _decided(
+    leaves: list[Leaf], rules: Rules | Plan, only: Selection, skip: Selection, unused: str
+) -> list[PlannedTensor | None]:
+    """Return what each leaf is to be; None for one that stays as it is."""
+    if unused not in ("error", "ignore"):
+        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={unused!r}")
+    arrays = [leaf for leaf in leaves if leaf.is_array]
+    if not arrays:
+        raise ValueError("a tree must have arrays, or jax.ShapeDtypeStruct. Received: a tree without them")
+    wanted = selected(arrays, only, skip, unused)
+    made = as_rules(rules)
+    chosen = decide(arrays, made, wanted)
+    if unused == "error":
+        check_used(made, arrays, chosen)
+    missing = [leaf.name for leaf, rule, want in zip(arrays, chosen, wanted, strict=True) if want and rule is None]
+    if missing:
+        raise ValueError(
+            "a rule must decide each array; the pattern * matches all, and skip= leaves arrays as they are. "
+            f"Received: none for {counted(missing)}"
+        )
+    planned: dict[int, PlannedTensor] = {}
+    for leaf, rule, want in zip(arrays, chosen, wanted, strict=True):
+        if want and rule is not None:
+            with about(leaf.name):
+                shape, dtype = tuple(leaf.tensor.shape), element_of(rule.initializer, leaf.tensor.dtype)
+                rule.initializer.check(shape, dtype)
+                name = as_name(leaf.name)
+            planned[id(leaf)] = PlannedTensor(name, shape, dtype, rule.initializer, rule.label)
+    return [planned.get(id(leaf)) for leaf in leaves]
+
+
+def _shardings(tree: Any, leaves: list[Leaf], shardings: Any) -> list[Sharding | None]:
+    """Return the sharding of each leaf; None for JAX's default device."""
+    if shardings is None:
+        given: list[Any] = [None] * len(leaves)
+    else:
+        with about("shardings"):
+            given = _broadcast(shardings, tree)
+    places = []
+    for leaf, sharding in zip(leaves, given, strict=True):
+        with about(f"shardings: {leaf.name}"):
+            places.append(_own_sharding(leaf.tensor) if sharding is None else as_sharding(sharding))
+    return places
+
+
+def _broadcast(shardings: Any, tree: Any) -> list[Any]:
+    """Return what a tree of the beginning of a structure has for each leaf; None is a leaf of it."""
+
+    def is_none(node: Any) -> bool:
+        return node is None
+
+    return jax.tree.leaves(jax.tree.broadcast(shardings, tree, is_leaf=is_none), is_leaf=is_none)  # type: ignore[no-any-return]
+
+
+def _own_sharding(tensor: Any) -> Sharding | None:
+    own = getattr(tensor, "sharding", None)
+    return as_sharding(own) if own is not None and getattr(tensor, "committed", True) else None

@@ -1,0 +1,231 @@
+"""Checks of seedbed.jax on eight devices of one host. test_jax.py runs this program.
+
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/programs/jax_devices.py
+
+prints JSON: the traceback of each check (null if it passed).
+"""
+
+import json
+import math
+import os
+import traceback
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
+from jax.sharding import PartitionSpec as P
+
+import seedbed as sb
+import seedbed.jax as sj
+from seedbed.regions import shape_of
+from seedbed.rules import Rule
+
+CHECKS = {}
+MESHES = {"8": ((8,), ("a",)), "4x2": ((4, 2), ("a", "b")), "2x2x2": ((2, 2, 2), ("a", "b", "c"))}
+SPECS = {
+    "8": [P(), P("a"), P(None, "a")],
+    "4x2": [P("a"), P("b"), P(None, "b"), P("a", "b"), P("b", "a"), P(("a", "b")), P(None, ("b", "a"))],
+    "2x2x2": [P("c"), P("a", "c"), P(("c", "a"), "b"), P(None, ("a", "b", "c")), P("b", ("a",))],
+}
+"""How a matrix is spread: on each mesh some axes are replicated, and some are in another order than the mesh's."""
+
+COUNTED = []
+"""The sizes of the regions that `Counted` has evaluated."""
+
+
+class CountedRule(Rule):
+    """Another rule, whose regions are counted."""
+
+    def __init__(self, rule, size):
+        self.rule, self.size = rule, size
+
+    @property
+    def needs_whole(self):
+        return self.rule.needs_whole
+
+    def write(self, out, axes=None):
+        COUNTED.append(self.size if axes is None else math.prod(shape_of(axes)))
+        self.rule.write(out, axes)
+
+
+class Counted(sb.Initializer):
+    """Another initializer, which counts what is evaluated."""
+
+    parameters = ("initializer", "seed")
+
+    def __init__(self, initializer, seed=None):
+        self.initializer, self.seed = initializer, seed
+
+    def with_seed(self, seed):
+        return Counted(self.initializer, seed)
+
+    def get_config(self):
+        return {"initializer": self.initializer.get_config(), "seed": self.seed}
+
+    def rule(self, shape, dtype):
+        return CountedRule(self.initializer.with_seed(self.seed).rule(shape, dtype), math.prod(shape))
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+def same(tensor, expected):
+    values = np.asarray(tensor)
+    assert values.dtype == expected.dtype
+    assert values.shape == expected.shape
+    assert values.tobytes() == expected.tobytes()
+
+
+def shardings():
+    for name, (shape, axes) in MESHES.items():
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            mesh = jax.make_mesh(shape, axes, axis_types=(kind,) * len(axes))
+            for spec in SPECS[name]:
+                yield NamedSharding(mesh, spec)
+
+
+def distinct(array):
+    return {str(shard.index): shard.data.size for shard in array.addressable_shards}
+
+
+@check
+def each_distinct_shard_is_evaluated_once_on_every_mesh():
+    for sharding in shardings():
+        for dtype in (np.float32, ml_dtypes.bfloat16):
+            COUNTED.clear()
+            array = sj.array(Counted(sb.GlorotNormal(), 3), (16, 24), dtype, sharding=sharding)
+            assert array.sharding == sharding
+            assert sorted(COUNTED) == sorted(distinct(array).values()), (sharding, COUNTED)
+            assert sum(COUNTED) == 16 * 24
+            same(array, sb.GlorotNormal(seed=3)((16, 24), dtype))
+            for shard in array.addressable_shards:
+                same(shard.data, sb.GlorotNormal(seed=3).lazy((16, 24), dtype)[shard.index])
+
+
+@check
+def tensors_of_any_rank_and_dtype_are_spread():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    for shape, spec in [((8,), P("a")), ((), P()), ((8, 3, 6), P("a", None, "b")), ((0, 4), P()), ((4, 0), P("a"))]:
+        for dtype in ("float16", "float32", "bfloat16", "float8_e4m3fn", "complex64"):
+            init = sb.RandomNormal(seed=9) if dtype == "complex64" else sb.TruncatedNormal(seed=9)
+            same(sj.array(init, shape, dtype, sharding=NamedSharding(mesh, spec)), init(shape, dtype))
+    same(sj.array(sb.Constant(3), (8, 2), "int32", sharding=NamedSharding(mesh, P("a"))), np.full((8, 2), 3, np.int32))
+
+
+@check
+def a_tensor_that_depends_on_the_whole_is_evaluated_once():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    COUNTED.clear()
+    array = sj.array(Counted(sb.Orthogonal(), 3), (16, 8), sharding=NamedSharding(mesh, P("a", "b")))
+    assert COUNTED == [16 * 8]
+    same(array, sb.Orthogonal(seed=3)((16, 8)))
+
+
+@check
+def a_spec_is_of_the_mesh_that_is_set():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    with jax.set_mesh(mesh):
+        array = sj.array(sb.HeNormal(seed=1), (8, 6), sharding=P("a", "b"))
+        function = sj.initializer("he_normal")(jax.random.key(1), (8, 6), out_sharding=P("a", "b"))
+    assert array.sharding == function.sharding == NamedSharding(mesh, P("a", "b"))
+    same(array, sb.HeNormal(seed=1)((8, 6)))
+    same(function, sb.HeNormal(seed=1)((8, 6)))
+    with pytest.raises(ValueError, match="no mesh"):
+        sj.array(sb.HeNormal(seed=1), (8, 6), sharding=P("a", "b"))
+
+
+@check
+def a_device_gets_the_whole():
+    for device in (jax.devices()[5], SingleDeviceSharding(jax.devices()[5])):
+        array = sj.array(sb.HeNormal(seed=1), (8, 6), sharding=device)
+        assert array.devices() == {jax.devices()[5]}
+        assert array.committed
+    assert not sj.array(sb.HeNormal(seed=1), (8, 6)).committed
+
+
+@check
+def what_does_not_divide_evenly_is_refused_before_anything_is_evaluated():
+    sharding = NamedSharding(jax.make_mesh((8,), ("a",)), P("a"))
+    for make in (
+        lambda: sj.array(Counted(sb.HeNormal(), 1), (10, 8), sharding=sharding),
+        lambda: sj.initialize(
+            {"a": jax.ShapeDtypeStruct((8,), "float32"), "b": jax.ShapeDtypeStruct((10, 8), "float32")},
+            {"*": Counted(sb.HeNormal())},
+            seed=1,
+            shardings=sharding,
+        ),
+    ):
+        COUNTED.clear()
+        with pytest.raises(ValueError, match="evenly divide"):
+            make()
+        assert not COUNTED
+
+
+@check
+def rows_that_are_padded_to_a_multiple_of_the_devices_begin_with_the_same_rows():
+    sharding = NamedSharding(jax.make_mesh((8,), ("a",)), P("a"))
+    padded = sj.array(sb.RandomNormal(seed=1), (16, 8), sharding=sharding)
+    same(np.asarray(padded)[:10], sb.RandomNormal(seed=1)((10, 8)))
+
+
+@check
+def a_tree_is_spread_by_its_shardings():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    rules = {"*bias": "zeros", "*": sb.GlorotUniform()}
+    tree = {
+        "first": {"kernel": jax.ShapeDtypeStruct((8, 16), "float32"), "bias": jax.ShapeDtypeStruct((16,), "float32")},
+        "second": [
+            jax.ShapeDtypeStruct((16, 4), "bfloat16", sharding=NamedSharding(mesh, P("a"))),
+            jax.ShapeDtypeStruct((16, 4), "float32"),
+        ],
+    }
+    rows, columns = NamedSharding(mesh, P("a")), NamedSharding(mesh, P(None, "b"))
+    shardings = {"first": {"kernel": columns, "bias": rows}, "second": None}
+    params = sj.initialize(tree, rules, seed=5, shardings=shardings)
+    assert params["first"]["kernel"].sharding == columns
+    assert params["first"]["bias"].sharding == rows
+    assert params["second"][0].sharding == NamedSharding(mesh, P("a"))
+    assert len(params["second"][1].devices()) == 1
+    for name, tensor in [("first/kernel", params["first"]["kernel"]), ("second/0", params["second"][0])]:
+        init = sb.GlorotUniform(seed=sb.SeedGenerator(5).child(name))
+        same(tensor, init(tensor.shape, tensor.dtype))
+    again = sj.initialize(params, rules, seed=5)  # of arrays that are committed to devices
+    assert jax.tree.map(lambda leaf: leaf.sharding, again) == jax.tree.map(lambda leaf: leaf.sharding, params)
+    everywhere = sj.initialize(tree, rules, seed=5, shardings=NamedSharding(mesh, P()))
+    for one, other, third in zip(*map(jax.tree.leaves, (params, again, everywhere)), strict=True):
+        same(one, np.asarray(other))
+        same(third, np.asarray(other))
+        assert third.is_fully_replicated
+
+
+@check
+def an_array_is_donated_and_updated_like_any_other():
+    sharding = NamedSharding(jax.make_mesh((4, 2), ("a", "b")), P("a"))
+    expected = sb.HeNormal(seed=1)((512, 64))
+    array = sj.array(sb.HeNormal(seed=1), (512, 64), sharding=sharding)
+    untouched = sj.array(sb.HeNormal(seed=1), (512, 64), sharding=sharding)
+    doubled = jax.jit(lambda x: x * 2, donate_argnums=0)(array)
+    same(doubled, expected * 2)
+    same(untouched, expected)
+
+
+def main():
+    raised = {}
+    for name, function in CHECKS.items():
+        try:
+            function()
+            raised[name] = None
+        except Exception:
+            raised[name] = traceback.format_exc()
+    print(json.dumps(raised))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""seedbed.jax: arrays, functions of a key, and trees; the checks of `programs/jax_devices.py` on eight devices."""
+
+import doctest
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seedbed as sb
+import seedbed.schemes
+from seedbed import checkpoint
+
+jax = pytest.importorskip("jax", minversion="0.7")
+sj = importlib.import_module("seedbed.jax")
+jnp = jax.numpy
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ROOT / "tests" / "programs"
+
+
+def same(tensor, expected):
+    values, expected = np.asarray(tensor), np.asarray(expected)
+    assert values.dtype == expected.dtype
+    assert values.shape == expected.shape
+    assert values.tobytes() == expected.tobytes()
+
+
+def shapes(tree):
+    """A tree of shapes, as `jax.eval_shape` gives them."""
+    return jax.eval_shape(lambda: jax.tree.map(jnp.zeros, tree, is_leaf=lambda node: isinstance(node, tuple)))
+
+
+def child(init, seed, name, shape, dtype=None):
+    return init.with_seed(sb.SeedGenerator(seed).child(name))(shape, dtype)
+
+
+def python(program, **environment):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
+    done = subprocess.run(
+        [sys.executable, str(PROGRAMS / program)], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.splitlines()[-1]
+
+
+@functools.cache
+def checks_on_eight_devices():
+    return json.loads(python("jax_devices.py"))
+
+
+def test_every_check_on_eight_devices_passes():
+    raised = checks_on_eight_devices()
+    assert len(raised) >= 9
+    failed = {name: error for name, error in raised.items() if error is not None}
+    assert not failed, "\n".join(f"{name}: {error}" for name, error in failed.items())
+
+
+class TestArray:
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float8_e4m3fn", "float8_e5m2"])
+    @pytest.mark.parametrize("init", [sb.GlorotUniform(seed=3), sb.HeNormal(seed=3), sb.RandomNormal(seed=3)])
+    def test_the_values_are_those_of_numpy(self, init, dtype):
+        same(sj.array(init, (33, 20), dtype), init((33, 20), dtype))
+
+    def test_complex_tensors_and_matrices_that_are_computed_as_a_whole(self):
+        same(sj.array(sb.HeNormal(seed=3), (33, 20), "complex64"), sb.HeNormal(seed=3)((33, 20), "complex64"))
+        same(sj.array(sb.Orthogonal(seed=3), (33, 20)), sb.Orthogonal(seed=3)((33, 20)))
+
+    def test_shapes_may_be_empty_or_have_no_axes(self):
+        for shape in ((), 5, (0,), (3, 0)):
+            same(sj.array(sb.RandomNormal(seed=3), shape), sb.RandomNormal(seed=3)(shape))
+
+    def test_the_memory_of_the_values_is_that_of_the_array(self):
+        from seedbed.jax import arrays
+
+        values = arrays._evaluated(sb.RandomNormal(seed=3).lazy((300, 200)), ())
+        assert jax.device_put(values).unsafe_buffer_pointer() == values.ctypes.data
+
+    def test_the_default_dtype_is_that_of_jax(self):
+        assert sj.array(sb.Zeros(), 3).dtype == jnp.float32
+        assert sj.array(sb.Zeros(), 3, float).dtype == jnp.float32
+        with jax.enable_x64(True):
+            same(sj.array(sb.RandomNormal(seed=3), (3, 4)), sb.RandomNormal(seed=3)((3, 4), "float64"))
+
+    def test_a_dtype_that_jax_does_not_have_is_refused(self):
+        with pytest.raises(ValueError, match=r"set jax_enable_x64. Received: dtype=float64"):
+            sj.array(sb.Zeros(), 3, "float64")
+        with pytest.raises(ValueError, match="dtype must be a floating point"):
+            sj.array(sb.RandomUniform(), 3, jnp.int32)
+
+    def test_what_is_no_initializer_or_no_sharding_is_refused(self):
+        with pytest.raises(TypeError, match=r"initializer must be one of seedbed's\. Received: str"):
+            sj.array("zeros", 3)
+        with pytest.raises(TypeError, match="sharding must be a sharding of JAX, a device or a PartitionSpec"):
+            sj.array(sb.Zeros(), 3, sharding="cpu")
+
+
+class TestInitializer:
+    @pytest.mark.parametrize("key", [lambda seed: jax.random.key(seed), lambda seed: jax.random.PRNGKey(seed)])
+    @pytest.mark.parametrize("seed", [0, 42, 2**31 - 1])
+    def test_the_key_of_a_seed_is_that_seed(self, key, seed):
+        same(sj.initializer("glorot_normal")(key(seed), (5, 7)), sb.GlorotNormal(seed=seed)((5, 7)))
+
+    def test_the_words_of_a_key_spell_its_seed(self):
+        words = np.array([1, 2**32 - 1, 0, 7], np.uint32)
+        seed = (1 << 96) + ((2**32 - 1) << 64) + 7
+        for key in (words, jnp.asarray(words), jax.random.wrap_key_data(words, impl="rbg")):
+            same(sj.initializer("he_uniform")(key, (5, 7)), sb.HeUniform(seed=seed)((5, 7)))
+
+    def test_split_and_folded_keys_give_layers_of_their_own(self):
+        function = sj.initializer(sb.RandomNormal())
+        root = jax.random.key(42)
+        for keys in (jax.random.split(root, 3), [jax.random.fold_in(root, number) for number in range(3)]):
+            layers = {np.asarray(function(key, (4, 4))).tobytes() for key in (root, *keys)}
+            assert len(layers) == 4
+
+    def test_a_path_binds_the_values_to_a_name(self):
+        function = sj.initializer(sb.GlorotNormal(), path="encoder/kernel")
+        expected = child(sb.GlorotNormal(), 42, "encoder/kernel", (3, 4))
+        same(function(jax.random.key(42), (3, 4)), expected)
+        same(jax.jit(lambda key: function(key, (3, 4)))(jax.random.key(42)), expected)
+        tree = sj.initialize(shapes({"encoder": {"kernel": (3, 4)}}), {"*": sb.GlorotNormal()}, seed=42)
+        same(tree["encoder"]["kernel"], expected)
+
+    def test_dtypes_are_those_of_jaxs_initializers(self):
+        theirs, ours = jax.nn.initializers.glorot_normal(), sj.initializer(sb.GlorotNormal())
+        for dtype in (None, float, jnp.float16, jnp.bfloat16, "float32", np.dtype("float32")):
+            assert ours(jax.random.key(1), (3, 4), dtype).dtype == theirs(jax.random.key(1), (3, 4), dtype).dtype
+        for wrong, message in (("float31", "name an element type"), (jnp.int32, "floating"), ("float64", "enable_x64")):
+            with pytest.raises(ValueError, match=message):
+                ours(jax.random.key(1), (3, 4), wrong)
+
+    def test_shapes_are_inferred_without_values(self):
+        function = sj.initializer("he_normal")
+        made = jax.eval_shape(lambda key: function(key, (10**6, 10**6)), jax.random.key(1))
+        assert made.shape == (10**6, 10**6)
+        assert made.dtype == jnp.float32
+
+    def test_equal_functions_are_compiled_for_once(self):
+        one, other = sj.initializer(sb.HeNormal()), sj.initializer("he_normal")
+        assert one == other
+        assert hash(one) == hash(other)
+        assert one != sj.initializer("he_normal", path="a")
+        assert one != sj.initializer("he_uniform")
+        assert repr(one) == "seedbed.jax.initializer(HeNormal(input_axes=None, output_axes=None))"
+
+    def test_under_jit_and_vmap_the_values_are_the_same(self):
+        function = sj.initializer(sb.HeNormal())
+        keys = jax.random.split(jax.random.key(1), 3)
+        expected = np.stack([function(key, (3, 4)) for key in keys])
+        same(jax.vmap(lambda key: function(key, (3, 4)))(keys), expected)
+        same(jax.jit(jax.vmap(lambda key: function(key, (3, 4))))(keys), expected)
+
+    def test_what_is_no_key_or_has_a_seed_is_refused(self):
+        function = sj.initializer(sb.HeNormal())
+        for key in (42, jax.random.split(jax.random.key(1)), jnp.zeros(2), jnp.zeros((2, 2), jnp.uint32)):
+            with pytest.raises(TypeError, match=r"key must be one key, such as jax.random.key\(42\)"):
+                function(key, (3, 4))
+        with pytest.raises(ValueError, match="an initializer must have no seed here"):
+            sj.initializer(sb.HeNormal(seed=1))
+        with pytest.raises(TypeError, match="an initializer must be a string or an object"):
+            sj.initializer(3)
+        with pytest.raises(ValueError, match="the name of a child must be a string"):
+            sj.initializer("he_normal", path=3)
+
+
+TREE = {"embed": {"embedding": (10, 4)}, "dense": [{"kernel": (4, 6), "bias": (6,)}, {"kernel": (6, 2), "bias": (2,)}]}
+RULES = {"*bias": "zeros", "*embedding": sb.RandomNormal(stddev=0.02), "*": sb.GlorotNormal()}
+
+
+class TestTree:
+    def test_each_array_has_the_values_of_its_name(self):
+        params = sj.initialize(shapes(TREE), RULES, seed=42)
+        same(params["embed"]["embedding"], child(RULES["*embedding"], 42, "embed/embedding", (10, 4)))
+        same(params["dense"][1]["kernel"], child(sb.GlorotNormal(), 42, "dense/1/kernel", (6, 2)))
+        same(params["dense"][0]["bias"], np.zeros(6, np.float32))
+        assert jax.tree.structure(params) == jax.tree.structure(shapes(TREE))
+        generator = sb.SeedGenerator(42)
+        again = sj.initialize(params, RULES, seed=generator)
+        assert generator.draws == 0
+        jax.tree.map(same, again, params)
+
+    def test_the_plan_is_a_checkpoint_with_the_same_bits(self, tmp_path):
+        tree = shapes(TREE)
+        plan = sj.plan_of(tree, RULES)
+        assert [tensor.source for tensor in plan.tensors] == ["*bias", "*", "*bias", "*", "*embedding"]
+        checkpoint.write_checkpoint(plan, tmp_path / "model.safetensors", seed=42)
+        tensors = importlib.import_module("safetensors.numpy").load_file(tmp_path / "model.safetensors")
+        params = sj.initialize(tree, plan, seed=42)
+        assert {*tensors} == {
+            "embed/embedding", "dense/0/kernel", "dense/0/bias", "dense/1/kernel", "dense/1/bias",
+        }  # fmt: skip
+        same(params["embed"]["embedding"], tensors["embed/embedding"])
+        same(params["dense"][1]["kernel"], tensors["dense/1/kernel"])
+
+    def test_a_scheme_decides_by_roles_and_yields_to_rules_before_it(self):
+        tree = shapes(
+            {"layers": [{"mlp": {"up_proj": {"kernel": (8, 32), "bias": (32,)}, "down_proj": {"kernel": (32, 8)}}}]}
+        )
+        plan = sj.plan_of(tree, [("*/up_proj/kernel", "he_normal"), seedbed.schemes.gpt2(layers=1)])
+        assert {tensor.name: tensor.source for tensor in plan.tensors} == {
+            "layers/0/mlp/down_proj/kernel": "gpt2: down",
+            "layers/0/mlp/up_proj/bias": "gpt2: bias",
+            "layers/0/mlp/up_proj/kernel": "*/up_proj/kernel",
+        }
+        params = sj.initialize(tree, seedbed.schemes.gpt2(layers=1), seed=1)
+        init = sb.RandomNormal(stddev=0.02 / 2**0.5)
+        down = params["layers"][0]["mlp"]["down_proj"]["kernel"]
+        same(down, child(init, 1, "layers/0/mlp/down_proj/kernel", (32, 8)))
+
+    def test_predicates_get_the_name_and_the_leaf(self):
+        rules = [(lambda name, leaf: leaf.ndim == 1, "zeros"), ("*", "he_normal")]
+        plan = sj.plan_of(shapes(TREE), rules)
+        assert [tensor.initializer for tensor in plan.tensors if len(tensor.shape) == 1] == [sb.Zeros()] * 2
+
+    def test_what_is_skipped_or_no_array_stays_as_it_is(self):
+        tree = {"a": jnp.ones(3), "b": jnp.ones(3), "act": jax.nn.relu, "none": None, "key": jax.random.key(3)}
+        for selection in ({"only": "a"}, {"skip": ["b", "key"]}):
+            params = sj.initialize(tree, {"*": "zeros"}, seed=1, **selection)
+            same(params["a"], np.zeros(3, np.float32))
+            assert params["b"] is tree["b"]
+            assert params["key"] is tree["key"]
+            assert params["act"] is jax.nn.relu
+            assert params["none"] is None
+
+    def test_a_tree_may_be_one_array(self):
+        with pytest.raises(ValueError, match="a name must be neither empty"):
+            sj.initialize(jnp.ones(3), {"*": "zeros"}, seed=1)
+
+    @pytest.mark.parametrize(
+        ("rules", "options", "message"),
+        [
+            ({"*bias": "zeros"}, {}, r"a rule must decide each array; .* Received: none for 3: dense/0/kernel, "),
+            ({"*": "zeros", "*bias": "ones"}, {}, r"Received: '\*bias', which is behind '\*'"),
+            ({"*/kernal": "ones", "*": "zeros"}, {}, r"'\*/kernal', which selects nothing \(near it: '\*/kernel'\)"),
+            ({"*": "zeros"}, {"only": "*scale"}, "only must select something"),
+            ({"*": "zeros"}, {"skip": "*scale"}, "skip must select something"),
+            ({"*": "zeros"}, {"unused": "no"}, "unused must be one of 'error', 'ignore'"),
+            ({"*": sb.Zeros}, {}, "must have an initializer, a name or a configuration"),
+            ({"*": sb.HeNormal(seed=1)}, {}, "an initializer must have no seed here"),
+            ({"*": "orthogonal"}, {}, "dense/0/bias: "),
+        ],
+    )
+    def test_bad_rules_are_refused(self, rules, options, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            sj.plan_of(shapes(TREE), rules, **options)
+        with pytest.raises((TypeError, ValueError), match=message):
+            sj.initialize(shapes(TREE), rules, seed=1, **options)
+
+    def test_unused_rules_can_be_ignored(self):
+        plan = sj.plan_of(shapes(TREE), {"nothing": "ones", "*": "zeros"}, skip="no", unused="ignore")
+        assert len(plan.tensors) == 5
+
+    def test_trees_without_arrays_and_equal_names_are_refused(self):
+        with pytest.raises(ValueError, match="a tree must have arrays"):
+            sj.plan_of({"a": None, "b": "text"}, {"*": "zeros"})
+        with pytest.raises(ValueError, match=r"a name must belong to one array\. Received: 'a/b' twice"):
+            sj.plan_of({"a": {"b": jnp.ones(2)}, "a/b": jnp.ones(2)}, {"*": "zeros"})
+
+    def test_keys_are_no_arrays_that_a_rule_can_decide(self):
+        with pytest.raises(ValueError, match=r"^key: dtype must "):
+            sj.initialize({"key": jax.random.key(3)}, {"*": "zeros"}, seed=1)
+
+    def test_shardings_of_another_structure_are_refused(self):
+        with pytest.raises(ValueError, match="shardings: pytree structure error"):
+            sj.initialize(shapes(TREE), RULES, seed=1, shardings={"embed": None})
+        with pytest.raises(TypeError, match="shardings: dense/0/bias: sharding must be a sharding of JAX"):
+            sj.initialize(shapes(TREE), RULES, seed=1, shardings="cpu")
+
+
+def test_the_examples_of_the_documentation_run():
+    modules = [
+        importlib.import_module(f"seedbed.jax.{path.stem}") for path in Path(sj.__file__).parent.glob("[a-z]*.py")
+    ]
+    done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
+    assert sum(result.attempted for result in done) > 10
+    assert not sum(result.failed for result in done)
+    done = doctest.testfile(
+        str(ROOT / "docs" / "jax.md"),
+        module_relative=False,
+        encoding="utf-8",
+        optionflags=doctest.NORMALIZE_WHITESPACE,
+    )
+    assert done.attempted > 10
+    assert done.failed == 0
