@@ -37,6 +37,7 @@
 //! | [`orthogonal`] | random orthogonal matrices                                      |
 //! | `backend`     | the vector operations of each instruction set                    |
 //! | `float_state` | the processor's rounding mode, and what becomes of subnormals    |
+//! | [`xla_ffi`]   | the handler by which programs of XLA call the engine             |
 //! | `python`      | the extension module; the only one that knows Python             |
 //!
 //! Each may use those above it; `backend` and `float_state` are below all of them.
@@ -54,3 +55,4 @@ mod python;
 pub mod quantile;
 pub mod recipe;
 pub mod region;
+pub mod xla_ffi;

@@ -9,6 +9,7 @@ mod recipe;
 use crate::float_state;
 use crate::keystream::Keystream;
 use crate::parallel::{Interrupted, SIGNAL_POLL_INTERVAL, at_most_every};
+use crate::xla_ffi;
 use arrays::{slice_of, writable};
 use interrupt::interruptible;
 use numpy::PyArray1;
@@ -47,6 +48,24 @@ fn in_default_state<'py>(
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     float_state::in_default_state(|| function.call(args, kwargs))
+}
+
+/// The address of the handler that XLA calls, of the platform "cpu" and the version 1 of its interface.
+#[pyfunction]
+fn xla_handler() -> usize {
+    xla_ffi::handler as *const () as usize
+}
+
+/// The number of elements that XLA has had evaluated so far.
+#[pyfunction]
+fn xla_evaluated() -> u64 {
+    xla_ffi::evaluated()
+}
+
+/// Set the number of threads that a call by XLA may use, the calling one included.
+#[pyfunction]
+fn set_xla_threads(threads: NonZero<usize>) {
+    xla_ffi::set_threads(threads);
 }
 
 /// Words between two looks at the clock.
@@ -91,5 +110,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(in_default_state, module)?)?;
     module.add_function(wrap_pyfunction!(matrices::matmul, module)?)?;
     module.add_function(wrap_pyfunction!(recipe::round_float8, module)?)?;
-    module.add_function(wrap_pyfunction!(words, module)?)
+    module.add_function(wrap_pyfunction!(set_xla_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(words, module)?)?;
+    module.add_function(wrap_pyfunction!(xla_evaluated, module)?)?;
+    module.add_function(wrap_pyfunction!(xla_handler, module)?)
 }

@@ -98,6 +98,31 @@ pub enum Distribution {
 }
 
 impl Distribution {
+    /// The distribution of a name, such as `truncated_normal`, with its numbers in the order of the fields.
+    ///
+    /// # Errors
+    ///
+    /// If there is no distribution of that name with so many numbers.
+    pub fn named(name: &str, parameters: &[f64]) -> Result<Self, RecipeError> {
+        Ok(match (name, parameters) {
+            ("uniform", &[minval, maxval]) => Self::Uniform { minval, maxval },
+            ("normal", &[mean, stddev]) => Self::Normal { mean, stddev },
+            ("truncated_normal", &[mean, stddev]) => Self::TruncatedNormal { mean, stddev },
+            ("normal_between", &[mean, stddev, lower, upper]) => Self::NormalBetween { mean, stddev, lower, upper },
+            ("complex_truncated_normal", &[stddev]) => Self::ComplexTruncatedNormal { stddev },
+            ("log_uniform", &[minval, maxval]) => Self::LogUniform { minval, maxval },
+            ("log_of_uniform", &[minval, maxval]) => Self::LogOfUniform { minval, maxval },
+            ("inverse_softplus", &[minval, maxval, floor]) => Self::InverseSoftplus { minval, maxval, floor },
+            _ => {
+                return Err(RecipeError(format!(
+                    "distribution must be uniform, normal, truncated_normal, log_uniform or log_of_uniform with two \
+                     parameters, inverse_softplus with three, or normal_between with four. Received: {name} with {}",
+                    parameters.len()
+                )));
+            }
+        })
+    }
+
     /// The same distribution in its simplest form: bounds of ±2 or none have variants of their own, and -0.0 becomes
     /// 0.0, so that equal distributions have equal bits.
     fn simplest(self) -> Self {

@@ -79,7 +79,7 @@ LAYERS = [
     {"torch.lsuv"},
     {"torch"},
     {"transformers"},
-    {"jax.arrays", "jax.leaves"},
+    {"jax.arrays", "jax.leaves", "jax.traced"},
     {"jax.functions", "jax.trees"},
     {"jax"},
     {"keras.adapters"},
@@ -122,6 +122,7 @@ RUST_LAYERS = [
     "fill",
     "matmul",
     "orthogonal",
+    "xla_ffi",
     "python",
 ]
 """Each module may use those before its own; and only one knows Python."""
@@ -169,10 +170,10 @@ def test_rust_modules_use_only_those_below_them():
         assert not re.search(r"keras|tensorflow|torch|jax", code, re.IGNORECASE), f"no framework in Rust: {path}"
 
 
-def test_unsafe_is_for_instructions():
+def test_unsafe_is_for_instructions_and_the_interface_of_c():
     for path in (ROOT / "src").rglob("*.rs"):
         code = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
-        assert "unsafe" not in code or path.parent.name == "backend" or path.stem == "float_state", path
+        assert "unsafe" not in code or path.parent.name == "backend" or path.stem in ("float_state", "xla_ffi"), path
 
 
 @pytest.mark.parametrize("module", ["ml_dtypes", "rich", "safetensors", "keras", "torch", "jax", "tensorflow", "scipy"])

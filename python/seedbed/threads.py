@@ -18,8 +18,7 @@ def set_num_threads(n: int) -> None:
     Raises:
         ValueError: if `n` is not a positive integer.
     """
-    global _chosen
-    _chosen = _positive("the number of threads", n)
+    _choose(_positive("the number of threads", n))
 
 
 def get_num_threads() -> int:
@@ -32,11 +31,17 @@ def get_num_threads() -> int:
     Raises:
         ValueError: if SEEDBED_NUM_THREADS is needed, and is neither empty nor a positive integer.
     """
-    global _chosen
     if _chosen is None:
         asked = os.environ.get("SEEDBED_NUM_THREADS")
-        _chosen = _positive("SEEDBED_NUM_THREADS", asked) if asked else _default()
+        return _choose(_positive("SEEDBED_NUM_THREADS", asked) if asked else _default())
     return _chosen
+
+
+def _choose(n: int) -> int:
+    global _chosen
+    _chosen = n
+    _core.set_xla_threads(n)  # which calls the engine without Python
+    return n
 
 
 def _positive(what: str, n: object) -> int:

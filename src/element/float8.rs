@@ -90,7 +90,6 @@ macro_rules! formats {
         )+
 
         /// An expression for the element type of a format, which it knows as `T`.
-        #[cfg(feature = "python")]
         macro_rules! by_format {
             ($format:expr, $T:ident => $work:expr) => {
                 match $format {
@@ -149,7 +148,6 @@ formats! {
     E5m2fnuz "float8_e5m2fnuz" 2 16 0x7f false;
 }
 
-#[cfg(feature = "python")]
 pub(crate) use by_format;
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl PyRecipe {
     fn new(distribution: String, parameters: Vec<f64>, dtype: String) -> PyResult<Self> {
         // -0.0 is 0.0, so that recipes of equal arguments are equal.
         let numbers = in_default_state(|| parameters.iter().map(|number| number + 0.0).collect::<Vec<_>>());
-        let named = named(&distribution, &numbers)?;
+        let named = Distribution::named(&distribution, &numbers).map_err(value_error)?;
         let format = Format::named(&dtype);
         let (element, complex) = match dtype.as_str() {
             "complex64" => (Dtype::Float32, true),
@@ -96,27 +96,6 @@ impl PyRecipe {
     fn __repr__(&self) -> String {
         format!("Recipe({:?}, {:?}, {:?})", self.distribution, self.parameters, self.dtype)
     }
-}
-
-/// The distribution of a name, with the parameters of [`Distribution`] in their order.
-fn named(name: &str, parameters: &[f64]) -> PyResult<Distribution> {
-    Ok(match (name, parameters) {
-        ("uniform", &[minval, maxval]) => Distribution::Uniform { minval, maxval },
-        ("normal", &[mean, stddev]) => Distribution::Normal { mean, stddev },
-        ("truncated_normal", &[mean, stddev]) => Distribution::TruncatedNormal { mean, stddev },
-        ("normal_between", &[mean, stddev, lower, upper]) => Distribution::NormalBetween { mean, stddev, lower, upper },
-        ("complex_truncated_normal", &[stddev]) => Distribution::ComplexTruncatedNormal { stddev },
-        ("log_uniform", &[minval, maxval]) => Distribution::LogUniform { minval, maxval },
-        ("log_of_uniform", &[minval, maxval]) => Distribution::LogOfUniform { minval, maxval },
-        ("inverse_softplus", &[minval, maxval, floor]) => Distribution::InverseSoftplus { minval, maxval, floor },
-        _ => {
-            return Err(value_error(format!(
-                "distribution must be uniform, normal, truncated_normal, log_uniform or log_of_uniform with two \
-                 parameters, inverse_softplus with three, or normal_between with four. Received: {name} with {}",
-                parameters.len()
-            )));
-        }
-    })
 }
 
 fn fill_float8(

@@ -22,6 +22,7 @@ from jax.sharding import PartitionSpec as P
 
 import seedbed as sb
 import seedbed.jax as sj
+from seedbed import _core
 from seedbed.regions import shape_of
 from seedbed.rules import Rule
 
@@ -214,6 +215,86 @@ def an_array_is_donated_and_updated_like_any_other():
     doubled = jax.jit(lambda x: x * 2, donate_argnums=0)(array)
     same(doubled, expected * 2)
     same(untouched, expected)
+
+
+def init_of(init, shape, dtype=None):
+    return lambda key: sj.initializer(init)(key, shape, dtype)
+
+
+def evaluated(function, *arguments):
+    """What a compiled function returns, and how many elements the engine has evaluated for it."""
+    before = _core.xla_evaluated()
+    result = jax.block_until_ready(function(*arguments))
+    return result, _core.xla_evaluated() - before
+
+
+@check
+def a_sharded_program_evaluates_the_shard_of_each_device():
+    expected = sb.GlorotNormal(seed=42)((16, 24))
+    for sharding in shardings():
+        function = jax.jit(init_of(sb.GlorotNormal(), (16, 24)), out_shardings=sharding)
+        array, count = evaluated(function, jax.random.key(42))
+        assert array.sharding == sharding
+        assert count == sum(shard.data.size for shard in array.addressable_shards), (sharding, count)
+        same(array, expected)
+
+
+@check
+def shards_of_any_rank_and_dtype_are_those_of_the_whole():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    for shape, spec in [((8,), P("a")), ((), P()), ((8, 3, 6), P("a", None, "b")), ((2, 4, 8), P("b", None, "a"))]:
+        for dtype in ("float16", "float32", "bfloat16", "float8_e4m3fn", "complex64"):
+            init = sb.RandomNormal() if dtype == "complex64" else sb.TruncatedNormal()
+            function = jax.jit(init_of(init, shape, dtype), out_shardings=NamedSharding(mesh, spec))
+            same(function(jax.random.key(9)), init.with_seed(9)(shape, dtype))
+
+
+@check
+def keys_of_layers_that_are_stacked_are_spread_with_them():
+    mesh = jax.make_mesh((4, 2), ("a", "b"))
+    keys = jax.random.split(jax.random.key(1), 8)
+    expected = np.stack([sj.initializer("he_normal")(key, (6, 4)) for key in keys])
+    for spec in (P(), P("a"), P("b"), P("a", "b"), P(None, "b", "a"), P(("a", "b"))):
+        function = jax.jit(jax.vmap(init_of("he_normal", (6, 4))), out_shardings=NamedSharding(mesh, spec))
+        array, count = evaluated(function, keys)
+        assert count == sum(shard.data.size for shard in array.addressable_shards), (spec, count)
+        same(array, expected)
+
+
+@check
+def within_shard_map_each_device_has_a_key_of_its_own():
+    mesh = jax.make_mesh((8,), ("a",))
+    keys = jax.device_put(jax.random.split(jax.random.key(1), 8), NamedSharding(mesh, P("a")))
+    body = jax.shard_map(
+        lambda keys: init_of("he_normal", (4, 6))(keys[0])[None], mesh=mesh, in_specs=P("a"), out_specs=P("a")
+    )
+    array, count = evaluated(jax.jit(body), keys)
+    assert count == 8 * 24
+    same(array, np.stack([sj.initializer("he_normal")(key, (4, 6)) for key in np.asarray(jax.random.key_data(keys))]))
+
+
+@check
+def a_sharding_that_a_traced_call_asks_for_is_that_of_the_result():
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
+        for sharding in (P("a", "b"), NamedSharding(mesh, P("a", "b"))):
+            function = jax.jit(lambda key, sharding=sharding: sj.initializer("he_normal")(key, (8, 6), None, sharding))
+            with jax.set_mesh(mesh):
+                array, count = evaluated(function, jax.random.key(1))
+            assert count == 48
+            assert array.sharding == NamedSharding(mesh, P("a", "b"))
+            same(array, sb.HeNormal(seed=1)((8, 6)))
+
+
+@check
+def what_a_sharding_does_not_divide_is_cut_from_the_whole():
+    mesh = jax.make_mesh((8,), ("a",), axis_types=(AxisType.Auto,))
+
+    def function(key):
+        made = init_of("random_normal", (10, 8))(key)
+        return jax.lax.with_sharding_constraint(made, NamedSharding(mesh, P("a"))) * 2
+
+    same(jax.jit(function)(jax.random.key(1)), sb.RandomNormal(seed=1)((10, 8)) * 2)
 
 
 def main():

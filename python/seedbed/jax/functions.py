@@ -10,8 +10,10 @@ import numpy as np
 
 from seedbed.initializers import Initializer
 from seedbed.jax.arrays import array, element_of
+from seedbed.jax.traced import called_back, constrained, traced
 from seedbed.plan.deciding import InitializerLike
 from seedbed.plan.entries import as_initializer
+from seedbed.rules import Repeated
 from seedbed.seeds import SeedGenerator
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
@@ -65,7 +67,7 @@ class Function:
             key: one key of JAX, typed or raw.
             shape: of the tensor.
             dtype: of its elements; JAX's default type of floats if there is none.
-            out_sharding: as `sharding` of `array`.
+            out_sharding: as `sharding` of `array`; where JAX traces, one that `jax.sharding.reshard` takes.
 
         Raises:
             TypeError: if `key` is not one key.
@@ -76,25 +78,21 @@ class Function:
         element = element_of(self.initializer, dtype)
         if not isinstance(words, jax.core.Tracer):
             return array(self._seeded(words), dimensions, element, sharding=out_sharding)
-        if out_sharding is not None:
-            raise ValueError(
-                "out_sharding must be None where JAX traces: use seedbed.jax.array or seedbed.jax.initialize, outside "
-                f"of jit. Received: out_sharding={out_sharding!r}"
-            )
-        return self._called_back(words, dimensions, element)
+        made = self._traced(words, dimensions, element)
+        return made if out_sharding is None else constrained(made, out_sharding)
 
     def _seeded(self, words: Any) -> Initializer:
         seed = seed_of(words)
         return self.initializer.with_seed(seed if self.path is None else SeedGenerator(seed).child(self.path))
 
-    def _called_back(self, words: jax.Array, shape: Shape, element: np.dtype) -> jax.Array:
-        self.initializer.check(shape, element)
-        result = jax.ShapeDtypeStruct(shape, element)
-
+    def _traced(self, words: jax.Array, shape: Shape, element: np.dtype) -> jax.Array:
         def evaluate(given: Any) -> np.ndarray:
             return self._seeded(np.asarray(given))(shape, element)
 
-        return jax.pure_callback(evaluate, result, words, vmap_method="sequential")
+        rule = self.initializer.with_seed(0).rule_of(shape, element)
+        if self.path is not None and not isinstance(rule, Repeated):  # its key is a hash
+            return called_back(shape, element, words, evaluate)
+        return traced(rule, shape, element, words, evaluate)
 
     def __repr__(self) -> str:
         path = "" if self.path is None else f", path={self.path!r}"

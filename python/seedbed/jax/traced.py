@@ -1,0 +1,173 @@
+"""Tensors where JAX traces, as under `jit`, `vmap`, `shard_map` and `scan`.
+
+| rule of the initializer | what the compiled program does |
+|---|---|
+| `Sampled` | calls the engine (`src/xla_ffi.rs`); sharded, it evaluates the shard of each device |
+| `Repeated` | broadcasts a constant |
+| any other | calls Python on the host, which evaluates the whole tensor |
+
+The engine is called on CPUs. For other devices, such a program is refused when it is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.custom_batching import custom_vmap
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from seedbed import _core
+from seedbed.rules import Repeated, Rule, Sampled
+from seedbed.shapes import Shape
+from seedbed.threads import get_num_threads
+
+TARGET = "seedbed_part"
+"""The name of the handler in compiled programs."""
+
+
+class Sample(NamedTuple):
+    """A tensor of independent values of one distribution."""
+
+    distribution: str
+    parameters: tuple[float, ...]
+    shape: Shape
+    dtype: np.dtype
+
+
+def traced(
+    rule: Rule, shape: Shape, dtype: np.dtype, words: jax.Array, evaluate: Callable[[Any], np.ndarray]
+) -> jax.Array:
+    """Return the tensor of a key.
+
+    Arguments:
+        rule: the rule of the tensor of any key.
+        shape: of the tensor.
+        dtype: of its elements.
+        words: the words of the key.
+        evaluate: a function of the words of a key that evaluates its tensor on the host, for rules that need it.
+    """
+    if isinstance(rule, Repeated):
+        return jax.numpy.broadcast_to(jax.numpy.asarray(rule.value, dtype), shape)
+    if type(rule) is Sampled:
+        distribution, parameters, _ = rule.recipe.__reduce__()[1]
+        return _of_keys(Sample(distribution, tuple(parameters), shape, dtype))(words)
+    return called_back(shape, dtype, words, evaluate)
+
+
+def called_back(shape: Shape, dtype: np.dtype, words: jax.Array, evaluate: Callable[[Any], np.ndarray]) -> jax.Array:
+    """Return the tensor of a key, which Python evaluates on the host."""
+    return jax.pure_callback(evaluate, jax.ShapeDtypeStruct(shape, dtype), words, vmap_method="sequential")
+
+
+def constrained(tensor: jax.Array, sharding: Any) -> jax.Array:
+    """Return a tensor with a sharding, while JAX traces: the compiled program makes its shards where they are."""
+    mesh = sharding.mesh if isinstance(sharding, NamedSharding) else jax.sharding.get_abstract_mesh()
+    if AxisType.Explicit in mesh.axis_types:
+        return jax.sharding.reshard(tensor, sharding)
+    return jax.lax.with_sharding_constraint(tensor, sharding)
+
+
+@lru_cache(maxsize=1024)
+def _of_keys(sample: Sample) -> Any:
+    """A function of keys, along any axes before the last one: under `vmap` they have one more."""
+
+    def of_keys(words: jax.Array) -> jax.Array:
+        return _partitioned(sample, words.ndim - 1)(words)
+
+    function = custom_vmap(of_keys)
+    function.def_vmap(lambda size, batched, words: (function(words), True))
+    return function
+
+
+@lru_cache(maxsize=1024)
+def _partitioned(sample: Sample, batches: int) -> Any:
+    """A function of keys, along so many axes. A sharded program evaluates the parts of its result."""
+
+    def whole(words: jax.Array) -> jax.Array:
+        return _part.bind(words, jax.numpy.zeros(len(sample.shape), np.uint32), whole=sample, shape=sample.shape)
+
+    def partition(mesh: Mesh, operands: Any, result: Any) -> Any:
+        sharding, shape = result.sharding, result.shape
+        if mesh.empty:
+            mesh = Mesh(np.array([*sharding.devices_indices_map(shape)]), ("devices",))
+        try:
+            local, table = sharding.shard_shape(shape), _parts(sharding, shape, mesh)
+        except ValueError:  # it does not divide the shape: the program cuts the shards from the whole
+            sharding, local, table = NamedSharding(mesh, PartitionSpec()), shape, None
+
+        def lowered(words: jax.Array) -> jax.Array:
+            parts = jax.numpy.zeros(len(shape), np.uint32)
+            if table is not None:
+                parts = jax.numpy.asarray(table)[jax.lax.axis_index(mesh.axis_names)]
+            for axis in range(batches):
+                words = jax.lax.dynamic_slice_in_dim(words, parts[axis] * local[axis], local[axis], axis)
+            return _part.bind(words, parts[batches:], whole=sample, shape=local[batches:])
+
+        return mesh, lowered, sharding, (NamedSharding(mesh, PartitionSpec()),)
+
+    def sharding_rule(mesh: Mesh, operands: Any, results: Any) -> Any:
+        batch = " ".join(f"batch{axis}" for axis in range(batches))
+        axes = " ".join(f"axis{axis}" for axis in range(len(sample.shape)))
+        return f"{batch} words -> {batch} {axes}", {"need_replication_factors": ("words",)}
+
+    function = custom_partitioning(whole)
+    function.def_partition(
+        partition,
+        infer_sharding_from_operands=lambda mesh, operands, result: NamedSharding(mesh, PartitionSpec()),
+        sharding_rule=sharding_rule,
+    )
+    return function
+
+
+def _parts(sharding: Any, shape: Shape, mesh: Mesh) -> np.ndarray:
+    """Return which part of a tensor each device of a mesh has, along each axis."""
+    local, indices = sharding.shard_shape(shape), sharding.devices_indices_map(shape)
+    parts = [
+        [(item.start or 0) // max(1, count) for item, count in zip(indices[device], local, strict=True)]
+        for device in mesh.devices.flat
+    ]
+    return np.array(parts, np.uint32).reshape(mesh.size, len(shape))
+
+
+def _abstract(words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    return jax.core.ShapedArray((*words.shape[:-1], *shape), whole.dtype)
+
+
+def _lower(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    return jax.ffi.ffi_lowering(TARGET)(
+        context,
+        words,
+        parts,
+        distribution=whole.distribution,
+        parameters=np.array(whole.parameters, np.float64),
+        lengths=np.array(whole.shape, np.int64),
+    )
+
+
+def _refuse(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    raise NotImplementedError(
+        "where JAX traces, as under jit, an initializer of seedbed must be compiled for CPUs. Call it outside of jit, "
+        "or make the arrays by seedbed.jax.array or seedbed.jax.initialize, which work for any device and compile "
+        f"nothing. Received: {', '.join(context.module_context.platforms)}"
+    )
+
+
+_part = Primitive("seedbed_part")
+"""A part of the tensor of each key. Operands are the words of the keys, and which part it is along each axis of the
+tensor, if all parts have the same shape."""
+
+_part.def_abstract_eval(_abstract)
+_part.def_impl(jax.jit(_part.bind, static_argnames=("whole", "shape")))
+mlir.register_lowering(_part, _refuse)
+mlir.register_lowering(_part, _lower, platform="cpu")
+
+_core.backend()  # raises an error if the environment asks for one that this CPU does not have
+get_num_threads()  # the handler gets the number here
+jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(_core.xla_handler()), platform="cpu")
