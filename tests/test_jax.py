@@ -1,10 +1,10 @@
 """seedbed.jax: arrays, functions of a key, and trees; the checks of `programs/jax_devices.py` on eight devices."""
 
 import doctest
-import functools
 import importlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,25 +40,49 @@ def child(init, seed, name, shape, dtype=None):
     return init.with_seed(sb.SeedGenerator(seed).child(name))(shape, dtype)
 
 
-def python(program, **environment):
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
-    done = subprocess.run(
-        [sys.executable, str(PROGRAMS / program)], env=environment, capture_output=True, text=True, cwd=ROOT
+def python(program, *arguments):
+    """A Python that runs a program."""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout.splitlines()[-1]
 
 
-@functools.cache
-def checks_on_eight_devices():
-    return json.loads(python("jax_devices.py"))
+def output(process):
+    """The last line that a program has printed."""
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error[-4000:]
+    return out.splitlines()[-1]
+
+
+def check_all(raised, least):
+    failed = {name: error for name, error in raised.items() if error is not None}
+    assert not failed, "\n".join(f"{name}: {error}" for name, error in failed.items())
+    assert len(raised) >= least
 
 
 def test_every_check_on_eight_devices_passes():
-    raised = checks_on_eight_devices()
-    assert len(raised) >= 15
-    failed = {name: error for name, error in raised.items() if error is not None}
-    assert not failed, "\n".join(f"{name}: {error}" for name, error in failed.items())
+    check_all(json.loads(output(python("jax_devices.py"))), 15)
+
+
+def test_every_check_of_flax_equinox_haiku_optax_and_orbax_passes(tmp_path):
+    result = json.loads(output(python("jax_models.py", tmp_path)))
+    check_all(result["raised"], 0 if result["missing"] else 9)
+    if result["missing"]:
+        pytest.skip(f"not installed: {', '.join(result['missing'])}")
+
+
+def test_two_processes_evaluate_what_they_hold():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    processes = [python("jax_processes.py", port, number) for number in range(2)]
+    try:
+        assert [output(process) for process in processes] == ["the same bits"] * 2
+    finally:
+        for process in processes:
+            process.kill()
 
 
 class TestArray:
@@ -230,6 +254,12 @@ class TestTraced:
         raw = jax.random.key_data(keys)
         same(jax.jit(jax.vmap(jax.vmap(lambda key: function(key, (3, 4)))))(raw), expected)
 
+    def test_keys_that_are_constants_of_a_program_are_traced(self):
+        for key in (jax.random.key(3), jax.random.PRNGKey(3), np.array([0, 3], np.uint32)):
+            function = jax.jit(lambda key=key: sj.initializer("he_normal")(key, (30, 20)))
+            assert "seedbed_part" in function.lower().as_text()
+            same(function(), sb.HeNormal(seed=3)((30, 20)))
+
     def test_scan_and_while_loops(self):
         function = sj.initializer("he_normal")
         keys = jax.random.split(jax.random.key(1), 4)
@@ -392,7 +422,7 @@ class TestTree:
             sj.initialize({"key": jax.random.key(3)}, {"*": "zeros"}, seed=1)
 
     def test_shardings_of_another_structure_are_refused(self):
-        with pytest.raises(ValueError, match="shardings: pytree structure error"):
+        with pytest.raises(ValueError, match=r"shardings: pytree structure error"):
             sj.initialize(shapes(TREE), RULES, seed=1, shardings={"embed": None})
         with pytest.raises(TypeError, match="shardings: dense/0/bias: sharding must be a sharding of JAX"):
             sj.initialize(shapes(TREE), RULES, seed=1, shardings="cpu")

@@ -135,9 +135,11 @@ def a_spec_is_of_the_mesh_that_is_set():
     with jax.set_mesh(mesh):
         array = sj.array(sb.HeNormal(seed=1), (8, 6), sharding=P("a", "b"))
         function = sj.initializer("he_normal")(jax.random.key(1), (8, 6), out_sharding=P("a", "b"))
+        everywhere = sj.initializer("he_normal")(jax.random.key(1), (8, 6))
     assert array.sharding == function.sharding == NamedSharding(mesh, P("a", "b"))
     same(array, sb.HeNormal(seed=1)((8, 6)))
     same(function, sb.HeNormal(seed=1)((8, 6)))
+    assert everywhere.sharding == NamedSharding(mesh, P())
     with pytest.raises(ValueError, match="no mesh"):
         sj.array(sb.HeNormal(seed=1), (8, 6), sharding=P("a", "b"))
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import jax
 import numpy as np
-from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from seedbed.initializers import Initializer
 from seedbed.lazy import LazyArray
@@ -31,8 +31,9 @@ def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, shar
         initializer: one of seedbed's. If it draws and the sharding has devices of several processes, it has a seed.
         shape: of the whole tensor: an integer or integers.
         dtype: of its elements; JAX's default type of floats if there is none.
-        sharding: a sharding of JAX, a device, or a `PartitionSpec` of the mesh that `jax.set_mesh` sets; JAX's default
-            device if there is none. It must divide the shape evenly, as JAX demands it of all arrays.
+        sharding: a sharding of JAX, a device, or a `PartitionSpec` of the mesh that `jax.set_mesh` sets. It must divide
+            the shape evenly, as JAX demands it of all arrays. If there is none, every device of the mesh that is set
+            has the whole, or if none is set, JAX's default device.
 
     Raises:
         TypeError: if `initializer` is not an initializer, or `sharding` is not a sharding.
@@ -71,7 +72,7 @@ def element_of(initializer: Initializer, dtype: Any) -> np.dtype:
 
 
 def as_sharding(sharding: Any) -> Sharding | None:
-    """Return a sharding that has devices; None if none is given.
+    """Return a sharding that has devices; None for JAX's default device.
 
     Raises:
         TypeError: if it is not a sharding, a device or a `PartitionSpec`.
@@ -79,21 +80,28 @@ def as_sharding(sharding: Any) -> Sharding | None:
     """
     if isinstance(sharding, jax.Device):
         return SingleDeviceSharding(sharding)
-    if sharding is None or (isinstance(sharding, Sharding) and not isinstance(_mesh_of(sharding), AbstractMesh)):
+    if isinstance(sharding, Sharding) and not isinstance(getattr(sharding, "mesh", None), AbstractMesh):
         return sharding
-    if not isinstance(sharding, (NamedSharding, PartitionSpec)):
+    if sharding is not None and not isinstance(sharding, (NamedSharding, PartitionSpec)):
         raise TypeError(f"sharding must be a sharding of JAX, a device or a PartitionSpec. Received: {sharding!r}")
-    mesh = jax.sharding.get_mesh()
-    if mesh.empty:
+    mesh = _mesh()
+    if mesh is None and sharding is not None:
         raise ValueError(
-            "a sharding without devices must be in a mesh: call within `with jax.set_mesh(mesh):`. "
+            "a sharding without devices must be in a mesh: call within `with jax.set_mesh(mesh):`, outside of jit. "
             f"Received: {sharding!r}, and no mesh"
         )
-    return NamedSharding(mesh, sharding if isinstance(sharding, PartitionSpec) else sharding.spec)
+    spec = PartitionSpec() if sharding is None else sharding.spec if isinstance(sharding, NamedSharding) else sharding
+    return None if mesh is None else NamedSharding(mesh, spec)
 
 
-def _mesh_of(sharding: Sharding) -> Any:
-    return getattr(sharding, "mesh", None)
+def _mesh() -> Mesh | None:
+    """Return the mesh that `jax.set_mesh` sets, if there is one, and JAX does not trace: then it has no devices."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return None
+    try:
+        return jax.sharding.get_mesh()
+    except ValueError:
+        return None
 
 
 def spread(values: LazyArray, sharding: Sharding | None) -> jax.Array:

@@ -20,6 +20,9 @@ from seedbed.shapes import Shape, ShapeLike, as_shape
 WORD_BITS = 32
 """Size of a word of a key, in bits."""
 
+MAX_WORDS = 7
+"""Number of words that always spell a seed."""
+
 
 def seed_of(key: Any) -> int:
     """Return the seed that a key of JAX is: the integer that its words spell, the most significant first.
@@ -45,8 +48,8 @@ def words_of(key: Any) -> Any:
         if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
             if key.ndim == 0:
                 return jax.random.key_data(key)
-        elif key.dtype == np.uint32 and key.ndim == 1 and 0 < key.size <= 7:
-            return key
+        elif key.dtype == np.uint32 and key.ndim == 1 and 0 < key.size <= MAX_WORDS:
+            return jax.lax.bitwise_or(key, np.uint32(0))  # an operation, which JAX traces even if the key is a constant
         received = f"an array of shape {key.shape} and dtype {key.dtype}"
     else:
         received = repr(key)

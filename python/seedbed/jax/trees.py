@@ -45,7 +45,7 @@ def initialize(
         seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
         shardings: a sharding, as for `array`, or a tree of them, of the structure of `tree` or of its beginning, in
             which None is for a leaf's own. By default each leaf's own: that of an array which is committed to devices,
-            or of a `jax.ShapeDtypeStruct` which has one.
+            or of a `jax.ShapeDtypeStruct` which has one. A leaf without one is placed as `array` does.
         only: a selector, or several: nothing else is initialized.
         skip: a selector, or several: what they select stays as it is.
         unused: "error", or "ignore" if rules, `only` and `skip` may select nothing.
@@ -65,12 +65,15 @@ def initialize(
     """
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     leaves = leaves_of(tree)
-    places = _shardings(tree, leaves, shardings)
     planned = _decided(leaves, rules, only, skip, unused)
-    for leaf, tensor, sharding in zip(leaves, planned, places, strict=True):
-        if tensor is not None and sharding is not None:
-            with about(leaf.name):
-                sharding.shard_shape(tensor.shape)  # raises an error if it does not divide the shape
+    given = _given(shardings, tree, leaves)
+    places: list[Sharding | None] = [None] * len(leaves)
+    for at, (leaf, tensor) in enumerate(zip(leaves, planned, strict=True)):
+        if tensor is not None:
+            with about(f"shardings: {leaf.name}"):
+                places[at] = sharding = as_sharding(_own_sharding(leaf.tensor) if given[at] is None else given[at])
+                if sharding is not None:
+                    sharding.shard_shape(tensor.shape)  # raises an error if it does not divide the shape
     made = [
         leaf.tensor if tensor is None else spread(values_of(tensor, root), sharding)
         for leaf, tensor, sharding in zip(leaves, planned, places, strict=True)
@@ -138,29 +141,20 @@ def _decided(
     return [planned.get(id(leaf)) for leaf in leaves]
 
 
-def _shardings(tree: Any, leaves: list[Leaf], shardings: Any) -> list[Sharding | None]:
-    """Return the sharding of each leaf; None for JAX's default device."""
+def _given(shardings: Any, tree: Any, leaves: list[Leaf]) -> list[Any]:
+    """Return the sharding that is given for each leaf; None for its own."""
     if shardings is None:
-        given: list[Any] = [None] * len(leaves)
-    else:
-        with about("shardings"):
-            given = _broadcast(shardings, tree)
-    places = []
-    for leaf, sharding in zip(leaves, given, strict=True):
-        with about(f"shardings: {leaf.name}"):
-            places.append(_own_sharding(leaf.tensor) if sharding is None else as_sharding(sharding))
-    return places
+        return [None] * len(leaves)
+    with about("shardings"):
+        whole = jax.tree.broadcast(shardings, tree, is_leaf=_is_none)
+    return jax.tree.leaves(whole, is_leaf=_is_none)  # type: ignore[no-any-return]
 
 
-def _broadcast(shardings: Any, tree: Any) -> list[Any]:
-    """Return what a tree of the beginning of a structure has for each leaf; None is a leaf of it."""
-
-    def is_none(node: Any) -> bool:
-        return node is None
-
-    return jax.tree.leaves(jax.tree.broadcast(shardings, tree, is_leaf=is_none), is_leaf=is_none)  # type: ignore[no-any-return]
+def _is_none(node: Any) -> bool:
+    return node is None
 
 
 def _own_sharding(tensor: Any) -> Sharding | None:
-    own = getattr(tensor, "sharding", None)
-    return as_sharding(own) if own is not None and getattr(tensor, "committed", True) else None
+    """Return the sharding of an array that is committed to devices, or of a shape that has one."""
+    own: Sharding | None = getattr(tensor, "sharding", None)
+    return own if getattr(tensor, "committed", True) else None
