@@ -25,10 +25,13 @@ const VARIABLE: &str = "SEEDBED_BACKEND";
 /// Values of one iteration.
 const VALUES: usize = 1 << 13;
 
-const DISTRIBUTIONS: [(&str, Distribution); 3] = [
+const DISTRIBUTIONS: [(&str, Distribution); 6] = [
     ("uniform", Distribution::Uniform { minval: -0.02, maxval: 0.02 }),
     ("truncated_normal", Distribution::TruncatedNormal { mean: 0.0, stddev: 0.02 }),
     ("normal", Distribution::Normal { mean: 0.0, stddev: 0.02 }),
+    ("between", Distribution::NormalBetween { mean: 0.0, stddev: 0.02, lower: -3.0, upper: 2.5 }),
+    ("above", Distribution::NormalBetween { mean: 0.0, stddev: 0.02, lower: 0.5, upper: f64::INFINITY }),
+    ("tail", Distribution::NormalBetween { mean: 0.0, stddev: 0.02, lower: 6.0, upper: 7.0 }),
 ];
 
 /// Time, told as cycles per value and as values per second.

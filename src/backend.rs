@@ -105,8 +105,8 @@ pub trait Backend: Copy + Send + Sync {
     fn shift_left_u64<const BY: u32>(self, a: Self::U64) -> Self::U64;
     /// All ones where the sign bit is set, else zero.
     fn sign_mask_u64(self, a: Self::U64) -> Self::U64;
-    /// `table[index mod ROWS]`; `ROWS` is a power of two.
-    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64;
+    /// `table[index mod 16]`.
+    fn lookup_u64(self, table: &[i64; 16], index: Self::U64) -> Self::U64;
 
     /// The nearest f64 of an i64 that is not negative.
     fn to_f64(self, a: Self::U64) -> Self::F64;
@@ -129,8 +129,8 @@ pub trait Backend: Copy + Send + Sync {
     fn sqrt_f64(self, a: Self::F64) -> Self::F64;
     /// As [`Self::clamp_f32`].
     fn clamp_f64(self, x: Self::F64, low: Self::F64, high: Self::F64) -> Self::F64;
-    /// `table[index mod ROWS]`; `ROWS` is a power of two.
-    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64;
+    /// `table[index mod 16]`.
+    fn lookup_f64(self, table: &[f64; 16], index: Self::U64) -> Self::F64;
     fn store_f64(self, x: Self::F64, to: &mut [f64]);
 
     fn load_f32(self, from: &[f32]) -> Self::F32;

@@ -8,7 +8,8 @@ pub mod float8;
 
 use crate::backend::Backend;
 use crate::backend::each;
-use crate::quantile::{Affine, Standard, Words};
+use crate::quantile::words::Words;
+use crate::quantile::{Affine, Standard};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -252,7 +253,7 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
-        standard.rare(b, b.load(&words.high[at..]))
+        standard.rare_in_single(b, b.load(&words.high[at..]))
     }
     fn rare_value(
         standard: impl Standard,
@@ -307,17 +308,21 @@ impl Real for f64 {
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [B::F64; N] {
-        each!(b.splat_f64(0.0); i => {
-            let at = at + B::LANES * i;
-            standard.double(b, place, b.load(&words.high[at..]), b.load(&words.low[at..]))
-        })
+        let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
+        let low = each!(b.splat(0); i => b.load(&words.low[at + B::LANES * i..]));
+        standard.double(b, place, high, low)
     }
     #[inline(always)]
-    fn rare<B: Backend>(_: B, _: impl Standard, _: &Words<'_, impl Fn(usize) -> u32>, _: usize) -> u32 {
-        0
+    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
+        standard.rare_in_double(b, b.load(&words.high[at..]))
     }
-    fn rare_value(_: impl Standard, _: impl Affine, _: &Words<'_, impl Fn(usize) -> u32>, _: usize) -> Self {
-        unreachable!("no float64 value is rare")
+    fn rare_value(
+        standard: impl Standard,
+        place: impl Affine,
+        words: &Words<'_, impl Fn(usize) -> u32>,
+        at: usize,
+    ) -> Self {
+        standard.rare_double(place, words.high[at], words.low[at])
     }
 }
 

@@ -9,7 +9,7 @@ use crate::element::Element;
 use crate::element::float8::Format;
 use crate::keystream::{BLOCK, Keystream, Plane};
 use crate::parallel::for_each;
-use crate::quantile::Words;
+use crate::quantile::words::Words;
 use crate::recipe::Recipe;
 use crate::region::{Region, RegionError, Run};
 use ndarray::ArrayD;

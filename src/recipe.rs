@@ -370,14 +370,15 @@ fn between<T: Element>(mean: f64, stddev: f64, lower: f64, upper: f64) -> Result
              Received: lower={lower:?}, upper={upper:?}"
         )));
     }
+    checked_reach::<T>(mean, stddev, 0.0)?;
     // Whatever the outer bound is, no value is farther than this from the inner one: only 2^-65 of the mass between
     // them would be.
     let (least, greatest) = (lower.max(upper.min(0.0) - NORMAL_REACH), upper.min(lower.max(0.0) + NORMAL_REACH));
-    checked_reach::<T>(mean, stddev, least.abs().max(greatest.abs()))?;
-    if stddev == 0.0 {
-        return inside::<T>(mean, mean);
-    }
-    inside::<T>(mean + lower * stddev, mean + upper * stddev)
+    let [least, greatest] = [least, greatest].map(|end| mean + end * stddev);
+    checked_size::<T>("the values that mean, stddev, lower and upper give", least.abs().max(greatest.abs()))?;
+    // Infinite bounds are none, also if there is no spread.
+    let [low, high] = [lower, upper].map(|end| if end.is_infinite() { end } else { mean + end * stddev });
+    inside::<T>(low, high)
 }
 
 /// Check that values up to `largest` are finite in `T`.
@@ -412,7 +413,7 @@ fn inside<T: Element>(low: f64, high: f64) -> Result<(f64, f64), RecipeError> {
 mod tests {
     use super::*;
     use crate::backend::{self, Backend, MAX_LANES, Task};
-    use crate::quantile::Words;
+    use crate::quantile::words::Words;
     use half::{bf16, f16};
     use std::marker::PhantomData;
 
@@ -572,6 +573,131 @@ mod tests {
         bounds_hold::<bf16>();
         bounds_hold::<f32>();
         bounds_hold::<f64>();
+    }
+
+    #[test]
+    fn one_sided_bounds_hold_without_spread() {
+        let inf = f64::INFINITY;
+        let above = Distribution::NormalBetween { mean: 0.1, stddev: 0.0, lower: 0.0, upper: inf };
+        let below = Distribution::NormalBetween { mean: 0.1, stddev: 0.0, lower: -inf, upper: 1.0 };
+        let all = |distribution, only: f64| assert!(values::<f16>(distribution).iter().all(|&x| x == only));
+        all(above, f16::ceil(0.1).to_f64());
+        all(below, f16::floor(0.1).to_f64());
+        assert!(values::<f64>(above).iter().all(|&x| x == 0.1));
+    }
+
+    #[test]
+    fn values_of_which_the_mean_is_no_part_may_reach_the_largest_number() {
+        let inf = f64::INFINITY;
+        let distribution = Distribution::NormalBetween { mean: 1e38, stddev: 3.6e37, lower: -inf, upper: 0.0 };
+        assert!(values::<f32>(distribution).iter().all(|&x| x <= f64::from(1e38f32) && x > f64::from(f32::MIN)));
+        let opposite = Distribution::NormalBetween { mean: 1e38, stddev: 3.6e37, lower: 0.0, upper: inf };
+        assert!(Recipe::new::<f32>(opposite).is_err());
+        let far = Distribution::NormalBetween { mean: -1.7e308, stddev: 3e307, lower: 0.0, upper: inf };
+        assert!(Recipe::new::<f64>(far).is_err(), "the product with stddev is beyond the numbers");
+    }
+
+    /// The values between bounds that are no more than a millionth of a deviation are uniform, to `accuracy`.
+    fn tight_bounds_give_uniform_values<T: Element>(stddev: f64, size: f64, accuracy: f64) {
+        let distribution = Distribution::NormalBetween { mean: 0.0, stddev, lower: -size, upper: size };
+        let (high, low) = (words(1), words(99));
+        for (i, x) in values::<T>(distribution).into_iter().enumerate() {
+            let low = if T::DOUBLE || rest(high[i]) < 1 << 16 { low[i] } else { 1 << 31 };
+            let word = u64::from(high[i]) << 32 | u64::from(low);
+            let rest = if word >> 63 == 1 { !word } else { word };
+            let centred = ((i64::MAX as u64 - rest) as f64 + 0.5) / 2f64.powi(63);
+            let exact = stddev * size * if word >> 63 == 1 { centred } else { -centred };
+            assert!((x / exact - 1.0).abs() <= accuracy, "{x:e} for {exact:e} in {}, within {size:e}", T::NAME);
+        }
+    }
+
+    fn rest(word: u32) -> u32 {
+        if word >> 31 == 1 { !word } else { word }
+    }
+
+    #[test]
+    fn values_between_tight_bounds_are_uniform_with_all_their_digits() {
+        for size in [1e-9, 1e-16, 1e-17, 1e-100, 1e-280] {
+            tight_bounds_give_uniform_values::<f64>(1.0, size, 1e-15);
+            tight_bounds_give_uniform_values::<f64>(1e280, size, 1e-15);
+            tight_bounds_give_uniform_values::<f32>(1.0 / size, size, 1e-7);
+            // The outermost values are brought to the last number within the bound.
+            tight_bounds_give_uniform_values::<bf16>(1e-20 / size, size, 8e-3);
+        }
+        let off_centre = |lower, upper, word: u64| {
+            let distribution = Distribution::NormalBetween { mean: 0.0, stddev: 1.0, lower, upper };
+            let recipe = Recipe::new::<f64>(distribution).expect("a recipe");
+            let (high, low) = ([(word >> 32) as u32; 2 * MAX_LANES], [word as u32; 2 * MAX_LANES]);
+            backend::run(Drawn { recipe, high: &high, low: &low, element: PhantomData::<f64> })[0]
+        };
+        for (lower, upper) in [(1e-17, 2e-17), (-3e-20, -1e-20), (0.0, 1e-30), (-1e-30, 0.0), (-1e-25, 3e-25)] {
+            for word in [0, 1 << 61, 3 << 61, u64::MAX - (1 << 50)] {
+                let [u, rest] = [word, !word].map(|word| (word as f64 + 0.5) / 2f64.powi(64));
+                let (x, exact, size) =
+                    (off_centre(lower, upper, word), lower * rest + upper * u, lower.abs().max(upper));
+                assert!((x - exact).abs() < 1e-15 * exact.abs().max(1e-16 * size), "{x:e} for {exact:e} at {word:#x}");
+            }
+        }
+    }
+
+    /// Bounds of all kinds: the values are finite, rise with the word, stay within the bounds, and mirrored bounds give
+    /// them mirrored.
+    fn bounds_of_every_kind_hold<T: Element>() -> usize {
+        let inf = f64::INFINITY;
+        let bounds =
+            [0.0, 5e-324, 1e-310, 1e-17, 1e-3, 0.4886, 0.5, 0.7, 1.0, 2.0, 2.81, 2.9, 6.0, 8.3, 37.0, 38.5, inf];
+        let ends: Vec<f64> = bounds.iter().flat_map(|&x| [-x, x]).collect();
+        let mut high: Vec<_> = [words(1), words(5)].concat();
+        high.sort_unstable();
+        high.extend([u32::MAX; MAX_LANES]);
+        let low = vec![7; high.len()];
+        let draw = |mean, stddev, lower, upper| {
+            let recipe = Recipe::new::<T>(Distribution::NormalBetween { mean, stddev, lower, upper }).ok()?;
+            let drawn = |high: &[u32], low: &[u32]| {
+                backend::run(Drawn { recipe, high, low, element: PhantomData::<T> })
+                    .into_iter()
+                    .map(T::to_f64)
+                    .collect()
+            };
+            let opposite = |words: &[u32]| words.iter().map(|word| !word).collect::<Vec<_>>();
+            Some((drawn(&high, &low), drawn(&opposite(&high), &opposite(&low)))) as Option<(Vec<f64>, Vec<f64>)>
+        };
+        let scales = [0.0, 5e-324, 1e-310, 1e-45, 1e-30, 0.7, 1.0, 1e4, 1e30, 1e300];
+        let mut count = 0;
+        for (&lower, &upper) in ends.iter().flat_map(|lower| ends.iter().map(move |upper| (lower, upper))) {
+            for (mean, stddev) in [0.0, 0.1, -1e3].iter().flat_map(|&mean| scales.map(|stddev| (mean, stddev))) {
+                let Some((values, _)) = draw(mean, stddev, lower, upper) else { continue };
+                count += 1;
+                let about = || format!("{mean:e} + {stddev:e} [{lower:e}, {upper:e}] in {}", T::NAME);
+                let [least, most] = [lower, upper].map(|x| if x.is_infinite() { x } else { mean + x * stddev });
+                assert!(values.iter().all(|x| x.is_finite()), "finite: {}", about());
+                assert!(values.is_sorted(), "rising: {}", about());
+                if least == most {
+                    assert!(values.iter().all(|&x| x == T::nearest(least).to_f64()), "{}", about());
+                } else {
+                    assert!(least <= values[0] && values[values.len() - 1] <= most, "within: {}", about());
+                }
+                let (_, mirrored) = draw(-mean, stddev, -upper, -lower).expect("its mirror image is a recipe");
+                // The middle of a narrow type's low words is not its own mirror image: x is rounded otherwise, rarely.
+                let near = |x: f64, y: f64| {
+                    !T::DOUBLE && (T::nearest(x).next_up().to_f64() == y || T::nearest(x).next_down().to_f64() == y)
+                };
+                assert!(values.iter().zip(mirrored).all(|(&x, y)| x == -y || near(x, -y)), "mirrored: {}", about());
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn normals_hold_bounds_of_every_kind() {
+        let counts = [
+            bounds_of_every_kind_hold::<f16>(),
+            bounds_of_every_kind_hold::<bf16>(),
+            bounds_of_every_kind_hold::<f32>(),
+            bounds_of_every_kind_hold::<f64>(),
+        ];
+        println!("normals between bounds: {counts:?} recipes of float16, bfloat16, float32 and float64");
+        assert!(counts.iter().all(|count| *count > 1000));
     }
 
     fn ends_are_reached<T: Element>() {

@@ -10,18 +10,23 @@ change; in each row x = t + f (c1 + f (c2 + ...)), where f is the distance from 
 kept nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded arithmetic too*: the computed
 quantile is monotone by construction, and that it stays so from row to row is checked, and mended by an ulp, at the end.
 
-The polynomials interpolate x at the zeros of a Chebyshev polynomial stretched so that its first zero is the origin
-(near-minimax). Origins of float32 rows are moved by a few hundred words to where t is nearly a float32.
+The float32 polynomials interpolate x at the zeros of a Chebyshev polynomial stretched so that its first zero is the
+origin (near-minimax). For float64 that is not enough: at high degrees the best polynomial has negative coefficients,
+and the nonnegative one with the least weighted squares at such zeros is up to a hundred times nearer than one without
+the powers whose coefficients were negative. float64 rows also begin half a row earlier, so that their lengths relative
+to their distances from the singularity differ less. Origins are moved by a few hundred words to where t is nearly a
+number of the type.
 
-What is left is for the normal between any bounds, and for complex values: polynomials over one interval each, and the
-tail of the normal by rows of y = sqrt(-log p) + offset, p being the probability of what lies beyond. All interpolate at
-the zeros of a Chebyshev polynomial.
+The rest is for the normal between any bounds, and for complex values: polynomials over one interval each, and the tail
+of the normal by rows of y = sqrt(-log q) + offset, q being P(|X| > x). All interpolate at the zeros of a Chebyshev
+polynomial.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -49,6 +54,26 @@ class Table:
     rows: int
     degree: int
 
+    @property
+    def in_words(self) -> int:
+        """Origins are multiples of this, so that those of `NORMAL_F64` are float64 numbers."""
+        return 2**12 if self.name == "NORMAL_F64" else 1
+
+    @property
+    def shift(self) -> int:
+        """Mantissa bits of y below those that choose the row."""
+        return int(np.finfo(self.real).nmant) - self.mantissa_bits
+
+    @property
+    def bias(self) -> int:
+        """Added to the bits of y, so that float64 rows begin half a row earlier."""
+        return 1 << (self.shift - 1) if self.real is np.float64 else 0
+
+    @property
+    def least(self) -> int:
+        """The least `rest` that has a row."""
+        return {"NORMAL_F32": 2**23 + 128, "NORMAL_F64": 5 * 2**53}.get(self.name, 0)
+
     def exact(self, a: mp.mpf) -> mp.mpf:
         return mp.sqrt(2) * mp.erfinv(self.mass * a)
 
@@ -56,11 +81,11 @@ class Table:
         """The row, before wrapping, of the words whose distance from the end of the distribution is `rest`."""
         y = self.real(rest) + self.real(self.offset)
         word = y.view(np.uint32 if self.real is np.float32 else np.uint64)
-        return int(word) >> (np.finfo(self.real).nmant - self.mantissa_bits)
+        return (int(word) + self.bias) >> self.shift
 
     def value(self, row: Row, rest: int) -> np.floating:
-        real = self.real
-        return polynomial(row.coefficients, real(2 * (row.origin - rest) + 1) * real(0.5 ** (self.bits + 1)))
+        distance = self.real(2 * (row.origin - rest) + 1) * self.real(0.5 ** (self.bits + 1))
+        return polynomial(row.coefficients, distance)
 
 
 @dataclass
@@ -74,8 +99,8 @@ class Row:
 TABLES = (
     Table("NORMAL_F32", "the standard normal, 1 - a >= 2^-8", mp.mpf(1), np.float32, 31, -128.0, 1, 16, 6),
     Table("TRUNCATED_F32", "the normal truncated at 2 sigma", TRUNCATED, np.float32, 31, 1.25 * 2**27, 2, 16, 5),
-    Table("NORMAL_F64", "the standard normal", mp.mpf(1), np.float64, 63, 1.0, 2, 256, 10),
-    Table("TRUNCATED_F64", "the normal truncated at 2 sigma", TRUNCATED, np.float64, 63, 1.25 * 2**59, 2, 16, 10),
+    Table("NORMAL_F64", "the standard normal, 1 - a >= 1.25 2^-8", mp.mpf(1), np.float64, 63, 0.0, 1, 16, 14),
+    Table("TRUNCATED_F64", "the normal truncated at 2 sigma", TRUNCATED, np.float64, 63, 1.25 * 2**59, 2, 16, 11),
 )
 
 
@@ -120,12 +145,49 @@ def fit(
         powers.remove(negative[0] if at_centre else negative[-1])
 
 
+LEAST_SQUARES = 40
+"""Points of a row at which `best_fit` minimizes the relative error."""
+
+
+def best_fit(function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int) -> list[mp.mpf]:
+    """As `fit`: the nonnegative coefficients with the least squares of the relative error, by Lawson and Hanson."""
+    t = function(mp.mpf(0))
+    points = chebyshev(mp.mpf(0), mp.mpf(1), LEAST_SQUARES)
+    values = [function(width * s) for s in points]
+    columns = [[s ** (p + 1) / x for s, x in zip(points, values, strict=True)] for p in range(degree)]
+    target = [1 - t / x for x in values]
+    products = mp.matrix([[mp.fdot(zip(c, d, strict=True)) for d in columns] for c in columns])
+    right = mp.matrix([mp.fdot(zip(c, target, strict=True)) for c in columns])
+    found, used = mp.zeros(degree, 1), list[int]()
+    while True:
+        gradient = right - products * found
+        rising = {p: gradient[p] / mp.sqrt(products[p, p]) for p in range(degree) if p not in used}
+        steepest = max(rising, key=rising.__getitem__, default=None)
+        if steepest is None or rising[steepest] < mp.mpf(10) ** -30:
+            return [found[p] / width ** (p + 1) for p in range(degree)]
+        used = sorted([*used, steepest])
+        while True:
+            part = mp.matrix([[products[p, r] for r in used] for p in used])
+            wanted = mp.zeros(degree, 1)
+            for p, c in zip(used, mp.lu_solve(part, mp.matrix([right[p] for p in used])), strict=True):
+                wanted[p] = c
+            # Go as far towards the solution as no coefficient becomes negative, and leave out the one that is then 0.
+            steps = {p: found[p] / (found[p] - wanted[p]) for p in used if wanted[p] <= 0}
+            first = min(steps, key=steps.__getitem__, default=None)
+            if first is None:
+                found = wanted
+                break
+            found += steps[first] * (wanted - found)
+            found[first] = mp.mpf(0)
+            used.remove(first)
+
+
 def limits(table: Table) -> list[tuple[int, int]]:
     """The rows from the centre outwards, as (largest, smallest) `rest`: found by bisection of the rounded index."""
     end, found = 2**table.bits - 1, []
-    least = 0 if table.name != "NORMAL_F32" else 2**23 + 128
-    while end >= least:
-        low, high = least - 1, end  # the row of `low` is another (or there is none), that of `high` is the row of `end`
+    while end >= table.least:
+        # The row of `low` is another (or there is none), that of `high` is the row of `end`.
+        low, high = table.least - 1, end
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if table.row(middle) == table.row(end) else (middle, high)
@@ -135,16 +197,17 @@ def limits(table: Table) -> list[tuple[int, int]]:
 
 
 def origin(table: Table, first: int) -> int:
-    if table.real is np.float64 or first == 2**table.bits - 1:
+    if first == 2**table.bits - 1:
         return first
     scale = mp.mpf(2) ** table.bits
 
     def distance(rest: int) -> mp.mpf:
         t = table.exact(1 - (rest + 1) / scale)
-        return abs(t / mp.mpf(float(np.float32(float(t)))) - 1)
+        return abs(t / mp.mpf(float(to_real(table, t))) - 1)
 
-    last = min(first + ORIGIN_CANDIDATES, 2**table.bits - 1)
-    return min(range(first, last), key=distance)
+    start = -(-(first + 1) // table.in_words) * table.in_words - 1
+    last = min(start + ORIGIN_CANDIDATES * table.in_words, 2**table.bits - 1)
+    return min(range(start, last, table.in_words), key=distance)
 
 
 def _shifted(table: Table, a0: mp.mpf, f: mp.mpf) -> mp.mpf:
@@ -159,7 +222,10 @@ def make(table: Table) -> list[Row]:
         a0 = 1 - (start + 1) / scale
         width = (start - last + mp.mpf(1) / 2) / scale
         from_origin = partial(_shifted, table, a0)
-        fitted = fit(from_origin, width, table.degree, start - last + 1, at_centre=a0 == 0)
+        if table.real is np.float64:
+            fitted = best_fit(from_origin, width, table.degree)
+        else:
+            fitted = fit(from_origin, width, table.degree, start - last + 1, at_centre=a0 == 0)
         exact = [table.exact(a0), *fitted]
         rows.append(Row(start, first, last, [to_real(table, c) for c in exact]))
     mend(table, rows)
@@ -172,13 +238,43 @@ def to_real(table: Table, c: mp.mpf) -> np.floating:
 
 
 def mend(table: Table, rows: list[Row]) -> None:
-    """Lower a row's slope until its last value is no greater than the next row's first."""
-    bounds = [table.value(row, row.first) for row in rows[1:]]
+    """Lower a coefficient of a row until its last value is no greater than the next row's first."""
+    bounds = [least_value(table, row) for row in rows[1:]]
     bounds.append(table.real(2) if table.mass != 1 else table.real(np.inf))
     for row, bound in zip(rows, bounds, strict=True):
-        while table.value(row, row.last) > bound:
+        if greatest_value(table, row) > bound:
             print(f"{table.name}: mended the row at {row.first}", file=sys.stderr)
-            row.coefficients[1] = np.nextafter(row.coefficients[1], table.real(0))
+        while greatest_value(table, row) > bound:
+            power = 1 if row.coefficients[0] else 3  # at the centre, small values keep their accuracy
+            row.coefficients[power] = np.nextafter(row.coefficients[power], table.real(0))
+
+
+def least_value(table: Table, row: Row) -> np.floating:
+    """The value of the last word before the row's end, and of the last float64 number there if it is less."""
+    value = table.value(row, row.first)
+    if table.name != "NORMAL_F64" or row.first == 2**63 - 1:
+        return value
+    return min(value, by_number(row, np.nextafter(end_of(table, row.first), 0)))
+
+
+def greatest_value(table: Table, row: Row) -> np.floating:
+    value = table.value(row, row.last)
+    return max(value, by_number(row, begin_of(table, row.last))) if table.name == "NORMAL_F64" else value
+
+
+def begin_of(table: Table, rest: int) -> np.float64:
+    """The least number y of the row of `rest`."""
+    return np.uint64((table.row(rest) << table.shift) - table.bias).view(np.float64)
+
+
+def end_of(table: Table, rest: int) -> np.float64:
+    """The least number y beyond the row of `rest`."""
+    return np.uint64((table.row(rest) + 1 << table.shift) - table.bias).view(np.float64)
+
+
+def by_number(row: Row, y: np.float64) -> np.floating:
+    """As the normal between bounds evaluates a row: y is 2^63 P(|X| > x)."""
+    return polynomial(row.coefficients, (np.float64(row.origin + 1) - y) * np.float64(0.5**63))
 
 
 SAMPLE = 24
@@ -209,6 +305,18 @@ def signed(x: int, bits: int) -> int:
     return (x + half) % (2 * half) - half
 
 
+def listed(numbers: Iterable[str], indent: int) -> str:
+    """Numbers, separated by commas, in lines of at most 120 columns."""
+    margin = " " * indent
+    return textwrap.fill(", ".join(numbers) + ",", 120, initial_indent=margin, subsequent_indent=margin)
+
+
+def array(numbers: Iterable[str], indent: int = 0) -> str:
+    """As `listed`, in brackets."""
+    margin = " " * indent
+    return f"{margin}[\n{listed(numbers, indent + 4)}\n{margin}]"
+
+
 def rust(table: Table, rows: list[Row]) -> str:
     real, integer = ("f32", "i32") if table.real is np.float32 else ("f64", "i64")
     unused = Row(0, 0, 0, [table.real(0)] * (table.degree + 1))
@@ -217,73 +325,90 @@ def rust(table: Table, rows: list[Row]) -> str:
         index = table.row(row.first) % table.rows
         assert placed[index] is unused, f"{table.name}: two rows at {index}"
         placed[index] = row
-    shift = np.finfo(table.real).nmant - table.mantissa_bits
-    shape = f"{shift}, {table.rows}, {table.degree + 1}"
     error = largest_error(table, rows)
     lines = [
         f"/// Half of {table.of}: relative error {error:.2f} epsilon at the worst of {SAMPLE} words a row.",
-        f"pub static {table.name}: Table<{real}, {integer}, {shape}> = Table {{",
+        f"pub static {table.name}: Table<{real}, {integer}, {table.shift}, {table.degree + 1}> = Table {{",
         f"    offset: {literal(table.real(table.offset))},",
-        "    origin: [",
-        *(f"        {signed(2 * row.origin + 1, table.bits + 1)}," for row in placed),
-        "    ],",
+        f"    origin: {array((str(signed(2 * row.origin + 1, table.bits + 1)) for row in placed), 4).strip()},",
         "    coefficients: [",
+        *(array((literal(row.coefficients[k]) for row in placed), 8) + "," for k in range(table.degree + 1)),
+        "    ],",
     ]
-    for k in range(table.degree + 1):
-        lines += ["        [", *(f"            {literal(row.coefficients[k])}," for row in placed), "        ],"]
-    return "\n".join([*lines, "    ],", "};", ""])
+    return "\n".join([*lines, "};", ""])
 
 
-TAIL_F32_FIRST = 127 - 33 << 1
-"""Exponent and first mantissa bit of the least y of a float32 tail, 2^-33."""
-TAIL_F32_ROWS = (127 + 23 << 1) - TAIL_F32_FIRST + 1
-TAIL_F32_DEGREE = 5
-TAIL_F32_BITS = 22
-"""Mantissa bits below those that choose the row."""
+@dataclass(frozen=True)
+class OuterTable:
+    """A normal beyond its `Table`, by y, P(X > x) = y 2^-bits. Rows are the binary orders of y, halved."""
+
+    name: str
+    inner: Table
+    first_order: int  # the binary order of the least y
+    last: float  # the first y of the table inwards
+    degree: int
+
+    @property
+    def size(self) -> int:
+        """Numbers of a row."""
+        return 1 << self.inner.shift
+
+    @property
+    def rows(self) -> int:
+        return 2 * (int(np.log2(self.last)) - self.first_order) + 1
+
+    def value(self, row: list[np.floating], remainder: int) -> np.floating:
+        """The value of the y whose mantissa bits below those that choose the row are `remainder`."""
+        real = self.inner.real
+        return polynomial(row, real(self.size - remainder) * real(1 / self.size))
+
+    def exact(self, index: int, f: mp.mpf) -> mp.mpf:
+        """The exact value at the distance `f`, of the length of row `index`, from the inner end of that row."""
+        order, half = divmod(index, 2)
+        y = mp.mpf(2) ** (self.first_order + order) * (1 + (half + 1 - f) / mp.mpf(2))
+        return tail(mp.sqrt(-mp.log(y / mp.mpf(2) ** self.inner.bits)))
+
+    def made(self) -> list[list[np.floating]]:
+        """The rows from the end of the distribution inwards."""
+        rows = []
+        for index in range(self.rows):
+            exact = partial(self.exact, index)
+            if self.inner.real is np.float64:
+                fitted = best_fit(exact, mp.mpf(1), self.degree)
+            else:
+                fitted = fit(exact, mp.mpf(1), self.degree, self.size)
+            rows.append([to_real(self.inner, c) for c in [exact(mp.mpf(0)), *fitted]])
+        for outer, row in pairwise(rows):  # as in `mend`
+            while self.value(row, 0) > self.value(outer, self.size - 1):
+                row[1] = np.nextafter(row[1], self.inner.real(0))
+        return rows
+
+    def rust(self, bulk: list[Row]) -> str:
+        rows, real = self.made(), "f32" if self.inner.real is np.float32 else "f64"
+        order, half = divmod(self.rows - 1, 2)
+        remainder = int((self.last / 2.0 ** (self.first_order + order) * 2 - 2 - half) * self.size)
+        last = next(row for row in bulk if row.last == self.inner.least)
+        assert greatest_value(self.inner, last) <= self.value(rows[-1], remainder), "the table and its tail meet"
+        worst = 0.0
+        for index, row in enumerate(rows):
+            for part in range(0, self.size, self.size // SAMPLE):
+                exact = self.exact(index, mp.mpf(self.size - part) / self.size)
+                worst = max(worst, float(abs(mp.mpf(float(self.value(row, part))) / exact - 1)))
+        lines = [
+            f"/// The standard normal beyond `{self.inner.name}`: relative error "
+            f"{worst / float(np.finfo(self.inner.real).eps):.2f} epsilon at the worst of {SAMPLE} numbers",
+            "/// a row.",
+            f"pub static {self.name}: [[{real}; {self.degree + 1}]; {self.rows}] = [",
+            *(listed([f"[{', '.join(literal(c) for c in row)}]"], 4) for row in rows),
+            "];",
+        ]
+        return "\n".join([*lines, ""])
 
 
-def tail_f32_quantile(y: mp.mpf) -> mp.mpf:
-    """The x with P(X > x) = y 2^-32, by Newton's method for the logarithm."""
-    return tail(mp.sqrt(-mp.log(y / mp.mpf(2) ** 32)))
-
-
-def tail_f32_value(row: list[np.float32], remainder: int) -> np.float32:
-    """The value of the y whose last `TAIL_F32_BITS` bits are `remainder`."""
-    return polynomial(row, np.float32(2**TAIL_F32_BITS - remainder) * np.float32(0.5**TAIL_F32_BITS))
-
-
-def tail_f32_exact(index: int, f: mp.mpf) -> mp.mpf:
-    """The exact value at the distance `f`, of the length of row `index`, from the inner end of that row."""
-    exponent, half = divmod(TAIL_F32_FIRST + index, 2)
-    return tail_f32_quantile(mp.mpf(2) ** (exponent - 127) * (1 + (half + 1 - f) / mp.mpf(2)))
-
-
-def tail_f32_rust(bulk: list[Row]) -> str:
-    """Rows of the float32 normal beyond its table, from the end of the distribution inwards."""
-    size = 2**TAIL_F32_BITS
-    rows: list[list[np.float32]] = []
-    for index in range(TAIL_F32_ROWS):
-        exact = partial(tail_f32_exact, index)
-        coefficients = [exact(mp.mpf(0)), *fit(exact, mp.mpf(1), TAIL_F32_DEGREE, size)]
-        rows.append([np.float32(mp.nstr(c, 25, strip_zeros=False)) for c in coefficients])
-    for outer, row in pairwise(rows):  # as in `mend`
-        while tail_f32_value(row, 0) > tail_f32_value(outer, size - 1):
-            row[1] = np.nextafter(row[1], np.float32(0))
-    table, last = TABLES[0], next(row for row in bulk if row.last == 2**23 + 128)
-    assert table.value(last, last.last) <= tail_f32_value(rows[-1], 64), "the table and its tail meet"
-    worst = 0.0
-    for index, row in enumerate(rows):
-        for remainder in range(0, size, size // SAMPLE):
-            exact = tail_f32_exact(index, mp.mpf(size - remainder) / size)
-            worst = max(worst, float(abs(mp.mpf(float(tail_f32_value(row, remainder))) / exact - 1)))
-    lines = [
-        f"/// The standard normal beyond `NORMAL_F32`: relative error {worst / 2**-23:.2f} epsilon at the worst of",
-        f"/// {SAMPLE} numbers a row.",
-        f"pub static NORMAL_TAIL_F32: [[f32; {TAIL_F32_DEGREE + 1}]; {TAIL_F32_ROWS}] = [",
-        *("    [" + ", ".join(literal(c) for c in row) + "]," for row in rows),
-        "];",
-    ]
-    return "\n".join([*lines, ""])
+OUTER_TABLES = (
+    OuterTable("NORMAL_TAIL_F32", TABLES[0], -33, 2.0**23 + 64 + 0.5, 5),
+    OuterTable("NORMAL_TAIL_F64", TABLES[2], -1, 1.25 * 2.0**55, 14),
+)
 
 
 @dataclass(frozen=True)
@@ -318,21 +443,13 @@ class Series:
         lines = [
             f"/// {self.says}: relative error {error / 2**-52:.2f} epsilon at the worst of 1000 numbers.",
             f"pub static {self.name}: [f64; {self.terms}] = [",
-            *(f"    {literal(np.float64(c))}," for c in coefficients),
+            listed((literal(np.float64(c)) for c in coefficients), 4),
             "];",
         ]
         return "\n".join([*lines, ""])
 
 
 SERIES = (
-    Series(
-        "CENTER",
-        "x by v = P(0 <= X <= x) of the standard normal, 0 <= v <= 1/4: x / v in powers of v^2",
-        lambda v: mp.sqrt(2) * mp.erfinv(2 * v),
-        mp.mpf(1) / 4,
-        15,
-        True,
-    ),
     Series(
         "ATANH",
         "2 atanh(s), 0 <= s <= 1/3: 2 atanh(s) / s in powers of s^2",
@@ -354,59 +471,63 @@ SERIES = (
 LN2_HIGH = float(mp.floor(mp.log(2) * 2**42) / 2**42)  # its products with integers below 2^11 are exact
 LN2_LOW = float(mp.log(2) - LN2_HIGH)
 
-TAIL_OFFSET = 0.5727  # so that the first of the rows, at y = 1.75, begins just before sqrt(log 4)
-TAIL_TOPS = (2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28)
-TAIL_SHIFT = 50
-TAIL_COEFFICIENTS = 13
+DEPTH_OFFSET = -0.3069  # so that the first row, at y = 2, begins just before the end of NORMAL_F64
+DEPTH_TOPS = (2.5, 3, 3.5, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+DEPTH_SHIFT = 50
+DEPTH_COEFFICIENTS = 11
 
 
 def tail(s: mp.mpf) -> mp.mpf:
-    """The x beyond which a standard normal is with probability exp(-s^2), by Newton's method for the logarithm."""
+    """The x with P(|X| > x) = exp(-s^2) for a standard normal X, by Newton's method for the logarithm."""
     x = mp.sqrt(2) * s
     while True:
-        beyond = mp.erfc(x / mp.sqrt(2)) / 2
-        step = (mp.log(beyond) + s * s) * beyond / mp.npdf(x)
+        beyond = mp.erfc(x / mp.sqrt(2))
+        step = (mp.log(beyond) + s * s) * beyond / (2 * mp.npdf(x))
         x += step
         if abs(step) < mp.mpf(10) ** -40:
             return x
 
 
-def tail_row(top: float, first: float) -> list[float]:
+def depth_row(top: float, first: float) -> list[float]:
     """Coefficients of x in powers of f = top - s; both ends of the row are on the scale of s."""
-    where = chebyshev(mp.mpf(0), mp.mpf(top) - mp.mpf(first), TAIL_COEFFICIENTS)
-    matrix = mp.matrix([[f**p for p in range(TAIL_COEFFICIENTS)] for f in where])
+    where = chebyshev(mp.mpf(0), mp.mpf(top) - mp.mpf(first), DEPTH_COEFFICIENTS)
+    matrix = mp.matrix([[f**p for p in range(DEPTH_COEFFICIENTS)] for f in where])
     return [float(c) for c in mp.lu_solve(matrix, mp.matrix([tail(mp.mpf(top) - f) for f in where]))]
 
 
-def tail_rust() -> str:
-    tops = [top - TAIL_OFFSET for top in TAIL_TOPS]
-    firsts = [1.75 - TAIL_OFFSET, *tops[:-1]]
-    rows = [tail_row(top, first) for top, first in zip(tops, firsts, strict=True)]
-    for i, end in enumerate(TAIL_TOPS[:-1]):
+def depth_rust(inner: float) -> str:
+    """The table of the normal by depth, which begins where another one ends, at the value `inner`."""
+    tops = [top - DEPTH_OFFSET for top in DEPTH_TOPS]
+    firsts = [2 - DEPTH_OFFSET, *tops[:-1]]
+    rows = [depth_row(top, first) for top, first in zip(tops, firsts, strict=True)]
+    assert polynomial(rows[0], tops[0] - firsts[0]) < inner
+    for i, end in enumerate(DEPTH_TOPS[:-1]):
         around = tops[i] + np.arange(-4, 5) * np.spacing(tops[i])
-        here = [(float(s), i + int(s + TAIL_OFFSET >= end)) for s in around]
+        here = [(float(s), i + int(s + DEPTH_OFFSET >= end)) for s in around]
         while any(np.diff([polynomial(rows[row], tops[row] - s) for s, row in here]) < 0):
-            print(f"NORMAL_TAIL: mended the row that ends at {end}", file=sys.stderr)
+            print(f"NORMAL_BY_DEPTH: mended the row that ends at {end}", file=sys.stderr)
             rows[i][0] = float(np.nextafter(rows[i][0], 0))
     worst = 0.0
     for row, top, first in zip(rows, tops, firsts, strict=True):
         for s in np.linspace(first, top, 50):
             worst = max(worst, float(abs(polynomial(row, top - float(s)) / tail(mp.mpf(float(s))) - 1)))
-    words = [int(np.float64((top - 0.25) if top > 4 else (top - 0.125)).view(np.uint64)) for top in TAIL_TOPS]
-    placed = sorted(range(16), key=lambda i: (words[i] >> TAIL_SHIFT) % 16)
+    words = [int(np.nextafter(np.float64(top), 0).view(np.uint64)) for top in DEPTH_TOPS]
+    placed = sorted(range(16), key=lambda i: (words[i] >> DEPTH_SHIFT) % 16)
     lines = [
-        "/// The x beyond which a standard normal is with probability exp(-s^2), by rows of s + offset, in powers of",
-        f"/// top - s: relative error {worst / 2**-52:.2f} epsilon at the worst of 50 numbers a row.",
-        f"pub static NORMAL_TAIL: Tail<{TAIL_SHIFT}, {TAIL_COEFFICIENTS}> = Tail {{",
-        f"    offset: {literal(np.float64(TAIL_OFFSET))},",
-        "    top: [",
-        *(f"        {literal(np.float64(tops[i]))}," for i in placed),
-        "    ],",
+        "/// The x with P(|X| > x) = exp(-s^2) for a standard normal X, by rows of s + offset, in powers of top - s:",
+        f"/// relative error {worst / 2**-52:.2f} epsilon at the worst of 50 numbers a row.",
+        f"pub static NORMAL_BY_DEPTH: DepthTable<{DEPTH_SHIFT}, {DEPTH_COEFFICIENTS}> = DepthTable {{",
+        f"    offset: {literal(np.float64(DEPTH_OFFSET))},",
+        f"    top: {array((literal(np.float64(tops[i])) for i in placed), 4).strip()},",
         "    coefficients: [",
+        *(array((literal(np.float64(rows[i][k])) for i in placed), 8) + "," for k in range(DEPTH_COEFFICIENTS)),
+        "    ],",
+        "};",
+        "",
+        "/// The greatest value of `NORMAL_F64`, and the least of `NORMAL_BY_DEPTH` that is used.",
+        f"pub const INNER_END: f64 = {literal(np.float64(inner))};",
     ]
-    for k in range(TAIL_COEFFICIENTS):
-        lines += ["        [", *(f"            {literal(np.float64(rows[i][k]))}," for i in placed), "        ],"]
-    return "\n".join([*lines, "    ],", "};", ""])
+    return "\n".join([*lines, ""])
 
 
 def series_rust() -> str:
@@ -425,10 +546,6 @@ def series_rust() -> str:
         "/// The part of a complex normal of variance 1 that has |z| <= 2: 1 - exp(-4).\n"
         f"pub const WITHIN_2: f64 = {literal(np.float64(float(1 - mp.exp(-4))))};\n"
     )
-    text.append(
-        "/// The upper quartile of the standard normal.\n"
-        f"pub const QUARTILE: f64 = {literal(np.float64(float(mp.sqrt(2) * mp.erfinv(mp.mpf(1) / 2))))};\n"
-    )
     return "\n".join(text)
 
 
@@ -436,11 +553,13 @@ def main() -> None:
     print("//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.")
     print("#![cfg_attr(rustfmt, rustfmt::skip)]")
     print('#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]\n')
-    print("use super::Table;\nuse super::between::Tail;\n")
+    print("use super::piecewise::{DepthTable, Table};\n")
     made = [make(table) for table in TABLES]
     print("\n".join(rust(table, rows) for table, rows in zip(TABLES, made, strict=True)))
-    print(tail_f32_rust(made[0]))
-    print(tail_rust())
+    for outer in OUTER_TABLES:
+        print(outer.rust(made[TABLES.index(outer.inner)]))
+    last = next(row for row in made[2] if row.last == TABLES[2].least)
+    print(depth_rust(float(greatest_value(TABLES[2], last))))
     print(series_rust(), end="")
 
 

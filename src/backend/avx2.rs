@@ -80,13 +80,11 @@ impl Avx2 {
         self.choose(self.constants(low), self.constants(high), index)
     }
 
-    /// `table[index mod ROWS]` of 64-bit elements: sixteen by their low and their high words, more of them one by one.
-    /// Gathers would be no faster, and are slow on many of the CPUs that have no more than AVX2.
+    /// `table[index mod 16]` of 64-bit elements, by their low and their high words. Gathers would be no faster, and are
+    /// slow on many of the CPUs that have no more than AVX2.
     #[inline(always)]
-    fn lookup_64<T: Copy, const ROWS: usize>(self, table: &[T; ROWS], index: Pair<__m256i>) -> Pair<__m256i> {
-        let [a, b, c, d] = table.as_chunks::<4>().0 else {
-            return pair!(index => self.constants(&self.each(table, index)));
-        };
+    fn lookup_64<T>(self, table: &[T; 16], index: Pair<__m256i>) -> Pair<__m256i> {
+        let [a, b, c, d] = table.as_chunks::<4>().0 else { unreachable!("four quarters") };
         let (first, last) =
             (self.split(self.constants(a), self.constants(b)), self.split(self.constants(c), self.constants(d)));
         // By row again.
@@ -95,14 +93,6 @@ impl Avx2 {
         let [index, _] = self.split(index[0], index[1]);
         let [low, high] = pair!(first, last => self.choose(first, last, index));
         simd!([_mm256_unpacklo_epi32(low, high), _mm256_unpackhi_epi32(low, high)])
-    }
-
-    #[inline(always)]
-    fn each<T: Copy, const ROWS: usize>(self, table: &[T; ROWS], index: __m256i) -> [T; 4] {
-        const { assert!(ROWS.is_power_of_two()) };
-        let mut rows = [0u64; 4];
-        simd!(_mm256_storeu_si256(rows.as_mut_ptr().cast(), index));
-        rows.map(|row| table[row as usize % ROWS])
     }
 }
 
@@ -256,7 +246,7 @@ impl Backend for Avx2 {
         simd!(pair!(a => _mm256_cmpgt_epi64(_mm256_setzero_si256(), a)))
     }
     #[inline(always)]
-    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
+    fn lookup_u64(self, table: &[i64; 16], index: Self::U64) -> Self::U64 {
         self.lookup_64(table, index)
     }
 
@@ -291,7 +281,7 @@ impl Backend for Avx2 {
         simd!(pair!(x, low, high => _mm256_min_pd(high, _mm256_max_pd(low, x))))
     }
     #[inline(always)]
-    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
+    fn lookup_f64(self, table: &[f64; 16], index: Self::U64) -> Self::F64 {
         let x = self.lookup_64(table, index);
         simd!(pair!(x => _mm256_castsi256_pd(x)))
     }

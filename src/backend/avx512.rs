@@ -28,13 +28,6 @@ macro_rules! simd {
 type Pair<T> = [T; 2];
 
 impl Avx512 {
-    /// `index mod ROWS`.
-    #[inline(always)]
-    fn within<const ROWS: usize>(index: __m512i) -> __m512i {
-        const { assert!(ROWS.is_power_of_two()) };
-        simd!(_mm512_and_si512(index, _mm512_set1_epi64(ROWS as i64 - 1)))
-    }
-
     #[inline(always)]
     fn halves(self, a: __m512i) -> Pair<__m256i> {
         simd!([_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)])
@@ -210,15 +203,10 @@ impl Backend for Avx512 {
         simd!(pair!(a => _mm512_srai_epi64::<63>(a)))
     }
     #[inline(always)]
-    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
-        simd!(pair!(index => match table.as_chunks::<8>().0 {
-            [low, high] => _mm512_permutex2var_epi64(
-                _mm512_loadu_epi64(low.as_ptr()),
-                index,
-                _mm512_loadu_epi64(high.as_ptr())
-            ),
-            _ => _mm512_i64gather_epi64::<8>(Self::within::<ROWS>(index), table.as_ptr()),
-        }))
+    fn lookup_u64(self, table: &[i64; 16], index: Self::U64) -> Self::U64 {
+        let [low, high] = table.as_chunks::<8>().0 else { unreachable!("two halves") };
+        let (low, high) = simd!((_mm512_loadu_epi64(low.as_ptr()), _mm512_loadu_epi64(high.as_ptr())));
+        simd!(pair!(index => _mm512_permutex2var_epi64(low, index, high)))
     }
 
     #[inline(always)]
@@ -246,13 +234,10 @@ impl Backend for Avx512 {
         simd!(pair!(x, low, high => _mm512_min_pd(high, _mm512_max_pd(low, x))))
     }
     #[inline(always)]
-    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
-        simd!(pair!(index => match table.as_chunks::<8>().0 {
-            [low, high] => {
-                _mm512_permutex2var_pd(_mm512_loadu_pd(low.as_ptr()), index, _mm512_loadu_pd(high.as_ptr()))
-            }
-            _ => _mm512_i64gather_pd::<8>(Self::within::<ROWS>(index), table.as_ptr()),
-        }))
+    fn lookup_f64(self, table: &[f64; 16], index: Self::U64) -> Self::F64 {
+        let [low, high] = table.as_chunks::<8>().0 else { unreachable!("two halves") };
+        let (low, high) = simd!((_mm512_loadu_pd(low.as_ptr()), _mm512_loadu_pd(high.as_ptr())));
+        simd!(pair!(index => _mm512_permutex2var_pd(low, index, high)))
     }
     #[inline(always)]
     fn store_f64(self, x: Self::F64, to: &mut [f64]) {

@@ -174,8 +174,8 @@ impl<const N: usize> Backend for Portable<N> {
         a.map(|a| a << BY)
     }
     #[inline(always)]
-    fn lookup_u64<const ROWS: usize>(self, table: &[i64; ROWS], index: Self::U64) -> Self::U64 {
-        index.map(|i| table[i as usize % ROWS].cast_unsigned())
+    fn lookup_u64(self, table: &[i64; 16], index: Self::U64) -> Self::U64 {
+        index.map(|i| table[i as usize % 16].cast_unsigned())
     }
 
     #[inline(always)]
@@ -195,8 +195,8 @@ impl<const N: usize> Backend for Portable<N> {
         })
     }
     #[inline(always)]
-    fn lookup_f64<const ROWS: usize>(self, table: &[f64; ROWS], index: Self::U64) -> Self::F64 {
-        index.map(|i| table[i as usize % ROWS])
+    fn lookup_f64(self, table: &[f64; 16], index: Self::U64) -> Self::F64 {
+        index.map(|i| table[i as usize % 16])
     }
     #[inline(always)]
     fn store_f64(self, x: Self::F64, to: &mut [f64]) {

@@ -1,179 +1,271 @@
 //! The normal between any two bounds: one quantile, as accurate in a far tail as at the centre.
 //!
-//! Let S(x) = P(X > x) of the standard normal. A value is found from the end of the distribution that it is nearer to,
-//! by what lies beyond it there, which is linear in u:
+//! Let q(x) = P(|X| > x) of the standard normal. A value is found from the end of the distribution on its side of 0, by
+//! what lies beyond it there, which is linear in u:
 //!
 //! ```text
-//! bounds on both sides of 0:      S(x) = S(upper) + (1 - u) P(lower < X < upper)          likewise below 0
-//! both bounds above 0:            S(x) / S(lower) = r + (1 - u) (1 - r),     r = S(upper) / S(lower)
+//! bounds on both sides of 0:      q(x) = q(upper) + (1 - u) 2 P(lower < X < upper)          likewise below 0
+//! both bounds above 0:            q(x) / q(lower) = r + (1 - u) (1 - r),     r = q(upper) / q(lower)
 //! ```
 //!
 //! Probabilities are relative to those at the nearer bound: 37 standard deviations from the centre, and any distance
-//! between the bounds, cost no digit. The quantile is a polynomial in P(0 < X < x) up to the quartile, and beyond it one
-//! by row in sqrt(-log S(x)), of which x is nearly a multiple. Every step is monotone in rounded arithmetic, and bounds
-//! that are mirrored give the values mirrored.
+//! between the bounds, cost no digit. Near 0, where q is near 1, it is P(|X| < x) that is linear in u and has all digits:
+//! values between bounds much tighter than a standard deviation are uniform, with the accuracy of the bounds.
+//!
+//! The quantile is that of `NORMAL_F64`, of which 1 - q and q are the arguments, and beyond it a table in
+//! sqrt(-log q), of which x is nearly a multiple. Every step is monotone in rounded arithmetic, and bounds that are
+//! mirrored give the values mirrored.
 //!
 //! The constants of two bounds are found by the same functions, inverted by bisection: the values end where the bounds
 //! are, and there is no second approximation that could differ from the first.
 
-use super::elementary::{less, minus_log, odd, select};
-use super::tables::{CENTER, NORMAL_TAIL, QUARTILE};
-use super::{Affine, Standard, outer_low_words};
+use super::elementary::{less, minus_log, select};
+use super::tables::{INNER_END, NORMAL_BY_DEPTH, NORMAL_F64};
+use super::words::{from_centre, rest_u64, with_side_u64};
+use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};
 
 /// How far from 0 the nearer of two bounds may be.
 pub const MAX_BOUND: f64 = 37.0;
 
-/// The quantile of the tail: polynomials by row of y = sqrt(-log p) + offset, in powers of the distance to the row's end.
-#[derive(Debug)]
-#[repr(align(64))]
-pub struct Tail<const SHIFT: u32, const COEFFICIENTS: usize> {
-    pub(super) offset: f64,
-    pub(super) top: [f64; 16],
-    pub(super) coefficients: [[f64; 16]; COEFFICIENTS],
-}
+/// P(|X| < x) up to which that is the argument of the quantile; beyond, P(|X| > x) is. A row ends there.
+const CENTRAL: f64 = 0.375;
 
-impl<const SHIFT: u32, const COEFFICIENTS: usize> Tail<SHIFT, COEFFICIENTS> {
-    /// The x with S(x) = exp(-depth), from the quartile on.
-    #[inline(always)]
-    fn value<B: Backend>(&self, b: B, depth: B::F64) -> B::F64 {
-        let s = b.sqrt_f64(depth);
-        let row = b.shift_right_u64::<SHIFT>(b.bits_u64(b.add_f64(s, b.splat_f64(self.offset))));
-        let f = b.sub_f64(b.lookup_f64(&self.top, row), s);
-        let mut x = b.lookup_f64(&self.coefficients[COEFFICIENTS - 1], row);
-        for coefficients in self.coefficients[..COEFFICIENTS - 1].iter().rev() {
-            x = b.add_f64(b.mul_f64(x, f), b.lookup_f64(coefficients, row));
-        }
-        b.clamp_f64(x, b.splat_f64(QUARTILE), b.splat_f64(f64::INFINITY))
+/// The last number before P(|X| > x) = 1 - [`CENTRAL`].
+const OUTSIDE: f64 = (1.0 - CENTRAL).next_down();
+
+/// P(|X| > x) below which the depth is the argument of the quantile: where the rows of [`NORMAL_F64`] end.
+const TAIL: f64 = 1.25 / 256.0;
+
+/// By row of [`NORMAL_F64`], the number from which its argument is counted: a positive one for P(|X| < x), a negative one
+/// for -P(|X| > x).
+static POINTS: [f64; 16] = {
+    let (mut points, mut row) = ([0.0; 16], 0);
+    while row < 16 {
+        let beyond = (NORMAL_F64.origin[row].cast_unsigned() as u128 + 1) as f64 / (1u128 << 64) as f64;
+        points[row] = if beyond > 0.75 { 1.0 - beyond } else { -beyond };
+        row += 1;
     }
+    points
+};
+
+/// The x of P(|X| < x) = `within`, or of P(|X| > x) = `beyond` if that is less than 1 - [`CENTRAL`] and at least [`TAIL`].
+#[inline(always)]
+fn inner<B: Backend, const N: usize>(b: B, within: [B::F64; N], beyond: [B::F64; N]) -> [B::F64; N] {
+    let one = b.splat_f64(1.0);
+    let beyond = each!(one; i => b.clamp_f64(beyond[i], b.splat_f64(0.0), b.splat_f64(OUTSIDE)));
+    let central = each!(b.splat_u64(0); i => less(b, within[i], b.splat_f64(CENTRAL)));
+    let y = each!(one; i => select(b, central[i], b.sub_f64(one, within[i]), beyond[i]));
+    // Rows are those of the rest of 64-bit words.
+    let row = each!(central[0]; i => NORMAL_F64.row(b, b.mul_f64(y[i], b.splat_f64((1u64 << 63) as f64))));
+    let minus = b.splat_u64(1 << 63);
+    let argument = each!(one; i => {
+        select(b, central[i], within[i], b.f64_of_bits(b.xor_u64(b.bits_u64(beyond[i]), minus)))
+    });
+    let f = each!(one; i => b.sub_f64(argument[i], b.lookup_f64(&POINTS, row[i])));
+    NORMAL_F64.value(b, row, f)
 }
 
-/// The x >= 0 with P(0 < X < x) = v, up to the quartile.
+/// The x of P(|X| > x) = exp(-depth), beyond [`NORMAL_F64`].
 #[inline(always)]
-fn central<B: Backend>(b: B, v: B::F64) -> B::F64 {
-    let v = b.clamp_f64(v, b.splat_f64(0.0), b.splat_f64(0.25));
-    b.clamp_f64(odd(b, &CENTER, v), b.splat_f64(0.0), b.splat_f64(QUARTILE))
+fn outer<B: Backend, const N: usize>(b: B, depth: [B::F64; N]) -> [B::F64; N] {
+    let x = NORMAL_BY_DEPTH.value(b, depth);
+    each!(depth[0]; i => b.clamp_f64(x[i], b.splat_f64(INNER_END), b.splat_f64(f64::INFINITY)))
 }
 
-/// u and 1 - u of 64-bit words by their halves: (w + 1/2) / 2^64, each rounded once.
-#[inline(always)]
-pub(crate) fn unit<B: Backend>(b: B, high: B::U32, low: B::U32) -> [B::F64; 2] {
-    [fraction(b, high, low), fraction(b, b.xor(high, b.splat(!0)), b.xor(low, b.splat(!0)))]
-}
-
-#[inline(always)]
-fn fraction<B: Backend>(b: B, high: B::U32, low: B::U32) -> B::F64 {
-    // What can be widened are signed numbers: less 2^31, the words are such.
-    let (top, half) = (b.splat(1 << 31), (1u64 << 31) as f64);
-    let high = b.add_f64(b.widen(b.xor(high, top)), b.splat_f64(half));
-    let low = b.add_f64(b.widen(b.xor(low, top)), b.splat_f64(half + 0.5));
-    let [high_unit, low_unit] = [1.0 / (1u64 << 32) as f64, 1.0 / (1u128 << 64) as f64];
-    b.add_f64(b.mul_f64(high, b.splat_f64(high_unit)), b.mul_f64(low, b.splat_f64(low_unit)))
+/// On which sides of 0 the values are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sides {
+    Both,
+    Below,
+    Above,
 }
 
 /// A standard normal conditioned on lying between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Between {
-    /// What lies beyond the lower and the upper bound, and between them: on the scale of the depth.
+    sides: Sides,
+    /// P(|X| > x) at the lower and at the upper bound, and the difference that all words make, relative to `scale`.
     below: f64,
     above: f64,
     span: f64,
-    /// -log of the probability that is 1 on that scale.
+    /// P(|X| > x) at the bound that is nearer to 0, and -log of that; 1 and 0 if 0 is between the bounds.
+    scale: f64,
     depth: f64,
-    /// P(lower < X < upper), P(lower < X < 0) and P(0 < X < upper); negative where the bounds are the other way round.
-    mass: f64,
-    left: f64,
-    right: f64,
+    /// P(|X| < x) is |`shift` + `slope` c|, c being 2u - 1 if 0 is between the bounds; else u or 1 - u, which grows with
+    /// the distance from 0.
+    shift: f64,
+    slope: f64,
 }
 
-/// On the side where there are no values, more than there ever is on the other.
-const NOWHERE: f64 = 2.0;
+/// What a value is made of.
+#[derive(Clone, Copy)]
+struct Place<B: Backend> {
+    /// P(|X| < x).
+    within: B::F64,
+    /// P(|X| > x), relative to `scale`.
+    beyond: B::F64,
+    /// The share of the words between the nearer bound and this one, if 0 is not between the bounds.
+    inwards: B::F64,
+    /// All ones if x is negative.
+    negative: B::U64,
+}
 
 impl Between {
     /// Bounds must be `lower` < `upper`, and the nearer one to 0 within [`MAX_BOUND`]. Either may be infinite.
     pub fn new(lower: f64, upper: f64) -> Self {
         let (low, high) = (Masses::of(lower.abs()), Masses::of(upper.abs()));
-        let left = if lower < 0.0 { low.central } else { -low.central };
-        let right = if upper < 0.0 { -high.central } else { high.central };
-        let mass = left + right;
         if lower < 0.0 && upper > 0.0 {
-            return Self { below: low.beyond, above: high.beyond, span: mass, depth: 0.0, mass, left, right };
+            let mean = |a: f64, b: f64| a / 2.0 + b / 2.0;
+            return Self {
+                sides: Sides::Both,
+                below: low.beyond,
+                above: high.beyond,
+                span: low.within + high.within,
+                scale: 1.0,
+                depth: 0.0,
+                shift: mean(high.within, -low.within),
+                slope: mean(high.within, low.within),
+            };
         }
-        let (nearer, farther) = if lower >= 0.0 { (low, high) } else { (high, low) };
+        let (sides, nearer, farther) = if lower >= 0.0 { (Sides::Above, low, high) } else { (Sides::Below, high, low) };
         let ratio = exp_minus(farther.depth - nearer.depth);
-        let (below, above) = if lower >= 0.0 { (NOWHERE, ratio) } else { (ratio, NOWHERE) };
-        Self { below, above, span: 1.0 - ratio, depth: nearer.depth, mass, left, right }
+        Self {
+            sides,
+            below: ratio,
+            above: ratio,
+            span: 1.0 - ratio,
+            scale: nearer.beyond,
+            depth: nearer.depth,
+            shift: nearer.within,
+            slope: farther.within - nearer.within,
+        }
     }
 
-    /// The value of u and 1 - u.
+    /// `shift` + `slope` c.
     #[inline(always)]
-    pub(crate) fn value<B: Backend>(&self, b: B, [u, rest]: [B::F64; 2]) -> B::F64 {
-        let below = b.add_f64(b.splat_f64(self.below), b.mul_f64(u, b.splat_f64(self.span)));
-        let above = b.add_f64(b.splat_f64(self.above), b.mul_f64(rest, b.splat_f64(self.span)));
-        let (negative, positive) = (less(b, below, above), less(b, above, below));
-        let beyond = select(b, negative, below, above);
-        let inwards = select(b, negative, rest, u);
-        let zero = select(b, negative, b.splat_f64(self.right), b.splat_f64(self.left));
-        let from_zero = b.sub_f64(b.mul_f64(inwards, b.splat_f64(self.mass)), zero);
-        let depth = minus_log(b, beyond, b.mul_f64(inwards, b.splat_f64(self.span)));
-        let tail = NORMAL_TAIL.value(b, b.add_f64(b.splat_f64(self.depth), depth));
-        let x = select(b, less(b, from_zero, b.splat_f64(0.25)), central(b, from_zero), tail);
-        // Where both are equal, it is 0.
-        let x = b.and_u64(b.bits_u64(x), b.xor_u64(negative, positive));
-        b.f64_of_bits(b.xor_u64(x, b.and_u64(negative, b.splat_u64(1 << 63))))
+    fn linear<B: Backend>(&self, b: B, c: B::F64) -> B::F64 {
+        b.add_f64(b.mul_f64(c, b.splat_f64(self.slope)), b.splat_f64(self.shift))
     }
-}
-
-/// In float64 for every type, and rounded at the end.
-impl Standard for Between {
-    const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend, const N: usize>(
-        self,
-        b: B,
-        place: impl Affine,
-        high: [B::U32; N],
-        low: impl Fn(usize) -> u32,
-    ) -> [B::F32; N] {
-        each!(b.splat_f32(0.0); i => {
-            let low = outer_low_words(b, high[i], |lane| low(B::LANES * i + lane));
-            b.narrow(self.double(b, place, high[i], low))
+    fn place<B: Backend>(&self, b: B, word: B::U64) -> Place<B> {
+        let rest = rest_u64(b, word);
+        let to_end = b.add_f64(b.to_f64(rest), b.splat_f64(0.5));
+        let to_end = b.mul_f64(to_end, b.splat_f64(1.0 / (1u128 << 64) as f64));
+        let to_other_end = b.sub_f64(b.splat_f64(1.0), to_end);
+        let upper_side = b.sign_mask_u64(word);
+        let (negative, signed) = match self.sides {
+            Sides::Both => {
+                let x = self.linear(b, with_side_u64(b, word, from_centre(b, rest)));
+                (b.sign_mask_u64(b.bits_u64(x)), Some(x))
+            }
+            Sides::Below => (b.splat_u64(!0), None),
+            Sides::Above => (b.splat_u64(0), None),
+        };
+        // On the negative side, u leads outwards to the end there: below the middle of the words it is `to_end`.
+        let to_nearer = b.xor_u64(negative, upper_side);
+        let outwards = select(b, to_nearer, to_end, to_other_end);
+        let inwards = select(b, to_nearer, to_other_end, to_end);
+        let within = match signed {
+            Some(x) => b.f64_of_bits(b.xor_u64(b.bits_u64(x), b.and_u64(negative, b.splat_u64(1 << 63)))),
+            None => self.linear(b, inwards),
+        };
+        let bound = select(b, negative, b.splat_f64(self.below), b.splat_f64(self.above));
+        let beyond = b.add_f64(bound, b.mul_f64(outwards, b.splat_f64(self.span)));
+        Place { within, beyond, inwards, negative }
+    }
+
+    /// The values of 64-bit words.
+    #[inline(always)]
+    fn values<B: Backend, const N: usize>(&self, b: B, word: [B::U64; N]) -> [B::F64; N] {
+        let zero = b.splat_f64(0.0);
+        let place = each!(Place { within: zero, beyond: zero, inwards: zero, negative: word[0] }; i => {
+            self.place(b, word[i])
+        });
+        let x = if self.scale < TAIL {
+            self.tail(b, place)
+        } else {
+            let beyond = each!(zero; i => b.mul_f64(place[i].beyond, b.splat_f64(self.scale)));
+            let mut x = inner(b, each!(zero; i => place[i].within), beyond);
+            for i in 0..N {
+                // Tails are rare: most vectors have no value there. Rounding to float32 may only find too many.
+                let last = b.splat((TAIL as f32).to_bits() + 1);
+                if b.less(b.bits(b.narrow(beyond[i])), last) != 0 {
+                    let [tail] = self.tail(b, [place[i]]);
+                    x[i] = select(b, less(b, beyond[i], b.splat_f64(TAIL)), tail, x[i]);
+                }
+            }
+            x
+        };
+        each!(x[0]; i => {
+            let minus = b.and_u64(place[i].negative, b.splat_u64(1 << 63));
+            b.f64_of_bits(b.xor_u64(b.bits_u64(x[i]), minus))
         })
     }
 
     #[inline(always)]
-    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
-        place.apply_f64(b, self.value(b, unit(b, high, low)))
+    fn tail<B: Backend, const N: usize>(&self, b: B, place: [Place<B>; N]) -> [B::F64; N] {
+        outer(
+            b,
+            each!(place[0].beyond; i => {
+                let nearer = b.mul_f64(place[i].inwards, b.splat_f64(self.span));
+                b.add_f64(b.splat_f64(self.depth), minus_log(b, place[i].beyond, nearer))
+            }),
+        )
+    }
+}
+
+impl Standard for Between {
+    const BOUNDED: bool = true;
+
+    #[inline(always)]
+    fn double<B: Backend, const N: usize>(
+        self,
+        b: B,
+        place: impl Affine,
+        high: [B::U32; N],
+        low: [B::U32; N],
+    ) -> [B::F64; N] {
+        let x = self.values(b, each!(b.splat_u64(0); i => b.join(high[i], low[i])));
+        each!(x[0]; i => place.apply_f64(b, x[i]))
     }
 }
 
 /// Of a standard normal, at some x >= 0.
 struct Masses {
-    /// P(0 < X < x).
-    central: f64,
-    /// P(X > x), and -log of that.
+    /// P(|X| < x).
+    within: f64,
+    /// P(|X| > x), and -log of that.
     beyond: f64,
     depth: f64,
 }
 
-/// Where the rows of the tail begin and end: just below log 4, and below (28 - offset)^2.
-const DEPTHS: [f64; 2] = [1.3862, 752.25];
+/// Where the rows of the tail begin and end: just below -log of [`TAIL`], and before the least normal number.
+const DEPTHS: [f64; 2] = [5.3218, 752.25];
 
 impl Masses {
     fn of(x: f64) -> Self {
-        if x <= QUARTILE {
-            let central = inverse(|v| central(Portable::<1>, [v])[0], [0.0, 0.25], x);
-            let beyond = 0.5 - central;
-            return Self { central, beyond, depth: minus_log(Portable::<1>, [beyond], [1.0 - beyond])[0] };
+        let one = Portable::<1>;
+        let central = |within| inner(one, [[within]], [[1.0]])[0][0];
+        let outside = |beyond| inner(one, [[1.0]], [[beyond]])[0][0];
+        let tail = |depth| outer(one, [[depth]])[0][0];
+        if x <= central(CENTRAL.next_down()) {
+            let within = inverse(central, [0.0, CENTRAL], x);
+            let beyond = 1.0 - within;
+            return Self { within, beyond, depth: minus_log(one, [beyond], [within])[0] };
         }
-        let depth = |depth| NORMAL_TAIL.value(Portable::<1>, [depth])[0];
-        if x > depth(DEPTHS[1]) {
-            return Self { central: 0.5, beyond: 0.0, depth: f64::INFINITY };
+        if x <= INNER_END {
+            let beyond = inverse(|beyond| -outside(beyond), [TAIL, 1.0 - CENTRAL], -x);
+            let within = 1.0 - beyond;
+            return Self { within, beyond, depth: minus_log(one, [beyond], [within])[0] };
         }
-        let depth = inverse(depth, DEPTHS, x);
+        if x > tail(DEPTHS[1]) {
+            return Self { within: 1.0, beyond: 0.0, depth: f64::INFINITY };
+        }
+        let depth = inverse(tail, DEPTHS, x);
         let beyond = exp_minus(depth);
-        Self { central: 0.5 - beyond, beyond, depth }
+        Self { within: 1.0 - beyond, beyond, depth }
     }
 }
 
@@ -232,7 +324,7 @@ mod tests {
                 for (i, word) in words.iter().enumerate() {
                     (high[i], low[i]) = ((word >> 32) as u32, *word as u32);
                 }
-                b.store_f64(self.0.value(b, unit(b, b.load(&high), b.load(&low))), values);
+                b.store_f64(self.0.values(b, [b.join(b.load(&high), b.load(&low))])[0], values);
             }
             values
         }

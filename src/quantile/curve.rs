@@ -11,9 +11,9 @@
 //!
 //! softplus(x) = log(1 + exp(x)), of which log(exp(t) - 1) is the inverse.
 
-use super::between::unit;
 use super::elementary::{exp, exp_minus_1, log};
-use super::{Affine, Standard, outer_low_words};
+use super::words::unit;
+use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};
 
 /// The largest value of which the inverse of softplus is computed: its exponential is a float64.
@@ -56,7 +56,7 @@ impl Curve {
 
     /// The values between which all are: of the first and the last word.
     pub fn bounds(&self) -> [f64; 2] {
-        [0, u32::MAX].map(|word| self.value(Portable::<1>, unit(Portable::<1>, [word], [word])[0])[0])
+        [0, u32::MAX].map(|word| self.value(Portable::<1>, unit(Portable::<1>, [word], [word]))[0])
     }
 
     #[inline(always)]
@@ -75,27 +75,18 @@ fn number(function: impl Fn(Portable<1>, [f64; 1]) -> [f64; 1], x: f64) -> f64 {
     function(Portable::<1>, [x])[0]
 }
 
-/// In float64 for every type, and rounded at the end.
 impl Standard for Curve {
     const BOUNDED: bool = true;
 
     #[inline(always)]
-    fn single<B: Backend, const N: usize>(
+    fn double<B: Backend, const N: usize>(
         self,
         b: B,
         place: impl Affine,
         high: [B::U32; N],
-        low: impl Fn(usize) -> u32,
-    ) -> [B::F32; N] {
-        each!(b.splat_f32(0.0); i => {
-            let low = outer_low_words(b, high[i], |lane| low(B::LANES * i + lane));
-            b.narrow(self.double(b, place, high[i], low))
-        })
-    }
-
-    #[inline(always)]
-    fn double<B: Backend>(self, b: B, place: impl Affine, high: B::U32, low: B::U32) -> B::F64 {
-        place.apply_f64(b, self.value(b, unit(b, high, low)[0]))
+        low: [B::U32; N],
+    ) -> [B::F64; N] {
+        each!(b.splat_f64(0.0); i => place.apply_f64(b, self.value(b, unit(b, high[i], low[i]))))
     }
 }
 
@@ -114,7 +105,7 @@ mod tests {
 
     fn at(curve: Curve, word: u64) -> f64 {
         let b = Portable::<1>;
-        curve.value(b, unit(b, [(word >> 32) as u32], [word as u32])[0])[0]
+        curve.value(b, unit(b, [(word >> 32) as u32], [word as u32]))[0]
     }
 
     #[test]

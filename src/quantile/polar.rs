@@ -72,14 +72,14 @@ impl Radius {
 
 #[cfg(test)]
 mod tests {
-    use super::super::between::unit;
+    use super::super::words::unit;
     use super::*;
     use crate::backend::Portable;
     use std::f64::consts::TAU;
 
     fn value(radius: Radius, u: f64, angle: u64) -> [f64; 2] {
         let (b, high) = (Portable::<1>, [(angle >> 32) as u32]);
-        let [turn, _] = unit(b, high, [angle as u32]);
+        let turn = unit(b, high, [angle as u32]);
         radius.value(b, 1.0, radius.end(), [u], Angle { high, u: turn }).map(|[part]| part)
     }
 

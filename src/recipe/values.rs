@@ -12,9 +12,10 @@ use super::{Kind, Recipe};
 use crate::backend::{Backend, MAX_LANES, Task};
 use crate::element::{Element, Real};
 use crate::keystream::{BLOCK, Keystream, Plane};
-use crate::quantile::between::unit;
 use crate::quantile::polar::{Angle, Radius};
-use crate::quantile::{Affine, Multiple, Normal, Standard, TruncatedNormal, Uniform, Words, outer_low_words};
+use crate::quantile::symmetric::{Normal, TruncatedNormal, Uniform};
+use crate::quantile::words::{Words, outer_low_words, unit};
+use crate::quantile::{Affine, Multiple, Standard};
 
 /// Evaluate an expression with the maker of a recipe's distribution.
 ///
@@ -190,8 +191,8 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         (groups.into_remainder(), at)
     }
 
-    /// Overwrite the rare values of a vector, which are computed one at a time: those in the tails of the float32
-    /// normal distribution, which have a table of their own. `at` is the number of the vector's first word.
+    /// Overwrite the rare values of a vector, which are computed one at a time: those in the tails of the normal
+    /// distribution, which have tables of their own. `at` is the number of the vector's first word.
     #[inline(always)]
     fn make_rare<B: Backend, T: Element>(
         self,
@@ -240,7 +241,7 @@ impl Maker for Pairs {
                 } else {
                     outer_low_words(b, highs[part], |j| (words.low_word)(at + 2 * j + part))
                 };
-                [units[part], _] = unit(b, highs[part], low);
+                units[part] = unit(b, highs[part], low);
             }
             let angle = Angle { high: highs[1], u: units[1] };
             let parts = radius.value(b, recipe.scale.scale, recipe.high, units[0], angle);

@@ -89,23 +89,36 @@ class Table:
     coefficients: list[list[float]]
 
     def half(self, rest):
-        real = self.real
-        y = real(rest) + real(self.offset)
-        row = (int(y.view(f"u{self.bits // 8}")) >> self.shift) % len(self.origins)
+        row = self.row(self.real(rest) + self.real(self.offset))
         distance = (self.origins[row] - 2 * rest) % 2**self.bits
-        f = real(distance) * real(0.5**self.bits)
-        x = real(self.coefficients[-1][row])
-        for coefficients in self.coefficients[-2::-1]:
-            x = x * f + real(coefficients[row])
-        return x
+        return self.value(row, self.real(distance) * self.real(0.5**self.bits))
+
+    def row(self, y):
+        half_a_row = 2 ** (self.shift - 1) if self.bits == 64 else 0
+        return (bits_of(y) + half_a_row >> self.shift) % 16
+
+    def value(self, row, f):
+        return polynomial([self.real(coefficients[row]) for coefficients in self.coefficients], f)
+
+
+def bits_of(x):
+    """Of a float32 or a float64 number of NumPy."""
+    return int(x.view(f"u{x.itemsize}"))
+
+
+def polynomial(coefficients, f):
+    x = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        x = x * f + coefficient
+    return x
 
 
 @cache
 def table(name):
-    declared = re.compile(rf"static {name}: Table<f(\d+), i\d+, (\d+), (\d+), \d+> = Table \{{(.*?)\n\}};", re.DOTALL)
-    bits, shift, rows, body = declared.search(TABLES_RS.read_text()).groups()
+    declared = re.compile(rf"static {name}: Table<f(\d+), i\d+, (\d+), \d+> = Table \{{(.*?)\n\}};", re.DOTALL)
+    bits, shift, body = declared.search(TABLES_RS.read_text()).groups()
     offset, *numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", body)
-    lists = [numbers[i : i + int(rows)] for i in range(0, len(numbers), int(rows))]
+    lists = [numbers[i : i + 16] for i in range(0, len(numbers), 16)]
     origins = [int(origin) for origin in lists[0]]
     coefficients = [[float(c) for c in row] for row in lists[1:]]
     real = np.float32 if bits == "32" else np.float64
@@ -124,20 +137,28 @@ def normal_float32(high, low):
         return from_table("NORMAL_F32", high)
     below = 2**31 if rest >= 2**16 else low if high < 2**31 else 2**32 - 1 - low
     y = np.float32(rest) + (np.float32(below) + np.float32(0.5)) * np.float32(2**-32)
-    bits = int(y.view(np.uint32))
-    f = np.float32(2**22 - bits % 2**22) * np.float32(2**-22)
-    row = [np.float32(c) for c in normal_tail()[(bits >> 22) - 188]]
-    x = row[-1]
-    for c in row[-2::-1]:
-        x = x * f + c
-    return with_side(x, high, 32)
+    return with_side(tail_value("NORMAL_TAIL_F32", y, 22, 188), high, 32)
+
+
+def normal_float64(word):
+    """Step 8."""
+    rest = rest_of(word, 64)
+    if rest >= 5 * 2**53:
+        return from_table("NORMAL_F64", word)
+    return with_side(tail_value("NORMAL_TAIL_F64", np.float64(rest) + 0.5, 51, 2044), word, 64)
+
+
+def tail_value(name, y, shift, first):
+    """Of the table of a tail: rows are the binary orders of y, halved."""
+    real, bits = type(y), bits_of(y)
+    f = real(2**shift - bits % 2**shift) * real(0.5**shift)
+    return polynomial([real(c) for c in tail_rows(name)[(bits >> shift) - first]], f)
 
 
 @cache
-def normal_tail():
-    """The rows of NORMAL_TAIL_F32."""
-    body = re.search(r"static NORMAL_TAIL_F32: .*? = \[(.*?)\n\];", TABLES_RS.read_text(), re.DOTALL)[1]
-    return [[float(c) for c in row.split(",")] for row in re.findall(r"\[(.*?)\]", body)]
+def tail_rows(name):
+    body = re.search(rf"static {name}: .*? = \[(.*?)\n\];", TABLES_RS.read_text(), re.DOTALL)[1]
+    return [[float(c) for c in row.split(",")] for row in re.findall(r"\[(.*?)\]", body, re.DOTALL)]
 
 
 def uniform_float64(word):
@@ -178,7 +199,7 @@ def scaled(distribution, a, b, dtype, high, low):
             return center + scale * uniform_float64(word)
         return np.float32(center + scale * ((high - 2**31 + 0.5) * 0.5**31))
     if dtype == "float64":
-        return a + b * from_table("NORMAL_F64" if distribution == "normal" else "TRUNCATED_F64", word)
+        return a + b * (normal_float64(word) if distribution == "normal" else from_table("TRUNCATED_F64", word))
     x = normal_float32(high, low) if distribution == "normal" else from_table("TRUNCATED_F32", high)
     return np.float32(a) + np.float32(b) * x
 
@@ -241,20 +262,26 @@ def minus_log(t, q):
     return -exponent * high + (-exponent * low + odd("ATANH", n / (2 - n)))
 
 
-def central(v):
-    (quartile,) = numbers("QUARTILE")
-    return clamped(odd("CENTER", clamped(v, 0.0, 0.25)), 0.0, quartile)
+CENTRAL, TAIL = 0.375, 1.25 / 256
 
 
-def tail(depth):
-    offset, *rest = numbers("NORMAL_TAIL")
-    tops, coefficients = rest[:16], [rest[i : i + 16] for i in range(16, len(rest), 16)]
+def inner(within, beyond):
+    """The x with P(|X| < x) = within, if that is less than CENTRAL, else with P(|X| > x) = beyond."""
+    rows = table("NORMAL_F64")
+    central = within < CENTRAL
+    argument = within if central else -clamped(beyond, 0.0, math.nextafter(1 - CENTRAL, 0))
+    row = rows.row(np.float64((1 - within if central else -argument) * 2**63))
+    end = (rows.origins[row] % 2**64 + 1) / 2**64
+    return rows.value(row, argument - (1 - end if end > 0.75 else -end))
+
+
+def outer(depth):
+    """The x with P(|X| > x) = exp(-depth)."""
+    offset, *rest = numbers("NORMAL_BY_DEPTH")
+    tops, *coefficients = [rest[i : i + 16] for i in range(0, len(rest), 16)]
     s = math.sqrt(depth)
-    row = (struct.unpack("<Q", struct.pack("<d", s + offset))[0] >> 50) % 16
-    x = 0.0
-    for coefficient in reversed(coefficients):
-        x = x * (tops[row] - s) + coefficient[row]
-    return max(x, *numbers("QUARTILE"))
+    row = (bits_of(np.float64(s + offset)) >> 50) % 16
+    return max(polynomial([c[row] for c in coefficients], tops[row] - s), *numbers("INNER_END"))
 
 
 def last_at_most(function, low, high, y):
@@ -276,29 +303,28 @@ def exp_minus(depth):
 
 
 def masses(x):
-    """P(0 < X < x), P(X > x) and -log of that, 0 <= x."""
-    if x <= numbers("QUARTILE")[0]:
-        v = last_at_most(central, 0.0, 0.25, x)
-        return v, 0.5 - v, minus_log(0.5 - v, 1 - (0.5 - v))
-    if x > tail(752.25):
-        return 0.5, 0.0, math.inf
-    depth = last_at_most(tail, 1.3862, 752.25, x)
-    return 0.5 - exp_minus(depth), exp_minus(depth), depth
+    """P(|X| < x), P(|X| > x) and -log of that, 0 <= x."""
+    if x <= inner(math.nextafter(CENTRAL, 0), 1.0):
+        within = last_at_most(lambda within: inner(within, 1.0), 0.0, CENTRAL, x)
+        return within, 1 - within, minus_log(1 - within, within)
+    if x <= numbers("INNER_END")[0]:
+        beyond = last_at_most(lambda beyond: -inner(1.0, beyond), TAIL, 1 - CENTRAL, -x)
+        return 1 - beyond, beyond, minus_log(beyond, 1 - beyond)
+    if x > outer(752.25):
+        return 1.0, 0.0, math.inf
+    depth = last_at_most(outer, 5.3218, 752.25, x)
+    return 1 - exp_minus(depth), exp_minus(depth), depth
 
 
 @cache
 def between(lower, upper):
-    """Step 12: below, above, span, depth, mass, left, right."""
+    """Step 12: below, above, span, scale, depth, shift, slope."""
     low, high = masses(abs(lower)), masses(abs(upper))
-    left, right = math.copysign(low[0], -lower), math.copysign(high[0], upper)
-    mass = left + right
     if lower < 0 < upper:
-        return low[1], high[1], mass, 0.0, mass, left, right
-    if lower >= 0:
-        ratio = exp_minus(high[2] - low[2])
-        return 2.0, ratio, 1 - ratio, low[2], mass, left, right
-    ratio = exp_minus(low[2] - high[2])
-    return ratio, 2.0, 1 - ratio, high[2], mass, left, right
+        return low[1], high[1], low[0] + high[0], 1.0, 0.0, high[0] / 2 - low[0] / 2, high[0] / 2 + low[0] / 2
+    nearer, farther = (low, high) if lower >= 0 else (high, low)
+    ratio = exp_minus(farther[2] - nearer[2])
+    return ratio, ratio, 1 - ratio, nearer[1], nearer[2], nearer[0], farther[0] - nearer[0]
 
 
 def unit(word):
@@ -313,15 +339,21 @@ def with_outer_low_word(high, low):
 
 def between_value(lower, upper, word):
     """Step 12."""
-    below, above, span, depth, mass, left, right = between(lower, upper)
-    u, rest = unit(word), unit(2**64 - 1 - word)
-    below, above = below + u * span, above + rest * span
-    if below == above:
-        return 0.0
-    beyond, inwards, zero = (below, rest, right) if below < above else (above, u, left)
-    from_zero = inwards * mass - zero
-    x = central(from_zero) if from_zero < 0.25 else tail(depth + minus_log(beyond, inwards * span))
-    return -x if below < above else x
+    below, above, span, scale, depth, shift, slope = between(lower, upper)
+    e = (float(rest_of(word, 64)) + 0.5) * 2.0**-64
+    u, rest = (e, 1 - e) if word < 2**63 else (1 - e, e)
+    if lower < 0 < upper:
+        signed = uniform_float64(word) * slope + shift
+        negative, within = signed < 0, abs(signed)
+    else:
+        negative = upper <= 0
+        within = (rest if negative else u) * slope + shift
+    inwards, beyond = (rest, below + u * span) if negative else (u, above + rest * span)
+    if scale < TAIL or beyond * scale < TAIL:
+        x = outer(depth + minus_log(beyond, inwards * span))
+    else:
+        x = inner(within, beyond * scale)
+    return -x if negative else x
 
 
 def normal_between(mean, stddev, lower, upper, dtype, high, low):
@@ -333,7 +365,9 @@ def normal_between(mean, stddev, lower, upper, dtype, high, low):
     word = 2**32 * high + low if dtype == "float64" else with_outer_low_word(high, low)
     x = mean + stddev * between_value(lower, upper, word)
     x = x if dtype == "float64" else float(np.float32(x))
-    least, greatest = mean + lower * stddev, mean + upper * stddev
+    least, greatest = (end if math.isinf(end) else mean + end * stddev for end in (lower, upper))
+    if least == greatest:
+        return rounded(least, dtype)
     least = least if math.isinf(least) else rounded(least, dtype, math.ceil)
     greatest = greatest if math.isinf(greatest) else rounded(greatest, dtype, math.floor)
     return rounded(clamped(x, least, greatest), dtype)
