@@ -1,8 +1,8 @@
 //! A handler of XLA's foreign function interface: programs that XLA compiles for a CPU call the engine.
 //!
-//! The structures are those of XLA's `xla/ffi/api/c_api.h`, as far as a handler reads them, at version 0.3. XLA asks a
-//! handler for its version before it calls it, and serves each version for at least 12 months. All of what is unsafe is
-//! in `Call::read` and in the functions at the end.
+//! The structures are those of XLA's `xla/ffi/api/c_api.h`, versions 0.1 to 0.3, as far as a handler reads them. A minor
+//! version only adds fields at their ends: so this handler is of whatever minor version XLA has, and each call checks
+//! that the structures are as long as those here. Under another major version, XLA refuses the handler.
 //!
 //! | operand or attribute | what it is |
 //! |---|---|
@@ -24,8 +24,11 @@ use std::panic::catch_unwind;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// The version of the interface that the structures are of: major and minor.
-const VERSION: (c_int, c_int) = (0, 3);
+/// The major version of the interface that the structures are of.
+const MAJOR: c_int = 0;
+
+/// The minor version of an XLA that does not say it: 0.1.
+const MINOR: c_int = 1;
 
 /// `XLA_FFI_Extension_Metadata`.
 const METADATA: c_int = 1;
@@ -313,7 +316,9 @@ impl Buffers {
         // SAFETY: XLA has so many pointers there, each to a buffer.
         let buffers = unsafe { slice(self.buffers, self.len as usize) };
         // SAFETY: as above.
-        buffers.get(number).map(|&buffer| unsafe { &*buffer }).ok_or_else(|| format!("there is no buffer {number}"))
+        let buffer = buffers.get(number).map(|&buffer| unsafe { &*buffer });
+        let known = buffer.filter(|buffer| buffer.struct_size >= size_of::<Buffer>());
+        known.ok_or_else(|| format!("there must be a buffer {number}. Received: {} buffers", buffers.len()))
     }
 }
 
@@ -366,7 +371,7 @@ impl CallFrame {
             if found.kind == METADATA {
                 // SAFETY: an extension of this kind has a pointer to metadata, for the handler to write.
                 let metadata = unsafe { &mut *(*extension.cast::<MetadataExtension>()).metadata };
-                (metadata.version.major, metadata.version.minor, metadata.traits) = (VERSION.0, self.minor(), 0);
+                (metadata.version.major, metadata.version.minor, metadata.traits) = (MAJOR, self.minor(), 0);
                 return true;
             }
             extension = found.next;
@@ -374,13 +379,24 @@ impl CallFrame {
         false
     }
 
-    /// The minor version that both sides know: what is newer than XLA's, this handler does not use.
+    /// The minor version of XLA.
     fn minor(&self) -> c_int {
-        // SAFETY: XLA has its functions there, or nothing while it asks for the version.
-        unsafe { self.api.as_ref() }.map_or(VERSION.1, |api| api.version.minor.min(VERSION.1))
+        // SAFETY: XLA has its functions there, or null while it asks for the version.
+        unsafe { self.api.as_ref() }.filter(|api| api.version.major == MAJOR).map_or(MINOR, |api| api.version.minor)
+    }
+
+    /// Whether the structures have the fields that are read.
+    fn is_known(&self) -> bool {
+        self.struct_size >= size_of::<Self>()
+            && self.args.struct_size >= size_of::<Buffers>()
+            && self.rets.struct_size >= size_of::<Buffers>()
+            && self.attributes.struct_size >= size_of::<Attributes>()
     }
 
     fn call(&self) -> Result<(), String> {
+        if !self.is_known() {
+            return Err("XLA has another version of its interface".into());
+        }
         let (keys, parts) = (self.args.buffer(0)?, self.args.buffer(1)?);
         Call {
             keys: keys.elements(U32)?,

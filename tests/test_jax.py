@@ -16,7 +16,7 @@ import seedbed as sb
 import seedbed.schemes
 from seedbed import checkpoint
 
-jax = pytest.importorskip("jax", minversion="0.7")
+jax = pytest.importorskip("jax", minversion="0.9.1")
 sj = importlib.import_module("seedbed.jax")
 jnp = jax.numpy
 
@@ -85,6 +85,26 @@ def test_two_processes_evaluate_what_they_hold():
             process.kill()
 
 
+def test_the_bench_of_models_runs():
+    pytest.importorskip("flax")
+    command = [
+        sys.executable,
+        ROOT / "benches" / "jax_models.py",
+        "--models",
+        "tiny",
+        "--rounds",
+        "1",
+        "--devices",
+        "8",
+    ]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu"}
+    )
+    assert "**0.2 million float32 parameters, 8 devices of the host**" in done.stdout
+    assert done.stdout.count("| `jax.jit(model.init)`") == 2
+    assert "| `seedbed.jax.initialize` |" in done.stdout
+
+
 class TestArray:
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float8_e4m3fn", "float8_e5m2"])
     @pytest.mark.parametrize("init", [sb.GlorotUniform(seed=3), sb.HeNormal(seed=3), sb.RandomNormal(seed=3)])
@@ -99,10 +119,9 @@ class TestArray:
         for shape in ((), 5, (0,), (3, 0)):
             same(sj.array(sb.RandomNormal(seed=3), shape), sb.RandomNormal(seed=3)(shape))
 
-    def test_the_memory_of_the_values_is_that_of_the_array(self):
-        from seedbed.jax import arrays
-
-        values = arrays._evaluated(sb.RandomNormal(seed=3).lazy((300, 200)), ())
+    def test_jax_takes_over_the_memory_of_the_values(self):
+        arrays = importlib.import_module("seedbed.jax.arrays")
+        values = arrays._memory(240_000)
         assert jax.device_put(values).unsafe_buffer_pointer() == values.ctypes.data
 
     def test_the_default_dtype_is_that_of_jax(self):
@@ -435,6 +454,8 @@ def test_the_examples_of_the_documentation_run():
     done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
     assert sum(result.attempted for result in done) > 10
     assert not sum(result.failed for result in done)
+    pytest.importorskip("flax")
+    pytest.importorskip("safetensors")
     done = doctest.testfile(
         str(ROOT / "docs" / "jax.md"),
         module_relative=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import jax
@@ -11,7 +12,7 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec, Shard
 
 from seedbed.initializers import Initializer
 from seedbed.lazy import LazyArray
-from seedbed.regions import Axis, axis_of, shape_of
+from seedbed.regions import Axis, axes_of, axis_of, shape_of
 from seedbed.rules import Repeated
 from seedbed.shapes import ShapeLike, as_shape
 
@@ -105,28 +106,46 @@ def _mesh() -> Mesh | None:
 
 
 def spread(values: LazyArray, sharding: Sharding | None) -> jax.Array:
-    """Return a tensor as an array: each distinct shard of this process is evaluated once."""
+    """Return a tensor as an array: each distinct shard of this process is evaluated once.
+
+    On a CPU, all shards of a tensor are in one block of memory: the system has large blocks ready sooner. For other
+    devices, one shard at a time is in the memory of the host.
+    """
     if sharding is None:
-        return jax.device_put(_evaluated(values, ()))
+        return jax.device_put(_evaluated(values, axes_of(values.shape)))
     devices: dict[tuple[Axis, ...], list[jax.Device]] = {}
     for device, index in sharding.addressable_devices_indices_map(values.shape).items():
         axes = tuple(axis_of(item, length, 0) for item, length in zip(index or (), values.shape, strict=True))
         devices.setdefault(axes, []).append(device)
     if values.rule.needs_whole and len(devices) > 1:
-        values = LazyArray(Repeated(_evaluated(values, ())), values.shape, values.dtype)
+        values = LazyArray(Repeated(_evaluated(values, axes_of(values.shape))), values.shape, values.dtype)
+    block = None
+    if all(device.platform == "cpu" for device in sharding.addressable_devices):
+        block = _memory(sum(_size(values, axes) for axes in devices))
     parts = []
     for axes, same in devices.items():
-        part = _evaluated(values, axes)
+        part = _evaluated(values, axes, block)
+        block = None if block is None else block[_size(values, axes) :]
         parts += [jax.device_put(part, SingleDeviceSharding(at, memory_kind=sharding.memory_kind)) for at in same]
     return jax.make_array_from_single_device_arrays(values.shape, sharding, parts, dtype=values.dtype)
 
 
-def _evaluated(values: LazyArray, axes: Sequence[Axis]) -> np.ndarray:
-    """Evaluate a region, or without axes the whole, in memory that JAX takes over on a CPU."""
-    shape = shape_of(axes) if axes else values.shape
-    size = int(np.prod(shape, dtype=np.int64)) * values.itemsize
+def _evaluated(values: LazyArray, axes: Sequence[Axis], block: np.ndarray | None = None) -> np.ndarray:
+    """Evaluate a region, at the beginning of a block of memory if there is one."""
+    shape = shape_of(axes)
+    memory = _memory(_size(values, axes)) if block is None else block
+    out = memory[: prod(shape) * values.itemsize].view(values.dtype).reshape(shape)
+    values.rule.write(out, axes)
+    return out
+
+
+def _size(values: LazyArray, axes: Sequence[Axis]) -> int:
+    """The size of the memory of a region, in bytes: the next one is aligned too."""
+    return -(-prod(shape_of(axes)) * values.itemsize // ALIGNMENT) * ALIGNMENT
+
+
+def _memory(size: int) -> np.ndarray:
+    """New memory of that size in bytes, which JAX takes over on a CPU."""
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    out = memory[start : start + size].view(values.dtype).reshape(shape)
-    values.rule.write(out, axes or None)
-    return out
+    return memory[start : start + size]

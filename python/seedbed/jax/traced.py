@@ -11,8 +11,10 @@ The engine is called on CPUs. For other devices, such a program is refused when 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -112,16 +114,13 @@ def _partitioned(sample: Sample, batches: int) -> Any:
 
         return mesh, lowered, sharding, (NamedSharding(mesh, PartitionSpec()),)
 
-    def sharding_rule(mesh: Mesh, operands: Any, results: Any) -> Any:
-        batch = " ".join(f"batch{axis}" for axis in range(batches))
-        axes = " ".join(f"axis{axis}" for axis in range(len(sample.shape)))
-        return f"{batch} words -> {batch} {axes}", {"need_replication_factors": ("words",)}
-
+    batch = " ".join(f"batch{axis}" for axis in range(batches))
+    axes = " ".join(f"axis{axis}" for axis in range(len(sample.shape)))
     function = custom_partitioning(whole)
     function.def_partition(
         partition,
         infer_sharding_from_operands=lambda mesh, operands, result: NamedSharding(mesh, PartitionSpec()),
-        sharding_rule=sharding_rule,
+        sharding_rule=f"{batch} words -> {batch} {axes}",
     )
     return function
 
@@ -141,6 +140,11 @@ def _abstract(words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
 
 
 def _lower(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    if not HAS_INTERFACE:
+        raise NotImplementedError(
+            "where JAX traces, as under jit, an initializer of seedbed needs version 0 of XLA's foreign function "
+            f"interface. Call it outside of jit, or use seedbed.jax.initialize. Received: JAX {jax.__version__}"
+        )
     return jax.ffi.ffi_lowering(TARGET)(
         context,
         words,
@@ -159,6 +163,12 @@ def _refuse(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape
     )
 
 
+def _has_interface() -> bool:
+    """Whether the interface of XLA has the major version of the handler: JAX would not start with any other."""
+    header = Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h"
+    return re.search(r"#define XLA_FFI_API_MAJOR 0\b", header.read_text(encoding="utf-8")) is not None
+
+
 _part = Primitive("seedbed_part")
 """A part of the tensor of each key. Operands are the words of the keys, and which part it is along each axis of the
 tensor, if all parts have the same shape."""
@@ -168,6 +178,7 @@ _part.def_impl(jax.jit(_part.bind, static_argnames=("whole", "shape")))
 mlir.register_lowering(_part, _refuse)
 mlir.register_lowering(_part, _lower, platform="cpu")
 
-_core.backend()  # raises an error if the environment asks for one that this CPU does not have
-get_num_threads()  # the handler gets the number here
-jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(_core.xla_handler()), platform="cpu")
+if HAS_INTERFACE := _has_interface():
+    _core.backend()  # raises an error if the environment asks for one that this CPU does not have
+    get_num_threads()  # the handler gets the number here
+    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(_core.xla_handler()), platform="cpu")
