@@ -289,6 +289,31 @@ def a_sharding_that_a_traced_call_asks_for_is_that_of_the_result():
 
 
 @check
+def what_python_evaluates_for_a_program_is_spread_too():
+    sharding = NamedSharding(jax.make_mesh((4, 2), ("a", "b")), P("a", "b"))
+    keys = jax.random.split(jax.random.key(1), 8)
+    mesh = jax.make_mesh((8,), ("z",))
+    for init, path in [
+        (sb.Orthogonal(), None),
+        (sb.HeNormal(), "x"),
+        (sb.Blocks("zeros", [(np.s_[:2], "ones")]), None),
+    ]:
+        function = sj.initializer(init, path=path)
+        made = jax.jit(lambda key, function=function: function(key, (16, 8)), out_shardings=sharding)(keys[0])
+        same(made, np.asarray(function(keys[0], (16, 8))))
+        body = jax.shard_map(
+            lambda keys, function=function: function(keys[0], (4, 4))[None],
+            mesh=mesh,
+            in_specs=P("z"),
+            out_specs=P("z"),
+        )
+        same(
+            jax.jit(body)(jax.device_put(keys, NamedSharding(mesh, P("z")))),
+            np.stack([function(key, (4, 4)) for key in keys]),
+        )
+
+
+@check
 def what_a_sharding_does_not_divide_is_cut_from_the_whole():
     mesh = jax.make_mesh((8,), ("a",), axis_types=(AxisType.Auto,))
 
