@@ -1,6 +1,6 @@
 """What holds of any plan and any configuration, and how to come by odd ones.
 
-`tests/test_hostile.py` mutates documents for a while; `python fuzz` lets libFuzzer do it, which knows what is new.
+`tests/test_hostile_configs.py` mutates documents for a while. `python fuzz` runs libFuzzer, which looks for new paths.
 """
 
 from __future__ import annotations
