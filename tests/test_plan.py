@@ -12,6 +12,7 @@ import seedbed as sb
 from seedbed.checkpoint import verify_checkpoint, write_checkpoint, write_directory
 from seedbed.plan import Plan, load_plan, parse_plan, ranges
 from seedbed.plan.limits import MAX_PLAN_BYTES, MAX_RANK, MAX_TENSORS
+from seedbed.saving import plain_name
 from seedbed.strict_json import MAX_DIGITS
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
@@ -23,7 +24,7 @@ def plan_of(*tensors, **fields):
 
 def settings(initializer):
     """The configuration of an initializer that has no seed of its own yet."""
-    return type(initializer).__name__, {k: v for k, v in initializer.get_config().items() if k != "seed"}
+    return plain_name(type(initializer)), {k: v for k, v in initializer.get_config().items() if k != "seed"}
 
 
 class TestGPT2:
