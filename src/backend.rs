@@ -1,8 +1,19 @@
 //! Backends: the same few vector operations in each instruction set.
 //!
-//! The keystream and the quantiles are written once, over the lanes of a [`Backend`]. Every operation of the trait is
-//! exact or correctly rounded, so all backends give the same bits by construction; they differ in how many lanes they
-//! have. A multiplication is fused with an addition where that is said, `fma_f32` and `fma_f64`, and nowhere else.
+//! The keystream, the quantiles and the matrix products are written once, over the lanes of a [`Backend`]. Every
+//! operation of the trait is exact or correctly rounded (IEEE 754), so all backends give the same bits by construction;
+//! they differ in the number of lanes. Only `fma_f32` and `fma_f64` fuse a multiplication with an addition.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `portable` | arrays of lanes, for any CPU; with one lane the scalar arithmetic of rare cases |
+//! | `avx2`, `avx512` | intrinsics of x86-64 |
+//! | `absent` | the stub of an instruction set that this architecture does not have |
+//! | `dispatch` | the choice of a backend when the program runs |
+//! | `macros` | what several backends are written with |
+//!
+//! A new instruction set is a module with a type that only its `detect` makes, an implementation of [`Backend`], and a
+//! variant in `dispatch`.
 
 #[macro_use]
 mod macros;
@@ -29,31 +40,31 @@ pub use dispatch::run;
 pub(crate) use macros::each;
 pub use portable::Portable;
 
-/// The widest backend; buffers are padded to a multiple of it.
+/// Number of lanes of the widest backend. Buffers are padded to a multiple of it.
 pub const MAX_LANES: usize = 16;
 
 /// One instruction set. All vectors have `LANES` elements, whatever their width.
 ///
 /// A value of the implementing type is a proof that the CPU has the instructions.
 pub trait Backend: Copy + Send + Sync {
-    /// Elements of a vector: a divisor of [`MAX_LANES`].
+    /// Number of elements of a vector: a divisor of [`MAX_LANES`].
     const LANES: usize;
-    /// `LANES` u32 or i32.
+    /// `LANES` integers of 32 bits, signed or not.
     type U32: Copy;
     /// `LANES` f32.
     type F32: Copy;
-    /// `LANES` u64 or i64.
+    /// `LANES` integers of 64 bits, signed or not.
     type U64: Copy;
     /// `LANES` f64.
     type F64: Copy;
-    /// How many `F32` the CPU's registers hold.
+    /// Number of `F32` that fit into the CPU's vector registers at the same time.
     const REGISTERS: usize;
 
-    /// Run `task` where the compiler may use the instructions: in a function of its own, so that its loop has all the
+    /// Run `task` in a function of its own, which is compiled for the backend's instructions and whose loop has all the
     /// registers.
     fn vectorize<T: Task>(self, task: T) -> T::Output;
 
-    /// Apply a function of each lane by itself.
+    /// Apply `function`, in which no lane depends on another.
     #[inline(always)]
     fn lanewise<F: Lanewise<N>, const N: usize>(self, function: F, vectors: &mut [Self::U32; N]) {
         function.run(self, vectors);
@@ -70,14 +81,15 @@ pub trait Backend: Copy + Send + Sync {
     fn shift_right<const BY: u32>(self, a: Self::U32) -> Self::U32;
     /// All ones where the sign bit is set, else zero.
     fn sign_mask(self, a: Self::U32) -> Self::U32;
-    /// Where `a < b`, as i32: a bit for each lane, that of the first one lowest.
+    /// A bit for each lane, the first lane's lowest: whether `a < b` as signed integers.
     fn less(self, a: Self::U32, b: Self::U32) -> u32;
-    /// Vector `w` holds word `w` of `LANES` blocks: write those blocks, one after the other.
+    /// Write `LANES` blocks of the keystream, one after the other. Vector `w` has word `w` of each block: a
+    /// transposition.
     fn store_blocks(self, words: &[Self::U32; 16], to: &mut [u32]);
     /// `table[index mod 16]`.
     fn lookup(self, table: &[i32; 16], index: Self::U32) -> Self::U32;
 
-    /// The nearest f32 of an i32.
+    /// The f32 that is nearest to an i32.
     fn to_f32(self, a: Self::U32) -> Self::F32;
     fn bits(self, a: Self::F32) -> Self::U32;
     fn f32_of_bits(self, a: Self::U32) -> Self::F32;
@@ -89,9 +101,9 @@ pub trait Backend: Copy + Send + Sync {
     /// `table[index mod 16]`.
     fn lookup_f32(self, table: &[f32; 16], index: Self::U32) -> Self::F32;
     fn store_f32(self, x: Self::F32, to: &mut [f32]);
-    /// Rounded to nearest-even, as bits.
+    /// Store as the bits of float16, rounded to nearest, ties to even.
     fn store_f16(self, x: Self::F32, to: &mut [u16]);
-    /// The low halves of the elements.
+    /// Store the lower 16 bits of each element.
     fn store_low_halves(self, x: Self::U32, to: &mut [u16]);
 
     /// `high * 2^32 + low`.
@@ -108,7 +120,7 @@ pub trait Backend: Copy + Send + Sync {
     /// `table[index mod 16]`.
     fn lookup_u64(self, table: &[i64; 16], index: Self::U64) -> Self::U64;
 
-    /// The nearest f64 of an i64 that is not negative.
+    /// The f64 that is nearest to a non-negative i64.
     fn to_f64(self, a: Self::U64) -> Self::F64;
     /// The f64 equal to an i32.
     fn widen(self, a: Self::U32) -> Self::F64;
@@ -143,17 +155,17 @@ pub trait Backend: Copy + Send + Sync {
     fn widen_f32(self, a: Self::F32) -> Self::F64;
 }
 
-/// Something to be done with the lanes of any backend.
+/// A computation that is written for the lanes of any backend.
 pub trait Task {
-    /// What it gives.
+    /// Its result.
     type Output;
-    /// Do it. Implementations are `#[inline(always)]`, and so is all that they call in a hot loop: only what is inlined
-    /// into [`Backend::vectorize`] is compiled for the backend's instructions.
+    /// Run it. Implementations are `#[inline(always)]`, and so is all that they call in a hot loop: only code that is
+    /// inlined into [`Backend::vectorize`] is compiled for the backend's instructions.
     fn run<B: Backend>(self, backend: B) -> Self::Output;
 }
 
-/// A function of `N` vectors in which no lane has a say in another.
+/// A function of `N` vectors in which no lane depends on another.
 pub trait Lanewise<const N: usize> {
-    /// Apply it, with operations that act on each lane by itself. As inlined as a [`Task`].
+    /// Apply it. Implementations are `#[inline(always)]`, as those of [`Task`].
     fn run<B: Backend>(&self, backend: B, vectors: &mut [B::U32; N]);
 }

@@ -1,7 +1,11 @@
-//! The element types, and how values are narrowed to them.
+//! The element types, and the rounding of values to them.
 //!
-//! float16, bfloat16 and [`float8`] values are the float32 values rounded to nearest, ties to even, but never past a bound: the value
-//! is first brought into the bounds *of that type*, and the nearest of a number between two floats lies between them.
+//! float16, bfloat16 and [`float8`] values are the float32 values, rounded to nearest, ties to even, but never past a
+//! bound. A value is first brought between bounds that are numbers of the element type; rounding a number between two
+//! of these gives a number between them.
+//!
+//! [`Element`] is what is stored, and [`Real`] the type of the arithmetic, float32 or float64. Generic code is compiled
+//! once for each pair of element type and backend, so that `Real` maps a type to the lanes of any backend.
 
 #[macro_use]
 pub mod float8;
@@ -16,15 +20,16 @@ use half::{bf16, f16};
 /// float16, bfloat16, float32 or float64.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
 pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
-    /// Its usual name.
+    /// The usual name, which is also NumPy's.
     const NAME: &str;
-    /// Whether values are made from all 64 bits of an address, in float64; else from the high word, in float32.
+    /// Whether values depend on all 64 bits of an address. Otherwise they depend on the high word, and in the tails on
+    /// the low word too.
     const DOUBLE: bool;
-    /// Whether complex numbers are made of two.
+    /// Whether there is a complex type whose parts have this type.
     const COMPLEX: bool;
     /// The largest finite value.
     const MAX: f64;
-    /// What values are computed in, where more than one stands for another.
+    /// The type of the arithmetic: float32 for all types that are not wider.
     type Computed: Real;
 
     /// The nearest element, ties to even.
@@ -53,7 +58,7 @@ pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 
     fn store<B: Backend>(b: B, x: Computed<B, Self>, to: &mut [Self]);
 }
 
-/// Lanes of what values are computed in.
+/// Lanes of the type of the arithmetic.
 type Computed<B, T> = <<T as Element>::Computed as Real>::Lanes<B>;
 
 impl Element for f64 {
@@ -152,7 +157,8 @@ impl Element for bf16 {
     }
     #[inline(always)]
     fn store<B: Backend>(b: B, x: B::F32, to: &mut [Self]) {
-        // Adding just under half a unit of the last place kept, and its bit, carries where the nearest-even is above.
+        // bfloat16 is the upper half of float32. Adding 0x7fff and the last bit that is kept carries into the upper
+        // half exactly if the nearest bfloat16, ties to even, is the greater one.
         let bits = b.bits(x);
         let odd = b.and(b.shift_right::<16>(bits), b.splat(1));
         let rounded = b.add(b.add(bits, b.splat(0x7fff)), odd);
@@ -160,7 +166,7 @@ impl Element for bf16 {
     }
 }
 
-/// float32 or float64: what is computed in.
+/// float32 or float64: the types of the arithmetic. The methods are operations of a [`Backend`] on lanes of the type.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
 pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     #[doc(hidden)]
@@ -180,10 +186,10 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     fn widen<B: Backend>(b: B, x: Self::Lanes<B>) -> B::F64;
     #[doc(hidden)]
     fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> Self::Lanes<B>;
-    /// As `clamp_f32` of a [`Backend`]; bounds are numbers of the type.
+    /// As `clamp_f32` of a [`Backend`]. The bounds are numbers of the type.
     #[doc(hidden)]
     fn clamp<B: Backend>(b: B, x: Self::Lanes<B>, low: f64, high: f64) -> Self::Lanes<B>;
-    /// center + scale Q(u) of `N` vectors of words, from word `at` on.
+    /// The values center + scale Q(u) of `N` vectors of words, from word number `at` on.
     #[doc(hidden)]
     fn values<B: Backend, const N: usize>(
         b: B,
@@ -192,10 +198,10 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [Self::Lanes<B>; N];
-    /// Which of those are [`Real::rare_value`]s: a bit for each.
+    /// A bit for each lane of a vector, from word number `at` on: whether its value is a [`Real::rare_value`].
     #[doc(hidden)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32;
-    /// center + scale Q(u) of the word `at`, which is rare.
+    /// The value center + scale Q(u) of word number `at`, which is rare.
     #[doc(hidden)]
     fn rare_value(
         standard: impl Standard,
@@ -326,16 +332,17 @@ impl Real for f64 {
     }
 }
 
-/// The bits of the next greater 16-bit float: a sign, then a magnitude in order.
+/// The bits of the next greater 16-bit float. The magnitudes of one sign are in the order of their bits.
 fn next_up(bits: u16) -> u16 {
     match bits {
-        0x8000 => 1, // after -0.0 the least positive
+        0x8000 => 1, // after -0.0 comes the least positive number
         0x8001.. => bits - 1,
         _ => bits + 1,
     }
 }
 
-/// The float32 next to `x` whose last bit tells whether `x` is beyond it: rounding that to 16 bits rounds once.
+/// `x` rounded to odd: if `x` is no float32, the one of its two neighbours whose last bit is set. Rounding that to 16
+/// bits gives what one rounding of `x` would (Boldo and Melquiond 2008, as in `backend/portable.rs`).
 fn to_odd(x: f64) -> f32 {
     let nearest = x as f32;
     if f64::from(nearest) == x || nearest.to_bits() & 1 == 1 {
@@ -367,8 +374,9 @@ mod tests {
         }
     }
 
-    /// Each float32 value beside the 16-bit number that it is nearest to, ties to even: the numbers, the middles between
-    /// neighbours, and the float32 numbers next to the middles. `numbers` are those of one sign, in the order of their bits.
+    /// Pairs of a float32 number and the nearest 16-bit number, ties to even. The float32 numbers are the 16-bit ones,
+    /// the middles between neighbours, and the float32 numbers next to these. `numbers` has one sign, in the order of
+    /// the bits.
     fn roundings(numbers: &[f64]) -> Vec<(f32, f64)> {
         let neighbours = numbers.windows(2).enumerate().flat_map(|(i, pair)| {
             let middle = ((pair[0] + pair[1]) / 2.0) as f32;
@@ -379,7 +387,7 @@ mod tests {
         neighbours.chain(numbers.last().map(|&last| (last as f32, last))).collect()
     }
 
-    /// How many numbers there are whose rounding is tested, with what lies between them.
+    /// Check the rounding at and between all numbers of a 16-bit type, and return their number.
     fn every_number_rounds<T: Element<Computed = f32>>(from_bits: impl Fn(u16) -> T) -> usize {
         let mut count = 0;
         for sign in [0, 0x8000] {
@@ -402,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn every_16_bit_number_and_both_sides_of_every_middle_round_to_nearest_even() {
+    fn rounding_to_16_bits_is_to_nearest_even() {
         for (name, count) in
             [(f16::NAME, every_number_rounds(f16::from_bits)), (bf16::NAME, every_number_rounds(bf16::from_bits))]
         {

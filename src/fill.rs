@@ -1,8 +1,10 @@
-//! Runs of addresses to values in memory, on as many threads as asked for.
+//! A region of a tensor, evaluated into memory by any number of threads.
 //!
-//! The memory is cut into chunks that threads take in turn. A chunk goes through batches of 64 blocks of
-//! keystream, which stay in the first-level cache: which blocks are wanted, their words, the wanted words in order, their
-//! values. What is written where depends on the addresses alone; threads, chunks and batches change no bit of it.
+//! The memory is divided into chunks, which threads take in turn. The elements of a chunk are runs of addresses. Long
+//! runs of consecutive elements go straight through the loop of [`recipe`](crate::recipe). All others are collected
+//! into batches, which stay in the first-level cache: pick up to 1024 elements from up to 64 blocks, compute these
+//! blocks, copy the picked words next to each other, evaluate them. A value depends on its address alone, so chunks,
+//! batches and threads change no bit.
 
 use crate::backend::{self, Backend, Task};
 use crate::element::Element;
@@ -17,43 +19,47 @@ use std::num::NonZero;
 
 pub use crate::parallel::Interrupted;
 
-/// Elements of a chunk: a quarter of a mebibyte of float32.
+/// Number of elements of a chunk: 256 KiB of float32, much more than the work to take it.
 const CHUNK: usize = 1 << 16;
 
-/// Bytes of a huge page. New memory comes in such pages, zeroed: a page that two threads touch first at the same time is
-/// zeroed twice, so where there are many, each is a chunk.
+/// Size of a huge page, in bytes. Linux gives new memory in such pages, which it zeroes at the first access. If two
+/// threads access a new page at the same time, both zero it. So each page of a large result is one chunk.
 const PAGE: usize = 1 << 21;
 
-/// Blocks of a batch: a multiple of every backend's lanes.
+/// Number of blocks of a batch: a multiple of the lanes of every backend.
 const BATCH_BLOCKS: usize = 64;
+
+/// Number of elements of a batch.
 const BATCH: usize = BATCH_BLOCKS * BLOCK;
 
-/// From this length on, a run of consecutive elements has batches of its own.
+/// Length from which on a run of consecutive elements is not collected into batches, in elements.
 const LONG: u64 = 4 * BLOCK as u64;
 
-/// A region of a tensor: which addresses to evaluate, and how.
+/// The elements to evaluate, and their distribution.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill<'a> {
-    /// Where the words come from.
+    /// Key and stream of the tensor.
     pub keystream: Keystream,
-    /// How they become values.
+    /// The distribution, compiled for the element type.
     pub recipe: Recipe,
-    /// Which elements.
+    /// The elements, as a region of the tensor.
     pub region: &'a Region,
 }
 
 impl Fill<'_> {
-    /// Write the region's elements to `out`, on up to `threads` threads, the calling one among them.
+    /// Write the region's elements to `out` in C order, on up to `threads` threads, the calling one included.
     ///
-    /// `proceed` is called there now and then; where it says no, the fill stops soon.
+    /// `proceed` is called on the calling thread now and then; if it returns false, the fill stops soon and leaves part
+    /// of `out` as it was.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] where `proceed` said no.
+    /// [`Interrupted`] if `proceed` returned false.
     ///
     /// # Panics
     ///
-    /// Where `out` has not the length of the region, or the region parts a pair that the recipe makes.
+    /// If `out` has another length than the region, or if values are complex numbers and the region separates the parts
+    /// of one.
     pub fn run<T: Element>(
         &self,
         out: &mut [T],
@@ -69,12 +75,12 @@ impl Fill<'_> {
         })
     }
 
-    /// Write the codes of eight-bit floats, as [`Fill::run`] does: the float32 values, rounded. The recipe is one of that
-    /// format, so that no value is beyond its bounds.
+    /// Write the codes of eight-bit floats, as [`Fill::run`] does: the float32 values, rounded. The recipe is one of
+    /// that format, so that no value is beyond its bounds.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] where `proceed` said no.
+    /// [`Interrupted`] if `proceed` returned false.
     ///
     /// # Panics
     ///
@@ -101,32 +107,35 @@ impl Fill<'_> {
 ///
 /// # Errors
 ///
-/// [`RegionError::TooLarge`] where it has 2^63 elements or more.
+/// [`RegionError::TooLarge`] if it has 2^63 elements or more.
 ///
 /// # Panics
 ///
-/// As `Vec` does where there cannot be as much memory.
+/// As `Vec` does if there is not enough memory.
 pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) -> Result<ArrayD<T>, RegionError> {
     let region = Region::whole(&shape.iter().map(|&length| length as u64).collect::<Vec<_>>())?;
     let mut values = ArrayD::from_elem(shape, T::default());
     let out = values.as_slice_mut().expect("a new array is in C order");
     let run = Fill { keystream, recipe, region: &region }.run(out, NonZero::<usize>::MIN, || true);
-    run.expect("it is never told to stop");
+    run.expect("nothing interrupts it");
     Ok(values)
 }
 
-/// Memory in chunks, each with the number of its first element.
+/// Divides memory into chunks, each with the number of its first element in the region.
 struct Chunks<'o, T> {
+    /// Number of the first element of `rest`.
     first: u64,
     rest: &'o mut [T],
-    /// Of the next chunk, and of those after it.
+    /// Length of the next chunk, then of every later one, in elements.
     lengths: [usize; 2],
 }
 
 impl<'o, T> Chunks<'o, T> {
-    /// Cheap elements may come in large chunks: the calling thread looks around between two of them.
+    /// Chunks of pages if the result has several for each worker, else of [`CHUNK`] elements. Only `cheap` elements may
+    /// come in pages, since signals are polled between two chunks.
     fn new(out: &'o mut [T], workers: usize, cheap: bool) -> Self {
         let lengths = if cheap && workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
+            // The first chunk ends at a page boundary.
             let offset = out.as_ptr().addr() % PAGE;
             [(PAGE - offset).div_ceil(size_of::<T>()), PAGE / size_of::<T>()]
         } else {
@@ -147,7 +156,7 @@ impl<'o, T> Iterator for Chunks<'o, T> {
     }
 }
 
-/// The part of the region that begins with its element `first`.
+/// The task of a thread: the elements of the region from number `first` on, as many as `out` has.
 struct Chunk<'a, T> {
     fill: &'a Fill<'a>,
     first: u64,
@@ -181,16 +190,21 @@ impl<T: Element> Task for Chunk<'_, T> {
     }
 }
 
-/// Blocks of keystream, and what is wanted of them. Words begin at cache lines: vectors of them straddle no two.
+/// Elements that are evaluated together, from any blocks of the keystream. Arrays of words start at cache lines, so
+/// that no vector straddles two.
 #[repr(C, align(64))]
 struct Batch<'a> {
-    /// By plane: all words of the blocks, and the picked ones.
+    /// All words of the blocks, by plane.
     words: [[u32; BATCH]; 2],
+    /// The words of the picked elements in their order, by plane.
     picked: [[u32; BATCH]; 2],
-    /// Which word of those blocks each element has.
+    /// The index of each element's word in `words`.
     picks: [u16; BATCH],
+    /// Number of picked elements.
     pick_count: usize,
+    /// Numbers of the blocks, counted in their plane.
     blocks: [u64; BATCH_BLOCKS],
+    /// Number of blocks.
     block_count: usize,
     fill: &'a Fill<'a>,
 }
@@ -200,7 +214,7 @@ impl<'a> Batch<'a> {
     fn new(fill: &'a Fill<'a>) -> Self {
         Self {
             words: [[0; BATCH]; 2],
-            // In the middle, where no value needs more than its high word: not even those beyond the last one.
+            // The padding is 2^31, the middle word, which never needs a low word.
             picked: [[1 << 31; BATCH]; 2],
             picks: [0; BATCH],
             pick_count: 0,
@@ -210,7 +224,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Pick elements of `run`, the first `done` of which are done, while there is room; how many were picked.
+    /// Pick elements of `run` from number `done` on until the batch is full. Returns how many were picked.
     #[inline(always)]
     fn pick(&mut self, run: Run, done: u64) -> u64 {
         let mut picked = 0;
@@ -229,7 +243,8 @@ impl<'a> Batch<'a> {
         picked
     }
 
-    /// Where the words of a block will stand, if there is room for it.
+    /// The place of a block in the batch, which is added unless it is the last one already; `None` if the batch is
+    /// full.
     #[inline(always)]
     fn slot(&mut self, block: u64) -> Option<usize> {
         if self.block_count == 0 || self.blocks[self.block_count - 1] != block {
@@ -242,7 +257,8 @@ impl<'a> Batch<'a> {
         Some(self.block_count - 1)
     }
 
-    /// Write the values of the picked elements to the beginning of `out`; what is left of `out`.
+    /// Write the values of the picked elements to the beginning of `out`, and empty the batch. Returns the rest of
+    /// `out`.
     #[inline(always)]
     fn write_picked<'o, B: Backend, T: Element>(&mut self, b: B, out: &'o mut [T]) -> &'o mut [T] {
         let (now, later) = out.split_at_mut(self.pick_count);
@@ -263,7 +279,7 @@ impl<'a> Batch<'a> {
         later
     }
 
-    /// The words of the blocks, in the planes that `T` is made of.
+    /// Compute the words of the blocks, in the planes that elements of type `T` need.
     #[inline(always)]
     fn make_words<B: Backend, T: Element>(&mut self, b: B) {
         let blocks = &self.blocks[..self.block_count.next_multiple_of(B::LANES)];
@@ -299,7 +315,7 @@ mod tests {
             let axis = Axis { length: 1 << 40, start: start as u64, step: step as i64, count: count as u64 };
             let region = Region::new(&[axis]).expect("within the tensor");
             let fill = Fill { keystream: Keystream::new([7; 32], 3), recipe: self.recipe, region: &region };
-            // The memory begins at any multiple of an element, too.
+            // The memory starts at addresses of any alignment that the element allows.
             let mut out = vec![T::default(); start % 5 + count];
             Chunk { fill: &fill, first: 0, out: &mut out[start % 5..] }.run(b);
             out[start % 5..].iter().map(|x| x.to_f64().to_bits()).collect()

@@ -1,23 +1,23 @@
-//! The floating point state of a thread: rounding mode, and what becomes of subnormal numbers.
+//! The floating point state of a thread: rounding mode, and treatment of subnormal numbers.
 //!
-//! Compiled code, ours included, is written for the default state of IEEE 754: round to nearest, ties to even, subnormal
-//! numbers kept, no traps. The threads of a host process may be in another one. XLA's CPU threads, some audio libraries and
-//! programs built with `-ffast-math` flush subnormal numbers to zero (FTZ) and read them as zero (DAZ); a host may also set
+//! Compiled code assumes the default state of IEEE 754: round to nearest, ties to even, subnormal numbers kept, no
+//! traps. The threads of a host process may have another state. XLA's CPU threads, some audio libraries and programs
+//! built with `-ffast-math` flush subnormal numbers to zero (FTZ) and read them as zero (DAZ); a host may also set
 //! another rounding mode (`fesetround`). Both change values.
 //!
-//! [`in_default_state`] sets the default state on the calling thread, runs a function, and gives the caller its state
-//! back, exception flags included. So the same bits hold whatever the host has done.
+//! [`in_default_state`] sets the default state on the calling thread, runs a function, and restores the caller's state,
+//! exception flags included. So the bits are the same in every host process.
 //!
-//! | processor | control | flags |
+//! | processor | control register | register of flags |
 //! |---|---|---|
-//! | x86-64 | MXCSR | MXCSR |
-//! | ARM64 | FPCR | FPSR |
+//! | x86-64 | MXCSR (Intel SDM 1, 10.2.3) | MXCSR |
+//! | ARM64 | FPCR (Arm Architecture Reference Manual) | FPSR |
 //!
 //! On other processors the function runs in the state of its caller.
 //!
-//! The compiler assumes the default state everywhere, and may move a floating point operation across the instruction that
-//! sets it. So the operations must be out of its sight: the function is called through a pointer that [`black_box`] hides,
-//! and its data is in memory, which the assembly may have changed as far as the compiler knows.
+//! The compiler may move a floating point operation across the instruction that sets the state, since it assumes the
+//! default state everywhere. So the operations are hidden from it: the function is called through a pointer that passes
+//! through [`black_box`], and its data is in memory, which the assembly may change as far as the compiler knows.
 
 use std::hint::black_box;
 
@@ -34,7 +34,7 @@ use other as processor;
 pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
     let (mut work, mut result) = (Some(work), None);
     {
-        let _restored_at_the_end = CallersState::replaced();
+        let _restored_at_the_end = CallersState::replaced(); // by its drop, in a panic too
         let mut call = || result = work.take().map(|work| work());
         let call: &mut dyn FnMut() = &mut call;
         black_box(call)();
@@ -42,10 +42,11 @@ pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
     black_box(result).expect("it was called once")
 }
 
-/// The state to restore.
+/// The caller's state, which is restored when this is dropped.
 struct CallersState(processor::State);
 
 impl CallersState {
+    /// Set the default state, and keep the caller's.
     fn replaced() -> Self {
         let state = processor::read();
         processor::write(processor::DEFAULT);
@@ -63,10 +64,10 @@ impl Drop for CallersState {
 mod x86_64 {
     use std::arch::asm;
 
-    /// MXCSR: control and flags.
+    /// MXCSR: control bits and exception flags.
     pub(super) type State = u32;
 
-    /// As the processor and every operating system start a thread: all traps masked, no flag set.
+    /// The state in which operating systems start a thread: all traps masked, no flag set.
     pub(super) const DEFAULT: State = 0x1f80;
 
     pub(super) fn read() -> State {
@@ -77,8 +78,9 @@ mod x86_64 {
     }
 
     pub(super) fn write(state: State) {
-        // SAFETY: it reads four bytes, those of `state`, which have no reserved bit: they are the default, or were read.
-        // What the compiler assumes of MXCSR holds: the default is what it assumes, the caller's is what it found.
+        // SAFETY: it reads four bytes, those of `state`. No reserved bit is set, which would be a fault: the bits are
+        // the default or were read from MXCSR. The compiler's assumptions hold while compiled code runs: it assumes the
+        // default state, and the caller's state is the one that it had.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const state, options(nostack, preserves_flags)) };
     }
 }
@@ -87,10 +89,10 @@ mod x86_64 {
 mod aarch64 {
     use std::arch::asm;
 
-    /// FPCR and FPSR.
+    /// FPCR (control) and FPSR (flags).
     pub(super) type State = [u64; 2];
 
-    /// As the processor and every operating system start a thread: no trap, no flag set.
+    /// The state in which operating systems start a thread: no trap enabled, no flag set.
     pub(super) const DEFAULT: State = [0; 2];
 
     pub(super) fn read() -> State {
@@ -101,18 +103,22 @@ mod aarch64 {
     }
 
     pub(super) fn write([control, flags]: State) {
-        // SAFETY: these registers hold no addresses. What the compiler assumes of them holds: the default is what it
-        // assumes, the caller's is what it found.
+        // SAFETY: it accesses no memory. The compiler's assumptions hold while compiled code runs: it assumes the
+        // default state, and the caller's state is the one that it had.
         unsafe { asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack)) };
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod other {
-    pub(super) type State = ();
-    pub(super) const DEFAULT: State = ();
-    pub(super) fn read() -> State {}
-    pub(super) fn write((): State) {}
+    /// Nothing: the state of this processor is neither read nor set.
+    #[derive(Clone, Copy)]
+    pub(super) struct State;
+    pub(super) const DEFAULT: State = State;
+    pub(super) fn read() -> State {
+        State
+    }
+    pub(super) fn write(_: State) {}
 }
 
 #[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -9,10 +9,14 @@
 //!        14, 15  the stream, low half first
 //! ```
 //!
-//! with the words in that order: what `chacha20::ChaCha8Rng` gives after `from_seed`, `set_stream` and
-//! `set_block_pos(n)`. Any block is as near as any other. Words are counted from block 0, up to 2^68. Element `i` of a
-//! tensor owns word `i` (its [`Plane::High`] word) and word `2^67 + i` (its [`Plane::Low`] word, of block
-//! `2^63 + i / 16`).
+//! with the words in that order, as `chacha20::ChaCha8Rng` gives it after `from_seed`, `set_stream` and
+//! `set_block_pos(n)`. A block depends on no other block, so any word costs the same. Words are counted from block 0,
+//! up to 2^68. Element `i` of a tensor has word `i` (its [`Plane::High`] word) and word `2^67 + i` (its [`Plane::Low`]
+//! word, in block `2^63 + i / 16`).
+//!
+//! Reference: D. J. Bernstein, *ChaCha, a variant of Salsa20*, 2008. A vector of the backend has the same word of as
+//! many blocks as it has lanes, so that the rounds need no permutation of lanes, and the blocks are transposed when
+//! they are stored.
 //!
 //! ```
 //! let keystream = seedbed::keystream::Keystream::new([0; 32], 0);
@@ -24,12 +28,13 @@
 use crate::backend::{self, Backend, Lanewise, MAX_LANES, Task};
 use std::array::from_fn;
 
-/// Words of a block.
+/// Number of words of a block.
 pub const BLOCK: usize = 16;
 
+/// "expand 32-byte k" as little-endian words.
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
-/// Which of an element's two words.
+/// One of the two words of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plane {
     /// The more significant 32 bits: words counted from block 0.
@@ -39,7 +44,7 @@ pub enum Plane {
 }
 
 impl Plane {
-    /// The block at which the plane begins.
+    /// Number of the first block of the plane.
     pub const fn first_block(self) -> u64 {
         match self {
             Self::High => 0,
@@ -69,7 +74,7 @@ impl Keystream {
             backend::run(Consecutive { keystream: *self, first: block, words });
             block = block.wrapping_add((words.len() / BLOCK) as u64);
         };
-        // The beginning and the end of the words are parts of a group of blocks that every backend makes at once.
+        // The first and the last words are parts of a group of blocks: the fewest that every backend computes whole.
         let mut group = [0; BLOCK * MAX_LANES];
         let mut rest = words;
         if skip != 0 {
@@ -88,26 +93,26 @@ impl Keystream {
         }
     }
 
-    /// The word that an element owns in a plane.
+    /// The word of an element in a plane.
     pub fn word(&self, plane: Plane, element: u64) -> u32 {
         let mut word = [0];
         self.words(u128::from(plane.first_block()) * BLOCK as u128 + u128::from(element), &mut word);
         word[0]
     }
 
-    /// The blocks `first + counters[i]`, in order; both slices are padded to whole vectors.
+    /// Write the blocks `first + counters[i]`, in order. Both slices are padded to whole vectors.
     #[inline(always)]
     pub(crate) fn blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
         b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
-    /// Blocks from `first` on; whole vectors of them.
+    /// Write consecutive blocks from number `first` on, whole vectors of them.
     #[inline(always)]
     pub(crate) fn consecutive_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
         b.vectorize(Consecutive { keystream: *self, first, words });
     }
 
-    /// The blocks that `counter` gives for each lane, in order.
+    /// Write a vector of blocks: block `counter(lane)` for each lane, in order.
     #[inline(always)]
     fn vector_of<B: Backend>(&self, b: B, counter: impl Fn(usize) -> u64, words: &mut [u32]) {
         let [mut low, mut high] = [[0; MAX_LANES]; 2];
@@ -134,7 +139,7 @@ impl Keystream {
     }
 }
 
-/// A round on the columns and one on the diagonals.
+/// A round on the columns of the state and one on its diagonals: ChaCha8 has four of these.
 struct DoubleRound;
 
 impl Lanewise<BLOCK> for DoubleRound {
@@ -161,6 +166,7 @@ fn quarter_round<B: Backend>(b: B, s: &mut [B::U32; BLOCK], i: usize, j: usize, 
     s[j] = b.rotate_left::<7>(b.xor(s[j], s[k]));
 }
 
+/// The task of [`Keystream::blocks`].
 struct Blocks<'a> {
     keystream: Keystream,
     first: u64,
@@ -180,7 +186,7 @@ impl Task for Blocks<'_> {
     }
 }
 
-/// Blocks from `first` on; whole vectors of them.
+/// The task of [`Keystream::consecutive_blocks`].
 struct Consecutive<'a> {
     keystream: Keystream,
     first: u64,
@@ -219,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_backend_makes_the_same_blocks_of_any_counters() {
+    fn every_backend_gives_the_same_blocks_for_any_counters() {
         let carry = u64::from(u32::MAX);
         let counters: Vec<u64> =
             (0..16).flat_map(|i| [i * i * 7919, carry - 8 + i, u64::MAX - i, (i << 32) | (carry - i)]).collect();

@@ -1,4 +1,7 @@
-//! The extension module `seedbed._core`: check, detach, call, wrap.
+//! The extension module `seedbed._core`, the only module that knows Python.
+//!
+//! Its functions translate: they check arguments, release the interpreter, call the engine, and turn errors into
+//! exceptions. `python/seedbed/_core.pyi` has their types.
 
 mod arrays;
 mod counter;
@@ -33,7 +36,7 @@ fn backend() -> PyResult<&'static str> {
     crate::backend::name().map_err(value_error)
 }
 
-/// The CPUs that the process may use, by its affinity and the quotas of its control groups.
+/// Number of CPUs that the process may use, by its affinity and the quotas of its control groups.
 #[pyfunction]
 fn available_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
@@ -68,7 +71,7 @@ fn set_xla_threads(threads: NonZero<usize>) {
     xla_ffi::set_threads(threads);
 }
 
-/// Words between two looks at the clock.
+/// Number of words between two looks at the clock: some tens of microseconds.
 const WORDS_AT_ONCE: usize = 1 << 18;
 
 /// Fill `out` with words `start`, `start + 1`, ... of the keystream at (key, stream).
@@ -90,8 +93,8 @@ fn words(out: &Bound<'_, PyArray1<u32>>, address: (&[u8], u64), start: u128) -> 
     })
 }
 
-/// Look up now what the `numpy` crate looks up at its first use: its lookups run Python, so that a first use within a
-/// first use, as in a trace function, would wait for itself, and one at the interpreter's shutdown would panic.
+/// Look up now what the `numpy` crate looks up at its first use. Its lookups run Python code. If a trace function uses
+/// the module during the first use, it would wait for itself; a first use at the interpreter's shutdown would panic.
 fn look_up_numpy(py: Python<'_>) -> PyResult<()> {
     py.import("numpy")?;
     writable(&PyArray1::<f32>::zeros(py, 0, false)).map(drop)

@@ -1,8 +1,19 @@
-//! A region, an N-d slice of a tensor, as runs of addresses.
+//! A region, an N-d slice of a tensor, as runs of element numbers.
 //!
-//! Elements are numbered in C order through the whole tensor. A region takes `count` indices `start`, `start + step`, ...
-//! along each axis; its own elements, in C order, are then runs `first + i * step` along what is left of the axes once
-//! those that continue each other are merged. A whole tensor, or a slab of rows, is a single run.
+//! Elements are numbered in C order through the whole tensor. A region takes the indices `start`, `start + step`, ...,
+//! `count` of them, along each axis. Neighbouring axes are merged if the step of the outer one continues the inner one.
+//! The elements of the region, in C order, are then runs `first + i * step` along the innermost merged axis. A whole
+//! tensor, or a range of its rows, is a single run.
+//!
+//! ```
+//! use seedbed::region::{Axis, Region, Run};
+//!
+//! let rows = Axis { length: 10, start: 2, step: 1, count: 3 };
+//! let columns = Axis { length: 7, start: 0, step: 1, count: 7 };
+//! let region = Region::new(&[rows, columns])?;
+//! assert_eq!(region.runs(0..21).collect::<Vec<_>>(), [Run { first: 14, step: 1, count: 21 }]);
+//! # Ok::<(), seedbed::region::RegionError>(())
+//! ```
 
 use std::fmt;
 use std::ops::Range;
@@ -10,33 +21,33 @@ use std::ops::Range;
 /// The indices that a region takes along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
-    /// How many elements the tensor has along the axis.
+    /// Length of the tensor along the axis, in elements.
     pub length: u64,
     /// The first index.
     pub start: u64,
-    /// From one index to the next; may be negative.
+    /// Difference of consecutive indices; may be negative.
     pub step: i64,
-    /// How many.
+    /// Number of indices.
     pub count: u64,
 }
 
 /// Evenly spaced elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The first element.
+    /// Number of the first element in the tensor.
     pub first: u64,
-    /// From one element to the next, modulo 2^64.
+    /// Difference of the numbers of consecutive elements, modulo 2^64.
     pub step: u64,
-    /// How many.
+    /// Number of elements.
     pub count: u64,
 }
 
-/// Why a region is not one.
+/// Axes do not describe a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionError {
-    /// A tensor, or the region, of 2^63 elements or more.
+    /// The tensor or the region has 2^63 elements or more.
     TooLarge,
-    /// An axis whose indices leave the tensor.
+    /// Indices are outside the axis.
     OutOfBounds(Axis),
 }
 
@@ -57,18 +68,20 @@ impl std::error::Error for RegionError {}
 /// A region of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// Number of the first element in the tensor.
     first: u64,
-    /// (count, step) of the merged axes, outermost first; none where the region has one element.
+    /// Count and step of the merged axes, outermost first. Axes of one index are left out.
     axes: Vec<(u64, u64)>,
+    /// Number of elements.
     len: u64,
 }
 
 impl Region {
-    /// The region that takes `axes` of the tensor with those lengths.
+    /// The region with these axes; their lengths are the shape of the tensor.
     ///
     /// # Errors
     ///
-    /// Where the tensor has 2^63 elements or more, or an index lies outside its axis.
+    /// If the tensor has 2^63 elements or more, or if an index is outside its axis.
     pub fn new(axes: &[Axis]) -> Result<Self, RegionError> {
         let len = size(axes.iter().map(|axis| axis.count))?;
         size(axes.iter().map(|axis| axis.length))?;
@@ -87,39 +100,41 @@ impl Region {
         Ok(region)
     }
 
-    /// All of a tensor.
+    /// The whole of a tensor.
     ///
     /// # Errors
     ///
-    /// Where it has 2^63 elements or more.
+    /// If it has 2^63 elements or more.
     pub fn whole(shape: &[u64]) -> Result<Self, RegionError> {
         let axis = |&length| Axis { length, start: 0, step: 1, count: length };
         Self::new(&shape.iter().map(axis).collect::<Vec<_>>())
     }
 
-    /// Elements in the region.
+    /// Number of elements.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the region has no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether it takes elements 2 i and 2 i + 1 together, in that order, or neither.
+    /// Whether the region has elements 2 i and 2 i + 1 together, in that order, or neither: the parts of a complex
+    /// number.
     pub fn keeps_pairs(&self) -> bool {
         let Some(((inner, 1), outer)) = self.axes.split_last() else { return self.is_empty() };
         let steps = outer.iter().map(|(_, step)| step);
         steps.chain([inner, &self.first]).all(|number| number.is_multiple_of(2))
     }
 
-    /// Whether its runs are of consecutive elements, at least so many of them.
-    pub(crate) fn has_runs_of(&self, least: u64) -> bool {
-        self.axes.last().is_some_and(|&(count, step)| step == 1 && count >= least)
+    /// Whether runs have consecutive elements, and at least `min` of them.
+    pub(crate) fn has_runs_of(&self, min: u64) -> bool {
+        self.axes.last().is_some_and(|&(count, step)| step == 1 && count >= min)
     }
 
-    /// Add an axis around those there are (innermost first while building), merging it where it continues the last.
+    /// Add an axis outside the ones so far (these are in reverse order until the region is complete), or merge it into
+    /// the last one if it continues it.
     fn push_outer(&mut self, count: u64, step: u64) {
         match self.axes.last_mut() {
             _ if count == 1 => (),
@@ -128,7 +143,7 @@ impl Region {
         }
     }
 
-    /// The runs of a range of the region's elements, in order.
+    /// The runs of a range of the region's elements, in order. Elements are numbered within the region.
     pub fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> {
         let (inner, outer) = match self.axes.split_last() {
             Some((inner, outer)) => (*inner, outer),
@@ -147,7 +162,8 @@ impl Region {
         })
     }
 
-    /// The first element of row `index`, rows being counted through the outer axes.
+    /// Number of the first element of row `index`. A row is a run along the innermost axis; rows are counted in C
+    /// order.
     fn row(&self, outer: &[(u64, u64)], mut index: u64) -> u64 {
         outer.iter().rev().fold(self.first, |element, (count, step)| {
             let here = index % count;
@@ -157,6 +173,7 @@ impl Region {
     }
 }
 
+/// The product of lengths, which must be less than 2^63. If one is 0, the others do not matter.
 fn size(mut lengths: impl Iterator<Item = u64> + Clone) -> Result<u64, RegionError> {
     if lengths.clone().any(|length| length == 0) {
         return Ok(0);
@@ -165,6 +182,7 @@ fn size(mut lengths: impl Iterator<Item = u64> + Clone) -> Result<u64, RegionErr
     if size < 1 << 63 { Ok(size) } else { Err(RegionError::TooLarge) }
 }
 
+/// Check that all indices of an axis with at least one are within its length.
 fn check(axis: &Axis) -> Result<(), RegionError> {
     let last = i128::from(axis.start) + i128::from(axis.step) * i128::from(axis.count - 1);
     let within = axis.start < axis.length && (0..i128::from(axis.length)).contains(&last);

@@ -1,8 +1,12 @@
-//! x86-64 with AVX2, F16C and FMA: eight lanes. A table of sixteen rows is two registers, or four of 64-bit elements.
+//! x86-64 with AVX2, F16C and FMA: eight lanes, and pairs of registers for 64-bit elements.
+//!
+//! A table of sixteen rows is two registers of 32-bit elements, or four of 64-bit elements, and a look-up is a few
+//! permutations of these.
 
 use super::{Backend, Task};
 use std::arch::x86_64::*;
 
+/// A proof that the CPU has the instructions: only [`Avx2::detect`] makes a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
@@ -15,8 +19,8 @@ impl Avx2 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: a value of `Avx2` exists only where `detect` saw the instructions; what is loaded or stored through a
-        // pointer is an array or slice of that size.
+        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx2`. A pointer that is loaded
+        // from or stored to is that of an array or slice of the register's size.
         unsafe { $call }
     };
 }
@@ -66,7 +70,8 @@ impl Avx2 {
     #[inline(always)]
     fn choose(self, low: __m256i, high: __m256i, index: __m256i) -> __m256i {
         simd!({
-            // `low`, and how `high` differs from it where the fourth bit of the index is set: less work than a blend.
+            // `low` xor the difference of `high` from it, if the fourth bit of the index is set: less work than a
+            // blend.
             let differs = _mm256_permutevar8x32_epi32(_mm256_xor_si256(low, high), index);
             let in_high = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(index));
             _mm256_xor_si256(_mm256_permutevar8x32_epi32(low, index), _mm256_and_si256(differs, in_high))
@@ -87,7 +92,7 @@ impl Avx2 {
         let [a, b, c, d] = table.as_chunks::<4>().0 else { unreachable!("four quarters") };
         let (first, last) =
             (self.split(self.constants(a), self.constants(b)), self.split(self.constants(c), self.constants(d)));
-        // By row again.
+        // `split` interleaves two pairs of rows: back to the order of rows.
         let first = simd!(pair!(first => _mm256_permute4x64_epi64::<0b11_01_10_00>(first)));
         let last = simd!(pair!(last => _mm256_permute4x64_epi64::<0b11_01_10_00>(last)));
         let [index, _] = self.split(index[0], index[1]);
@@ -179,8 +184,7 @@ impl Backend for Avx2 {
         let to: &mut [u32; 128] = to.first_chunk_mut().expect("eight blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more
-                // shuffles.
+                // Part p of this row has words 4q..4q+4 of block 4p + k. Storing the parts saves further shuffles.
                 for (p, part) in self.halves(row).into_iter().enumerate() {
                     let at = 16 * (4 * p + k) + 4 * q;
                     simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
@@ -252,8 +256,8 @@ impl Backend for Avx2 {
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        // The low and the high 32 bits, each in the place of the lowest bits of a float: 2^52 + low and 2^84 + 2^32
-        // high.
+        // AVX2 has no conversion of 64-bit integers. The low and the high 32 bits become the lowest bits of the numbers
+        // 2^52 + low and 2^84 + 2^32 high; the subtraction is exact, and the addition rounds once.
         let (low_one, high_one) = ((1u64 << 52) as f64, (1u128 << 84) as f64);
         simd!(pair!(a => {
             let low = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low_one)));

@@ -1,8 +1,12 @@
-//! x86-64 with AVX-512 (F, BW, DQ, VL): sixteen lanes. A table of sixteen rows is one register.
+//! x86-64 with AVX-512 (F, BW, DQ, VL): sixteen lanes, and pairs of registers for 64-bit elements.
+//!
+//! A table of sixteen rows is one register of 32-bit elements or two of 64-bit elements, and a look-up is one
+//! permutation.
 
 use super::{Backend, Task};
 use std::arch::x86_64::*;
 
+/// A proof that the CPU has the instructions: only [`Avx512::detect`] makes a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
@@ -18,8 +22,8 @@ impl Avx512 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: a value of `Avx512` exists only where `detect` saw the instructions; what is loaded or stored through
-        // a pointer is an array or slice of that size.
+        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx512`. A pointer that is loaded
+        // from or stored to is that of an array or slice of the register's size.
         unsafe { $call }
     };
 }
@@ -129,8 +133,7 @@ impl Backend for Avx512 {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // In its part p, this row has words 4q..4q+4 of block 4p + k. Stored by parts, it needs no more
-                // shuffles.
+                // Part p of this row has words 4q..4q+4 of block 4p + k. Storing the parts saves further shuffles.
                 let parts = simd!([
                     _mm512_castsi512_si128(row),
                     _mm512_extracti32x4_epi32::<1>(row),
@@ -179,7 +182,7 @@ impl Backend for Avx512 {
 
     #[inline(always)]
     fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
-        // By turns a word of `low` and a word of `high`, whose words are counted from 16.
+        // Words of `low` and of `high` alternate; index 16 is the first word of `high`.
         let index = simd!([
             _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
             _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),

@@ -17,7 +17,7 @@ enum Available {
 }
 
 impl Available {
-    /// The slowest, which every CPU has, comes first.
+    /// All backends that this CPU has, the slowest first, which every CPU has.
     fn all() -> Vec<Self> {
         let all = [Some(Self::Portable(Portable)), Avx2::detect().map(Self::Avx2), Avx512::detect().map(Self::Avx512)];
         all.into_iter().flatten().collect()
@@ -40,7 +40,7 @@ impl Available {
     }
 }
 
-/// The environment asks for a backend that this CPU or this program does not have.
+/// The environment variable names a backend that this CPU or this program does not have.
 #[derive(Clone, Debug)]
 pub struct Unavailable(OsString);
 
@@ -52,7 +52,7 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// The one that `wanted` names, else the fastest.
+/// The backend with the name `wanted`, or the fastest one without a name.
 fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
     let mut all = Available::all();
     match wanted {
@@ -61,28 +61,28 @@ fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
     }
 }
 
-/// The backend of this process: chosen once, at the first use.
+/// The backend of this process, chosen once, at the first use.
 fn chosen() -> Result<Available, &'static Unavailable> {
     static CHOSEN: OnceLock<Result<Available, Unavailable>> = OnceLock::new();
     CHOSEN.get_or_init(|| choose(env::var_os(VARIABLE))).as_ref().copied()
 }
 
-/// The name of the backend that [`run`] uses, if it can.
+/// The name of the backend that [`run`] uses.
 #[cfg(feature = "python")]
 pub fn name() -> Result<&'static str, &'static Unavailable> {
     chosen().map(Available::name)
 }
 
-/// Run `task` on the backend that the environment asks for, else on the best that this CPU has.
+/// Run `task` on the backend that the environment names, or on the fastest that this CPU has.
 ///
 /// # Panics
 ///
-/// Where the environment asks for one that this CPU does not have.
+/// If the environment names a backend that this CPU does not have. The functions of the extension check that first.
 pub fn run<T: Task>(task: T) -> T::Output {
     chosen().unwrap_or_else(|error| panic!("{error}")).run(task)
 }
 
-/// Run `task` on every backend that this CPU has, each by its name; the scalar one comes first.
+/// Run `task` on every backend that this CPU has, and return the results with the names. The scalar one comes first.
 #[cfg(test)]
 pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
     let scalar = ("scalar", Portable::<1>.vectorize(task));

@@ -1,18 +1,19 @@
-//! Macros of the backends. They are no functions of closures: a closure might not be inlined to where the backend's
-//! instructions may be used.
+//! Macros that backends are written with.
+//!
+//! They are no functions of closures, since a closure might not be inlined into the function that is compiled for the
+//! backend's instructions.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(unused_macros, reason = "the portable backend needs fewer"))]
 
-/// An expression for the first and for the second of two registers. Not a function of a closure: that might not be
-/// inlined to where its instructions may be used.
+/// Evaluate an expression for the first and for the second register of pairs.
 macro_rules! pair {
     ($($x:ident),+ => $each:expr) => {
         [{ $(let $x = $x[0];)+ $each }, { $(let $x = $x[1];)+ $each }]
     };
 }
 
-/// An expression for each of `N` vectors, operation by operation: the CPU has something to do while each waits for the
-/// one before. Not a function of a closure, as [`pair!`].
+/// Evaluate an expression for each of `N` vectors. Operations on independent vectors stand next to each other in the
+/// program, so that the CPU starts one while the result of another is not ready.
 macro_rules! each {
     ($zero:expr; $i:ident => $each:expr) => {{
         let mut vectors = [$zero; N];
@@ -24,7 +25,7 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// Operations that are one instruction each, of a register or of both registers of a pair.
+/// Define operations that are one instruction each: on a register, or, with `each`, on both registers of a pair.
 macro_rules! instructions {
     ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $instruction:ident;)+) => {
         $(#[inline(always)]

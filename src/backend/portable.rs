@@ -1,4 +1,5 @@
-//! Any CPU: arrays of lanes, which compilers turn into vectors of what the target has (SSE2, NEON, ...).
+//! The backend of any CPU: arrays of lanes, which the compiler turns into the vectors of its target (SSE2, NEON and
+//! others).
 
 use super::{Backend, Lanewise, Task};
 use half::f16;
@@ -22,7 +23,7 @@ macro_rules! of_each_lane {
     };
 }
 
-/// Operations by what they do to a lane.
+/// Define operations by their effect on a lane.
 macro_rules! operations {
     ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $lane:expr;)+) => {
         $(#[inline(always)]
@@ -45,7 +46,8 @@ impl<const N: usize> Backend for Portable<N> {
         task.run(self)
     }
 
-    /// A loop over the lanes, in scalars: long functions become vectors that way, but not operation by operation.
+    /// A loop over the lanes, with scalars inside. The compiler turns such a loop into vectors; a long function in
+    /// which each operation is a loop of its own stays scalar.
     #[inline(always)]
     fn lanewise<F: Lanewise<M>, const M: usize>(self, function: F, vectors: &mut [Self::U32; M]) {
         for lane in 0..N {
@@ -109,6 +111,7 @@ impl<const N: usize> Backend for Portable<N> {
     }
     #[inline(always)]
     fn less(self, a: Self::U32, b: Self::U32) -> u32 {
+        // The vectors of most calls have no such lane, and the loop that collects bits does not become vectors.
         let less = map(a, b, |a, b| u32::from(a.cast_signed() < b.cast_signed()));
         if less.iter().fold(0, |any, one| any | one) == 0 {
             return 0;
@@ -215,8 +218,8 @@ impl<const N: usize> Backend for Portable<N> {
         if FUSED {
             return from_fn(|i| a[i].mul_add(b[i], c[i]));
         }
-        // The product is exact in f64. Rounding the sum to f64 first makes a difference only where it comes to lie
-        // between two f32, which its last 28 bits then tell.
+        // The product is exact in f64, so the sum is rounded twice, to f64 and to f32. The first rounding changes
+        // the second one only if it ends on the middle between two f32, of which the last 28 of 52 bits are zero.
         let sums: [f64; N] = from_fn(|i| f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i]));
         let mut doubtful = false;
         for sum in sums {
@@ -230,15 +233,17 @@ impl<const N: usize> Backend for Portable<N> {
     }
 }
 
-/// Whether the target fuses by itself; elsewhere `mul_add` is a call of a function that takes long.
+/// Whether the target has an instruction for `mul_add`. Otherwise it is a call of a slow function.
 const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64", target_arch = "powerpc64"));
 
-/// `a * b + c`, rounded once: the sum is rounded to odd in f64, and then to f32.
+/// `a * b + c`, rounded once: the sum is rounded to odd in f64 and then to f32, which has the effect of one rounding
+/// (S. Boldo and G. Melquiond, *Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to
+/// odd*, IEEE Trans. Comput. 57, 2008).
 #[inline(never)]
 fn fma_in_f64(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + c;
-    // What the rounding of the sum took away (Knuth 1969), exactly.
+    // The exact error of the rounded sum (TwoSum: D. E. Knuth, The Art of Computer Programming 2, 4.2.2).
     let of_c = sum - product;
     let lost = (product - (sum - of_c)) + (c - of_c);
     if lost == 0.0 || sum.to_bits() & 1 == 1 {
@@ -254,7 +259,7 @@ mod tests {
     #[test]
     fn a_fused_float32_is_rounded_once() {
         let (one, bits) = (Portable::<1>, |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32);
-        // Of all sizes; near the middles between two numbers; subnormal ones.
+        // Numbers of all sizes, near the middles between two float32 numbers, and subnormal ones.
         let hard =
             [1.0, 1.0 + 2f32.powi(-23), 1.0 + 2f32.powi(-12), 2f32.powi(-24), 3.0 * 2f32.powi(-25), 2f32.powi(-60)]
                 .into_iter()

@@ -1,4 +1,4 @@
-//! NumPy arrays as slices of elements, of the types that the engine computes.
+//! NumPy arrays as slices of the engine's element types.
 
 use super::value_error;
 use crate::element::Element;
@@ -10,7 +10,7 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-/// The types of elements.
+/// An element type of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dtype {
     Float16,
@@ -22,7 +22,7 @@ pub(super) enum Dtype {
 impl Dtype {
     const ALL: [Self; 4] = [Self::Float16, Self::Bfloat16, Self::Float32, Self::Float64];
 
-    /// The type with that name, which is NumPy's.
+    /// The type with the name that NumPy gives it.
     pub(super) fn named(name: &str) -> PyResult<Self> {
         Self::ALL.into_iter().find(|dtype| by_dtype!(*dtype, T => T::NAME) == name).ok_or_else(|| {
             value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {name}"))
@@ -30,7 +30,7 @@ impl Dtype {
     }
 }
 
-/// An expression for an element type, which it knows as `T`.
+/// Evaluate an expression in which `T` is the element type of a [`Dtype`].
 macro_rules! by_dtype {
     ($dtype:expr, $T:ident => $work:expr) => {
         by_dtype!($dtype, $T => $work; Float16 half::f16, Bfloat16 half::bf16, Float32 f32, Float64 f64)
@@ -46,8 +46,10 @@ macro_rules! by_dtype {
 }
 pub(super) use by_dtype;
 
-/// An element and its type in NumPy, which lacks bfloat16: 16-bit floats arrive as their bits.
+/// An element type, and the type of NumPy arrays with such elements. NumPy has no bfloat16, so arrays of 16-bit floats
+/// are passed as arrays of their bits.
 pub(super) trait Stored: Element {
+    /// The type in NumPy.
     type Stored: NumpyElement;
     fn elements(stored: &mut [Self::Stored]) -> &mut [Self];
 }
@@ -80,14 +82,14 @@ impl Stored for f64 {
     }
 }
 
-/// The array, if it has the type in which elements of type `T` are stored.
+/// The array as one of the type in which elements of type `T` are stored.
 pub(super) fn array_of<'a, 'py, T: Stored>(
     array: &'a Bound<'py, PyUntypedArray>,
 ) -> PyResult<&'a Bound<'py, PyArrayDyn<T::Stored>>> {
     array.cast().map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))
 }
 
-/// Exclusive access to an array: no other fill may be writing to the same memory.
+/// Exclusive access to an array, or an error if another fill writes to the same memory.
 pub(super) fn writable<'py, T: NumpyElement, D: Dimension>(
     array: &Bound<'py, numpy::PyArray<T, D>>,
 ) -> PyResult<PyReadwriteArray<'py, T, D>> {
@@ -96,10 +98,11 @@ pub(super) fn writable<'py, T: NumpyElement, D: Dimension>(
     })
 }
 
+/// The elements of an array in C order, or an error if they are not contiguous or not aligned.
 pub(super) fn slice_of<'a, T: NumpyElement, D: Dimension>(
     array: &'a mut PyReadwriteArray<'_, T, D>,
 ) -> PyResult<&'a mut [T]> {
-    let in_order = array.is_c_contiguous(); // a slice may be in any other
+    let in_order = array.is_c_contiguous(); // `as_slice_mut` accepts Fortran order too
     let slice = array.as_slice_mut().ok().filter(|_| in_order);
     slice.ok_or_else(|| value_error("out must be aligned, contiguous and in C order"))
 }

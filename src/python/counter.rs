@@ -1,15 +1,16 @@
-//! A counter without a lock.
+//! A counter without a lock: the draws of a `SeedGenerator`.
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// Counts from a number to 2^64 - 1. Each call of `take` returns another one: there is no lock, and no moment at which a
-/// trace function, a signal handler or another thread could take the same.
+/// Counts from a number to 2^64 - 1. Each call of `take` returns another number: it is one atomic step, so that no
+/// thread, trace function or signal handler can take the same one, nor wait for a lock.
 #[pyclass(frozen, module = "seedbed._core")]
 pub(super) struct Counter {
+    /// The number that the next `take` returns.
     next: AtomicU64,
-    /// Whether `next` is taken too, and has no successor.
+    /// Whether `next` is 2^64 - 1 and has been taken.
     exhausted: AtomicBool,
 }
 

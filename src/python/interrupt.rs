@@ -1,4 +1,4 @@
-//! Work without the interpreter's lock, which an exception of a signal handler ends.
+//! Work without the interpreter's lock that signal handlers can interrupt.
 
 use crate::parallel::Stopped;
 use pyo3::exceptions::PyMemoryError;
@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::thread;
 
-/// Do work that asks now and then whether to go on, without holding the interpreter's lock. If a signal handler raises an
-/// exception meanwhile, the work ends and the exception is raised.
+/// Call `work` without holding the interpreter's lock. The predicate that it gets runs pending signal handlers, and
+/// returns false if one raised an exception, which is then raised here.
 pub(super) fn interruptible<E: Into<Stopped>>(
     py: Python<'_>,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
@@ -16,7 +16,7 @@ pub(super) fn interruptible<E: Into<Stopped>>(
         let raised = Cell::new(None);
         let proceed = || match Python::try_attach(|py| py.check_signals()) {
             Some(checked) => checked.map_err(|error| raised.set(Some(error))).is_ok(),
-            // The interpreter is gone, and the process soon will be: there is no caller to return to.
+            // The interpreter has shut down, and the process ends soon: there is no caller to return to.
             None => loop {
                 thread::park();
             },

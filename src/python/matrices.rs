@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::num::NonZero;
 
-/// How words become an orthogonal matrix times a gain, of one dtype. It never changes.
+/// An orthogonal matrix times a gain, of one dtype. Immutable.
 #[pyclass(frozen, eq, name = "Orthogonal", module = "seedbed._core")]
 #[derive(Debug, PartialEq)]
 pub(super) struct PyOrthogonal {
@@ -27,7 +27,7 @@ impl PyOrthogonal {
         let element = match Format::named(&dtype) {
             Some(format) => {
                 by_format!(format, T => check_gain::<T>(gain)).map_err(value_error)?;
-                Dtype::Float32 // which the caller rounds
+                Dtype::Float32 // the caller rounds the elements
             }
             None => {
                 let element = Dtype::named(&dtype)?;
@@ -43,8 +43,8 @@ impl PyOrthogonal {
         self.gain
     }
 
-    /// Fill `out` with the matrix of (rows, columns) at (key, stream). 16-bit floats arrive as their bits,
-    /// and those of 8 bits are made in float32.
+    /// Fill `out` with the matrix of shape (rows, columns) at (key, stream). 16-bit floats are passed as their bits,
+    /// and 8-bit floats as float32.
     fn fill(
         &self,
         out: &Bound<'_, PyUntypedArray>,

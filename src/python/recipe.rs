@@ -13,26 +13,26 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::num::NonZero;
 
-/// How words become the values of a tensor of one distribution and dtype. It never changes.
+/// A distribution, checked and compiled for one dtype. Immutable.
 ///
-/// Its arguments say all that it is, so that an equal one can be made anywhere: by pickle, or in another process.
+/// It is determined by its arguments, so that pickle makes an equal one in another process.
 #[pyclass(frozen, eq, name = "Recipe", module = "seedbed._core")]
 #[derive(Debug, PartialEq)]
 pub(super) struct PyRecipe {
     distribution: String,
     parameters: Vec<f64>,
     dtype: String,
-    /// The type of the elements, which for complex dtypes are the parts of the numbers.
+    /// The type of the elements. For complex dtypes these are the parts of the numbers.
     element: Dtype,
     complex: bool,
-    /// The format of eight-bit floats, of which `element` is the type before they are rounded.
+    /// The format of 8-bit floats; `element` is then the type before they are rounded.
     format: Option<Format>,
     recipe: Recipe,
 }
 
 #[pymethods]
 impl PyRecipe {
-    /// Complex dtypes get the complex counterpart of a real distribution.
+    /// For a complex dtype, the distribution is the complex counterpart of the one that is named.
     #[new]
     fn new(distribution: String, parameters: Vec<f64>, dtype: String) -> PyResult<Self> {
         // -0.0 is 0.0, so that recipes of equal arguments are equal.
@@ -56,8 +56,8 @@ impl PyRecipe {
 
     /// Fill `out` with a region of the tensor at (key, stream).
     ///
-    /// Axes are (length, start, step, count); without them `out` is the whole tensor. `out` has floats of 16 and of
-    /// 8 bits as their bits, and complex numbers as their parts by turns.
+    /// Axes are (length, start, step, count). Without axes, `out` is the whole tensor. Floats of 16 and of 8 bits are
+    /// passed as their bits, and complex numbers as alternating parts.
     fn fill(
         &self,
         out: &Bound<'_, PyUntypedArray>,
@@ -82,7 +82,7 @@ impl PyRecipe {
         }
     }
 
-    /// The least and the greatest value, each None where there is no bound, or none that single elements have.
+    /// The least and the greatest value; None where there is no bound. Complex distributions have none.
     #[getter]
     fn bounds(&self) -> (Option<f64>, Option<f64>) {
         if self.complex { (None, None) } else { self.recipe.bounds() }
@@ -118,7 +118,7 @@ fn fill_float8(
     interruptible(py, |proceed| fill.run_float8(format, out, threads, proceed))
 }
 
-/// Round float32 numbers, which are within the finite ones of a format of eight bits, to its codes.
+/// Round float32 numbers to the codes of a format of 8 bits. They must be within its finite numbers.
 #[pyfunction]
 pub(super) fn round_float8(
     mut out: PyReadwriteArray1<'_, u8>,
