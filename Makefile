@@ -1,30 +1,40 @@
-# `make demo` writes GPT-2 to disk and checks it, `make test` runs all tests, `make check` is what CI runs.
-# `make frameworks` installs Keras and its backends there, for the tests of the adapters.
-# `make bench` measures, beside every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
-# `make quality` measures the values against their laws, and writes docs/quality.md; it takes an hour or two.
-# `make fuzz SECONDS=3600` lets libFuzzer look for bad input, so long for each of four targets; it alone needs more than
-# the tests do: a nightly compiler, cargo-fuzz (`cargo install cargo-fuzz`) and a system that atheris has a package for.
-# Each needs Python >= 3.10 and a Rust toolchain, and prepares the rest in .venv.
+# `make build` compiles the extension and installs it in .venv, with all that the other targets need.
+# `make quick` runs most tests in a minute or two; `make test` runs all, and `make check` is what CI runs.
+# `make frameworks` installs Keras, its backends, torch and others in .venv, for the tests of the adapters.
+# `make demo` writes GPT-2 to disk and checks it.
+# `make bench` measures the speed, next to every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
+# `make quality` compares the values with their exact distributions, and writes docs/quality.md, in an hour or two.
+# `make fuzz SECONDS=3600` runs libFuzzer on each of four targets for that long. It also needs a nightly compiler,
+# cargo-fuzz (`cargo install cargo-fuzz`) and a system for which atheris has a package.
+# Each target needs Python >= 3.10 and a Rust toolchain.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
-# What x86-64 leaves out is compiled too, where the standard library of another processor is installed.
-ELSEWHERE := $(filter aarch64-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
+# Other processors whose code is linted too, if their standard library is installed (rustup target add).
+ELSEWHERE := $(filter aarch64-unknown-linux-gnu s390x-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
 FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm mup unit-scaling \
 	megatron-core flax equinox dm-haiku optax orbax-checkpoint
 SECONDS ?= 3600
+RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+# What most changes break first.
+QUICK := $(patsubst %,tests/test_%.py,architecture arguments backend blocks call config describe fans golden initializers \
+	lazy plan recipes ranges)
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: build demo test lint check frameworks bench quality fuzz
+.PHONY: toolchain build demo quick test lint check frameworks bench quality fuzz
 
-build: $(VENV)/ready
+build: toolchain $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
+
+toolchain:
+	@command -v cargo > /dev/null || { echo "cargo is missing: the extension is written in Rust. Install Rust $(RUST) or \
+	newer, for example by rustup (https://rustup.rs), and run make again." >&2; exit 1; }
 
 # `pip install --group` came with pip 25.1.
 $(VENV)/ready: pyproject.toml
@@ -36,6 +46,14 @@ $(VENV)/ready: pyproject.toml
 demo: build
 	$(BIN)/python examples/demo.py build
 
+# Neither link-time optimization nor the tests of all 2^32 words of a quantile.
+quick: export CARGO_PROFILE_RELEASE_LTO := off
+quick: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
+quick: export CARGO_TARGET_DIR := target/quick
+quick: build
+	cargo test -- --skip the_float32_
+	$(BIN)/pytest -q $(QUICK)
+
 test: build
 	cargo test
 	$(BIN)/pytest
@@ -44,7 +62,7 @@ lint: build
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features python -- -D warnings
-	$(foreach target,$(ELSEWHERE),cargo clippy --lib --target $(target) -- -D warnings)
+	for target in $(ELSEWHERE); do cargo clippy --lib --target $$target -- -D warnings || exit; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features python
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

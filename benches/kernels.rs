@@ -1,9 +1,9 @@
-//! The kernels alone: one core, memory that stays in the cache, each backend that this CPU has.
+//! Cycles per value of the inner loops: one core, memory that stays in the cache, each backend that this CPU has.
 //!
 //!     cargo bench --bench kernels [-- words|uniform|truncated|normal|float32|avx2|...]
 //!
-//! The backend is chosen once in a process, so each has a process of its own. Cycles are those of the clock that a chain of
-//! dependent instructions shows at the start: where the clock changes during a run, they are off by as much.
+//! A process chooses its backend once, so each backend runs in its own process. The clock is measured at the start, by
+//! a chain of dependent instructions. If it changes during a run, the cycles are wrong by the same factor.
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
@@ -22,7 +22,7 @@ use std::{env, panic};
 const BACKENDS: [&str; 3] = ["portable", "avx2", "avx512"];
 const VARIABLE: &str = "SEEDBED_BACKEND";
 
-/// Values of one iteration.
+/// Number of values of one iteration.
 const VALUES: usize = 1 << 13;
 
 const DISTRIBUTIONS: [(&str, Distribution); 6] = [
@@ -34,7 +34,7 @@ const DISTRIBUTIONS: [(&str, Distribution); 6] = [
     ("tail", Distribution::NormalBetween { mean: 0.0, stddev: 0.02, lower: 6.0, upper: 7.0 }),
 ];
 
-/// Time, told as cycles per value and as values per second.
+/// Time, reported as cycles per value and as values per second.
 struct PerValue {
     wall: WallTime,
     gigahertz: f64,
@@ -65,7 +65,7 @@ impl Measurement for PerValue {
 }
 
 impl ValueFormatter for PerValue {
-    /// Of nanoseconds.
+    /// Nanoseconds of an iteration to cycles of a value.
     fn scale_values(&self, _: f64, values: &mut [f64]) -> &'static str {
         values.iter_mut().for_each(|value| *value *= self.gigahertz / VALUES as f64);
         "cycles/value"
@@ -79,7 +79,8 @@ impl ValueFormatter for PerValue {
     }
 }
 
-/// Of a chain of shifts and exclusive ors, each of which takes one cycle and waits for the one before.
+/// The clock rate in GHz, by a chain of shifts and exclusive ors, each of which takes one cycle and waits for the one
+/// before.
 fn gigahertz() -> f64 {
     const STEPS: u32 = 100_000;
     let chain = || {
@@ -144,12 +145,12 @@ fn one_backend(backend: &str) {
     values::<bf16>(&mut criterion, backend);
 }
 
-/// Whether the one that the environment asks for is there.
+/// Whether this CPU has the backend that the environment names. Without it, its first use panics.
 fn available() -> bool {
     panic::set_hook(Box::new(|_| ()));
-    let there = panic::catch_unwind(|| Keystream::new([0; 32], 0).words(0, &mut [0; 16])).is_ok();
+    let available = panic::catch_unwind(|| Keystream::new([0; 32], 0).words(0, &mut [0; 16])).is_ok();
     drop(panic::take_hook());
-    there
+    available
 }
 
 fn main() {

@@ -1,8 +1,9 @@
 //! The engine of seedbed: initial values of neural network weights as a function of their address.
 //!
-//! An address is a key, a stream and an element index. It names 64 bits of ChaCha8 keystream, those stand for a number
-//! `u` between 0 and 1, and the value is `Q(u)`, the quantile function of the distribution. Nothing else has a say:
-//! not threads, not the instruction set, not the part of the tensor that is asked for.
+//! An address is a key, a stream and an element index. It determines 64 bits of ChaCha8 keystream, which stand for a
+//! number `u` between 0 and 1, and the value is `Q(u)`, where `Q` is the quantile function of the distribution. A value
+//! depends on its address and distribution alone: not on threads, nor on the instruction set, nor on the part of the
+//! tensor that is evaluated. `docs/streams.md` specifies every step, and `docs/architecture.md` maps the modules.
 //!
 //! ```
 //! use ndarray::s;
@@ -24,23 +25,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | module        | what it knows                                                    |
-//! |---------------|------------------------------------------------------------------|
-//! | [`keystream`] | words by address                                                 |
-//! | [`quantile`]  | words to standard values                                         |
-//! | [`element`]   | element types, and rounding to them                              |
-//! | [`recipe`]    | a distribution for an element type: words to values              |
-//! | [`region`]    | an N-d slice of a tensor as runs of addresses                    |
-//! | `parallel`    | work that threads take in turn; the only module that knows them  |
-//! | [`fill`]      | runs to values in memory                                         |
-//! | [`matmul`]    | matrix products in one order of summation                        |
-//! | [`orthogonal`] | random orthogonal matrices                                      |
-//! | `backend`     | the vector operations of each instruction set                    |
-//! | `float_state` | the processor's rounding mode, and what becomes of subnormals    |
-//! | [`xla_ffi`]   | the handler by which programs of XLA call the engine             |
-//! | `python`      | the extension module; the only one that knows Python             |
+//! | module | what it is |
+//! |---|---|
+//! | `float_state` | rounding mode and subnormal numbers of the processor |
+//! | `backend` | vector operations, once for each instruction set |
+//! | [`keystream`] | ChaCha8 words by address |
+//! | [`quantile`] | words to standard values |
+//! | [`element`] | element types, and rounding to them |
+//! | [`recipe`] | a distribution, checked and compiled for an element type |
+//! | [`region`] | an N-d slice of a tensor as runs of element numbers |
+//! | `parallel` | threads that take the items of a work list in turn |
+//! | [`fill`] | a region of a tensor, evaluated into memory |
+//! | [`matmul`] | matrix products in one order of summation |
+//! | [`orthogonal`] | random orthogonal matrices, from Householder reflections |
+//! | [`xla_ffi`] | the handler by which XLA's programs call the engine |
+//! | `python` | the extension module `seedbed._core`, the only module that knows Python |
 //!
-//! Each may use those above it; `backend` and `float_state` are below all of them.
+//! Each module may use those above it.
 
 mod backend;
 pub mod element;

@@ -105,6 +105,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     look_up_numpy(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_BOUND", crate::quantile::between::MAX_BOUND)?;
+    module.add("MAX_SOFTPLUS", crate::quantile::curve::MAX_SOFTPLUS)?;
+    module.add("MIN_OF_LOG", crate::recipe::MIN_OF_LOG)?;
     module.add_class::<counter::Counter>()?;
     module.add_class::<recipe::PyRecipe>()?;
     module.add_class::<matrices::PyOrthogonal>()?;

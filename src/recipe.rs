@@ -60,7 +60,7 @@ pub enum Distribution {
         /// The upper bound in standard deviations from the mean, or infinity.
         upper: f64,
     },
-    /// Of which the logarithm is uniform from log `minval` to log `maxval`, both included.
+    /// A value whose logarithm is uniform from log `minval` to log `maxval`, both included.
     LogUniform {
         /// The least value, a positive normal number.
         minval: f64,
@@ -69,7 +69,7 @@ pub enum Distribution {
     },
     /// The logarithm of a value that is uniform from `minval` to `maxval`.
     LogOfUniform {
-        /// The least number of which the logarithm is taken; 0, which no word gives, is one.
+        /// The least number of which the logarithm is taken. It may be 0, which no word gives.
         minval: f64,
         /// The greatest number of which the logarithm is taken.
         maxval: f64,
@@ -80,7 +80,7 @@ pub enum Distribution {
         minval: f64,
         /// The greatest t, at most 700.
         maxval: f64,
-        /// What lesser t are replaced with; 0 for no floor.
+        /// The number that replaces lesser t; 0 for no floor.
         floor: f64,
     },
     /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements are real and imaginary parts, by
@@ -233,9 +233,9 @@ impl Recipe {
             }
             Distribution::LogOfUniform { minval, maxval } => {
                 checked_ends(minval, maxval, 0.0, f64::MAX)?;
-                if maxval < LEAST_OF_LOG {
+                if maxval < MIN_OF_LOG {
                     return Err(RecipeError(format!(
-                        "maxval must be at least {LEAST_OF_LOG:?}. Received: maxval={maxval:?}"
+                        "maxval must be at least {MIN_OF_LOG:?}. Received: maxval={maxval:?}"
                     )));
                 }
                 curved::<T>(Curve::log_of_uniform(minval, maxval))?
@@ -272,13 +272,13 @@ impl Recipe {
     }
 }
 
-/// The values of a curve as they are.
+/// The scale of a curve, whose parameters are part of its function.
 const UNSCALED: Scale = Scale { center: 0.0, scale: 1.0 };
 
-/// The least number up to which logarithms of uniform values may reach: products of it with any u are normal numbers.
-const LEAST_OF_LOG: f64 = 1e-280;
+/// The least `maxval` of [`Distribution::LogOfUniform`]: its product with any u is a normal number.
+pub const MIN_OF_LOG: f64 = 1e-280;
 
-/// A curve whose values, rounded, are within those of its ends, rounded.
+/// The parts of a recipe whose values are those of a curve: the bounds are the values of its ends, rounded.
 fn curved<T: Element>(curve: Curve) -> Result<(Kind, (Scale, f64, f64)), RecipeError> {
     let [low, high] = curve.bounds();
     checked_size::<T>("the values", low.abs().max(high.abs()))?;

@@ -1,4 +1,4 @@
-//! Any region, any number of threads: the bits of the whole.
+//! Every region has the bits of the whole tensor, with any number of threads.
 
 use ndarray::{ArrayD, Slice};
 use seedbed::element::Element;
@@ -30,7 +30,7 @@ fn part<T: Element>(recipe: Recipe, region: &Region, n: usize) -> Vec<T> {
     out
 }
 
-/// A few million regions are not needed: a small generator of them, the same every time, is.
+/// Random regions of a tensor, the same every time.
 fn regions(shape: &[usize], how_many: u64) -> impl Iterator<Item = Vec<Axis>> {
     let mut state = 1u64;
     let mut next = move |below: u64| {
@@ -52,7 +52,7 @@ fn regions(shape: &[usize], how_many: u64) -> impl Iterator<Item = Vec<Axis>> {
     })
 }
 
-/// What ndarray takes from the whole.
+/// The region of a whole tensor by ndarray.
 fn slice_of<T: Element>(whole: &ArrayD<T>, axes: &[Axis]) -> Vec<T> {
     let mut view = whole.view();
     for (i, axis) in axes.iter().enumerate() {
@@ -96,7 +96,7 @@ fn regions_of_float64_are_slices_of_the_whole() {
     regions_are_slices_of_the_whole::<f64>();
 }
 
-/// Complex numbers are pairs of elements: those of a tensor with a last axis of 2, which regions take as a whole.
+/// Complex numbers are pairs of elements, along a last axis of length 2 that every region takes whole.
 fn regions_of_pairs_are_slices_of_the_whole<T: Element>() {
     for distribution in [Distribution::Disk { radius: 2.0 }, Distribution::ComplexTruncatedNormal { stddev: 0.5 }] {
         let recipe = Recipe::new::<T>(distribution).expect("a recipe");
@@ -119,7 +119,7 @@ fn regions_of_complex_numbers_are_slices_of_the_whole() {
 }
 
 #[test]
-fn a_region_that_parts_a_pair_is_known() {
+fn a_region_that_separates_a_pair_is_recognized() {
     let axis = |length, start, step, count| Axis { length, start, step, count };
     for axes in [
         vec![axis(10, 1, 1, 4)],
@@ -184,7 +184,7 @@ fn a_region_outside_the_tensor_is_an_error() {
 }
 
 #[test]
-fn a_fill_that_is_told_to_stop_stops() {
+fn an_interrupted_fill_stops_soon() {
     let recipe = Recipe::new::<f32>(DISTRIBUTIONS[0]).expect("a recipe");
     let region = Region::whole(&[100_000_000]).expect("a region");
     let asked = Cell::new(0);

@@ -1,4 +1,4 @@
-//! The keystream against published vectors and against `chacha20::ChaCha8Rng`, an implementation that is not ours.
+//! The keystream agrees with published vectors, and with `chacha20::ChaCha8Rng`, an independent implementation.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -27,7 +27,7 @@ fn ours(key: [u8; 32], stream: u64, first: u128, n: usize) -> Vec<u32> {
 
 /// J. Strombergson, Test Vectors for the Stream Cipher ChaCha (2013): 256-bit keys, 8 rounds.
 #[test]
-fn the_published_vectors_come_out() {
+fn the_published_vectors_are_reproduced() {
     let cases = [
         (
             [0; 32],
@@ -86,7 +86,7 @@ fn the_words_after_the_last_are_the_first() {
 }
 
 #[test]
-fn an_element_owns_its_word_in_each_plane() {
+fn an_element_has_its_word_in_each_plane() {
     let keystream = Keystream::new([5; 32], 3);
     for element in [0, 1, 16, 1_000_003, (1 << 63) - 1] {
         assert_eq!(keystream.word(Plane::High, element), oracle([5; 32], 3, element.into(), 1)[0]);

@@ -1,6 +1,7 @@
-"""Who may know whom: the direction of dependence, and what an import brings along."""
+"""The direction of dependence between modules, the map of them in docs/architecture.md, and what an import loads."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -168,6 +169,36 @@ def test_rust_modules_use_only_those_below_them():
             assert RUST_LAYERS.index(other) <= RUST_LAYERS.index(name), f"{name} uses {other}"
         assert ("pyo3" in code) == (name == "python"), f"only python.rs knows Python: {path}"
         assert not re.search(r"keras|tensorflow|torch|jax", code, re.IGNORECASE), f"no framework in Rust: {path}"
+
+
+def listed(heading):
+    """The modules of a part of the map, from the top to the bottom."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    part = re.search(rf"^{re.escape(heading)} .*\n\n((?:  \w+ .*\n)+)", page, re.MULTILINE)
+    assert part, f"the map has no part {heading}"
+    return re.findall(r"^  (\w+) ", part.group(1), re.MULTILINE)
+
+
+def test_the_map_has_the_python_modules_in_the_order_of_their_layers():
+    level = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+    modules = listed("python/seedbed/")
+    packages = (path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+    files = (path.stem for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"})
+    assert sorted(modules) == sorted([*packages, *files, "_core"])
+    for above, below in itertools.pairwise(modules):
+        assert level[above] >= level[below], f"{above} is above {below} in the map"
+
+
+def test_the_map_has_the_rust_modules_in_the_order_of_their_layers():
+    assert listed("src/") == RUST_LAYERS[::-1]
+    assert sorted(RUST_LAYERS) == sorted(path.stem for path in (ROOT / "src").glob("*.rs") if path.stem != "lib")
+
+
+def test_every_place_that_the_documentation_of_the_architecture_names_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:src|python|tools|docs|tests)/[\w./]*)`", page)
+    assert len(places) > 20
+    assert [place for place in places if not (ROOT / place).exists()] == []
 
 
 def test_unsafe_is_for_instructions_and_the_interface_of_c():

@@ -90,7 +90,10 @@ def test_the_documented_names_and_limits_are_those_of_the_code():
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_class_is_known_by_its_name_and_in_snake_case(name):
-    assert config.NAMES[name] is config.NAMES[config.snake_case(name)] is getattr(initializers, name)
+    both = (name, config.snake_case(name))
+    assert config.NAMES[both[0]] is config.NAMES[both[1]] is getattr(initializers, name)
+    assert getattr(sb, both[0], None) is getattr(sb, both[1], None) is getattr(initializers, name)
+    assert {*both} <= {*sb.__all__}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the golden values on another processor, emulated: tools/emulated.sh aarch64, or s390x, which is big-endian.
+# Check the golden values on another processor, emulated: tools/emulated.sh aarch64, or s390x, which is big-endian.
 #
 # Needs Debian's debootstrap, dpkg and gcc-<processor>-linux-gnu, Rust's standard library for the target (rustup target
 # add <processor>-unknown-linux-gnu), and qemu-user of version 10: version 7 multiplies wrongly on s390x (MDEBR).

@@ -7,6 +7,8 @@ from typing_extensions import Self
 
 __all__ = [
     "MAX_BOUND",
+    "MAX_SOFTPLUS",
+    "MIN_OF_LOG",
     "Counter",
     "Orthogonal",
     "Recipe",
@@ -33,6 +35,13 @@ _Axis: TypeAlias = tuple[int, int, int, int]
 _Out: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 MAX_BOUND: float
+"""Maximum of the nearer bound of a truncated normal, in standard deviations from the mean."""
+
+MAX_SOFTPLUS: float
+"""Maximum of the values of which the inverse of softplus is taken: their exponentials are finite."""
+
+MIN_OF_LOG: float
+"""Minimum of the greater end of an interval of which logarithms are taken."""
 
 @final
 class Counter:

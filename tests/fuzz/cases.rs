@@ -1,6 +1,7 @@
-//! Cases of arbitrary input: what comes out is right or an error, and nothing panics or overflows.
+//! Cases of arbitrary input: the result is right or an error, and nothing panics or overflows.
 //!
-//! The test beside this file draws the choices that make a case; the targets in `fuzz/` read them from what libFuzzer finds.
+//! A case is determined by choices. `main.rs` draws them at random, and the targets in `fuzz/` read them from the bytes
+//! of libFuzzer.
 
 use half::{bf16, f16};
 use seedbed::element::Element;
@@ -11,16 +12,16 @@ use seedbed::region::{Axis, Region, RegionError, Run};
 use std::num::NonZero;
 use std::ops::Range;
 
-/// Where the choices of a case come from.
+/// The source of the choices of a case.
 pub enum Choices<'a> {
-    /// A generator (splitmix64), and its state.
+    /// The state of a generator, splitmix64.
     Drawn(u64),
-    /// Bytes, as many for each choice as it has room for; zeros when there are no more.
+    /// Bytes: each choice takes as many as it needs, and reads zeros at the end.
     Read(&'a [u8]),
 }
 
 impl Choices<'_> {
-    /// A word whose lowest `bytes` bytes are of any value.
+    /// A word whose lowest `bytes` bytes have any value.
     fn bytes(&mut self, bytes: usize) -> u64 {
         match self {
             Self::Drawn(state) => {
@@ -50,7 +51,7 @@ impl Choices<'_> {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// A number of any size, often one next to where something changes.
+    /// A number of any size, often next to one where behaviour changes.
     fn number(&mut self) -> u64 {
         let power = 1u64 << self.below(64);
         match self.below(6) {
@@ -63,7 +64,7 @@ impl Choices<'_> {
         }
     }
 
-    /// A float of any kind: bits at random, what is near the ends of the types, and plain numbers.
+    /// A float of any kind: random bits, numbers near the ends of the element types, and plain numbers.
     fn float(&mut self) -> f64 {
         let (sign, near) = (self.one_of(&[-1.0, 1.0]), self.below(7) as i64 - 3);
         let edges =
@@ -79,20 +80,20 @@ impl Choices<'_> {
     }
 }
 
-/// Axes of all kinds: half of the time within a tensor that there can be, else of any numbers.
+/// Axes of all kinds: half of the time those of a possible tensor, otherwise any numbers.
 fn axes(choices: &mut Choices) -> Vec<Axis> {
     let rank = choices.below(7);
     let possible = choices.below(2) == 0;
-    let mut room = 1u64 << 62;
+    let mut size_left = 1u64 << 62;
     (0..rank)
         .map(|_| {
             if !possible {
                 let (length, start, count) = (choices.number(), choices.number(), choices.number());
                 return Axis { length, start, step: choices.number().cast_signed(), count };
             }
-            let limit = choices.one_of(&[3, 40, 1 << 20, u64::MAX]).min(room);
+            let limit = choices.one_of(&[3, 40, 1 << 20, u64::MAX]).min(size_left);
             let length = 1 + choices.below(limit);
-            room /= length;
+            size_left /= length;
             let start = choices.below(length);
             let (step, steps) = match choices.below(3) {
                 0 => (1, length - start),
@@ -105,14 +106,15 @@ fn axes(choices: &mut Choices) -> Vec<Axis> {
                     (-step.cast_signed(), start / step + 1)
                 }
             };
-            // One too many now and then; or none.
+            // Now and then one too many, or none.
             Axis { length, start, step, count: choices.below(steps + 2).min(steps + choices.below(20) / 19) }
         })
         .collect()
 }
 
-/// What there is to be said of axes, in numbers that hold every product: the elements of the region, or why there is none.
-fn judged(axes: &[Axis]) -> Result<u64, &'static str> {
+/// The number of elements of the region with these axes, or the error that it must be. Computed in 128 bits, which hold
+/// every product.
+fn expected(axes: &[Axis]) -> Result<u64, &'static str> {
     let product = |lengths: &mut dyn Iterator<Item = u64>| {
         lengths.map(u128::from).try_fold(1, u128::checked_mul).unwrap_or(u128::MAX)
     };
@@ -131,7 +133,7 @@ fn judged(axes: &[Axis]) -> Result<u64, &'static str> {
     if len > 0 && !axes.iter().all(within) { Err("out of bounds") } else { Ok(len as u64) }
 }
 
-/// The tensor's number of an element of the region.
+/// The number in the tensor of element `index` of the region.
 fn element(axes: &[Axis], mut index: u64) -> u64 {
     let (mut element, mut stride) = (0i128, 1i128);
     for axis in axes.iter().rev() {
@@ -162,15 +164,15 @@ fn filled<T: Element>(choices: &mut Choices, region: &Region, axes: &[Axis]) {
     }
 }
 
-/// Any axes are a region with the right elements, or an error.
+/// Axes give a region with the right elements, or an error.
 pub fn region(mut choices: Choices<'_>) {
     let choices = &mut choices;
     let axes = axes(choices);
-    let region = match (judged(&axes), Region::new(&axes)) {
+    let region = match (expected(&axes), Region::new(&axes)) {
         (Err("too large"), Err(RegionError::TooLarge)) => return,
         (Err("out of bounds"), Err(RegionError::OutOfBounds(_))) => return,
         (Ok(len), Ok(region)) if region.len() == len => region,
-        (judged, made) => panic!("{axes:?}: {made:?}, but {judged:?}"),
+        (expected, made) => panic!("{axes:?}: {made:?}, but {expected:?} is right"),
     };
     if region.is_empty() {
         assert_eq!(region.runs(0..0).count(), 0);
@@ -192,9 +194,9 @@ pub fn region(mut choices: Choices<'_>) {
         let pairs = |elements: &[u64]| matches!(elements, &[even, odd] if even % 2 == 0 && odd == even + 1);
         assert_eq!(region.keeps_pairs(), elements(0..region.len()).chunks(2).all(pairs), "pairs of {axes:?}");
     }
-    // What guides a fuzzer is not in the length, and under a sanitizer a fill takes its time.
-    let most = if let Choices::Read(_) = choices { 3000 } else { 200_000 };
-    if region.len() < most && choices.below(50) == 0 {
+    // The length does not guide a fuzzer, and a fill is slow under a sanitizer.
+    let max = if let Choices::Read(_) = choices { 3000 } else { 200_000 };
+    if region.len() < max && choices.below(50) == 0 {
         match choices.below(4) {
             0 => filled::<f16>(choices, &region, &axes),
             1 => filled::<bf16>(choices, &region, &axes),
@@ -204,7 +206,7 @@ pub fn region(mut choices: Choices<'_>) {
     }
 }
 
-/// Whether there are values of the distribution in some element type, as far as the type is not the reason.
+/// Whether the parameters are valid, whatever the element type.
 fn sound(distribution: Distribution) -> bool {
     let normal = |mean: f64, stddev: f64| mean.is_finite() && (0.0..=f64::MAX).contains(&stddev);
     match distribution {
@@ -228,7 +230,7 @@ fn sound(distribution: Distribution) -> bool {
     }
 }
 
-/// Whether values may be those of the distribution: a complex number, or any.
+/// Whether the distribution can have these values: the parts of one complex number, or any real ones.
 fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
     let nearest = |bound| T::nearest(bound).to_f64();
     let each = |low: f64, high: f64| {
@@ -274,7 +276,7 @@ fn drawn<T: Element>(choices: &mut Choices, distribution: Distribution) {
     }
 }
 
-/// Any parameters have finite values within their bounds, or are an error.
+/// Parameters give finite values within their bounds, or an error.
 pub fn parameters(mut choices: Choices<'_>) {
     let choices = &mut choices;
     let [a, b, lower, upper] = std::array::from_fn(|_| choices.float());

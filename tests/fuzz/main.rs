@@ -1,7 +1,8 @@
-//! Arbitrary input, for as long as asked, after what is in `fuzz/corpus`.
+//! Arbitrary input: the corpus in `fuzz/corpus`, then random cases for some time.
 //!
-//! `SEEDBED_FUZZ_SECONDS` says for how long (5 without it), `SEEDBED_FUZZ_SEED` where to begin. A case is a function of the
-//! seed and its number, which are told where one fails: `SEEDBED_FUZZ_SEED=<seed> SEEDBED_FUZZ_CASE=<case>` runs that one.
+//! The environment may set the time (`SEEDBED_FUZZ_SECONDS`, by default 5) and the first case (`SEEDBED_FUZZ_SEED`). A
+//! case is a function of the seed and its number. A failure prints both, as `SEEDBED_FUZZ_SEED=<seed>
+//! SEEDBED_FUZZ_CASE=<case>`, which runs that case alone.
 
 mod cases;
 
@@ -10,35 +11,37 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// Tells which case it was when it is dropped in a panic.
-struct Told(String);
+/// Prints how to repeat the case if it is dropped in a panic.
+struct PrintedOnPanic(String);
 
-impl Drop for Told {
+impl Drop for PrintedOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("again with {}", self.0);
+            eprintln!("repeat with {}", self.0);
         }
     }
 }
 
-fn asked(variable: &str) -> Option<u64> {
+/// The number in an environment variable.
+fn number_in(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number")))
 }
 
+/// Run `case` on the files of a corpus, then on random cases.
 fn fuzz(name: &str, case: impl Fn(Choices<'_>)) {
-    let seed = asked("SEEDBED_FUZZ_SEED").unwrap_or(1);
-    let end = Instant::now() + Duration::from_secs(asked("SEEDBED_FUZZ_SECONDS").unwrap_or(5));
+    let seed = number_in("SEEDBED_FUZZ_SEED").unwrap_or(1);
+    let end = Instant::now() + Duration::from_secs(number_in("SEEDBED_FUZZ_SECONDS").unwrap_or(5));
     let one = |number| {
-        let _told = Told(format!("SEEDBED_FUZZ_SEED={seed} SEEDBED_FUZZ_CASE={number}"));
+        let _printed = PrintedOnPanic(format!("SEEDBED_FUZZ_SEED={seed} SEEDBED_FUZZ_CASE={number}"));
         case(Choices::Drawn(Choices::Drawn(seed).word().wrapping_add(number)));
     };
-    if let Some(number) = asked("SEEDBED_FUZZ_CASE") {
+    if let Some(number) = number_in("SEEDBED_FUZZ_CASE") {
         return one(number);
     }
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     for entry in fs::read_dir(corpus).into_iter().flatten() {
         let path = entry.expect("a file").path();
-        let _told = Told(path.display().to_string());
+        let _printed = PrintedOnPanic(path.display().to_string());
         case(Choices::Read(&fs::read(path).expect("a file that can be read")));
     }
     let cases =
@@ -47,11 +50,11 @@ fn fuzz(name: &str, case: impl Fn(Choices<'_>)) {
 }
 
 #[test]
-fn any_axes_are_a_region_with_the_right_elements_or_an_error() {
+fn any_axes_give_the_right_elements_or_an_error() {
     fuzz("region", cases::region);
 }
 
 #[test]
-fn any_parameters_have_values_within_their_bounds_or_an_error() {
+fn any_parameters_give_values_within_bounds_or_an_error() {
     fuzz("parameters", cases::parameters);
 }

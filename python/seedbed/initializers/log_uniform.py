@@ -5,17 +5,11 @@ from __future__ import annotations
 import sys
 from typing import ClassVar, SupportsFloat
 
-from seedbed import seeds
+from seedbed import _core, seeds
 from seedbed.arguments import as_finite
 from seedbed.initializers.base import RandomInitializer
 from seedbed.rules import Distribution
 from seedbed.shapes import Shape
-
-MAX_SOFTPLUS = 700.0
-"""Maximum of the values of which the inverse of softplus is taken: their exponentials are finite."""
-
-MIN_OF_LOG = 1e-280
-"""Minimum of the greater end of an interval of which logarithms are taken."""
 
 
 class _Between(RandomInitializer):
@@ -88,8 +82,8 @@ class LogOfUniform(_Between):
 
     def __init__(self, minval: SupportsFloat = 1.0, maxval: SupportsFloat = 16.0, seed: seeds.SeedLike = None) -> None:
         super().__init__(minval, maxval, seed)
-        if self.maxval < MIN_OF_LOG:
-            raise ValueError(f"maxval must be at least {MIN_OF_LOG}. Received: maxval={self.maxval}")
+        if self.maxval < _core.MIN_OF_LOG:
+            raise ValueError(f"maxval must be at least {_core.MIN_OF_LOG}. Received: maxval={self.maxval}")
 
     def sampling(self, shape: Shape) -> Distribution:
         return "log_of_uniform", (self.minval, self.maxval)
@@ -117,7 +111,7 @@ class InverseSoftplus(_Between):
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed", "floor")
-    greatest = MAX_SOFTPLUS
+    greatest = _core.MAX_SOFTPLUS
 
     def __init__(
         self,
@@ -128,8 +122,8 @@ class InverseSoftplus(_Between):
     ) -> None:
         super().__init__(minval, maxval, seed)
         self.floor = as_finite("floor", floor)
-        if not 0 <= self.floor <= MAX_SOFTPLUS:
-            raise ValueError(f"floor must be from 0 to {MAX_SOFTPLUS}. Received: floor={self.floor}")
+        if not 0 <= self.floor <= _core.MAX_SOFTPLUS:
+            raise ValueError(f"floor must be from 0 to {_core.MAX_SOFTPLUS}. Received: floor={self.floor}")
 
     def sampling(self, shape: Shape) -> Distribution:
         return "inverse_softplus", (self.minval, self.maxval, self.floor)
