@@ -166,7 +166,7 @@ impl Element for bf16 {
     }
 }
 
-/// float32 or float64: the types of the arithmetic. The methods are operations of a [`Backend`] on lanes of the type.
+/// float32 or float64: the types of the arithmetic. The methods are operations of a backend on lanes of the type.
 #[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
 pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     #[doc(hidden)]
