@@ -245,7 +245,15 @@ fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
             }
             Distribution::Normal { .. } => true,
             Distribution::TruncatedNormal { mean, stddev } => each(mean - 2.0 * stddev, mean + 2.0 * stddev),
-            Distribution::NormalBetween { mean, stddev: 0.0, .. } => each(mean, mean),
+            // An infinite bound is none, and the other one holds: the mean is not exceeded by its rounding.
+            Distribution::NormalBetween { mean, stddev: 0.0, lower, upper } => {
+                let only = match (lower.is_finite(), upper.is_finite()) {
+                    (false, true) => T::floor(mean).to_f64(),
+                    (true, false) => T::ceil(mean).to_f64(),
+                    _ => nearest(mean),
+                };
+                values.iter().all(|&x| x == only)
+            }
             Distribution::NormalBetween { mean, stddev, lower, upper } => {
                 each(mean + lower * stddev, mean + upper * stddev)
             }
