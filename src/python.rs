@@ -8,6 +8,7 @@ mod counter;
 mod interrupt;
 mod matrices;
 mod recipe;
+mod tables;
 
 use crate::float_state;
 use crate::keystream::Keystream;
@@ -115,6 +116,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(in_default_state, module)?)?;
     module.add_function(wrap_pyfunction!(matrices::matmul, module)?)?;
     module.add_function(wrap_pyfunction!(recipe::round_float8, module)?)?;
+    module.add_function(wrap_pyfunction!(tables::float32_tables, module)?)?;
     module.add_function(wrap_pyfunction!(set_xla_threads, module)?)?;
     module.add_function(wrap_pyfunction!(words, module)?)?;
     module.add_function(wrap_pyfunction!(xla_evaluated, module)?)?;

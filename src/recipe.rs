@@ -266,6 +266,18 @@ impl Recipe {
         }
     }
 
+    /// The name of the standard distribution, and center, scale, least and greatest value, if the float32 values are those
+    /// of a float32 table or of the uniform.
+    pub fn placement(&self) -> Option<(&'static str, [f64; 4])> {
+        let name = match self.kind {
+            Kind::Uniform => "uniform",
+            Kind::Normal => "normal",
+            Kind::TruncatedNormal => "truncated_normal",
+            Kind::Between(_) | Kind::Curve(_) | Kind::Polar(_) => return None,
+        };
+        Some((name, [self.scale.center, self.scale.scale, self.low, self.high]))
+    }
+
     /// Whether values are complex numbers: pairs of elements, an even one and the next.
     pub fn makes_pairs(&self) -> bool {
         matches!(self.kind, Kind::Polar(_))

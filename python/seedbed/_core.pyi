@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeAlias, TypeVar, final
+from typing import Any, ParamSpec, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "available_cpus",
     "backend",
+    "float32_tables",
     "in_default_state",
     "matmul",
     "round_float8",
@@ -55,6 +56,8 @@ class Recipe:
     def __new__(cls, distribution: str, parameters: Sequence[float], dtype: str) -> Self: ...
     @property
     def bounds(self) -> tuple[float | None, float | None]: ...
+    @property
+    def placement(self) -> tuple[str, list[float]] | None: ...
     def fill(self, out: _Out, address: _Address, axes: Sequence[_Axis] | None, threads: int) -> None: ...
     def __reduce__(self) -> tuple[type[Self], tuple[str, list[float], str]]: ...
 
@@ -68,6 +71,7 @@ class Orthogonal:
 
 def available_cpus() -> int: ...
 def backend() -> str: ...
+def float32_tables() -> dict[str, Any]: ...
 def in_default_state(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
 def matmul(
     out: npt.NDArray[np.float64], left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], threads: int

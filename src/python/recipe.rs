@@ -3,6 +3,7 @@
 use super::arrays::{Dtype, Stored, array_of, by_dtype, slice_of, writable};
 use super::interrupt::interruptible;
 use super::{keystream, value_error};
+use crate::element::Element;
 use crate::element::float8::{Format, by_format};
 use crate::fill::Fill;
 use crate::float_state::in_default_state;
@@ -86,6 +87,14 @@ impl PyRecipe {
     #[getter]
     fn bounds(&self) -> (Option<f64>, Option<f64>) {
         if self.complex { (None, None) } else { self.recipe.bounds() }
+    }
+
+    /// The name of the standard distribution, and center, scale, least and greatest value, if float32 arithmetic makes the
+    /// values from a table or from the uniform; else None.
+    #[getter]
+    fn placement(&self) -> Option<(&'static str, [f64; 4])> {
+        let single = !self.complex && self.format.is_none() && !by_dtype!(self.element, T => T::DOUBLE);
+        single.then(|| self.recipe.placement()).flatten()
     }
 
     fn __reduce__<'a, 'py>(this: &'a Bound<'py, Self>) -> (Bound<'py, PyType>, (&'a str, &'a [f64], &'a str)) {

@@ -3,6 +3,7 @@
 //! Their quantile functions are odd in 2u - 1, so that half of each is enough.
 
 use super::tables::{NORMAL_F32, NORMAL_F64, NORMAL_TAIL_F32, NORMAL_TAIL_F64, TRUNCATED_F32, TRUNCATED_F64};
+use super::piecewise::Table;
 use super::words::{OUTER, from_centre, rest, rest_u64, with_side, with_side_u64};
 use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};
@@ -104,6 +105,50 @@ const TAIL: u32 = (1 << 23) + 128;
 
 /// A float64 normal is beyond its table if the rest of its high word is less.
 pub(super) const TAIL_F64: u32 = 5 << 21;
+
+/// A float32 table of sixteen rows, for other implementations of its polynomials.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    /// Number that is added to the rest before its bits choose a row.
+    pub offset: f32,
+    /// Mantissa bits below those that choose the row.
+    pub shift: u32,
+    /// Origin of each row.
+    pub origin: &'static [i32],
+    /// Coefficients of each power, the constants first; each by row.
+    pub coefficients: &'static [[f32; 16]],
+}
+
+impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f32, i32, SHIFT, COEFFICIENTS> {
+    const fn rows(&'static self) -> Rows {
+        Rows { offset: self.offset, shift: SHIFT, origin: &self.origin, coefficients: &self.coefficients }
+    }
+}
+
+/// The table of float32 normals.
+pub const NORMAL: Rows = NORMAL_F32.rows();
+
+/// The table of float32 truncated normals.
+pub const TRUNCATED_NORMAL: Rows = TRUNCATED_F32.rows();
+
+/// The tails of float32 normals.
+#[derive(Debug)]
+pub struct Tail {
+    /// The least rest that is not in a tail.
+    pub below: u32,
+    /// The least rest that does not need its low word.
+    pub outer: u32,
+    /// Mantissa bits below those that choose the row.
+    pub shift: u32,
+    /// Number of the first row.
+    pub first: u32,
+    /// Coefficients of each row, the constant first.
+    pub coefficients: &'static [[f32; 6]],
+}
+
+/// The tables of the tails.
+pub const NORMAL_TAIL: Tail =
+    Tail { below: TAIL, outer: OUTER, shift: TAIL_SHIFT, first: TAIL_FIRST, coefficients: &NORMAL_TAIL_F32 };
 
 impl Standard for Normal {
     const BOUNDED: bool = false;

@@ -11,6 +11,7 @@
 | `plan_of` | the same as a plan, for a table, a file without the model, or a check of one |
 | `recording` | a context in which modules are built on the meta device, and their initialization is recorded |
 | `lsuv_` | orthogonal kernels, scaled by the activations of a batch, in place |
+| `device_report` | how the tensors of a device get their values |
 | `recorded_rules` | a module's own initialization as an object, to print, change, save and load |
 
 A parameter's values depend on the seed, its name, its initializer, and its whole shape and dtype, and on nothing else.
@@ -18,10 +19,21 @@ A model on the meta device, sharded over any mesh by `fully_shard` or as DTensor
 each process evaluates its own part, and none waits for another. No random state is touched.
 """
 
+from seedbed.torch.devices.ways import DeviceReport, device_report
 from seedbed.torch.fill import fill_
 from seedbed.torch.lsuv import lsuv_
 from seedbed.torch.modules import initialize_, plan_of, recorded_rules
 from seedbed.torch.recorded_rules import RecordedRules
 from seedbed.torch.recording import recording
 
-__all__ = ["RecordedRules", "fill_", "initialize_", "lsuv_", "plan_of", "recorded_rules", "recording"]
+__all__ = [
+    "DeviceReport",
+    "RecordedRules",
+    "device_report",
+    "fill_",
+    "initialize_",
+    "lsuv_",
+    "plan_of",
+    "recorded_rules",
+    "recording",
+]

@@ -19,9 +19,11 @@ T = TypeVar("T", bound=Any)
 def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None, offset: ShapeLike | None = None) -> T:
     """Write the values of an initializer to a tensor, in place.
 
-    Contiguous memory of a CPU is written directly. Memory with other strides, or on another device, is written in
-    pieces of 16 MB. Of a `torch.distributed.tensor.DTensor` each process evaluates its own part, whatever the mesh and
-    the placements, and talks to no other. Autograd sees a change in place, and records nothing.
+    Contiguous memory of a CPU is written directly, and memory with other strides in pieces of 16 MB. Another device
+    evaluates independent float32, bfloat16 and float16 values itself, with the same bits (`device_report`); all else is
+    evaluated by the host, and copied in such pieces. Of a `torch.distributed.tensor.DTensor` each process evaluates its
+    own part, whatever the mesh and the placements, and talks to no other. Autograd sees a change in place, and records
+    nothing.
 
     Arguments:
         tensor: of any dtype that the initializer makes.

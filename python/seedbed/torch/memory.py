@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from seedbed.regions import Axis, axes_of, pieces, shape_of
 from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
+from seedbed.torch.devices.ways import HOSTS, write_there
 
 Region: TypeAlias = "list[list[range]]"
 """The indices that a tensor holds along each axis of the whole: ranges, one behind the other."""
@@ -23,7 +24,7 @@ Region: TypeAlias = "list[list[range]]"
 _PLAIN = (torch.Tensor, nn.Parameter)
 
 PIECE_BYTES = 1 << 24
-"""What is evaluated at a time for memory that cannot be written in place: on a device, or not contiguous."""
+"""What is evaluated at a time for memory that the engine cannot write in place: on a device, or not contiguous."""
 
 
 def materialised(tensor: Any, device: torch.device | str | None, memory: Any = None) -> Any:
@@ -135,7 +136,7 @@ def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: 
             part = local[place] if len(blocks) > 1 else local
             if _is_plain(part):
                 rule.write(_array(part, dtype), None if block == axes else block)
-            else:
+            elif not (is_torchs(part) and write_there(part, rule, block)):
                 _stage(part, rule, dtype, block)
 
 
@@ -151,6 +152,7 @@ def _is_plain(tensor: Any) -> bool:
     """Whether the tensor is memory of the CPU, one element behind the other, and nothing else."""
     return (
         tensor.device.type == "cpu"
+        and "cpu" in HOSTS
         and tensor.is_contiguous()
         and not tensor.is_neg()
         and not tensor.is_conj()

@@ -1,0 +1,169 @@
+"""Which way a device takes to the values of the engine, after a comparison with them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+
+from seedbed.accelerators.samples import Runs, Sample, key_words, runs_of, sample_of
+from seedbed.accelerators.sensitive import ADDRESS, WIDTHS, compare
+from seedbed.regions import Axis
+from seedbed.rules import Rule, Sampled
+from seedbed.torch.devices import plain
+
+Evaluate: TypeAlias = Callable[[Any, Sample, Sequence[int], Sequence[int], Runs], None]
+
+HOSTS = {"cpu", "meta"}
+"""Types of devices that need no way of their own."""
+
+BITS = {"float32": torch.int32, "bfloat16": torch.int16, "float16": torch.int16}
+
+
+class Way(NamedTuple):
+    """How a device gets its values."""
+
+    name: str
+    """"operations of torch", or "host": evaluated by the engine and copied."""
+    evaluate: Evaluate | None
+    """The function that evaluates runs on the device; None for the host."""
+    compared: int = 0
+    """Number of values that were compared with the engine's, of which none differed."""
+    refused: tuple[str, ...] = ()
+    """Why other ways are not taken."""
+
+
+def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
+    """Return the ways that a device may take, the fastest first."""
+    return [("operations of torch", plain.evaluate)]
+
+
+def forced() -> bool:
+    """Whether the environment variable SEEDBED_DEVICE has the host evaluate all values.
+
+    Raises:
+        ValueError: if it is neither empty nor "host".
+    """
+    asked = os.environ.get("SEEDBED_DEVICE", "")
+    if asked not in ("", "host"):
+        raise ValueError(f'SEEDBED_DEVICE must be "host", or not be set. Received: {asked!r}')
+    return bool(asked)
+
+
+@lru_cache(maxsize=64)
+def way_of(device: torch.device) -> Way:
+    """Return the way of a device. At the first use, values of it are compared with the engine's.
+
+    A way that differs is not taken, and a warning says what differed.
+    """
+    refused: list[str] = []
+    for name, evaluate in ways(device):
+        try:
+            compared, differing = compare(partial(_bits, evaluate, device))
+        except Exception as error:  # of a device, a driver or a compiler, of whatever class
+            differing = (f"{type(error).__name__}: {error}",)
+        if not differing:
+            return Way(name, evaluate, compared, tuple(refused))
+        refused.append(f"{name}: {'; '.join(differing)}")
+        warnings.warn(
+            f"{name} on {device} must give the bits of the engine, and another way is taken. Received: {refused[-1]}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return Way("host", None, 0, tuple(refused))
+
+
+def _bits(evaluate: Evaluate, device: torch.device, sample: Sample, runs: Runs) -> np.ndarray:
+    """Return the bits of the elements of runs at `ADDRESS`, as a device evaluates them."""
+    out = torch.empty(len(runs.firsts) * runs.length, dtype=getattr(torch, sample.dtype), device=device)
+    evaluate(out, sample, *key_words(ADDRESS), runs)
+    bits: np.ndarray = out.view(BITS[sample.dtype]).cpu().numpy()
+    return bits.view(WIDTHS[sample.dtype])
+
+
+def write_there(tensor: Any, rule: Rule, axes: Sequence[Axis]) -> bool:
+    """Evaluate a region into the memory of a device, on that device; return False if the host is to do it.
+
+    Arguments:
+        tensor: memory of the region's shape, of which torch does what is done with it.
+        rule: the rule of the elements.
+        axes: the region.
+    """
+    if tensor.device.type in HOSTS or type(rule) is not Sampled or forced():
+        return False
+    sample = sample_of(rule.recipe)
+    if sample is None or not tensor.numel():
+        return False
+    evaluate = way_of(tensor.device).evaluate
+    if evaluate is None:
+        return False
+    out = tensor.detach()
+    key, stream = key_words(rule.address)
+    if out.is_contiguous() and not out.is_neg():
+        evaluate(out, sample, key, stream, runs_of(axes))
+    else:
+        memory = torch.empty(out.shape, dtype=out.dtype, device=out.device)
+        evaluate(memory, sample, key, stream, runs_of(axes))
+        out.copy_(memory)
+    return True
+
+
+class DeviceReport(NamedTuple):
+    """How the tensors of a device get their values."""
+
+    device: str
+    """The device, such as "cuda:0"."""
+    hardware: str
+    """What it is, as torch names it."""
+    way: str
+    """How values are made there."""
+    compared: int
+    """Number of values that were compared with the engine's; none differed."""
+    note: str
+    """What else is to be known."""
+
+    def __str__(self) -> str:
+        return f"{self.device} ({self.hardware}): {self.way}; {self.compared} values compared, 0 differ. {self.note}"
+
+
+UNTRIED = (
+    "No way of a device has been run on hardware by the authors: the same operations were compared with the engine on "
+    "CPUs, and the values above on this device."
+)
+
+
+def device_report(device: torch.device | str | None = None) -> DeviceReport:
+    """Return how the tensors of a device get their values.
+
+    If the device has not been used so far, values of it are compared with the engine's first.
+
+    Arguments:
+        device: a device; by default torch's current accelerator, or the CPU if there is none.
+
+    >>> import seedbed.torch
+    >>> print(seedbed.torch.device_report("cpu"))
+    cpu (CPU): engine; 0 values compared, 0 differ. The engine is what other devices are compared with.
+    """
+    found = (
+        torch.device(device) if device is not None else torch.accelerator.current_accelerator() or torch.device("cpu")
+    )
+    if found.type in HOSTS:
+        return DeviceReport(
+            str(found), found.type.upper(), "engine", 0, "The engine is what other devices are compared with."
+        )
+    found = torch.empty(0, device=found).device  # with its index
+    hardware = _hardware(found)
+    if forced():
+        return DeviceReport(str(found), hardware, "host", 0, "SEEDBED_DEVICE has the host evaluate all values.")
+    way = way_of(found)
+    return DeviceReport(str(found), hardware, way.name, way.compared, " ".join((*way.refused, UNTRIED)))
+
+
+def _hardware(device: torch.device) -> str:
+    named = getattr(getattr(torch, device.type, None), "get_device_name", None)
+    return str(named(device)) if named is not None else device.type.upper()
