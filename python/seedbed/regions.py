@@ -158,6 +158,18 @@ def _indices_within(array: npt.NDArray[Any], length: int, axis: int) -> npt.NDAr
     return np.where(whole < 0, whole + length, whole)
 
 
+def within(axes: Sequence[Axis], inner: Sequence[Axis]) -> list[Axis]:
+    """Return a region of a region, as a region of the whole.
+
+    >>> within([(100, 10, 2, 30)], [(30, 5, 1, 4)])
+    [(100, 20, 2, 4)]
+    """
+    return [
+        (length, start + step * first, step * stride, count)
+        for (length, start, step, _), (_, first, stride, count) in zip(axes, inner, strict=True)
+    ]
+
+
 def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axis]]:
     """Yield the elements from `start` to `stop`, counted in C order, as regions that follow one another.
 

@@ -2,8 +2,8 @@
 //!
 //! Their quantile functions are odd in 2u - 1, so that half of each is enough.
 
-use super::tables::{NORMAL_F32, NORMAL_F64, NORMAL_TAIL_F32, NORMAL_TAIL_F64, TRUNCATED_F32, TRUNCATED_F64};
 use super::piecewise::Table;
+use super::tables::{NORMAL_F32, NORMAL_F64, NORMAL_TAIL_F32, NORMAL_TAIL_F64, TRUNCATED_F32, TRUNCATED_F64};
 use super::words::{OUTER, from_centre, rest, rest_u64, with_side, with_side_u64};
 use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};

@@ -16,7 +16,7 @@ from seedbed.arguments import as_integer
 from seedbed.initializers._description import Description, mixture
 from seedbed.initializers.base import Initializer, RandomInitializer, SeededInitializer
 from seedbed.initializers.orthogonal import Orthogonal
-from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of
+from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of, within
 from seedbed.rules import Rule, Sampled
 from seedbed.saving import plain_name
 from seedbed.shapes import Shape
@@ -219,21 +219,13 @@ def _write(patch: Patch, target: np.ndarray, axes: Sequence[Axis], place: Sequen
     """
     view = target[tuple(as_slice(axis) for axis in place)]
     if view.flags.c_contiguous:
-        patch.write(view, _within(axes, place))
+        patch.write(view, within(axes, place))
         return
     most = view.size if patch.rule.needs_whole else max(1, PIECE_BYTES // view.itemsize)
     for piece in pieces(view.shape, most):
         buffer = np.empty(shape_of(piece), view.dtype)
-        patch.write(buffer, _within(axes, _within(place, piece)))
+        patch.write(buffer, within(axes, within(place, piece)))
         view[tuple(as_slice(axis) for axis in piece)] = buffer
-
-
-def _within(axes: Sequence[Axis], inner: Sequence[Axis]) -> list[Axis]:
-    """A region of a region, as a region of the whole."""
-    return [
-        (length, start + step * first, step * stride, count)
-        for (length, start, step, _), (_, first, stride, count) in zip(axes, inner, strict=True)
-    ]
 
 
 def _shared(axis: Axis, other: Axis) -> Axis:
@@ -271,7 +263,7 @@ def _uncovered(region: tuple[Axis, ...], others: Sequence[tuple[Axis, ...]]) -> 
         for axes, times in terms.items():
             place = [_shared(axis, own) for axis, own in zip(axes, other, strict=True)]
             if all(shape_of(place)):
-                shared[tuple(_within(axes, place))] += times
+                shared[tuple(within(axes, place))] += times
         terms.subtract(shared)
         terms = Counter({axes: times for axes, times in terms.items() if times})
         if len(terms) > 16 * MAX_DESCRIBED:

@@ -41,7 +41,6 @@ def evaluate(out: Any, sample: Sample, key: Sequence[int], stream: Sequence[int]
     torch.ops.seedbed.evaluate_(out, kind, numbers, [*key], [*stream], firsts, runs.length)
 
 
-@torch.library.custom_op("seedbed::evaluate_", mutates_args=("out",))  # type: ignore[untyped-decorator]
 def _evaluate(
     out: torch.Tensor,
     kind: str,
@@ -128,6 +127,15 @@ def _blocks(ops: Operations, state: Any, low: Any, high: Any) -> Any:
         b, c, d = b.roll(way, 0), c.roll(2 * way, 0), d.roll(3 * way, 0)
     after = torch.cat([row + start for row, start in zip((a, b, c, d), before, strict=True)])
     return after.T.contiguous()
+
+
+# `torch.library.custom_op` would import the compilers at the first call, which takes seconds.
+_LIBRARY = torch.library.Library("seedbed", "DEF")
+_LIBRARY.define(
+    "evaluate_(Tensor(a!) out, str kind, float[] numbers, int[] key, int[] stream, int[] firsts, int length) -> ()"
+)
+_LIBRARY.impl("evaluate_", _evaluate, "CompositeExplicitAutograd")
+_LIBRARY.impl("evaluate_", lambda *_: None, "Meta")
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ import torch
 
 from seedbed.accelerators.samples import Runs, Sample, key_words, runs_of, sample_of
 from seedbed.accelerators.sensitive import ADDRESS, WIDTHS, compare
-from seedbed.regions import Axis
+from seedbed.regions import Axis, as_slice, pieces, within
 from seedbed.rules import Rule, Sampled
 from seedbed.torch.devices import plain
 
@@ -21,6 +21,9 @@ Evaluate: TypeAlias = Callable[[Any, Sample, Sequence[int], Sequence[int], Runs]
 
 HOSTS = {"cpu", "meta"}
 """Types of devices that need no way of their own."""
+
+PIECE = 1 << 22
+"""Number of elements that are evaluated at a time for memory that is not contiguous."""
 
 BITS = {"float32": torch.int32, "bfloat16": torch.int16, "float16": torch.int16}
 
@@ -102,14 +105,15 @@ def write_there(tensor: Any, rule: Rule, axes: Sequence[Axis]) -> bool:
     evaluate = way_of(tensor.device).evaluate
     if evaluate is None:
         return False
-    out = tensor.detach()
-    key, stream = key_words(rule.address)
+    out, (key, stream) = tensor.detach(), key_words(rule.address)
     if out.is_contiguous() and not out.is_neg():
         evaluate(out, sample, key, stream, runs_of(axes))
-    else:
-        memory = torch.empty(out.shape, dtype=out.dtype, device=out.device)
-        evaluate(memory, sample, key, stream, runs_of(axes))
-        out.copy_(memory)
+        return True
+    for piece in pieces(out.shape, PIECE):
+        part = out[tuple(as_slice(axis) for axis in piece)]
+        memory = torch.empty(part.shape, dtype=out.dtype, device=out.device)
+        evaluate(memory, sample, key, stream, runs_of(within(axes, piece)))
+        part.copy_(memory)
     return True
 
 
