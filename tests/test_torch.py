@@ -591,9 +591,9 @@ def test_shards_have_the_bits_of_the_whole(world, tmp_path):
 
 
 def test_the_examples_of_the_documentation_run():
-    modules = [
-        importlib.import_module(f"seedbed.torch.{path.stem}") for path in Path(st.__file__).parent.glob("[a-z]*.py")
-    ]
+    root = Path(st.__file__).parent
+    paths = [path.relative_to(root).with_suffix("") for path in root.rglob("[a-z]*.py")]
+    modules = [importlib.import_module(".".join(("seedbed.torch", *path.parts))) for path in paths]
     done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
     assert sum(result.attempted for result in done) > 20
     assert not sum(result.failed for result in done)
