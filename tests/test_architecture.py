@@ -71,7 +71,7 @@ LAYERS = [
     {"checkpoint.comparing", "checkpoint.writing"},
     {"checkpoint.directory", "checkpoint.verifying"},
     {"checkpoint.tensors"},
-    {"checkpoint", "torch.devices.operations", "torch.views"},
+    {"checkpoint", "torch.collection", "torch.devices.operations", "torch.views"},
     {"torch.devices.plain"},
     {"torch.devices.ways"},
     {"torch.devices", "torch.memory"},

@@ -381,6 +381,15 @@ class TestTies:
         assert model.a.weight.data_ptr() == model.b.weight.data_ptr()
         assert bits(model.a.weight) == bits(st.initialize_(nn.ModuleDict({"a": nn.Linear(3, 4)}), seed=1).a.weight)
 
+    def test_a_buffer_in_the_memory_of_a_parameter_is_tied_to_it(self):
+        with st.recording():
+            model = nn.Sequential(nn.Linear(3, 4))
+            model.register_buffer("view", model[0].weight.detach())
+        st.initialize_(model, seed=1)
+        assert model.view.data_ptr() == model[0].weight.data_ptr()
+        expected = sb.RandomUniform(-(3**-0.5), 3**-0.5, seed=sb.SeedGenerator(1).child("0.weight"))((4, 3))
+        assert bits(model.view) == expected.tobytes()
+
     @pytest.mark.parametrize("part", [lambda w: w.t(), lambda w: w[1:], lambda w: w[:, :2].t()])
     def test_tensors_that_share_a_part_or_have_another_order_are_an_error(self, part):
         model = nn.ModuleDict({"a": nn.Linear(4, 4, bias=False)})

@@ -406,6 +406,19 @@ print(peak() - before)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert int(done.stdout) < 2**24
 
+    def test_nothing_that_takes_seconds_is_imported(self):
+        program = """
+import sys, torch, seedbed.torch
+before = {*sys.modules}
+with seedbed.torch.recording():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+seedbed.torch.initialize_(model, seed=1)
+seedbed.torch.initialize_(torch.nn.LSTM(3, 4), seed=1)
+print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dynamo", "torch._refs")})
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == []
+
     def test_no_random_state_moves(self):
         states = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
         with st.recording():

@@ -274,6 +274,8 @@ def selected(candidates: Sequence[Candidate], only: Selection, skip: Selection, 
         TypeError: if a selector is not valid.
         ValueError: if one selects nothing, and `unused` is "error".
     """
+    if only is None and skip is None:
+        return [True] * len(candidates)
     parts = [_selectors(selection) for selection in (only, skip)]
     for what, selectors in zip(("only", "skip"), parts, strict=True):
         for selector in selectors or ():

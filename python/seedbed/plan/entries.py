@@ -104,7 +104,7 @@ def _offset(value: object, numbers: tuple[int, ...]) -> Shape:
 
 def as_name(value: object) -> str:
     """The name of a tensor, where it is one that a plan and a safetensors file may have."""
-    name = typed(value, str, "a name must be a string")
+    name: str = value if type(value) is str else typed(value, str, "a name must be a string")
     if name in ("", "__metadata__"):
         raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
     if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):

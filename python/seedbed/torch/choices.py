@@ -25,7 +25,7 @@ from seedbed.plan.deciding import (
 )
 from seedbed.plan.entries import about, as_name
 from seedbed.torch.fill import check_fans
-from seedbed.torch.memory import check_filled, class_of, held
+from seedbed.torch.memory import check_filled, check_memory, class_of, held
 from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.structure import Entry, computed_by, entries_of, unwrapped, without_ties
 
@@ -69,7 +69,7 @@ def decided(
         if want and not (for_file and entry.is_buffer and not entry.persistent)
     ]
     _check_known(choices, layers)
-    return _planned(choices)
+    return _planned(choices, need_memory=not for_file)
 
 
 def check_module(module: object) -> None:
@@ -113,6 +113,8 @@ def _rules_of(
     entries: Sequence[Entry], rules: list[NameRule | RuleSource], wanted: list[bool], unused: str
 ) -> list[NameRule | None]:
     """The rule that decides each entry: a buffer has one only by a rule that selects no parameter, and of no scheme."""
+    if not rules:
+        return [None] * len(entries)
     parameters = [entry for entry in entries if not entry.is_buffer]
     buffers = entries[len(parameters) :]
     chosen = decide(parameters, rules, wanted)
@@ -145,7 +147,13 @@ def _check_known(choices: Sequence[Choice], layers: str) -> None:
             same = [other.entry.name for other in undecided if other.own.reason == choice.own.reason]
             raise ValueError(f"{counted(same)}: {choice.own.reason}. Give a rule, or leave it as it is by skip=")
     if layers == "recorded":
-        unknown = [(choice.entry.name, cls) for choice in undecided if (cls := unknown_class(choice.entry)) is not None]
+        classes = {id(choice.entry.layers): choice.entry for choice in undecided}
+        unknown_classes = {layers: unknown_class(entry) for layers, entry in classes.items()}
+        unknown = [
+            (choice.entry.name, cls)
+            for choice in undecided
+            if (cls := unknown_classes[id(choice.entry.layers)]) is not None
+        ]
         _refuse(
             [f"{name} ({cls.__name__})" for name, cls in unknown],
             "what the constructor of a class did, which has no method to run again, is not known: build the module "
@@ -165,7 +173,7 @@ def _check_known(choices: Sequence[Choice], layers: str) -> None:
     )
 
 
-def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
+def _planned(choices: Sequence[Choice], *, need_memory: bool) -> list[tuple[Entry, PlannedTensor]]:
     wide = _reaching_random(choices)
     _check_norms(choices, wide)
     dtypes: dict[tuple[int, Any, Any], Any] = {}  # of what is checked already
@@ -177,7 +185,9 @@ def _planned(choices: Sequence[Choice]) -> list[tuple[Entry, PlannedTensor]]:
         key = (id(initializer), shape, tensor.dtype)
         try:
             check_filled(tensor, meta=True)
-            held(tensor)
+            local, _ = held(tensor)
+            if need_memory and not tensor.is_meta:
+                check_memory(local)
             if key not in dtypes:
                 dtypes[key] = initializer.as_dtype(tensor.dtype)
                 check_fans(initializer, shape)

@@ -35,12 +35,15 @@ def materialised(tensor: Any, device: torch.device | str | None, memory: Any = N
         device: of the result; by default the CPU, or the kind of device that the mesh of a DTensor has.
         memory: a tensor whose memory the result has; memory of its own by default.
     """
-    with torch.no_grad():
-        if memory is None:
-            kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+    if memory is not None:
+        made = memory.detach()
+    elif type(tensor) in _PLAIN and tensor.is_contiguous():
+        # `empty_like` would do, but of a tensor on the meta device it imports SymPy, which takes a second.
+        made = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu" if device is None else device)
+    else:
+        kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+        with torch.no_grad():
             made = torch.empty_like(tensor, device=kind if device is None else device)
-        else:
-            made = memory.detach()
     if isinstance(tensor, nn.Parameter):
         plain = type(made) is torch.Tensor
         made = (
@@ -151,7 +154,7 @@ def _blocks(shape: Shape, region: Region) -> Iterator[tuple[list[Axis], tuple[sl
 def _is_plain(tensor: Any) -> bool:
     """Whether the tensor is memory of the CPU, one element behind the other, and nothing else."""
     return (
-        tensor.device.type == "cpu"
+        tensor.is_cpu
         and "cpu" in HOSTS
         and tensor.is_contiguous()
         and not tensor.is_neg()
@@ -171,11 +174,11 @@ _BITS = {1: torch.int8, 2: torch.int16}
 
 def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
     """The memory of a plain tensor."""
-    bits = tensor.detach()
+    bits = tensor.data
     if dtype.itemsize in _BITS:
         bits = bits.view(_BITS[dtype.itemsize])
-    array: np.ndarray = bits.numpy().view(dtype)
-    return array
+    array: np.ndarray = bits.numpy()
+    return array if array.dtype == dtype else array.view(dtype)
 
 
 def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -16,8 +13,9 @@ from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.deciding import Rules, Selection
 from seedbed.rules import Rule, Sampled
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
+from seedbed.torch.collection import uncollected
 from seedbed.torch.choices import check_module, decided, tensors_of
-from seedbed.torch.memory import check_memory, class_of, held, materialised, write
+from seedbed.torch.memory import class_of, materialised, write
 from seedbed.torch.own import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided
 from seedbed.torch.structure import Entry, unwrapped
@@ -96,14 +94,8 @@ def initialize_(
         for layer in module.modules():
             if isinstance(layer, sharded):
                 layer.reshard()  # after a forward pass, its parameters are copies that it will throw away
-    with _uncollected():
+    with uncollected():
         chosen = decided(module, rules, only, skip, prefix, unused, layers)
-        for entry, planned in chosen:
-            if not entry.tensor.is_meta:
-                try:
-                    check_memory(held(entry.tensor)[0])
-                except ValueError as error:
-                    raise ValueError(f"{planned.name}: {error}") from error
         values = _Values(root)
         for entry, planned in chosen:
             tensor = entry.tensor
@@ -112,18 +104,6 @@ def initialize_(
             if target is not tensor:
                 _put(entry, target)
     return module
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let the garbage collector rest: with many small tensors, it takes as long as all else, and finds nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Values:
@@ -190,11 +170,16 @@ def plan_of(
 def _put(entry: Entry, target: Any) -> None:
     """Put a tensor with memory in the place of one without, and in that of those tied to it."""
     for layer, key in entry.places:
-        setattr(layer, key, target)
+        _tensors_like(entry, layer)[key] = target
     for other in entry.tied:
         made = materialised(other.tensor, target.device, target)
         for layer, key in other.places:
-            setattr(layer, key, made)
+            _tensors_like(other, layer)[key] = made
+
+
+def _tensors_like(entry: Entry, layer: nn.Module) -> dict[str, Any]:
+    """The dictionary of a layer that has its tensors of an entry's kind."""
+    return layer._buffers if entry.is_buffer else layer._parameters
 
 
 def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "recorded") -> RecordedRules:

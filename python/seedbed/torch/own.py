@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
@@ -71,9 +71,10 @@ def own_initialization(root: nn.Module, entries: Sequence[Entry]) -> dict[int, O
 def _record_of(entry: Entry) -> Recorded | None:
     """What was recorded of a tensor when a module that has it was built."""
     for layer, key in entry.places:
-        record: Recorded | None = layer.__dict__.get(RECORD, {}).get(key)
-        if record is not None and record.shape == tuple(entry.tensor.shape):
-            return record
+        if RECORD in layer.__dict__:
+            record: Recorded | None = layer.__dict__[RECORD].get(key)
+            if record is not None and record.shape == tuple(entry.tensor.shape):
+                return record
     return None
 
 
@@ -147,6 +148,14 @@ Place: TypeAlias = "tuple[int, str]"
 """The identity of a module, and the name of a tensor there."""
 
 
+class Default(NamedTuple):
+    """What layers of torch's own with one configuration make of a tensor."""
+
+    result: Recorded
+    contents: Contents
+    own: Own
+
+
 @dataclass
 class _Rerun:
     """Runs of initialization code on stand-ins.
@@ -158,19 +167,24 @@ class _Rerun:
     recorder: Recorder = field(default_factory=Recorder)
     stand_ins: dict[Place, Any] = field(default_factory=dict)
     """On the meta device; only where code was run."""
-    defaults: dict[Place, tuple[Recorded, Contents]] = field(default_factory=dict)
-    """What a layer of torch's own makes; of each configuration only one layer is run."""
+    defaults: dict[int, Mapping[str, Default]] = field(default_factory=dict)
+    """What layers of torch's own make, by their identities; of each configuration only one layer is run."""
     sources: dict[Place, str] = field(default_factory=dict)
     failures: dict[Place, str] = field(default_factory=dict)
-    known: dict[Any, dict[str, tuple[Recorded, Contents]]] = field(default_factory=dict)
+    known: dict[Any, dict[str, Default]] = field(default_factory=dict)
 
     def run(self, root: nn.Module) -> None:
         """Run what can be run of the module."""
-        for layer in reversed([layer for layer in root.modules() if not is_recorded(layer)]):
-            for method in _methods(type(layer), OF_LAYERS)[:1]:
-                if not (is_torchs(type(layer)) and self._as_another(layer, method)):
-                    self._call(layer, method, LAYER_DEFAULT if is_torchs(type(layer)) else RECORDED)
-        self._models(root)
+        layers = [layer for layer in root.modules() if not is_recorded(layer)]
+        classes = set(map(type, layers))
+        methods = {cls: _methods(cls, OF_LAYERS)[:1] for cls in classes}
+        for layer in reversed(layers):
+            cls = type(layer)
+            for method in methods[cls]:
+                if not (is_torchs(cls) and self._as_another(layer, method)):
+                    self._call(layer, method, LAYER_DEFAULT if is_torchs(cls) else RECORDED)
+        if not all(map(is_torchs, classes)):
+            self._models(root)
 
     def _models(self, module: nn.Module) -> None:
         """Run the methods of models, each of which takes care of its parts."""
@@ -194,14 +208,16 @@ class _Rerun:
             stand_ins = {name: stand_in for (_, name), stand_in in alone.stand_ins.items()}
             results = results_of(alone.recorder, stand_ins)
             self.known[key] = {
-                name: (result, alone.recorder.records.contents_of(stand_ins[name])) for name, result in results.items()
+                name: Default(result, alone.recorder.records.contents_of(stand_ins[name]), _own(result, LAYER_DEFAULT))
+                for name, result in results.items()
             }
-        for name, made in self.known[key].items():
-            place = (id(layer), name)
-            if place in self.stand_ins:
-                self.recorder.records.memory_of(self.stand_ins[place]).contents = made[1]
-            self.defaults[place] = made
-            self.sources[place] = LAYER_DEFAULT
+        made = self.defaults[id(layer)] = self.known[key]
+        if self.stand_ins:
+            for name, default in made.items():
+                place = (id(layer), name)
+                if place in self.stand_ins:
+                    self.recorder.records.memory_of(self.stand_ins[place]).contents = default.contents
+                    self.sources[place] = LAYER_DEFAULT
         return True
 
     def _call(self, module: nn.Module, method: Callable[[Any], object], source: str) -> None:
@@ -268,33 +284,50 @@ class _Rerun:
                 made = nn.Parameter(made, tensor.requires_grad)
             self.stand_ins[place] = made
             memory = self.recorder.records.memory_of(made)
-            if place in self.defaults:
-                memory.contents = self.defaults[place][1]
+            default = self._default(place)
+            if default is not None:
+                memory.contents = default.contents
+                self.sources[place] = LAYER_DEFAULT
         return made
 
     def results(self, entries: Sequence[Entry]) -> dict[int, Own]:
         """The own initialization of tensors, as far as it is known."""
-        places = {entry.name: [(id(layer), key) for layer, key in entry.places] for entry in entries}
-        several = [(name, place) for name, own in places.items() for place in own if place in self.stand_ins]
+        places = [
+            (entry.name, number, place)
+            for entry in (entries if self.stand_ins else ())
+            for number, (layer, key) in enumerate(entry.places)
+            if (place := (id(layer), key)) in self.stand_ins
+        ]
         # A name may have several places: those after the first get names of their own.
-        names = {
-            place: name if place == places[name][0] else f"{name} (place {number})"
-            for number, (name, place) in enumerate(several)
-        }
+        names = {place: f"{name} (place {number})" if number else name for name, number, place in places}
         results = results_of(self.recorder, {name: self.stand_ins[place] for place, name in names.items()})
+        run = {place: self._result(place, results[name]) for place, name in names.items()}
+        nothing = Own(None, "")
         found = {}
         for entry in entries:
-            own = Own(None, "")
-            for place in places[entry.name]:
-                result = results.get(names.get(place, "")) or self.defaults.get(place, (None,))[0]
-                reason = self.failures.get(place, "") or ("" if result is None else result.reason)
-                if reason or (result is not None and result.initializer is not None):
-                    remark = "" if result is None else result.remark
-                    source = f"{self.sources.get(place, '')} {remark}".rstrip()
-                    own = Own(None if reason or result is None else result.initializer, source, reason)
+            own: Own | None = None
+            for layer, key in entry.places:
+                place = (id(layer), key)
+                own = run.get(place)
+                if own is None and (default := self._default(place)) is not None:
+                    own = default.own
+                if own is not None and (own.reason or own.initializer is not None):
                     break
-            found[id(entry.tensor)] = own
+            found[id(entry.tensor)] = own or nothing
         return found
+
+    def _default(self, place: Place) -> Default | None:
+        layer, name = place
+        return self.defaults[layer].get(name) if layer in self.defaults else None
+
+    def _result(self, place: Place, result: Recorded) -> Own:
+        """The own initialization of a tensor for which code was run."""
+        reason = self.failures.get(place, "")
+        return Own(None, "", reason) if reason else _own(result, self.sources.get(place, ""))
+
+
+def _own(result: Recorded, source: str) -> Own:
+    return Own(None if result.reason else result.initializer, f"{source} {result.remark}".rstrip(), result.reason)
 
 
 def _copy(value: Any) -> Any:
@@ -313,23 +346,17 @@ def _storage(tensor: Any) -> int | None:
 
 def _configuration(layer: nn.Module) -> Any:
     """What the initialization of a layer of torch's own depends on, as a key; None where it is not that simple."""
-    options = []
-    for name, value in vars(layer).items():
-        if name not in _OF_MODULES:
-            if not isinstance(value, _PLAIN):
-                return None
-            options.append((name, value))
-    tensors = tuple(
+    options = [(name, value) for name, value in vars(layer).items() if name not in _OF_MODULES]
+    tensors = [
         (name, tensor if tensor is None else (tensor.shape, tensor.dtype))
-        for own in (layer._parameters, layer._buffers)
-        for name, tensor in own.items()
-    )
-    key = (type(layer), tuple(options), tensors)
+        for name, tensor in (*layer._parameters.items(), *layer._buffers.items())
+    ]
+    key = (type(layer), *options, *tensors)
     try:
         hash(key)
     except TypeError:
         return None
-    return key
+    return key if all(isinstance(value, _PLAIN) for _, value in options) else None
 
 
 _PLAIN = (int, float, str, tuple, type(None), torch.dtype)

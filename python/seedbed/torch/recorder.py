@@ -87,6 +87,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     # Operations that make tensors
 
     def _make(self, function: Any, operation: Operation, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+        if ALLOCATIONS.get(operation.name, operation) is None:
+            made = function(*mapped(_on_meta, args), **mapped(_on_meta, kwargs))
+            self.records.memory_of(made)  # the whole of its storage is this tensor, not the first view of it
+            return made
         known = not operation.is_random and all(is_known(self.records.contents_of(tensor)) for tensor in tensors)
         if known and operation.name == "_to_copy" and kwargs.get("device") == _CPU:
             return function(self.records.numbers_of(args[0]), **kwargs)

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from seedbed.initializers import Initializer
+from seedbed.torch.collection import uncollected
 from seedbed.torch.interception import intercepted
 from seedbed.torch.recorder import Recorder
 from seedbed.torch.translation import NotSet, Untranslated, shared, translated
@@ -98,10 +99,10 @@ def recording() -> Iterator[None]:
     >>> print(seedbed.torch.recorded_rules(layer)["weight"])
     RandomNormal(mean=0.0, stddev=0.02)
     """
-    recorder, built = Recorder(), weakref.WeakSet[nn.Module]()
+    recorder, built = Recorder(), dict[int, weakref.ref[nn.Module]]()
 
     def note(module: nn.Module, name: str, value: Any) -> None:
-        built.add(module)
+        built[id(module)] = weakref.ref(module)
 
     hooks = [
         modules.register_module_parameter_registration_hook(note),
@@ -109,12 +110,13 @@ def recording() -> Iterator[None]:
         modules.register_module_module_registration_hook(note),
     ]
     try:
-        with recorded(recorder):
+        with recorded(recorder), uncollected():
             yield
     finally:
         for hook in hooks:
             hook.remove()
-    _keep(recorder, list(built))
+    with uncollected():
+        _keep(recorder, [module for reference in built.values() if (module := reference()) is not None])
 
 
 def _keep(recorder: Recorder, built: list[nn.Module]) -> None:

@@ -72,7 +72,8 @@ class Records:
         if len(memory.contents) == 1 and not isinstance(memory.contents[0][1], Drawn):
             return [(whole, memory.contents[0][1])]
         if is_whole(tensor, memory):
-            return memory.within(whole)
+            is_one = len(memory.contents) == 1 and all(indices is None for indices in memory.contents[0][0])
+            return memory.contents if is_one else memory.within(whole)
         view = view_in(tensor, memory)
         if view is None:
             return [(whole, Known() if is_known(memory.contents) else Unknown(NO_REGION))]

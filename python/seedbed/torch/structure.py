@@ -32,7 +32,7 @@ class Entry:
     """Whether it is in the state_dict."""
     layers: tuple[nn.Module, ...]
     """The modules that it is in, from the whole to its own."""
-    places: list[tuple[nn.Module, str]] = field(default_factory=list)
+    places: list[tuple[nn.Module, str]]
     """Every module that has it, and its name there."""
     tied: list[Entry] = field(default_factory=list)
     """Other tensors with the same memory, which come later."""
@@ -70,13 +70,14 @@ def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
             if tensor is not None:
                 entry = parameters.get(id(tensor))
                 if entry is None:
-                    entry = parameters[id(tensor)] = Entry(start + key, tensor, False, True, layers)
-                entry.places.append((layer, key))
+                    parameters[id(tensor)] = Entry(start + key, tensor, False, True, layers, [(layer, key)])
+                else:
+                    entry.places.append((layer, key))
         for key, tensor in layer._buffers.items():
             if tensor is not None and id(tensor) not in parameters:
                 entry = buffers.get(id(tensor))
                 if entry is None:
-                    entry = buffers[id(tensor)] = Entry(start + key, tensor, True, False, layers)
+                    entry = buffers[id(tensor)] = Entry(start + key, tensor, True, False, layers, [])
                 entry.persistent |= key not in layer._non_persistent_buffers_set
                 entry.places.append((layer, key))
     return [*parameters.values(), *buffers.values()]
@@ -111,8 +112,8 @@ def without_ties(entries: Sequence[Entry]) -> list[Entry]:
             kept.append(entry)
             continue
         others = first.setdefault(tensor.untyped_storage()._cdata, [])
-        same = next((other for other in others if _place(other.tensor) == _place(tensor)), None)
-        if same is not None:
+        same = others and next((other for other in others if _place(other.tensor) == _place(tensor)), None)
+        if same:
             same.tied.append(entry)
             continue
         for other in others:

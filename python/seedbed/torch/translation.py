@@ -245,16 +245,16 @@ def shared(drawn: Mapping[str, tuple[int, Contents]]) -> dict[str, tuple[str, st
     Returns:
         For each of these names, the other name and the operation that copied the values.
     """
-    seen: dict[int, list[tuple[str, dict[int, Region], str | None]]] = {}
+    seen: dict[int, list[tuple[str, int, dict[int, Region], str | None]]] = {}
     found: dict[str, tuple[str, str]] = {}
     for name, (storage, contents) in drawn.items():
         for region, content in contents:
             if isinstance(content, Drawn):
                 places = {**dict(content.origins), storage: region}
-                for other, others, copied_by in seen.get(content.call, ()):
-                    if other != name and _overlap(places, others):
+                for other, of_other, others, copied_by in seen.get(content.call, ()):
+                    if of_other != storage and _overlap(places, others):  # in one storage they are tied, not copied
                         found.setdefault(name, (other, content.copied_by or copied_by or "copy_"))
-                seen.setdefault(content.call, []).append((name, places, content.copied_by))
+                seen.setdefault(content.call, []).append((name, storage, places, content.copied_by))
     return found
 
 
