@@ -13,8 +13,8 @@ from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.deciding import Rules, Selection
 from seedbed.rules import Rule, Sampled
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
-from seedbed.torch.collection import uncollected
 from seedbed.torch.choices import check_module, decided, tensors_of
+from seedbed.torch.collection import uncollected
 from seedbed.torch.memory import class_of, materialised, write
 from seedbed.torch.own import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided
@@ -179,7 +179,8 @@ def _put(entry: Entry, target: Any) -> None:
 
 def _tensors_like(entry: Entry, layer: nn.Module) -> dict[str, Any]:
     """The dictionary of a layer that has its tensors of an entry's kind."""
-    return layer._buffers if entry.is_buffer else layer._parameters
+    tensors: dict[str, Any] = layer._buffers if entry.is_buffer else layer._parameters
+    return tensors
 
 
 def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "recorded") -> RecordedRules:

@@ -112,8 +112,8 @@ def without_ties(entries: Sequence[Entry]) -> list[Entry]:
             kept.append(entry)
             continue
         others = first.setdefault(tensor.untyped_storage()._cdata, [])
-        same = others and next((other for other in others if _place(other.tensor) == _place(tensor)), None)
-        if same:
+        same = next((other for other in others if _place(other.tensor) == _place(tensor)), None) if others else None
+        if same is not None:
             same.tied.append(entry)
             continue
         for other in others:
