@@ -32,9 +32,11 @@ def test_mypy_has_nothing_to_say(tmp_path):
 def test_mypy_refuses_what_does_not_run(tmp_path):
     pytest.importorskip("mypy")
     path = tmp_path / "wrong.py"
-    path.write_text("import seedbed as sb\nsb.HeNormal(seed=0.5)\nsb.RandomNormal('0')((3,))\nsb.Zeros()(shape=None)\n")
+    path.write_text(
+        "import seedbed as sb\nsb.HeNormal(seed=0.5)\nsb.RandomNormal('0')((3,))\nsb.Zeros()(shape=None)\nsb.tirch\n"
+    )
     done = run(sys.executable, "-m", "mypy", "--strict", "--config-file=", str(path), cwd=tmp_path)
-    assert [line.split(":")[1] for line in done.stdout.splitlines() if "error:" in line] == ["2", "3", "4"]
+    assert [line.split(":")[1] for line in done.stdout.splitlines() if "error:" in line] == ["2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("checker", ["pyright", "basedpyright"])

@@ -12,6 +12,10 @@ A value is a function of its address, (seed, draw, element index), alone:
 True
 """
 
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from seedbed._core import __version__
 from seedbed._fans import Fans, compute_fans
 from seedbed.config import deserialize, get, serialize
@@ -58,6 +62,17 @@ from seedbed.initializers.xavier_kaiming import calculate_gain
 from seedbed.lazy import LazyArray
 from seedbed.seeds import SeedGenerator, random_words, set_random_seed
 from seedbed.threads import get_num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from seedbed import checkpoint as checkpoint
+    from seedbed import compat as compat
+    from seedbed import jax as jax
+    from seedbed import keras as keras
+    from seedbed import plan as plan
+    from seedbed import schemes as schemes
+    from seedbed import tf_keras as tf_keras
+    from seedbed import torch as torch
+    from seedbed import transformers as transformers
 
 ALGORITHM = "v1"
 """The version of the values: what stands at an address changes only with it."""
@@ -181,3 +196,28 @@ __all__ = [
     "xavier_uniform",
     "zeros",
 ]
+
+_SUBMODULES = {
+    "checkpoint": "seedbed",
+    "compat": "seedbed",
+    "jax": "jax",
+    "keras": "keras",
+    "plan": "seedbed",
+    "schemes": "seedbed",
+    "tf_keras": "tf_keras",
+    "torch": "torch",
+    "transformers": "transformers",
+}
+"""Modules that are imported when they are first used as an attribute, each with the package that it needs."""
+
+if not TYPE_CHECKING:  # a type checker knows the submodules by name, and reports any other attribute
+
+    def __getattr__(name):
+        if name in _SUBMODULES:
+            return import_module(f"seedbed.{name}")
+        raise AttributeError(f"module 'seedbed' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # help() and completion evaluate each name that is listed: it must not cost the import of a framework.
+    return [*__all__, *(name for name, needs in _SUBMODULES.items() if sys.modules.get(needs) is not None)]

@@ -23,3 +23,7 @@ for _module in (v1, v2):
         saving.register(_cls, _module.__name__, _decorator)
 
 __all__: list[str] = []
+
+
+def __dir__() -> list[str]:
+    return __all__

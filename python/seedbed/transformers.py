@@ -34,6 +34,11 @@ from seedbed.strict_json import shown
 
 __all__ = ["plan_of"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CONFIG_NAME = "config.json"
 
 MAX_CONFIG_BYTES = 1 << 24

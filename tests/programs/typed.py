@@ -104,11 +104,9 @@ class Spread(sb.RandomInitializer):
 
 def plans(path: Path) -> Mapping[str, int]:
     """A plan, and its file."""
-    from seedbed.checkpoint import Verification, verify_checkpoint, write_checkpoint
-
     plan: Plan = parse_plan('{"tensors": []}')
-    write_checkpoint(plan, path, seed=42)
-    verification: Verification = verify_checkpoint(plan, path)
+    sb.checkpoint.write_checkpoint(plan, path, seed=42)
+    verification: sb.checkpoint.Verification = sb.checkpoint.verify_checkpoint(plan, path)
     return {tensor.name: tensor.size for tensor in plan.tensors} | {"": verification.tensors}
 
 

@@ -20,3 +20,7 @@ __all__ = [
     "write_checkpoint",
     "write_directory",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

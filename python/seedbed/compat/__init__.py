@@ -13,3 +13,7 @@ as those of the top-level classes. `docs/compatibility-tensorflow.md` lists the 
 from seedbed.compat import v1, v2
 
 __all__ = ["v1", "v2"]
+
+
+def __dir__() -> list[str]:
+    return __all__

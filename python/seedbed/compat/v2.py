@@ -264,3 +264,7 @@ get, serialize, deserialize = _registry.get, _registry.serialize, _registry.dese
 classes = _registry.classes
 __all__ = ["Initializer", "deserialize", "get", "serialize"]
 __all__ += sorted({*_registry.names} & {*globals()})
+
+
+def __dir__() -> list[str]:
+    return __all__

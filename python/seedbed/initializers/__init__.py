@@ -77,3 +77,7 @@ __all__ = [
     "XavierUniform",
     "Zeros",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

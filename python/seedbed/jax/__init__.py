@@ -19,3 +19,7 @@ from seedbed.jax.functions import initializer
 from seedbed.jax.trees import initialize, plan_of
 
 __all__ = ["array", "initialize", "initializer", "plan_of"]
+
+
+def __dir__() -> list[str]:
+    return __all__

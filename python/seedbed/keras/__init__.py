@@ -40,3 +40,7 @@ if TYPE_CHECKING:
 globals().update({name: NAMES[name] for name in PUBLIC})
 
 __all__ = [*PUBLIC, "SeedGenerator", "deserialize", "get", "initialize", "plan_of", "serialize"]
+
+
+def __dir__() -> list[str]:
+    return __all__

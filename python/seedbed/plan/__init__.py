@@ -25,3 +25,7 @@ from seedbed.plan.reading import load_plan, parse_plan
 from seedbed.plan.tensor import Part, PlannedTensor
 
 __all__ = ["Part", "Plan", "PlannedTensor", "load_plan", "parse_plan"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -49,3 +49,7 @@ __all__ = [
     "umup",
     "wang",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

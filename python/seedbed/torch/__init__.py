@@ -37,3 +37,7 @@ __all__ = [
     "recorded_rules",
     "recording",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
