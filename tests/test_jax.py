@@ -66,6 +66,10 @@ def test_every_check_on_eight_devices_passes():
     check_all(json.loads(output(python("jax_devices.py"))), 15)
 
 
+def test_every_check_of_programs_that_compute_the_values_passes():
+    check_all(json.loads(output(python("jax_arithmetic.py"))), 9)
+
+
 def test_every_check_of_flax_equinox_haiku_optax_and_orbax_passes(tmp_path):
     result = json.loads(output(python("jax_models.py", tmp_path)))
     check_all(result["raised"], 0 if result["missing"] else 9)
@@ -309,12 +313,17 @@ class TestTraced:
         with pytest.raises(ValueError, match="seedbed_part"):
             export.export(function)(jax.random.key(0))
 
-    def test_other_devices_are_refused_with_what_works_instead(self):
-        function = jax.jit(lambda key: sj.initializer("he_normal")(key, (3, 4)))
-        with pytest.raises(
-            NotImplementedError, match=r"must be compiled for CPUs.*seedbed\.jax\.array.*Received: cuda"
-        ):
-            function.trace(jax.random.key(0)).lower(lowering_platforms=("cuda",))
+    @pytest.mark.parametrize("platform", ["cuda", "tpu"])
+    def test_programs_for_other_devices_compute_the_values(self, platform):
+        def program(init, dtype):
+            function = jax.jit(lambda key: sj.initializer(init)(key, (32, 40), dtype))
+            return function.trace(jax.random.key(0)).lower(lowering_platforms=(platform,)).as_text()
+
+        computed = program("he_normal", "float32")
+        assert "seedbed_part" not in computed
+        assert "callback" not in computed
+        with pytest.raises(NotImplementedError, match=f"values only the engine makes.*Received: {platform}"):
+            program(sb.TruncatedNormal(lower=0.0, upper=None), "float32")
 
     def test_nothing_is_computed_while_a_program_is_compiled(self):
         jax.jit(lambda key: sj.initializer("he_normal")(key, (10**6, 10**6))).lower(jax.random.key(0)).compile()

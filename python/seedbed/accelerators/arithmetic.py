@@ -186,6 +186,18 @@ def narrowed(ops: Operations, dtype: str, numbers: Any) -> Any:
     return ops.where(ops.less(size, ops.word(0x38800000)), small, normal) | sign
 
 
+def multiply(ops: Operations, words: Any, constant: int) -> tuple[Any, Any]:
+    """Return the products of words and a constant, of 64 bits each, as two words."""
+    x, y = ops.shift_right(words, 16), words & ops.word(0xFFFF)
+    a, b = ops.word(constant >> 16), ops.word(constant & 0xFFFF)
+    low, first = y * b, y * a
+    second = x * b + ops.shift_right(low, 16)
+    middle = first + second
+    carry = ops.flag(ops.less(middle, second))
+    high = x * a + ops.shift_right(middle, 16) + (carry << ops.word(16))
+    return high, (middle << ops.word(16)) | (low & ops.word(0xFFFF))
+
+
 def double_rounds(ops: Operations, state: Sequence[Any]) -> list[Any]:
     """Return the sixteen words of blocks, for the words that ChaCha begins with."""
     x = list(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -64,6 +65,18 @@ def sample_of(recipe: _core.Recipe) -> Sample | None:
         return None
     *_, dtype = recipe.__reduce__()[1]
     return Sample(kind, center, scale, least, greatest, dtype)
+
+
+def forced() -> bool:
+    """Whether the environment variable SEEDBED_DEVICE has the host evaluate all values.
+
+    Raises:
+        ValueError: if it is neither empty nor "host".
+    """
+    asked = os.environ.get("SEEDBED_DEVICE", "")
+    if asked not in ("", "host"):
+        raise ValueError(f'SEEDBED_DEVICE must be "host", or not be set. Received: {asked!r}')
+    return bool(asked)
 
 
 def key_words(address: Address) -> tuple[tuple[int, ...], tuple[int, int]]:

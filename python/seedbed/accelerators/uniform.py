@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from seedbed.accelerators.arithmetic import TOP, Operations
+from seedbed.accelerators.arithmetic import TOP, Operations, multiply
 from seedbed.accelerators.samples import Sample
 
 _BIAS = 1 << 16
@@ -52,8 +52,8 @@ def _product(ops: Operations, size: Any, number: tuple[int, int, int]) -> Long:
     """Return size × 2^-32 × number, rounded to 53 bits. No size is 0."""
     zeros = _leading_zeros(ops, size)
     size = size << zeros
-    high, middle = _multiply(ops, size, number[0])
-    carried, low = _multiply(ops, size, number[1])
+    high, middle = multiply(ops, size, number[0])
+    carried, low = multiply(ops, size, number[1])
     middle = middle + carried
     high = high + ops.flag(ops.less(middle, carried))
     # 96 bits, the first or the second of which is set.
@@ -61,18 +61,6 @@ def _product(ops: Operations, size: Any, number: tuple[int, int, int]) -> Long:
     high, middle, low = _left(ops, high, middle, short), _left(ops, middle, low, short), low << short
     exponent = ops.word(number[2]) - zeros - short
     return _double(ops, Long(high, middle | _any(ops, low), exponent))
-
-
-def _multiply(ops: Operations, words: Any, constant: int) -> tuple[Any, Any]:
-    """Return the products of words and a constant, of 64 bits each, as two words."""
-    x, y = ops.shift_right(words, 16), words & ops.word(0xFFFF)
-    a, b = ops.word(constant >> 16), ops.word(constant & 0xFFFF)
-    low, first = y * b, y * a
-    second = x * b + ops.shift_right(low, 16)
-    middle = first + second
-    carry = ops.flag(ops.less(middle, second))
-    high = x * a + ops.shift_right(middle, 16) + (carry << ops.word(16))
-    return high, (middle << ops.word(16)) | (low & ops.word(0xFFFF))
 
 
 def _sum(ops: Operations, one: Long, sign: Any, constant: tuple[int, int, int], constant_sign: int) -> Any:

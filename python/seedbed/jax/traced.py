@@ -2,18 +2,20 @@
 
 | rule of the initializer | what the compiled program does |
 |---|---|
-| `Sampled` | calls the engine (`src/xla_ffi.rs`); sharded, it evaluates the shard of each device |
+| `Sampled`, on a CPU | calls the engine (`src/xla_ffi.rs`); sharded, it evaluates the shard of each device |
+| `Sampled`, on another device | computes the values (`devices`), or calls Python on the host; sharded likewise |
 | `Repeated` | broadcasts a constant |
 | any other | calls Python on the host, which evaluates the whole tensor |
 
-The engine is called on CPUs. For other devices, such a program is refused when it is compiled.
+Other devices than CPUs compute the values that `seedbed.accelerators` has the arithmetic for.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +28,14 @@ from jax.interpreters import mlir
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from seedbed import _core
-from seedbed.rules import Repeated, Rule, Sampled
+from seedbed.accelerators.samples import forced, sample_of
+from seedbed.jax.devices import is_trusted, part
+from seedbed.rules import Repeated, Rule, Sampled, compiled
 from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
+
+ENGINES = {"cpu"}
+"""The platforms whose programs call the engine."""
 
 TARGET = "seedbed_part"
 """The name of the handler in compiled programs."""
@@ -59,8 +66,18 @@ def traced(
         return jax.numpy.broadcast_to(jax.numpy.asarray(rule.value, dtype), shape)
     if type(rule) is Sampled:
         distribution, parameters, _ = rule.recipe.__reduce__()[1]
-        return _of_keys(Sample(distribution, tuple(parameters), shape, dtype))(words)
+        if _is_made_there(rule):
+            return _of_keys(Sample(distribution, tuple(parameters), shape, dtype))(words)
     return called_back(shape, dtype, words, evaluate)
+
+
+def _is_made_there(rule: Sampled) -> bool:
+    """Whether programs of JAX's default platform call the engine or compute the values of a rule.
+
+    Others call Python for the whole: the parts of a sharded program cannot.
+    """
+    platform = jax.default_backend()
+    return platform in ENGINES or (sample_of(rule.recipe) is not None and not forced() and is_trusted(platform))
 
 
 def called_back(shape: Shape, dtype: np.dtype, words: jax.Array, evaluate: Callable[[Any], np.ndarray]) -> jax.Array:
@@ -140,6 +157,8 @@ def _abstract(words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
 
 
 def _lower(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    if "cpu" not in ENGINES:
+        return _lower_there(context, words, parts, whole=whole, shape=shape)
     if not HAS_INTERFACE:
         raise NotImplementedError(
             "where JAX traces, as under jit, an initializer of seedbed needs version 0 of XLA's foreign function "
@@ -155,12 +174,24 @@ def _lower(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape)
     )
 
 
-def _refuse(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
-    raise NotImplementedError(
-        "where JAX traces, as under jit, an initializer of seedbed must be compiled for CPUs. Call it outside of jit, "
-        "or make the arrays by seedbed.jax.array or seedbed.jax.initialize, which work for any device and compile "
-        f"nothing. Received: {', '.join(context.module_context.platforms)}"
-    )
+def _lower_there(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape) -> Any:
+    """Lower to the arithmetic of the values."""
+    sample = sample_of(compiled(*whole[:2], whole.dtype))
+    if sample is None:
+        raise NotImplementedError(
+            "where JAX traces, as under jit, an initializer whose values only the engine makes must be compiled for "
+            " JAX's default platform. Call it outside of jit, or make the arrays by seedbed.jax.array or "
+            "seedbed.jax.initialize, which work for any device and compile nothing. "
+            f"Received: {', '.join(context.module_context.platforms)}"
+        )
+
+    def of_keys(words: jax.Array, parts: jax.Array) -> jax.Array:
+        batch = words.shape[:-1]
+        of_key = partial(part, sample, whole.shape, shape)
+        made = jax.vmap(of_key, in_axes=(0, None))(words.reshape(math.prod(batch), -1), parts)
+        return made.reshape(*batch, *shape)
+
+    return mlir.lower_fun(of_keys, multiple_results=False)(context, words, parts)
 
 
 def _has_interface() -> bool:
@@ -175,7 +206,7 @@ tensor, if all parts have the same shape."""
 
 _part.def_abstract_eval(_abstract)
 _part.def_impl(jax.jit(_part.bind, static_argnames=("whole", "shape")))
-mlir.register_lowering(_part, _refuse)
+mlir.register_lowering(_part, _lower_there)
 mlir.register_lowering(_part, _lower, platform="cpu")
 
 if HAS_INTERFACE := _has_interface():

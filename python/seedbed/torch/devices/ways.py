@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from seedbed.accelerators.samples import Runs, Sample, key_words, runs_of, sample_of
+from seedbed.accelerators.samples import Runs, Sample, forced, key_words, runs_of, sample_of
 from seedbed.accelerators.sensitive import ADDRESS, WIDTHS, compare
 from seedbed.regions import Axis, as_slice, pieces, within
 from seedbed.rules import Rule, Sampled
@@ -46,18 +45,6 @@ def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
     return [("operations of torch", plain.evaluate)]
 
 
-def forced() -> bool:
-    """Whether the environment variable SEEDBED_DEVICE has the host evaluate all values.
-
-    Raises:
-        ValueError: if it is neither empty nor "host".
-    """
-    asked = os.environ.get("SEEDBED_DEVICE", "")
-    if asked not in ("", "host"):
-        raise ValueError(f'SEEDBED_DEVICE must be "host", or not be set. Received: {asked!r}')
-    return bool(asked)
-
-
 @lru_cache(maxsize=64)
 def way_of(device: torch.device) -> Way:
     """Return the way of a device. At the first use, values of it are compared with the engine's.
@@ -81,12 +68,14 @@ def way_of(device: torch.device) -> Way:
     return Way("host", None, 0, tuple(refused))
 
 
-def _bits(evaluate: Evaluate, device: torch.device, sample: Sample, runs: Runs) -> np.ndarray:
+def _bits(evaluate: Evaluate, device: torch.device, cases: list[tuple[Sample, Runs]]) -> list[np.ndarray]:
     """Return the bits of the elements of runs at `ADDRESS`, as a device evaluates them."""
-    out = torch.empty(len(runs.firsts) * runs.length, dtype=getattr(torch, sample.dtype), device=device)
-    evaluate(out, sample, *key_words(ADDRESS), runs)
-    bits: np.ndarray = out.view(BITS[sample.dtype]).cpu().numpy()
-    return bits.view(WIDTHS[sample.dtype])
+    made = []
+    for sample, runs in cases:
+        out = torch.empty(len(runs.firsts) * runs.length, dtype=getattr(torch, sample.dtype), device=device)
+        evaluate(out, sample, *key_words(ADDRESS), runs)
+        made.append(out.view(BITS[sample.dtype]).cpu().numpy().view(WIDTHS[sample.dtype]))
+    return made
 
 
 def write_there(tensor: Any, rule: Rule, axes: Sequence[Axis]) -> bool:
