@@ -229,6 +229,14 @@ class TestBadConfigurations:
             ),
             ({"hidden_size": 2**62}, "LlamaForCausalLM must be built from its configuration. Received: "),
             ({"hidden_size": "many"}, "LlamaForCausalLM must be built from its configuration. Received: "),
+            (
+                {"model_type": "gpt2"},
+                'LlamaForCausalLM must be built from its configuration, which has "model_type": "llama". Received: ',
+            ),
+            (
+                {"architectures": ["LlamaPreTrainedModel"]},
+                "an architecture must have parameters. Received: LlamaPreTrainedModel, which others derive from",
+            ),
             ({"num_attention_heads": 0}, "LlamaForCausalLM must be built from its configuration. Received: "),
         ],
     )
@@ -268,6 +276,18 @@ class TestBadConfigurations:
         (tmp_path / "config.json").write_bytes(content)
         with pytest.raises((TypeError, ValueError), match="a configuration must"):
             seedbed.transformers.plan_of(tmp_path)
+
+
+@pytest.mark.parametrize("limit", ["Infinity", '{"__float__": "Infinity"}'])
+def test_configurations_may_have_infinite_numbers(tmp_path, limit):
+    """As those of Mamba 2: transformers 5 writes an object, and older versions a word that is no JSON."""
+    sizes = '"num_heads": 8, "head_dim": 8, "n_groups": 1, "hidden_size": 32, "num_hidden_layers": 1, "state_size": 4'
+    names = '"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba2", "vocab_size": 9'
+    (tmp_path / "config.json").write_text(f'{{{names}, {sizes}, "time_step_limit": [0.0, {limit}]}}')
+    run("init", tmp_path, "-o", tmp_path / "out", "--quiet")
+    run("verify", tmp_path / "out", "--quiet")
+    model = transformers.Mamba2ForCausalLM.from_pretrained(tmp_path / "out")
+    assert list(model.config.time_step_limit) == [0.0, float("inf")]
 
 
 @pytest.mark.parametrize(("name", "bias"), [("mamba", "mixer.dt_proj.bias"), ("mamba2", "mixer.dt_bias")])

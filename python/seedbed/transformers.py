@@ -76,12 +76,14 @@ def plan_of(config: str | os.PathLike[str] | Mapping[str, Any]) -> Plan:
     architecture = _architecture(content)
     transformers, recording, plan_of_module = _packages()
     cls = _class(transformers, architecture)
-    with _building(architecture):
+    with _building(cls, content):
         parsed = _parsed(transformers, content)
         with recording():
             model = cls._from_config(parsed)
     whole = plan_of_module(model)
-    return Plan(tuple(_saved_tensors(model, whole)), content)
+    if not whole.tensors:
+        raise ValueError(f"an architecture must have parameters. Received: {architecture}, which others derive from")
+    return Plan(tuple(_saved_tensors(model, whole)), _without_floats(content))
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -151,11 +153,29 @@ def _parsed(transformers: Any, content: Mapping[str, Any]) -> Any:
         near = get_close_matches(str(kind), list(known), 1)
         hint = f"; the nearest one is {near[0]}" if near else ""
         raise ValueError(f"model_type must be one that transformers has{hint}. Received: {shown(kind)}")
-    return known[kind].from_dict(dict(content))
+    return known[kind].from_dict(_with_floats(dict(content)))
+
+
+def _with_floats(value: Any) -> Any:
+    """A configuration with floats for which JSON has no number; transformers writes {"__float__": "Infinity"}."""
+    if isinstance(value, dict):
+        if [*value] == ["__float__"]:
+            return float(value["__float__"])
+        return {key: _with_floats(item) for key, item in value.items()}
+    return [_with_floats(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _without_floats(value: Any) -> Any:
+    """A configuration as JSON can have it. Older files have a bare `Infinity`, which is no JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"__float__": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+    if isinstance(value, dict):
+        return {key: _without_floats(item) for key, item in value.items()}
+    return [_without_floats(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 @contextmanager
-def _building(architecture: str) -> Iterator[None]:
+def _building(cls: Any, content: Mapping[str, Any]) -> Iterator[None]:
     """An error of other people's code, which may be of any kind, says what was built."""
     try:
         yield
@@ -163,7 +183,9 @@ def _building(architecture: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"{architecture} must be built from its configuration. Received: {reason}") from error
+        own, kind = getattr(cls.config_class, "model_type", ""), content.get("model_type")
+        hint = "" if own in ("", kind) else f', which has "model_type": {shown(own)}'
+        raise ValueError(f"{cls.__name__} must be built from its configuration{hint}. Received: {reason}") from error
 
 
 def _saved_tensors(model: Any, whole: Plan) -> Iterator[PlannedTensor]:

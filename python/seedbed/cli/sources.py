@@ -146,8 +146,8 @@ def _recorded(path: Path, dtype: str | None) -> Plan:
 
 def _with_files(plan: Plan, path: Path, files: dict[str, bytes]) -> Source:
     """A source with the configuration files of its directory."""
-    if CONFIG_NAME in files and decode(files[CONFIG_NAME].decode(), CONFIG_NAME) != config_of(plan):
-        del files[CONFIG_NAME]  # it has another dtype: the plan's configuration is written in its place
+    if CONFIG_NAME in files and json.loads(files[CONFIG_NAME]) != config_of(plan):
+        del files[CONFIG_NAME]  # it has another dtype, or is no strict JSON: the plan's is written in its place
     return Source(plan, path, in_directory=True, files=files)
 
 
