@@ -180,7 +180,7 @@ def _lower_there(context: Any, words: Any, parts: Any, *, whole: Sample, shape: 
     if sample is None:
         raise NotImplementedError(
             "where JAX traces, as under jit, an initializer whose values only the engine makes must be compiled for "
-            " JAX's default platform. Call it outside of jit, or make the arrays by seedbed.jax.array or "
+            "JAX's default platform. Call it outside of jit, or make the arrays by seedbed.jax.array or "
             "seedbed.jax.initialize, which work for any device and compile nothing. "
             f"Received: {', '.join(context.module_context.platforms)}"
         )

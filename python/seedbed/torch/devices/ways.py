@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from seedbed.accelerators.samples import Runs, Sample, forced, key_words, runs_o
 from seedbed.accelerators.sensitive import ADDRESS, WIDTHS, compare
 from seedbed.regions import Axis, as_slice, pieces, within
 from seedbed.rules import Rule, Sampled
-from seedbed.torch.devices import plain
+from seedbed.torch.devices import cuda, plain
 
 Evaluate: TypeAlias = Callable[[Any, Sample, Sequence[int], Sequence[int], Runs], None]
 
@@ -31,7 +32,7 @@ class Way(NamedTuple):
     """How a device gets its values."""
 
     name: str
-    """"operations of torch", or "host": evaluated by the engine and copied."""
+    """"a kernel in CUDA C", "operations of torch", or "host": evaluated by the engine and copied."""
     evaluate: Evaluate | None
     """The function that evaluates runs on the device; None for the host."""
     compared: int = 0
@@ -42,7 +43,10 @@ class Way(NamedTuple):
 
 def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
     """Return the ways that a device may take, the fastest first."""
-    return [("operations of torch", plain.evaluate)]
+    found: list[tuple[str, Evaluate]] = [("operations of torch", plain.evaluate)]
+    if device.type == "cuda" and torch.version.cuda is not None and find_spec("cuda") is not None:
+        found.insert(0, ("a kernel in CUDA C", cuda.evaluate))
+    return found
 
 
 @lru_cache(maxsize=64)
