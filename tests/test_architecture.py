@@ -81,7 +81,7 @@ LAYERS = [
     {"torch.recorder", "torch.translation"},
     {"torch.interception"},
     {"torch.recording"},
-    {"torch.own"},
+    {"torch.own", "torch.weight_norm"},
     {"torch.choices"},
     {"torch.modules"},
     {"torch.lsuv"},

@@ -423,7 +423,7 @@ class TestComputedWeights:
             st.initialize_(model, seed=1)
         assert torch.equal(torch.random.get_rng_state(), state)
 
-    @pytest.mark.parametrize("name", ["new spectral_norm", "new weight_norm"])
+    @pytest.mark.parametrize("name", ["new spectral_norm"])
     def test_it_is_one_within_a_recording_too(self, name):
         with st.recording():
             model = nn.Sequential(self.make(name, nn.Linear(8, 6)))
@@ -443,6 +443,13 @@ class TestComputedWeights:
         st.initialize_(model, rules, seed=1)
         assert model.weight.norm(dim=1).tolist() == pytest.approx([1] * 6, rel=1e-5)
 
+    def test_what_torch_needs_numbers_for_is_an_error(self):
+        with (
+            pytest.raises(RuntimeError, match=r"geqrf of random numbers .* must come after initialize_"),
+            st.recording(),
+        ):
+            nn.utils.parametrizations.orthogonal(nn.Linear(8, 6), use_trivialization=False)
+
     @pytest.mark.parametrize("name", ["new weight_norm", "weight_norm", "new spectral_norm"])
     def test_fill_refuses_a_computed_weight(self, name):
         layer = self.make(name, nn.Linear(8, 6))
@@ -455,6 +462,70 @@ class TestComputedWeights:
         st.fill_(weight[1], sb.RandomNormal(seed=1))
         st.fill_(weight.t()[:, 0], sb.Ones())
         assert (weight != 0).all(dim=1).tolist() == [True, True, False]
+
+
+WEIGHT_NORMS = {
+    "new": (
+        nn.utils.parametrizations.weight_norm,
+        "parametrizations.weight.original0",
+        "parametrizations.weight.original1",
+    ),
+    "old": (nn.utils.weight_norm, "weight_g", "weight_v"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("kind", WEIGHT_NORMS)
+class TestWeightNorm:
+    @pytest.mark.parametrize("dim", [0, 1, 2, None])
+    def test_magnitudes_are_the_norms_of_the_directions(self, kind, dim, tmp_path):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = nn.Sequential(norm(nn.Conv1d(5, 6, 3), dim=dim))
+        plan = st.plan_of(model)
+        assert rows(plan)[f"0.{magnitude}"][1] == f"norm of 0.{direction}"
+        st.initialize_(model, seed=1)
+        tensors = dict(model[0].named_parameters())
+        expected = sb.RandomUniform(-(15**-0.5), 15**-0.5, seed=sb.SeedGenerator(1).child(f"0.{direction}"))((6, 5, 3))
+        assert np.allclose(tensors[direction].detach().numpy(), expected, rtol=1e-6)
+        of_torch = torch.norm_except_dim(tensors[direction], 2, -1 if dim is None else dim)
+        assert tensors[magnitude].shape == of_torch.shape
+        assert torch.allclose(tensors[magnitude], of_torch, rtol=1e-6)
+        write_checkpoint(plan, tmp_path / "model.safetensors", seed=1)
+        written = pytest.importorskip("safetensors.torch").load_file(tmp_path / "model.safetensors")
+        assert all(torch.equal(written[f"0.{name}"], tensors[name]) for name in tensors)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+    def test_dtypes(self, kind, dtype):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6, dtype=dtype))
+        tensors = dict(st.initialize_(model, seed=1).named_parameters())
+        expected = tensors[direction].double().norm(dim=1, keepdim=True).to(dtype)
+        assert torch.allclose(tensors[magnitude], expected, rtol=2e-16 if dtype == torch.float64 else 0)
+
+    @pytest.mark.parametrize("pattern", ["*", "*weight*"])
+    def test_a_rule_for_both_is_about_the_direction(self, kind, pattern):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        model = norm(nn.Linear(40, 6))  # built elsewhere
+        rules = {"bias": "zeros", pattern: sb.RandomNormal(stddev=0.02)}
+        tensors = dict(st.initialize_(model, rules, seed=1).named_parameters())
+        assert torch.allclose(tensors[magnitude], tensors[direction].norm(dim=1, keepdim=True), rtol=1e-6)
+        st.initialize_(model, st.plan_of(model, rules), seed=1)
+        assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.named_parameters())
+
+    def test_a_rule_for_the_magnitude_alone_decides_it(self, kind):
+        norm, magnitude, _ = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6))
+        st.initialize_(model, {magnitude: "ones"}, seed=1)
+        assert (dict(model.named_parameters())[magnitude] == 1).all()
+
+    def test_a_layer_that_was_not_recorded_needs_a_rule(self, kind):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        model = norm(nn.Linear(40, 6))
+        with pytest.raises(ValueError, match=rf"within seedbed.torch.recording\(\).*: 2: {magnitude} .*, {direction} "):
+            st.initialize_(model, seed=1)
 
 
 class TestWrappers:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from seedbed.plan import Plan, PlannedTensor
+from seedbed.initializers import Initializer
+from seedbed.plan import Part, Plan, PlannedTensor
 from seedbed.plan.deciding import (
     NameRule,
     Rules,
@@ -28,6 +29,7 @@ from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, held
 from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.structure import Entry, computed_by, entries_of, unwrapped, without_ties
+from seedbed.torch.weight_norm import Normed, Norms, normed_by, norms_of
 
 LAYERS = ("recorded", "default")
 UNUSED = ("error", "ignore")
@@ -68,8 +70,10 @@ def decided(
         for entry, rule, want in zip(entries, rules_of, wanted, strict=True)
         if want and not (for_file and entry.is_buffer and not entry.persistent)
     ]
-    _check_known(choices, layers)
-    return _planned(choices, need_memory=not for_file)
+    computed = [choice for choice in choices if computed_by(choice.entry)]
+    magnitudes = _magnitudes(choices, computed) if computed else {}
+    _check_known([choice for choice in choices if id(choice) not in magnitudes] if magnitudes else choices, layers)
+    return _planned(choices, magnitudes, need_memory=not for_file)
 
 
 def check_module(module: object) -> None:
@@ -139,8 +143,9 @@ def _check_known(choices: Sequence[Choice], layers: str) -> None:
         shown = [f"{choice.entry.name} ({computed_by(choice.entry)})" for choice in computed]
         _refuse(
             shown,
-            "a weight that a parametrization or a hook computes is not initialized by its layer: initialize the layer "
-            "before, or give a rule to each tensor that the weight is computed from",
+            "a weight that a parametrization or a hook computes is not initialized by its layer: apply the "
+            "parametrization after initialize_, or build a layer with weight_norm within seedbed.torch.recording(), or "
+            "give a rule to each tensor that the weight is computed from",
         )
     for choice in undecided:
         if choice.own.reason:
@@ -173,15 +178,46 @@ def _check_known(choices: Sequence[Choice], layers: str) -> None:
     )
 
 
-def _planned(choices: Sequence[Choice], *, need_memory: bool) -> list[tuple[Entry, PlannedTensor]]:
+Magnitude: TypeAlias = "tuple[Choice, Normed]"
+"""The tensor v of a weight g v / |v|, of which g has the norms, and how."""
+
+
+def _magnitudes(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[int, Magnitude]:
+    """The magnitudes of weight norms that no rule decides by itself, by the identities of their choices."""
+    by_tensor = {id(choice.entry.tensor): choice for choice in choices}
+    found = {}
+    for choice in computed:
+        normed = normed_by(choice.entry)
+        direction = None if normed is None else by_tensor.get(id(normed.direction))
+        if normed is None or direction is None:
+            continue
+        rule = choice.rule
+        follows = rule is None or rule is direction.rule or isinstance(rule.initializer, Norms)
+        known = direction.own.initializer is not None and is_recorded(direction.entry.places[0][0])
+        if follows and (direction.rule is not None or known):
+            found[id(choice)] = (direction, normed)
+    return found
+
+
+def _planned(
+    choices: Sequence[Choice], magnitudes: Mapping[int, Magnitude], *, need_memory: bool
+) -> list[tuple[Entry, PlannedTensor]]:
     wide = _reaching_random(choices)
     _check_norms(choices, wide)
     dtypes: dict[tuple[int, Any, Any], Any] = {}  # of what is checked already
     planned = []
     for choice in choices:
         tensor = choice.entry.tensor
-        initializer, source = combined(choice.rule, choice.own.initializer, choice.own.source, wide)
         shape = tuple(tensor.shape)
+        if id(choice) in magnitudes:
+            direction, normed = magnitudes[id(choice)]
+            made, _ = combined(direction.rule, direction.own.initializer, direction.own.source, wide)
+            initializer: Initializer = norms_of(made, normed)
+            name = direction.entry.name
+            source, part = f"norm of {name}", Part(name, shape, shape, (0,) * len(shape))
+        else:
+            initializer, source = combined(choice.rule, choice.own.initializer, choice.own.source, wide)
+            part = None
         key = (id(initializer), shape, tensor.dtype)
         try:
             check_filled(tensor, meta=True)
@@ -196,7 +232,7 @@ def _planned(choices: Sequence[Choice], *, need_memory: bool) -> list[tuple[Entr
         except (TypeError, ValueError) as error:
             with about(choice.entry.name):
                 raise error from None
-        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source)))
+        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source, part)))
     return planned
 
 

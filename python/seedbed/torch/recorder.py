@@ -97,7 +97,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         meta_args, meta_kwargs = mapped(_on_meta, args), mapped(_on_meta, kwargs)
         try:
             results = function(*meta_args, **meta_kwargs)
-        except (NotImplementedError, RuntimeError):
+        except (NotImplementedError, RuntimeError) as error:
+            if not known and isinstance(error, NotImplementedError):  # which some code takes for an answer
+                raise RecordingError(
+                    f"{operation.shown} of random numbers cannot be recorded: what needs it, such as a "
+                    "parametrization, must come after initialize_"
+                ) from error
             if not known:
                 raise
             # The shape of the result depends on numbers: they are computed now.
