@@ -72,7 +72,8 @@ def _sums_of_squares(rows: np.ndarray) -> np.ndarray:
         terms = terms[:, :half] + terms[:, half : 2 * half]
         if rest.size:
             terms[:, :1] += rest
-    return terms.sum(1)
+    sums: np.ndarray = terms.sum(1)
+    return sums
 
 
 class Normed(NamedTuple):
