@@ -278,6 +278,17 @@ class TestBadConfigurations:
             seedbed.transformers.plan_of(tmp_path)
 
 
+def test_a_model_for_which_plans_have_no_initializer_is_an_error_of_the_command(tmp_path, capsys):
+    names = {"architectures": ["Wav2Vec2Model"], "model_type": "wav2vec2"}
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    convolutions = {"conv_dim": [8], "conv_kernel": [4], "conv_stride": [2], "num_conv_pos_embedding_groups": 2}
+    (tmp_path / "config.json").write_text(json.dumps({**names, **sizes, **convolutions}))
+    assert cli.main(["init", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert "use seedbed.torch.initialize_, then save_pretrained. Received: 'encoder.pos_conv_embed.conv" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("limit", ["Infinity", '{"__float__": "Infinity"}'])
 def test_configurations_may_have_infinite_numbers(tmp_path, limit):
     """As those of Mamba 2: transformers 5 writes an object, and older versions a word that is no JSON."""
