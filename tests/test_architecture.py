@@ -95,8 +95,10 @@ LAYERS = [
     {"keras.weights"},
     {"keras.models"},
     {"keras"},
+    {"dask.arrays", "dask.checkpoints"},
+    {"dask"},
     {"cli.console", "cli.signals", "cli.status"},
-    {"cli.launchers", "cli.progress", "cli.rules", "cli.showing", "cli.tables"},
+    {"cli.cluster", "cli.launchers", "cli.progress", "cli.rules", "cli.showing", "cli.tables"},
     {"cli.schemes"},
     {"cli.sources"},
     {"cli.commands"},
@@ -113,14 +115,14 @@ UPWARD = {
 }
 """Imports that are not from below, within a function."""
 
-ADAPTERS = {"jax", "keras", "tf_keras", "torch", "transformers"}
+ADAPTERS = {"dask", "jax", "keras", "tf_keras", "torch", "transformers"}
 """One framework each, which only they import; and nobody imports them."""
 
 LAZY = {"checkpoint", "compat", "plan", "schemes"} | ADAPTERS
 """Modules that `seedbed` imports when they are first used as an attribute; type checkers see a plain import."""
 
-BUILT_ON = {("keras", "jax"), ("transformers", "torch")}
-"""Adapters of frameworks that are built on another one."""
+BUILT_ON = {("keras", "jax"), ("transformers", "torch"), ("cli", "dask")}
+"""Adapters of frameworks that are built on another one; and `--dask` of the command."""
 
 RUST_LAYERS = [
     "float_state",

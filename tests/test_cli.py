@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import seedbed
 from seedbed import cli
-from seedbed.cli import commands
+from seedbed.cli import cluster, commands
 from seedbed.plan import load_plan, parse_plan
 
 ONES = {"tensors": [{"name": name, "shape": [100], "initializer": "ones"} for name in "abcd"]}
@@ -216,7 +216,7 @@ def test_what_stops_the_work_is_told_without_a_traceback(error, status, line, pl
         raise error
 
     monkeypatch.setattr(commands, "write_checkpoint", fail)
-    monkeypatch.setattr(commands, "verify_checkpoint", fail)
+    monkeypatch.setattr(cluster, "verify_checkpoint", fail)
     for command in ["init", plan, "-o", str(output)], ["verify", plan, str(output)]:
         assert cli.main(command) == status
         assert capsys.readouterr().err.splitlines()[-1].startswith(f"seedbed: error: {line}")
@@ -270,7 +270,7 @@ def test_a_terminal_shows_a_bar_and_the_same_table(plan, output, command):
 SLOW = """
 import signal, sys, time
 from seedbed import cli
-from seedbed.cli import commands
+from seedbed.cli import cluster, commands
 
 class SlowStream:
     text = ""

@@ -66,6 +66,7 @@ from seedbed.threads import get_num_threads, set_num_threads
 if TYPE_CHECKING:
     from seedbed import checkpoint as checkpoint
     from seedbed import compat as compat
+    from seedbed import dask as dask
     from seedbed import jax as jax
     from seedbed import keras as keras
     from seedbed import plan as plan
@@ -200,6 +201,7 @@ __all__ = [
 _SUBMODULES = {
     "checkpoint": "seedbed",
     "compat": "seedbed",
+    "dask": "dask",
     "jax": "jax",
     "keras": "keras",
     "plan": "seedbed",

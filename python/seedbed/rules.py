@@ -44,6 +44,12 @@ class Rule(ABC):
         """Pickle slots under protocols 0 and 1 too."""
         return super().__reduce_ex__(max(int(protocol), 2))
 
+    def __dask_tokenize__(self) -> object:
+        """What Dask names it by. Left to itself, Dask hashes the pickle, which is not the same in each process."""
+        from dask.base import normalize_token
+
+        return normalize_token((type(self).__qualname__, self.__reduce_ex__(2)[2]))
+
     @abstractmethod
     def write(self, out: np.ndarray, axes: Sequence[Axis] | None = None) -> None:
         """Write the elements of a region, or of the whole tensor, to `out`.

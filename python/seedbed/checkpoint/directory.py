@@ -282,6 +282,21 @@ def _check_run(folder: Path, manifest: Manifest) -> None:
         raise FileExistsError(errno.EEXIST, "the directory has another run, with another plan")
 
 
+def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: int) -> Made:
+    """Write one shard of a directory that is prepared; with `resume` keep it, if it is there and right.
+
+    Raises:
+        OSError: as `make_files`.
+    """
+    root, path = SeedGenerator(seed), folder / layout.name
+    if resume and path.exists():
+        [sha256] = take_turns([compared_shard(path, layout, root, blocks, lambda tensor: None)], 1)
+        if sha256 is not None:
+            return Made(sha256, 0.0)
+    [made] = make_files([Output(layout, NewFile(path, layout.size))], root, lambda tensor: None, blocks)
+    return made
+
+
 def compared_shard(
     path: Path, layout: Layout, root: SeedGenerator, blocks: int, progress: Callable[[PlannedTensor], None]
 ) -> Task[str | None]:

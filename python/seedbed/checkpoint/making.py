@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from seedbed.checkpoint.ring import Block, Ring
+from seedbed.checkpoint.ring import BLOCKS, Block, Ring
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.values import Values, write_range
 from seedbed.checkpoint.worker import Worker
@@ -43,7 +43,7 @@ class Made(NamedTuple):
     fill_seconds: float
 
 
-def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progress) -> list[Made]:
+def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progress, blocks: int = BLOCKS) -> list[Made]:
     """Evaluate the tensors of files and write these, some of them side by side.
 
     Whatever ends the work before its end, files that are not complete are discarded.
@@ -52,12 +52,13 @@ def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progres
         outputs: the files.
         root: the generator whose children the tensors draw from.
         progress: called after each tensor, by the thread that calls this function.
+        blocks: the most blocks of memory to use.
 
     Raises:
         OSError: a destination refuses.
         MemoryError: there is no memory for the blocks, or for a tensor that is computed as a whole.
     """
-    ring = Ring(sum(output.layout.size for output in outputs))
+    ring = Ring(sum(output.layout.size for output in outputs), blocks)
     return take_turns([_make(*output, ring, root, progress) for output in outputs], files_at_once())
 
 

@@ -112,42 +112,60 @@ def verify_checkpoint(
     "w" differs in 50 of 50 elements, first at [0, 0]:
         expected 0.4413386 (0x3ee1f722), found -0.109347925 (0xbddff1ce)
     """
-    seeds = _Seeds(None if seed is None else as_seed(seed))
     start = time.perf_counter()
+    seeds = Seeds(None if seed is None else as_seed(seed))
     with reading(path):
-        expected = _expected(plan, Path(path), None if part is None else as_part(part))
-        seeds.of_manifest = expected.seed
-        tensors = {tensor.name: tensor for tensor in expected.tensors}
-        for tensor in expected.tensors:
-            dtype_of(tensor)
-        os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
-        files = [file for file in expected.files if file.exists()]
-        if not files and part is None:
-            raise FileNotFoundError(errno.ENOENT, _no_file(Path(path)))
+        expected = expected_of(plan, path, part)
+        files = expected.present()
         at_once = files_at_once()
+        tensors = {tensor.name: tensor for tensor in expected.tensors}
         tasks = [
-            _naming(file, len(expected.files) > 1, compare(file, tensors, seeds.of, BLOCKS // at_once, progress))
-            for file in files
+            compared_file(file, len(expected.files) > 1, tensors, seeds, BLOCKS // at_once, progress) for file in files
         ]
-        compared = dict(zip((file.name for file in files), take_turns(tasks, at_once), strict=True))
-    others = [*_places(expected, compared), *_missing(expected, compared)]
-    differences = [difference for file in compared.values() for difference in file.differences]
-    counted = expected.tensors if part is None else expected.required
+        compared = dict(zip(files, take_turns(tasks, at_once), strict=True))
+    return verification_of(expected, compared, seeds, start)
+
+
+def compared_file(
+    file: Path,
+    several: bool,
+    tensors: Mapping[str, PlannedTensor],
+    seeds: Seeds,
+    blocks: int,
+    progress: Callable[[PlannedTensor], None],
+) -> Task[Compared]:
+    """Compare one file, as `compare` does; an error in one of several files names the file."""
+    try:
+        return (yield from compare(file, tensors, seeds.of, blocks, progress))
+    except ValueError as error:
+        if not several:
+            raise
+        raise ValueError(f"{file.name}: {error}") from error
+    except OSError as error:
+        error.filename = error.filename or os.fspath(file)
+        raise
+
+
+def verification_of(expected: Expected, compared: Mapping[Path, Compared], seeds: Seeds, start: float) -> Verification:
+    """What was found in the files that are there, and what is not there, since `start` of `time.perf_counter`."""
+    by_name = {file.name: found for file, found in compared.items()}
+    others = [*_places(expected, by_name), *_missing(expected, by_name)]
+    differences = [difference for found in compared.values() for difference in found.differences]
     return Verification(
-        len(counted),
-        sum(tensor.size for tensor in counted),
-        sum(file.size for file in compared.values()),
+        len(expected.counted),
+        sum(tensor.size for tensor in expected.counted),
+        sum(found.size for found in compared.values()),
         time.perf_counter() - start,
-        seeds.used,
+        seeds.used(expected.seed),
         seeds.told,
-        sum(file.different for file in compared.values()) + len(others),
+        sum(found.different for found in compared.values()) + len(others),
         (*differences, *others)[:MAX_SHOWN],
-        tuple(WrittenFile(os.fspath(file), compared[file.name].size, compared[file.name].sha256) for file in files),
+        tuple(WrittenFile(os.fspath(file), found.size, found.sha256) for file, found in compared.items()),
     )
 
 
 @dataclass(frozen=True)
-class _Expected:
+class Expected:
     """What should be there."""
 
     tensors: tuple[PlannedTensor, ...]
@@ -161,9 +179,38 @@ class _Expected:
     """The name of the file that should have a tensor, as the index says it."""
     seed: int | None = None
     """The seed that the manifest has."""
+    absence: str = "there is no safetensors file in the directory"
+    """What is said where there is no file."""
+    is_part: bool = False
+    """Whether they are the files of a part of a directory, which may have none."""
+
+    @property
+    def counted(self) -> tuple[PlannedTensor, ...]:
+        """The tensors whose number is part of the result."""
+        return self.required if self.is_part else self.tensors
+
+    def present(self) -> list[Path]:
+        """Return the files that are there.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        files = [file for file in self.files if file.exists()]
+        if not files and not self.is_part:
+            raise FileNotFoundError(errno.ENOENT, self.absence)
+        return files
 
 
-def _expected(plan: Plan | None, path: Path, part: Part | None) -> _Expected:
+def expected_of(plan: Plan | None, path: str | os.PathLike[str], part: object = None) -> Expected:
+    """Return what `verify_checkpoint` expects, which has the arguments and what is raised."""
+    expected = _expected(plan, Path(path), None if part is None else as_part(part))
+    for tensor in expected.tensors:
+        dtype_of(tensor)
+    os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
+    return expected
+
+
+def _expected(plan: Plan | None, path: Path, part: Part | None) -> Expected:
     is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
     if part is not None and not is_directory:
         raise ValueError(f"a part must be that of a directory or an index. Received: {str(path)!r}")
@@ -171,71 +218,70 @@ def _expected(plan: Plan | None, path: Path, part: Part | None) -> _Expected:
         return _by_manifest(path, is_directory, part)
     check_plan(plan)
     if not is_directory:
-        return _Expected(plan.tensors, (path,), () if _NUMBERED.fullmatch(path.name) else plan.tensors)
+        required = () if _NUMBERED.fullmatch(path.name) else plan.tensors
+        return Expected(plan.tensors, (path,), required, absence=os.strerror(errno.ENOENT))
     expected = _by_names(plan, path)
     return expected if part is None else _part_of(expected, part)
 
 
-def _by_names(plan: Plan, path: Path) -> _Expected:
+def _by_names(plan: Plan, path: Path) -> Expected:
     """What a directory should have, by its index or the numbers in the names of its shards."""
     shards = shards_of(path)
     numbered = next((found for file in shards.files if (found := _NUMBERED.fullmatch(file.name))), None)
     if shards.index is not None or numbered is None:
-        return _Expected(plan.tensors, shards.files, plan.tensors, shards.index, shards.weight_map)
+        return Expected(plan.tensors, shards.files, plan.tensors, shards.index, shards.weight_map)
     begin, _, count = numbered.groups()
     names = [f"{begin}-{number:05}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
-    return _Expected(plan.tensors, tuple(path / name for name in names), plan.tensors, path / f"{begin}{INDEX_SUFFIX}")
+    return Expected(plan.tensors, tuple(path / name for name in names), plan.tensors, path / f"{begin}{INDEX_SUFFIX}")
 
 
-def _part_of(expected: _Expected, part: Part) -> _Expected:
+def _part_of(expected: Expected, part: Part) -> Expected:
     """The part of a directory that was written by another program."""
     sizes = [file.stat().st_size if file.exists() else 0 for file in expected.files]
     files = tuple(expected.files[position] for position in positions_of(sizes, part))
     names = {None, *(file.name for file in files)}  # a tensor that the index lacks is missing in each part
     weight_map = expected.weight_map
     required = () if weight_map is None else tuple(t for t in expected.tensors if weight_map.get(t.name) in names)
-    return replace(expected, files=files, required=required)
+    return replace(expected, files=files, required=required, is_part=True)
 
 
-def _by_manifest(path: Path, is_directory: bool, part: Part | None) -> _Expected:
+def _by_manifest(path: Path, is_directory: bool, part: Part | None) -> Expected:
     manifest = manifest_of(path)
     directory = path if path.is_dir() else path.parent
     layouts = shard_layouts(*manifest)
     if not is_directory:
         own = next((layout for layout in layouts if layout.name == path.name), None)
         tensors = manifest.plan.tensors if own is None else tuple(tensor for tensor, _ in own.places)
-        return _Expected(tensors, (path,), tensors)
+        return Expected(tensors, (path,), tensors, absence=os.strerror(errno.ENOENT))
     index = directory / INDEX_NAME if len(layouts) > 1 else None
     weight_map = shards_of(index).weight_map if index is not None and index.exists() else None
     positions = positions_of([layout.size for layout in layouts], part or (1, 1))
-    return _Expected(
+    return Expected(
         manifest.plan.tensors,
         tuple(directory / layouts[position].name for position in positions),
         tuple(tensor for position in positions for tensor, _ in layouts[position].places),
         index,
         weight_map,
         manifest.seed,
+        is_part=part is not None,
     )
 
 
-class _Seeds:
+class Seeds:
     """The seed of a verification: the one that was asked for, or the one that all files record."""
 
     def __init__(self, asked: int | None) -> None:
-        self._asked = asked
+        self.asked = asked
         self.told: int | None = None
         """What the files record."""
-        self.of_manifest: int | None = None
-        """What counts where a part has no files."""
 
-    @property
-    def used(self) -> int:
-        """The seed in use, once all files are read.
+    def used(self, of_manifest: int | None = None) -> int:
+        """The seed in use, once all files are read; that of the manifest if there are none.
 
         Raises:
-            ValueError: there is no file, and no manifest.
+            ValueError: there is none.
         """
-        for seed in (self._asked, self.told, self.of_manifest):
+        for seed in (self.asked, self.told, of_manifest):
             if seed is not None:
                 return seed
         raise ValueError("a seed must be given where a part has no files. Received: seed=None")
@@ -247,16 +293,23 @@ class _Seeds:
             ValueError: there is none, or another than that of the files before, or the file has another algorithm.
         """
         told = _seed_told(header.metadata)
-        if self._asked is None:
-            if told is None:
-                raise ValueError(
-                    "a seed must be given where a checkpoint's metadata has none. "
-                    f"Received: seed=None, and {shown(sorted(header.metadata))} in the metadata"
-                )
-            if self.told not in (None, told):
-                raise ValueError(f"the files of a checkpoint must record one seed. Received: {self.told} and {told}")
+        if self.asked is None and told is None:
+            raise ValueError(
+                "a seed must be given where a checkpoint's metadata has none. "
+                f"Received: seed=None, and {shown(sorted(header.metadata))} in the metadata"
+            )
+        self.add(told)
+        return self.used()
+
+    def add(self, told: int | None) -> None:
+        """Take note of the seed that a file records.
+
+        Raises:
+            ValueError: it is another than that of the files before, and none was asked for.
+        """
+        if self.asked is None and self.told not in (None, told):
+            raise ValueError(f"the files of a checkpoint must record one seed. Received: {self.told} and {told}")
         self.told = told if self.told is None else self.told
-        return self.used
 
 
 def _seed_told(metadata: Mapping[str, str]) -> int | None:
@@ -269,20 +322,7 @@ def _seed_told(metadata: Mapping[str, str]) -> int | None:
     return seed_of_text(metadata[SEED_KEY]) if SEED_KEY in metadata else None
 
 
-def _naming(file: Path, several: bool, task: Task[Compared]) -> Task[Compared]:
-    """An error in one of several files names the file."""
-    try:
-        return (yield from task)
-    except ValueError as error:
-        if not several:
-            raise
-        raise ValueError(f"{file.name}: {error}") from error
-    except OSError as error:
-        error.filename = error.filename or os.fspath(file)
-        raise
-
-
-def _places(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+def _places(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
     """Tensors that are in several files, or in another one than the index says."""
     places: dict[str, str] = {}
     for file, found in compared.items():
@@ -300,7 +340,7 @@ def _places(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[D
             yield Difference(name, "place", "an entry in the index", f"only the tensor in {file}")
 
 
-def _missing(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+def _missing(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
     """Files that are missing, and tensors that are in none of the others."""
     absent = {file.name for file in expected.files if file.name not in compared}
     for name in sorted(absent):
@@ -311,10 +351,6 @@ def _missing(expected: _Expected, compared: Mapping[str, Compared]) -> Iterator[
     for tensor in expected.required:
         if tensor.name not in present and (expected.weight_map or {}).get(tensor.name) not in absent:
             yield Difference(tensor.name, "missing")
-
-
-def _no_file(path: Path) -> str:
-    return "there is no safetensors file in the directory" if path.is_dir() else os.strerror(errno.ENOENT)
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import seedbed
-from seedbed.checkpoint import Summary, Verification, verify_checkpoint, write_checkpoint, write_directory
+from seedbed.checkpoint import Summary, Verification, write_checkpoint
 from seedbed.checkpoint.destination import write_file
 from seedbed.checkpoint.layout import MAX_SHARD_SIZE
 from seedbed.checkpoint.manifest import manifest_of
 from seedbed.checkpoint.parts import Part
 from seedbed.checkpoint.writing import naming
 from seedbed.cli import status
+from seedbed.cli.cluster import verifier, writer
 from seedbed.cli.console import LenientStream, say, tell, tell_json
 from seedbed.cli.launchers import find_part
 from seedbed.cli.progress import shown_progress
@@ -112,26 +113,28 @@ def init(arguments: Namespace) -> int:
     to_pipe = output == STANDARD_OUTPUT
     is_directory = not to_pipe and not _is_file(output)
     _check_pipe() if to_pipe else _check_other(output, source)
-    for option in ("resume", "max_shard_size", "part"):
+    for option in ("resume", "max_shard_size", "part", "dask"):
         if not is_directory and getattr(arguments, option) not in (None, False):
             raise ValueError(f"--{option.replace('_', '-')} is for directories. Received: -o {output}")
     part = _part(arguments)
     with shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress:
-        options = {"seed": arguments.seed, "dry_run": arguments.dry_run, "progress": progress}
+        options = {"seed": arguments.seed, "progress": progress}
         with _remains(output, is_directory):
             if is_directory:
-                options |= {"resume": arguments.resume, "files": source.files, "part": part}
+                options |= {"resume": arguments.resume, "files": source.files}
                 size = MAX_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size
-                written = write_directory(source.plan, output, max_shard_size=size, **options)
+                with writer(arguments.dask, part, arguments.dry_run) as write:
+                    written = write(source.plan, output, max_shard_size=size, **options)
             else:
+                options |= {"dry_run": arguments.dry_run}
                 written = write_checkpoint(source.plan, 1 if to_pipe else output, **options)
-    write = say if to_pipe else tell  # the standard output has the file
+    tell_result = say if to_pipe else tell  # the standard output has the file
     if arguments.json:
         to_come = {} if part is None else {"to_come": list(written.to_come)}
-        tell_json({**_result(written), **to_come}, write)
+        tell_json({**_result(written), **to_come}, tell_result)
     elif not arguments.quiet:
         rows = _planned_rows(written) if arguments.dry_run else _rows(written, _filling(written))
-        tell_table([*_part_rows(part, written), *rows], write=write)
+        tell_table([*_part_rows(part, written), *rows], write=tell_result)
     return status.OK
 
 
@@ -141,8 +144,11 @@ def verify(arguments: Namespace) -> int:
     part = _part(arguments)
     expected = _expected(arguments)
     shown = manifest_of(Path(arguments.path)).plan if expected is None else expected
-    with shown_progress(shown, "verifying", arguments.quiet) as progress:
-        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, part=part, progress=progress)
+    with (
+        verifier(arguments.dask, part) as verify_checkpoint,
+        shown_progress(shown, "verifying", arguments.quiet) as progress,
+    ):
+        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, progress=progress)
     if arguments.json:
         lines = [{"name": each.name, "kind": each.kind, "text": str(each)} for each in found.differences]
         tell_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})

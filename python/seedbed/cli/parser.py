@@ -120,6 +120,7 @@ def _add_init(verbs: Verbs) -> None:
         help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {MAX_SHARD_SIZE})",
     )
     _add_part(init, "write")
+    _add_dask(init)
     init.add_argument("--resume", action="store_true", help="keep the files of an interrupted run that are right")
     init.add_argument("--dry-run", action="store_true", help="check everything, and write nothing")
     _add_work(init)
@@ -135,6 +136,7 @@ def _add_verify(verbs: Verbs) -> None:
     _add_source(verify, optional=True)
     verify.add_argument("path", metavar="PATH", help="a safetensors file, a directory, or the index of one")
     _add_part(verify, "verify")
+    _add_dask(verify)
     verify.add_argument("--seed", metavar="N", type=int, help="the seed of init (default: the one in the files)")
     _add_work(verify)
 
@@ -187,6 +189,12 @@ def _add_part(verb: argparse.ArgumentParser, what: str) -> None:
         metavar="K/N",
         help=f"{what} only part K of N of a directory, counted from 1: other processes {what} the others; auto is what "
         "torchrun, mpirun, srun or an sbatch array says, auto/N what an indexed job of Kubernetes says",
+    )
+
+
+def _add_dask(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--dask", metavar="ADDRESS", help="have the work done by a Dask cluster, such as tcp://10.0.0.1:8786"
     )
 
 
