@@ -14,3 +14,7 @@ from seedbed.dask.arrays import array
 from seedbed.dask.checkpoints import verify_checkpoint, write_checkpoint
 
 __all__ = ["array", "verify_checkpoint", "write_checkpoint"]
+
+
+def __dir__() -> list[str]:
+    return __all__
