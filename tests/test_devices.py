@@ -186,6 +186,16 @@ class TestEntryPoints:
         assert np.array_equal(tensor.view(NUMBERS[dtype]).numpy(), init((30, 21), dtype).view(f"i{tensor.itemsize}"))
         assert len(as_device) == 1
 
+    def test_fill_works_within_a_compiled_function(self, as_device):
+        init = sb.RandomNormal(seed=3)
+
+        @torch.compile(backend="eager")
+        def compiled(x):
+            return st.fill_(x, init) * 2.0
+
+        assert np.array_equal(compiled(torch.zeros(8, 33)).numpy(), init((8, 33)) * 2)
+        assert len(as_device) == 1
+
     def test_a_part_has_the_bits_of_the_whole(self, as_device):
         init = sb.KaimingUniform(seed=3, layout="torch")
         part = st.fill_(torch.zeros(10, 7, 5), init, shape=(30, 9, 5), offset=(11, 2, 0))

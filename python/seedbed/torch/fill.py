@@ -50,6 +50,12 @@ def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None
     >>> bool((shard == weight[10:20]).all())
     True
     """
+    if torch.compiler.is_compiling():  # compilers of torch do not trace the work of the host
+        return torch.compiler.disable(_fill_)(tensor, initializer, shape, offset)  # type: ignore[no-any-return]
+    return _fill_(tensor, initializer, shape, offset)
+
+
+def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset: ShapeLike | None) -> T:
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"tensor must be a torch.Tensor. Received: {type(tensor).__name__}")
     if not isinstance(initializer, Initializer):
