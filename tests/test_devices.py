@@ -315,6 +315,15 @@ class TestGuard:
         with pytest.warns(RuntimeWarning, match="NotImplementedError: no such kernel"):
             assert ways.way_of(CPU).name == "plain"
 
+    def test_a_kernel_is_the_first_way_on_cuda_alone(self, monkeypatch):
+        monkeypatch.setattr(ways, "_has_bindings", lambda: True)
+        monkeypatch.setattr(torch.version, "cuda", "13.0")
+        cuda, names = torch.device("cuda:0"), ["a kernel in CUDA C", "operations of torch"]
+        assert [name for name, _ in ways.ways(cuda)] == names
+        assert [name for name, _ in ways.ways(torch.device("mps"))] == names[1:]
+        monkeypatch.setattr(torch.version, "cuda", None)  # as for ROCm
+        assert [name for name, _ in ways.ways(cuda)] == names[1:]
+
     def test_the_report_says_what_was_compared(self, as_device):
         report = st.device_report("cpu")
         assert (report.way, report.compared) == ("operations of torch", 1152)

@@ -176,7 +176,7 @@ def is_trusted(platform: str) -> bool:
     """
     with jax.ensure_compile_time_eval():
         try:
-            compared = compare(partial(_evaluated, jax.devices(platform)[0]))
+            compared = compare(partial(_evaluated, jax.local_devices(backend=platform)[0]))
             differing = compared.differing
         except Exception as error:  # of a device, a driver or a compiler, of whatever class
             differing = (f"{type(error).__name__}: {error}",)

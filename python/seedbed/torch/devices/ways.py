@@ -44,9 +44,14 @@ class Way(NamedTuple):
 def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
     """Return the ways that a device may take, the fastest first."""
     found: list[tuple[str, Evaluate]] = [("operations of torch", plain.evaluate)]
-    if device.type == "cuda" and torch.version.cuda is not None and find_spec("cuda") is not None:
+    if device.type == "cuda" and torch.version.cuda is not None and _has_bindings():
         found.insert(0, ("a kernel in CUDA C", cuda.evaluate))
     return found
+
+
+def _has_bindings() -> bool:
+    """Whether `cuda.bindings` is installed."""
+    return find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
 
 
 @lru_cache(maxsize=64)
