@@ -4,6 +4,8 @@
 # `make demo` writes GPT-2 to disk and checks it.
 # `make bench` measures the speed, next to every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
 # `make quality` compares the values with their exact distributions, and writes docs/quality.md, in an hour or two.
+# `make site` builds the documentation into build/site, and checks its links.
+# `make release` builds the source distribution and the wheel of this platform, and tests them; it uploads nothing.
 # `make fuzz SECONDS=3600` runs libFuzzer on each of four targets for that long. It also needs a nightly compiler,
 # cargo-fuzz (`cargo install cargo-fuzz`) and a system for which atheris has a package.
 # Each target needs Python >= 3.10 and a Rust toolchain.
@@ -27,7 +29,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export PIP_QUIET := 1
 
-.PHONY: toolchain build demo quick test lint check frameworks bench quality fuzz
+.PHONY: toolchain build demo quick test lint check frameworks bench quality fuzz site release
 
 build: toolchain $(VENV)/ready
 	$(BIN)/maturin develop --release --extras cli
@@ -69,7 +71,7 @@ lint: build
 	$(BIN)/mypy
 	$(BIN)/stubtest seedbed._core
 
-check: lint test
+check: lint site test
 
 # Tests of adapters skip what is not installed. As for the bench, what has no package for a system is left out there.
 frameworks: $(VENV)/frameworks
@@ -77,6 +79,23 @@ frameworks: $(VENV)/frameworks
 $(VENV)/frameworks: pyproject.toml $(VENV)/ready
 	$(BIN)/pip install --group frameworks || \
 		for framework in $(FRAMEWORKS); do $(BIN)/pip install $$framework || echo "left out: $$framework"; done
+	touch $@
+
+# No framework is imported: the docstrings are read from the source.
+site: $(VENV)/docs
+	$(BIN)/zensical build --clean --strict
+
+$(VENV)/docs: pyproject.toml $(VENV)/ready
+	$(BIN)/pip install --group docs
+	touch $@
+
+# The workflows are linted here, too: a tag runs them without another look.
+release: toolchain $(VENV)/release
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/python tools/release.py
+
+$(VENV)/release: pyproject.toml $(VENV)/ready
+	$(BIN)/pip install --group release
 	touch $@
 
 bench: build $(BENCH)/ready

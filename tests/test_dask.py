@@ -417,6 +417,5 @@ class TestCommand:
 def test_the_examples_run():
     modules = [seedbed.dask, seedbed.dask.arrays, seedbed.dask.checkpoints]
     done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
-    done += [doctest.testfile(str(ROOT / "docs" / "dask.md"), module_relative=False, encoding="utf-8")]
     assert all(each.failed == 0 for each in done)
     assert sum(each.attempted for each in done) >= 10

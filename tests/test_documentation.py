@@ -1,5 +1,7 @@
 """What the documentation says that the package has, it has; and the other way round."""
 
+import doctest
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -40,10 +42,24 @@ def test_every_initializer_is_in_the_table():
     assert classes - {name for name, _ in PROMISED} == {"Initializer", "RandomInitializer"}
 
 
-def test_every_document_is_linked_from_the_readme():
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for path in DOCS.glob("*.md"):
-        assert f"(docs/{path.name})" in readme, path.name
+def test_every_document_is_in_the_navigation_of_the_site():
+    navigation = (ROOT / "zensical.toml").read_text("utf-8")
+    named = re.findall(r'"([\w/-]+\.md)"', navigation)
+    assert sorted(named) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+def test_links_of_the_readme_work_on_pypi():
+    """They are absolute, and what they name is in the tree."""
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 10
+    for link in links:
+        found = re.fullmatch(
+            r"https://(?:seedbed\.github\.io/seedbed/([\w-]+)/"
+            r"|(?:github\.com|raw\.githubusercontent\.com)/seedbed/seedbed/(?:blob/)?main/([\w./-]+))",
+            link,
+        )
+        assert found, link
+        assert (DOCS / f"{found[1]}.md" if found[1] else ROOT / found[2]).is_file(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -57,3 +73,10 @@ def test_named_initializers_explain_each_argument_in_place():
     for cls in named:
         documented = re.findall(r"^ {4}(\w+): ", inspect.cleandoc(cls.__doc__), re.MULTILINE)
         assert documented == [*inspect.signature(cls).parameters, "ValueError"], cls
+
+
+def test_docstrings_become_markdown_for_the_site():
+    pytest.importorskip("griffe")
+    done = doctest.testmod(importlib.import_module("tools.site_docstrings"))
+    assert done.attempted > 0
+    assert not done.failed

@@ -463,13 +463,3 @@ def test_the_examples_of_the_documentation_run():
     done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
     assert sum(result.attempted for result in done) > 10
     assert not sum(result.failed for result in done)
-    pytest.importorskip("flax")
-    pytest.importorskip("safetensors")
-    done = doctest.testfile(
-        str(ROOT / "docs" / "jax.md"),
-        module_relative=False,
-        encoding="utf-8",
-        optionflags=doctest.NORMALIZE_WHITESPACE,
-    )
-    assert done.attempted > 10
-    assert done.failed == 0
