@@ -224,6 +224,14 @@ PARTS = {
         lambda: nn.Parameter(torch.cat([torch.randn(20, 80), torch.zeros(5, 80), torch.rand(25, 80)])),
         sb.Blocks(ZEROS, [(np.s_[0:20], NORMAL), (np.s_[20:25], ZEROS), (np.s_[25:50], sb.RandomUniform(0.0, 1.0))]),
     ),
+    "stacked": (
+        lambda: nn.Parameter(torch.stack([init.normal_(empty(50, 80), std=2.0), torch.zeros(50, 80)], dim=1)),
+        sb.Blocks(ZEROS, [(np.s_[:, 0], sb.RandomNormal(0.0, 2.0)), (np.s_[:, 1], ZEROS)]),
+    ),
+    "stacked experts": (
+        lambda: nn.Parameter(torch.stack([init.orthogonal_(empty(40, 30), n + 1.0) for n in range(3)])),
+        sb.Blocks(ZEROS, [(n, sb.Orthogonal(n + 1.0, column_axis=0)) for n in range(3)]),
+    ),
     "copied with its parts": (
         lambda: nn.Parameter(written((50, 80), lambda w: w.normal_(), lambda w: w[7].zero_())().detach().clone()),
         sb.Blocks(NORMAL, [(7, ZEROS)]),
@@ -355,6 +363,8 @@ WITHOUT = {
         "mul",
     ),
     "a row for all": (written((3, 2), lambda w: w.copy_(torch.randn(2))), "copy_ of random values to several places"),
+    "a stack of the same": (lambda: nn.Parameter(torch.stack([torch.randn(3)] * 2)), "stack of the same random values"),
+    "joined with itself": (lambda: nn.Parameter(torch.cat([torch.randn(3)] * 2)), "cat of the same random values"),
     "memory that is not set": (lambda: nn.Parameter(torch.empty(3) * 2), "mul of memory that is not set"),
     "a part of an orthogonal matrix": (
         written((8, 8), init.orthogonal_, lambda w: w[:3].mul_(2)),

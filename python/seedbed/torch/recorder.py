@@ -37,6 +37,7 @@ from seedbed.torch.records import (
     outwards,
     tensors_in,
     view_in,
+    with_axis,
 )
 from seedbed.torch.views import View, layout_of
 
@@ -142,8 +143,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         elif known:
             number = self._everywhere(function, operation, args, kwargs)
             content = Known() if number is None else Filled(number)
-        elif operation.name == "cat":
-            return self._joined(args[0], args[1] if len(args) > 1 else kwargs.get("dim", 0), memory)
+        elif operation.name in ("cat", "stack"):
+            axis = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+            return self._joined(operation, args[0], axis, memory)
         else:
             random = self._random(args)
             if len(random) == 2 and operation.name == "add" and kwargs.get("alpha", 1) == 1:
@@ -166,18 +168,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         distribution = summed(first.distribution, second.distribution)
         return unknown if distribution is None else first._replace(distribution=distribution)
 
-    def _joined(self, parts: Sequence[Any], axis: int, memory: Memory) -> Contents:
+    def _joined(self, operation: Operation, parts: Sequence[Any], axis: int, memory: Memory) -> Contents:
         """The contents of the concatenation of tensors."""
+        random = [part for part in parts if not is_known(self.records.contents_of(part))]
+        if len({(self.records.memory_of(part).number, layout_of(part)) for part in random}) < len(random):
+            return [(memory.whole, Unknown(f"{operation.shown} of the same random values"))]
         joined: Contents = []
-        rank = len(memory.layout.shape)
+        rank, is_stack = len(memory.layout.shape), operation.name == "stack"
         axis, start = axis % rank, 0
         for part in parts:
-            if part.ndim == rank:  # others are empty
-                for region, content in self.records.contents_of(part):
+            if part.ndim < rank and not is_stack:
+                continue  # it is empty
+            for region, content in self.records.contents_of(part):
+                if is_stack:
+                    joined.append(((*region[:axis], np.array([start]), *region[axis:]), with_axis(content, axis)))
+                else:
                     along = region[axis]
                     indices = start + (np.arange(part.shape[axis]) if along is None else along)
                     joined.append(((*region[:axis], indices, *region[axis + 1 :]), content))
-                start += part.shape[axis]
+            start += 1 if is_stack else part.shape[axis]
         return joined
 
     # Operations that change tensors in place

@@ -215,6 +215,16 @@ def _with_axes(
     return content._replace(distribution=content.distribution._replace(axes=changed))
 
 
+def with_axis(content: Content, axis: int) -> Content:
+    """A content of a tensor, as a stack along a new axis has it."""
+    if not isinstance(content, Drawn):
+        return content
+    distribution = content.distribution
+    if isinstance(distribution, Structured):
+        distribution = distribution._replace(axes=tuple(own + (own >= axis) for own in distribution.axes))
+    return content._replace(distribution=distribution, in_place=False)
+
+
 def outwards(contents: Contents, view: View) -> Contents:
     """Contents of a view, as contents of its memory."""
     found: Contents = []
