@@ -20,7 +20,7 @@ from seedbed.seeds import address_of
 
 ROOT = Path(__file__).parents[1]
 REAL = ("sm_75", "sm_80", "sm_90", "sm_120")
-VIRTUAL = tuple(f"compute_{number}" for number in (75, 80, 86, 89, 90, 100, 120))
+VIRTUAL = tuple(f"compute_{number}" for number in (75, 86, 89, 100))
 
 compiles_cpp = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
 

