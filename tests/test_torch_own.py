@@ -10,6 +10,7 @@ from support.statistics import distance
 
 import seedbed as sb
 from seedbed.checkpoint import write_checkpoint
+from seedbed.plan.deciding import Selector
 
 torch = pytest.importorskip("torch")
 import seedbed.torch as st  # noqa: E402
@@ -148,6 +149,21 @@ class TestRules:
             st.initialize_(model, rules, seed=1)
         assert bits(model[0].weight) == before
         st.initialize_(model, rules, seed=1, unused="ignore")
+
+    def test_a_plan_with_many_buffers_is_compared_with_no_parameter(self, monkeypatch):
+        model = nn.Sequential(*(nn.BatchNorm1d(2) for _ in range(30)))
+        plan = st.plan_of(model)
+        asked = []
+        matches = Selector.__init__
+
+        def counting(self, *args, **kwargs):
+            matches(self, *args, **kwargs)
+            selects = self.selects
+            self.selects = lambda candidate: (asked.append(candidate), selects(candidate))[1]
+
+        monkeypatch.setattr(Selector, "__init__", counting)
+        st.initialize_(model, plan, seed=1)
+        assert len(asked) <= len(plan.tensors)
 
     def test_a_rule_decides_a_buffer_if_it_selects_no_parameter(self):
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))

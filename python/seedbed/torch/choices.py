@@ -72,7 +72,8 @@ def decided(
     ]
     computed = [choice for choice in choices if computed_by(choice.entry)]
     magnitudes = _magnitudes(choices, computed) if computed else {}
-    _check_known([choice for choice in choices if id(choice) not in magnitudes] if magnitudes else choices, layers)
+    others = [choice for choice in choices if id(choice) not in magnitudes] if magnitudes else choices
+    _check_known(others, [choice for choice in computed if id(choice) not in magnitudes], layers)
     return _planned(choices, magnitudes, need_memory=not for_file)
 
 
@@ -124,36 +125,45 @@ def _rules_of(
     chosen = decide(parameters, rules, wanted)
     used = {id(rule) for rule in chosen}
     written = [rule for rule in rules if isinstance(rule, NameRule) and id(rule) not in used]
-    free = [rule for rule in written if not any(map(rule.selector.selects, parameters))]
+    names = {entry.name for entry in parameters}
+    free = [
+        rule
+        for rule in written
+        if not (rule.selector.label in names if rule.selector.literal else any(map(rule.selector.selects, parameters)))
+    ]
     chosen += decide(buffers, free)
     if unused == "error":
         check_used(rules, entries, chosen)
     return chosen
 
 
-def _check_known(choices: Sequence[Choice], layers: str) -> None:
-    """Raise a ValueError if no rule decides a tensor and its own initialization is not known."""
+def _check_known(choices: Sequence[Choice], computed: Sequence[Choice], layers: str) -> None:
+    """Raise a ValueError if no rule decides a tensor and its own initialization is not known.
+
+    Arguments:
+        choices: what decides the tensors.
+        computed: those of them from which a parametrization or a hook computes a weight.
+        layers: as for `initialize_`.
+    """
     undecided = [choice for choice in choices if choice.rule is None]
-    computed = [
+    unset = [
         choice
-        for choice in undecided
-        if computed_by(choice.entry) and (choice.own.initializer is None or not is_recorded(choice.entry.places[0][0]))
+        for choice in computed
+        if choice.rule is None and (choice.own.initializer is None or not is_recorded(choice.entry.places[0][0]))
     ]
-    if computed:
-        shown = [f"{choice.entry.name} ({computed_by(choice.entry)})" for choice in computed]
-        _refuse(
-            shown,
-            "a weight that a parametrization or a hook computes is not initialized by its layer: apply the "
-            "parametrization after initialize_, or build a layer with weight_norm within seedbed.torch.recording(), or "
-            "give a rule to each tensor that the weight is computed from",
-        )
+    _refuse(
+        [f"{choice.entry.name} ({computed_by(choice.entry)})" for choice in unset],
+        "a weight that a parametrization or a hook computes is not initialized by its layer: apply the parametrization "
+        "after initialize_, or build a layer with weight_norm within seedbed.torch.recording(), or give a rule to each "
+        "tensor that the weight is computed from",
+    )
     for choice in undecided:
         if choice.own.reason:
             same = [other.entry.name for other in undecided if other.own.reason == choice.own.reason]
             raise ValueError(f"{counted(same)}: {choice.own.reason}. Give a rule, or leave it as it is by skip=")
     if layers == "recorded":
         classes = {id(choice.entry.layers): choice.entry for choice in undecided}
-        unknown_classes = {layers: unknown_class(entry) for layers, entry in classes.items()}
+        unknown_classes = {identity: unknown_class(entry) for identity, entry in classes.items()}
         unknown = [
             (choice.entry.name, cls)
             for choice in undecided

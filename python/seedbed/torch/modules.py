@@ -163,7 +163,8 @@ def plan_of(
     bias    (3,)    float32  Zeros()                                 0       bias
     """
     check_module(module)
-    chosen = decided(module, rules, only, skip, prefix, unused, layers, for_file=True)
+    with uncollected():
+        chosen = decided(module, rules, only, skip, prefix, unused, layers, for_file=True)
     return Plan(tuple(planned for _, planned in chosen))
 
 
