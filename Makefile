@@ -18,7 +18,7 @@ RIVALS := torch jax tensorflow keras mkl_random
 # Other processors whose code is linted too, if their standard library is installed (rustup target add).
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu s390x-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
 FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm mup unit-scaling \
-	megatron-core flax equinox dm-haiku optax orbax-checkpoint dask[array,distributed] zarr
+	megatron-core flax equinox dm-haiku optax orbax-checkpoint dask[array,distributed] zarr s3fs moto[server] universal_pathlib accelerate
 SECONDS ?= 3600
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # What most changes break first.

@@ -62,6 +62,7 @@ LAYERS = [
         "checkpoint.foreign",
         "checkpoint.header",
         "checkpoint.parts",
+        "checkpoint.storage",
         "checkpoint.turns",
         "checkpoint.values",
         "checkpoint.worker",

@@ -26,7 +26,7 @@ from seedbed.seeds import SeedGenerator
 from seedbed.strict_json import shown
 
 if TYPE_CHECKING:
-    from io import FileIO
+    from typing import IO
 
     from seedbed.checkpoint.header import Entry, Header
     from seedbed.lazy import LazyArray
@@ -89,7 +89,7 @@ class Compared(NamedTuple):
     """The number of all of them."""
 
 
-def read_checkpoint_header(file: FileIO, size: int) -> Header:
+def read_checkpoint_header(file: IO[bytes], size: int) -> Header:
     """Read the header of an open file.
 
     Raises:

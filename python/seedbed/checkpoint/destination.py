@@ -1,6 +1,6 @@
 """Where a file is written: block by block, from its beginning to its end, without seeking.
 
-A `Destination` may be a new file or a pipe; an object store's upload has the same four methods. A new file has a
+A `Destination` is a new file, a pipe, or the upload of an object (`seedbed.checkpoint.storage`). A new file has a
 temporary name in the folder of its final one, which nobody can guess and no file had, until it is whole and on the
 disk. Then it takes the final name in one step. Whatever ends the work before that leaves the final name as it was.
 """
@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from seedbed.checkpoint.direct import ALIGNMENT, DIRECT_BYTES, set_direct
+from seedbed.checkpoint.storage import Upload, is_local, path_of
 
 COPY_BYTES = 1 << 24
 """Bytes that are copied at a time."""
@@ -211,9 +212,15 @@ class Pipe:
         """Do nothing: what is written is gone."""
 
 
+def destination_of(path: str | os.PathLike[str], size: int, replaces: bool = True) -> Destination:
+    """Return what a file of `size` bytes is written to: a new file, or the upload of an object at a URL."""
+    place = path_of(path)
+    return NewFile(path, size, replaces) if is_local(place) else Upload(place, size)
+
+
 def write_file(path: str | os.PathLike[str], content: bytes, replaces: bool = True) -> None:
     """Write a small file as a new one, in one step; without `replaces`, refuse if there is one."""
-    file = NewFile(path, len(content), replaces)
+    file = destination_of(path, len(content), replaces)
     try:
         file.open()
         file.write(np.frombuffer(content, np.uint8))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.checkpoint.comparing import compare
-from seedbed.checkpoint.destination import NewFile, sync_folder, write_file
+from seedbed.checkpoint.destination import destination_of, sync_folder, write_file
 from seedbed.checkpoint.index import INDEX_SUFFIX
 from seedbed.checkpoint.layout import INDEX_NAME, MAX_SHARD_SIZE, Layout, as_size, index_text, shard_layouts
 from seedbed.checkpoint.making import Made, Output, make_files
@@ -25,6 +25,7 @@ from seedbed.checkpoint.manifest import MANIFEST_NAME, Manifest, read_manifest
 from seedbed.checkpoint.parts import Part, as_part, positions_of
 from seedbed.checkpoint.ring import BLOCKS
 from seedbed.checkpoint.source import opened, read_bytes
+from seedbed.checkpoint.storage import is_local, names_in, path_of
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import NOT_MADE, Summary, naming, summary_of
 from seedbed.dtypes import FLOATS, name_of
@@ -137,7 +138,7 @@ class DirectoryRun:
         own = positions_of([layout.size for layout in self.all_layouts], (1, 1) if part is None else as_part(part))
         self.layouts = [self.all_layouts[position] for position in own]
         """The shards of the part."""
-        self._folder = Path(directory)
+        self._folder = path_of(directory)
         _check_names(files or {})
         self._others = {MANIFEST_NAME: self.manifest.text().encode(), **_config_files(plan), **(files or {})}
         several = len(self.all_layouts) > 1
@@ -159,8 +160,9 @@ class DirectoryRun:
     def prepare(self, resume: bool) -> None:
         """Check the directory, make it, and write what comes before the shards."""
         self.check(resume)
-        self._folder.mkdir(exist_ok=True)
-        sync_folder(self._folder.parent)
+        if is_local(self._folder):  # elsewhere a directory is there once something is in it
+            self._folder.mkdir(exist_ok=True)
+            sync_folder(self._folder.parent)
         for name, content in self._others.items():
             _write(self._folder / name, content)
 
@@ -177,7 +179,7 @@ class DirectoryRun:
 
     def destination(self, layout: Layout) -> Destination:
         """Where a shard is written."""
-        return NewFile(self._folder / layout.name, layout.size)
+        return destination_of(self._folder / layout.name, layout.size)
 
     def complete(self) -> tuple[str, ...]:
         """Write the index if all shards are there, whoever wrote them; else return the names of the others.
@@ -240,13 +242,13 @@ def _check_names(files: Mapping[str, bytes]) -> None:
 def _check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name")
-    if not folder.parent.is_dir():
+    if is_local(folder) and not folder.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {os.fspath(folder.parent)!r}")
 
 
 def _check(folder: Path, manifest: Manifest, own: set[str], contents: Mapping[str, bytes], resume: bool) -> None:
     """Refuse a directory that has another checkpoint, or another file of the name of one that is to be written."""
-    present = sorted(os.listdir(folder))  # noqa: PTH208  # names, not paths
+    present = names_in(folder)
     checkpoint = [name for name in present if name.endswith((".safetensors", INDEX_SUFFIX))]
     if checkpoint and not resume:
         raise FileExistsError(
@@ -293,7 +295,7 @@ def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: i
         [sha256] = take_turns([compared_shard(path, layout, root, blocks, lambda tensor: None)], 1)
         if sha256 is not None:
             return Made(sha256, 0.0)
-    [made] = make_files([Output(layout, NewFile(path, layout.size))], root, lambda tensor: None, blocks)
+    [made] = make_files([Output(layout, destination_of(path, layout.size))], root, lambda tensor: None, blocks)
     return made
 
 
@@ -312,7 +314,10 @@ def compared_shard(
 def _write(path: Path, content: bytes) -> None:
     """Write a file unless it is there. Of several processes that do so at once one writes it, and all compare."""
     if not path.exists():
-        with suppress(FileExistsError):
-            write_file(path, content, replaces=False)
+        if is_local(path):
+            with suppress(FileExistsError):
+                write_file(path, content, replaces=False)
+        else:
+            write_file(path, content)
     if path.read_bytes() != content:
         raise FileExistsError(errno.EEXIST, f"there is another {path.name!r} in the directory")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seedbed.checkpoint.header import MAX_KEYS
 from seedbed.checkpoint.layout import INDEX_NAME
+from seedbed.checkpoint.storage import is_local, names_in
 from seedbed.strict_json import decode, shown, typed
 
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -39,7 +40,7 @@ def shards_of(path: Path) -> Shards:
     """
     if not path.is_dir():
         return _indexed(path)
-    names = sorted(os.listdir(path))  # noqa: PTH208  # names, not paths
+    names = names_in(path)
     indexes = [name for name in names if name.endswith(INDEX_SUFFIX)]
     if INDEX_NAME in indexes:
         return _indexed(path / INDEX_NAME)
@@ -80,11 +81,11 @@ def _indexed(path: Path) -> Shards:
 
 def _check_within(directory: Path, names: list[str]) -> None:
     """Check that names are those of files of the directory, and no paths to others."""
-    inside = os.path.realpath(directory)
+    inside = os.path.realpath(directory) if is_local(directory) else None
     for name in names:
         if name in ("", ".", "..") or "\0" in name or {"/", "\\", ":"} & set(name):
             raise ValueError(f"a file of an index must be a name without a directory. Received: {shown(name)}")
-        if os.path.dirname(os.path.realpath(directory / name)) != inside:  # noqa: PTH120
+        if inside is not None and os.path.dirname(os.path.realpath(directory / name)) != inside:  # noqa: PTH120
             raise ValueError(
                 "a file of an index must be in its directory, and no symbolic link to another place. "
                 f"Received: {shown(name)}, which leads to {shown(os.path.realpath(directory / name))}"

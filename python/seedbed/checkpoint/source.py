@@ -13,21 +13,22 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from io import FileIO
-from pathlib import Path
+from io import UnsupportedOperation
+from typing import IO
 
 import numpy as np
 
 from seedbed.checkpoint.direct import ALIGNMENT, DIRECT_BYTES, is_cached, set_direct
 from seedbed.checkpoint.ring import Block, Ring
+from seedbed.checkpoint.storage import is_local, open_remote, path_of
 from seedbed.checkpoint.worker import Worker
 
 _CHANGED = "a checkpoint must stay as it is while it is verified. Received:"
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[FileIO, int]]:
-    """Open an ordinary file, and return its size. No device is opened, and no pipe waited for."""
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], int]]:
+    """Open an ordinary file, or an object at a URL, and return its size. No device is opened, no pipe waited for."""
 
     def checked(status: os.stat_result) -> int:
         if not stat.S_ISREG(status.st_mode):
@@ -37,12 +38,36 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[FileIO, int]]:
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # should a pipe take the place of what was looked at
 
-    checked(Path(path).stat())
+    place = path_of(path)
+    if not is_local(place):
+        with open_remote(place) as remote:
+            yield remote, size_of(remote)
+        return
+    checked(place.stat())
     with open(path, "rb", buffering=0, opener=opener) as file:
         yield file, checked(os.fstat(file.fileno()))
 
 
-def read_bytes(file: FileIO, count: int) -> bytes:
+def descriptor_of(file: IO[bytes]) -> int | None:
+    """Return the descriptor of a file of this machine; None for an object."""
+    try:
+        return file.fileno()
+    except (AttributeError, UnsupportedOperation):
+        return None
+
+
+def size_of(file: IO[bytes]) -> int:
+    """Return the size that an open file has now; an object keeps its size."""
+    descriptor = descriptor_of(file)
+    if descriptor is not None:
+        return os.fstat(descriptor).st_size
+    place = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    return size
+
+
+def read_bytes(file: IO[bytes], count: int) -> bytes:
     """Return the next bytes of a file.
 
     Raises:
@@ -60,11 +85,16 @@ def read_bytes(file: FileIO, count: int) -> bytes:
 class Source:
     """The bytes of an open file from its beginning to its end, read in advance and hashed by other threads."""
 
-    def __init__(self, file: FileIO, size: int, ring: Ring) -> None:
+    def __init__(self, file: IO[bytes], size: int, ring: Ring) -> None:
         """Begin to read a file of `size` bytes into the blocks of `ring`, which nothing else uses."""
         file.seek(0)
-        descriptor = file.fileno()
-        self._direct = size >= DIRECT_BYTES and not is_cached(descriptor, size) and set_direct(descriptor, True)
+        descriptor = descriptor_of(file)
+        self._direct = (
+            descriptor is not None
+            and size >= DIRECT_BYTES
+            and not is_cached(descriptor, size)
+            and set_direct(descriptor, True)
+        )
         self._file = file
         self._size = size
         self._left = size  # bytes for which no block is taken yet
@@ -103,7 +133,7 @@ class Source:
         Raises:
             ValueError: the file has another size than it had.
         """
-        size = os.fstat(self._file.fileno()).st_size
+        size = size_of(self._file)
         if size != self._size:
             raise ValueError(f"{_CHANGED} one that became {'shorter' if size < self._size else 'longer'}")
         return self._hasher.submit(self._sha256.hexdigest).result()
@@ -132,7 +162,7 @@ class Source:
         done = 0
         while done < count:
             try:
-                received = self._file.readinto(view[done:])
+                received = self._file.readinto(view[done:])  # type: ignore[attr-defined]  # each binary file has it
             except OSError as error:
                 if not self._direct or error.errno != errno.EINVAL:
                     raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 
 from seedbed.checkpoint.comparing import read_checkpoint_header
 from seedbed.checkpoint.header import DTYPE_NAMES
 from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
 from seedbed.checkpoint.source import opened
+from seedbed.checkpoint.storage import path_of
 from seedbed.checkpoint.verifying import reading
 from seedbed.dtypes import as_dtype
 from seedbed.plan.entries import as_name
@@ -27,7 +27,7 @@ def tensors_of(path: str | os.PathLike[str]) -> list[Undecided]:
         TypeError, ValueError: a file is no safetensors file, or has a dtype that a plan cannot have; a name is in two
             files.
     """
-    place = Path(path)
+    place = path_of(path)
     tensors: dict[str, Undecided] = {}
     with reading(path):
         files = shards_of(place).files if place.is_dir() or place.name.endswith(INDEX_SUFFIX) else (place,)

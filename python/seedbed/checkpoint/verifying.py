@@ -20,6 +20,7 @@ from seedbed.checkpoint.layout import INDEX_NAME, shard_layouts
 from seedbed.checkpoint.manifest import manifest_of, seed_of_text
 from seedbed.checkpoint.parts import Part, as_part, positions_of
 from seedbed.checkpoint.ring import BLOCKS
+from seedbed.checkpoint.storage import is_local, path_of, reason_of
 from seedbed.checkpoint.turns import Task, files_at_once, take_turns
 from seedbed.checkpoint.writing import WrittenFile
 from seedbed.plan.model import check_plan
@@ -142,7 +143,7 @@ def compared_file(
             raise
         raise ValueError(f"{file.name}: {error}") from error
     except OSError as error:
-        error.filename = error.filename or os.fspath(file)
+        error.filename = error.filename or str(file)
         raise
 
 
@@ -160,7 +161,7 @@ def verification_of(expected: Expected, compared: Mapping[Path, Compared], seeds
         seeds.told,
         sum(found.different for found in compared.values()) + len(others),
         (*differences, *others)[:MAX_SHOWN],
-        tuple(WrittenFile(os.fspath(file), found.size, found.sha256) for file, found in compared.items()),
+        tuple(WrittenFile(str(file), found.size, found.sha256) for file, found in compared.items()),
     )
 
 
@@ -203,10 +204,12 @@ class Expected:
 
 def expected_of(plan: Plan | None, path: str | os.PathLike[str], part: object = None) -> Expected:
     """Return what `verify_checkpoint` expects, which has the arguments and what is raised."""
-    expected = _expected(plan, Path(path), None if part is None else as_part(part))
+    place = path_of(path)
+    expected = _expected(plan, place, None if part is None else as_part(part))
     for tensor in expected.tensors:
         dtype_of(tensor)
-    os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
+    if is_local(place):
+        os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
     return expected
 
 
@@ -360,4 +363,5 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         name = error.filename or os.fspath(path)
-        raise OSError(error.errno, f"cannot read the checkpoint: {error.strerror}", name) from error
+        number, reason = reason_of(error)
+        raise OSError(number, f"cannot read the checkpoint: {reason}", name) from error

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seedbed.checkpoint.destination import NewFile, Pipe
+from seedbed.checkpoint.destination import Pipe, destination_of
 from seedbed.checkpoint.layout import Layout, file_layout
 from seedbed.checkpoint.making import Made, Output, make_files
+from seedbed.checkpoint.storage import reason_of
 from seedbed.plan.model import check_plan
 from seedbed.seeds import SeedGenerator, as_seed
 
@@ -95,7 +96,7 @@ def write_checkpoint(
     start = time.perf_counter()
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
-    destination = Pipe(path) if isinstance(path, int) else NewFile(name, layout.size)
+    destination = Pipe(path) if isinstance(path, int) else destination_of(name, layout.size)
     with naming(name):
         if dry_run:
             destination.check()
@@ -138,4 +139,5 @@ def naming(path: str, what: str = "the checkpoint") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {what}: {error.strerror}", path) from error
+        number, reason = reason_of(error)
+        raise OSError(number, f"cannot write {what}: {reason}", path) from error

@@ -16,6 +16,7 @@ from seedbed.checkpoint.destination import write_file
 from seedbed.checkpoint.layout import MAX_SHARD_SIZE
 from seedbed.checkpoint.manifest import manifest_of
 from seedbed.checkpoint.parts import Part
+from seedbed.checkpoint.storage import path_of
 from seedbed.checkpoint.writing import naming
 from seedbed.cli import status
 from seedbed.cli.cluster import verifier, writer
@@ -143,7 +144,7 @@ def verify(arguments: Namespace) -> int:
     _use_threads(arguments)
     part = _part(arguments)
     expected = _expected(arguments)
-    shown = manifest_of(Path(arguments.path)).plan if expected is None else expected
+    shown = manifest_of(path_of(arguments.path)).plan if expected is None else expected
     with (
         verifier(arguments.dask, part) as verify_checkpoint,
         shown_progress(shown, "verifying", arguments.quiet) as progress,
@@ -205,7 +206,7 @@ def _expected(arguments: Namespace) -> Plan | None:
 
 def _is_file(output: str) -> bool:
     """Whether a checkpoint becomes one file: by its name, or because there is one; else it becomes a directory."""
-    path = Path(output)
+    path = path_of(output)
     return not path.is_dir() and (output.endswith(".safetensors") or path.exists())
 
 

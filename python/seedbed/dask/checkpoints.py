@@ -23,6 +23,7 @@ from seedbed.checkpoint.directory import DirectoryRun, write_shard
 from seedbed.checkpoint.layout import MAX_SHARD_SIZE, as_size
 from seedbed.checkpoint.making import Made
 from seedbed.checkpoint.ring import BLOCKS
+from seedbed.checkpoint.storage import is_url, path_of
 from seedbed.checkpoint.turns import take_turns
 from seedbed.checkpoint.verifying import Seeds, compared_file, expected_of, reading, verification_of
 from seedbed.checkpoint.writing import naming
@@ -71,7 +72,7 @@ def write_checkpoint(
 
     Arguments:
         plan: what to write.
-        directory: as in `write_directory`. The client and all workers see it under this path.
+        directory: as in `write_directory`. The client and all workers see it under this path, or URL.
         seed: an integer in [-2**255, 2**255).
         client: of the cluster; the current one if there is none.
         max_shard_size: the most bytes of tensors in a shard, as in `write_directory`.
@@ -179,7 +180,7 @@ class _Shards:
     def _submit(self, layout: Layout) -> distributed.Future:
         tried = {failure.worker for failure in self._failures[layout.name]} - {None}
         others = [worker for worker in self._client.nthreads() if worker not in tried] if tried else []
-        directory = os.path.abspath(self._run.name)  # noqa: PTH100  # workers have other current directories
+        directory = _absolute(self._run.name)
         arguments = (layout, directory, self._run.manifest.seed, self._resume)
         return self._client.submit(write_one, *arguments, pure=False, workers=others or None)
 
@@ -199,7 +200,7 @@ def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> Made |
     """Write a shard, on a worker. An error of the system is returned, with the name of the worker."""
     worker = distributed.get_worker()
     try:
-        return write_shard(Path(directory), layout, seed, resume, max(2, BLOCKS // worker.state.nthreads))
+        return write_shard(path_of(directory), layout, seed, resume, max(2, BLOCKS // worker.state.nthreads))
     except OSError as error:
         return _Failure(worker.address, error.strerror or str(error), error.errno or errno.EIO)
     except MemoryError:
@@ -230,7 +231,7 @@ def verify_checkpoint(
 
     Arguments:
         plan: as in `seedbed.checkpoint.verify_checkpoint`, which also says what is returned and raised.
-        path: as there. The client and all workers see it under this path.
+        path: as there. The client and all workers see it under this path, or URL.
         seed: as there.
         client: of the cluster; the current one if there is none.
         watch: called with the futures of all files, such as `distributed.progress`.
@@ -244,7 +245,7 @@ def verify_checkpoint(
     seeds = Seeds(None if seed is None else as_seed(seed))
     client = _client(client)
     with reading(path):
-        expected = expected_of(plan, os.path.abspath(path))  # noqa: PTH100  # workers have other current directories
+        expected = expected_of(plan, _absolute(path))
         files = expected.present()
         tensors = {tensor.name: tensor for tensor in expected.tensors}
         planned = client.submit(dict, tensors, pure=False)  # once for each worker, not for each task
@@ -280,8 +281,14 @@ def _compared(future: distributed.Future, file: Path) -> tuple[Compared, int | N
         found: tuple[Compared, int | None] = future.result()
     except (KilledWorker, CancelledError) as error:
         why = "its workers died" if isinstance(error, KilledWorker) else "the scheduler was lost"
-        raise OSError(errno.EIO, why, os.fspath(file)) from error
+        raise OSError(errno.EIO, why, str(file)) from error
     return found
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    """The path for workers, which have other current directories."""
+    text = os.fspath(path)
+    return text if is_url(text) else os.path.abspath(text)  # noqa: PTH100
 
 
 def _client(client: distributed.Client | None) -> distributed.Client:
