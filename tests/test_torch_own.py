@@ -530,6 +530,19 @@ class TestWeightNorm:
         st.initialize_(model, st.plan_of(model, rules), seed=1)
         assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.named_parameters())
 
+    def test_recorded_rules_are_about_the_direction(self, kind, tmp_path):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6))
+        rules = st.recorded_rules(model)
+        assert rules.undecided == {magnitude: "initialize_ gives it the norms of its direction"}
+        rules.save(tmp_path / "rules.json")
+        st.initialize_(model, seed=1)
+        other = norm(nn.Linear(40, 6))
+        st.initialize_(other, st.RecordedRules.load(tmp_path / "rules.json"), seed=1)
+        for name in (magnitude, direction):
+            assert torch.equal(dict(other.named_parameters())[name], dict(model.named_parameters())[name])
+
     def test_a_rule_for_the_magnitude_alone_decides_it(self, kind):
         norm, magnitude, _ = WEIGHT_NORMS[kind]
         with st.recording():

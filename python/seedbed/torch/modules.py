@@ -19,6 +19,7 @@ from seedbed.torch.memory import class_of, materialised, write
 from seedbed.torch.own import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided
 from seedbed.torch.structure import Entry, unwrapped
+from seedbed.torch.weight_norm import normed_by
 
 T = TypeVar("T", bound=Any)
 
@@ -214,8 +215,13 @@ def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "record
         shape, known = tuple(entry.tensor.shape), own[id(entry.tensor)]
         cls = unknown_class(entry) if layers == "recorded" else None
         if known.initializer is None or cls is not None:
-            reason = known.reason or (
-                "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
+            reason = (
+                "initialize_ gives it the norms of its direction"
+                if normed_by(entry)
+                else known.reason
+                or (
+                    "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
+                )
             )
             made.append(Undecided(entry.name, shape, as_dtype(entry.tensor.dtype), reason))
         else:
