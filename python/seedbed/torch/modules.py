@@ -215,13 +215,12 @@ def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "record
         shape, known = tuple(entry.tensor.shape), own[id(entry.tensor)]
         cls = unknown_class(entry) if layers == "recorded" else None
         if known.initializer is None or cls is not None:
-            reason = (
-                "initialize_ gives it the norms of its direction"
-                if normed_by(entry)
-                else known.reason
-                or (
-                    "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
-                )
+            normed = normed_by(entry)
+            direction = None if normed is None else own.get(id(normed.direction))
+            if direction is not None and direction.initializer is not None:
+                continue  # a magnitude follows its direction
+            reason = known.reason or (
+                "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
             )
             made.append(Undecided(entry.name, shape, as_dtype(entry.tensor.dtype), reason))
         else:
