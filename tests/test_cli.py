@@ -546,7 +546,9 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 class TestSignals:
     def run(self, number, *arguments):
-        command = [sys.executable, "-c", SLOW_PROGRESS, *map(str, arguments)]
+        # Under nohup, processes begin with SIGHUP ignored.
+        program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n" + SLOW_PROGRESS
+        command = [sys.executable, "-c", program, *map(str, arguments)]
         environment = {**os.environ, "SEEDBED_NUM_THREADS": "1"}
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
             assert [process.stderr.readline() for _ in "abc"] == ["a\n", "b\n", "c\n"]
