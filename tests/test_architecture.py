@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "seedbed"
 
 LAYERS = [
-    {"_core", "arguments", "saving", "strict_json"},
+    {"_core", "_html", "arguments", "saving", "strict_json"},
     {"_float_state", "threads", "shapes", "initializers._cosine"},
     {"dtypes"},
     {"_fans", "regions", "seeds"},

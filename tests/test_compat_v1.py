@@ -270,7 +270,7 @@ def test_constants_are_reshaped_where_they_fit():
     for bad in (None, {1}, object()):
         with pytest.raises(TypeError, match="value must be a number, an array, a list or a tuple"):
             v1.constant(bad)
-    with pytest.raises(ValueError, match="verify_shape must be True or False"):
+    with pytest.raises((TypeError, ValueError), match="verify_shape must be True or False"):
         v1.constant(1, verify_shape=None)
     part = v1.constant(list(range(8)))((2, 2), partition_info=v1.PartitionInfo([4, 2], [2, 0]))
     assert part.tolist() == [[4, 5], [6, 7]]
@@ -424,7 +424,7 @@ def test_names_and_configurations_are_got():
     ["typo", "", "_V1", {"class_name": "os.system"}, {"config": {}}, {"class_name": "Zeros", "module": "os"}, 3, []],
 )
 def test_unknown_names_are_refused(bad):
-    with pytest.raises(ValueError, match="Received:"):
+    with pytest.raises(ValueError, match=r"unknown initializer|Received:"):
         v1.get(bad)
     for config in ({"foo": 1}, {"seed": 1.5}, {"dtype": "flaot"}, 7):
         with pytest.raises(ValueError, match="Received:"):

@@ -111,9 +111,8 @@ def test_every_class_is_known_by_its_name_and_in_snake_case(name):
         "zeros ",
     ],
 )
-def test_other_names_are_refused_with_the_list_of_those_that_are_known(name):
-    known = ".*".join([cls for cls in sorted(CLASSES) if cls in IN_KERAS_2][:3])
-    with pytest.raises(ValueError, match=f"the names of initializers are .*{known}.*zero.*Received: {name!r}"):
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match=f"unknown initializer {name!r}. (Did you mean '|Names are)"):
         sb.get(name)
 
 
@@ -130,7 +129,7 @@ def test_what_an_error_lists_does_not_depend_on_the_process():
         for seed in (1, 2)
     }
     assert len(texts) == 1
-    assert "Received: 'glorot'" in texts.pop()
+    assert "unknown initializer 'glorot'" in texts.pop()
 
 
 @pytest.mark.parametrize(
@@ -263,7 +262,7 @@ def test_custom_objects_are_those_that_the_caller_hands_over():
     with pytest.raises(ValueError, match="the keys of a Half config are"):
         sb.deserialize({"class_name": "Half", "config": {"value": 3}}, custom)
     for bad in ({"Half": "os.system"}, ["Half"], "Half"):
-        with pytest.raises(ValueError, match="custom_objects must be a dict of classes and functions"):
+        with pytest.raises((TypeError, ValueError), match="custom_objects must be a dict of classes and functions"):
             sb.deserialize("zeros", bad)
 
 
@@ -274,7 +273,7 @@ def test_an_array_is_an_initializer_of_its_own_shape():
     assert init([2.0, 3.0], "float64").tolist() == array.tolist()
     assert init((2, 3), dtype="int32").dtype == np.int32
     for shape in [(3, 2), (6,), (1, 2, 3), ()]:
-        with pytest.raises(ValueError, match=r"shape must be that of the array, \(2, 3\). Received: shape="):
+        with pytest.raises(ValueError, match=r"Expected `shape` to be \(2, 3\), the shape"):
             init(shape)
     copy = init((2, 3), "float64")
     copy[:] = 0
@@ -416,9 +415,7 @@ HOSTILE = {
 def test_hostile_configurations_are_errors_that_load_nothing(name):
     modules, start = set(sys.modules), time.monotonic()
     for load in (sb.get, sb.deserialize):
-        with pytest.raises(
-            ValueError, match=r"must|the names of initializers are|a configuration has|the keys of"
-        ) as error:
+        with pytest.raises(ValueError, match=r"must|unknown initializer|a configuration has|the keys of") as error:
             load(HOSTILE[name])
         assert len(str(error.value)) < 10_000
     assert set(sys.modules) == modules

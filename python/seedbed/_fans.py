@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from math import prod
 from typing import NamedTuple, SupportsIndex
 
-from seedbed.arguments import as_count, as_integer, one_of
+from seedbed.arguments import as_count, as_integer, one_of, shortened
 from seedbed.shapes import MAX_DIMENSIONS, Shape, ShapeLike, as_shape, whole
 
 AXES_OF_LAYOUT = {"keras": ((-2,), (-1,)), "torch": ((1,), (0,))}
@@ -147,12 +147,12 @@ def as_fan_options(
     """Check the arguments of `compute_fans`, except that the shape has these axes.
 
     Raises:
-        ValueError: if an argument is not what `compute_fans` accepts.
+        TypeError, ValueError: if an argument is not what `compute_fans` accepts.
     """
     if (input_axes is None) != (output_axes is None):
         raise ValueError(
             "input_axes and output_axes must be given together. "
-            f"Received: input_axes={input_axes!r}, output_axes={output_axes!r}"
+            f"Received: input_axes={shortened(input_axes)}, output_axes={shortened(output_axes)}"
         )
     options = FanOptions(
         _as_axes("input_axes", input_axes),
@@ -163,8 +163,8 @@ def as_fan_options(
     )
     if options.input_axes is not None and options.layout != "keras":
         raise ValueError(
-            f"layout must not be given with input_axes and output_axes. Received: layout={layout!r}, "
-            f"input_axes={input_axes!r}, output_axes={output_axes!r}"
+            f"layout must not be given with input_axes and output_axes. Received: layout={layout}, "
+            f"input_axes={shortened(input_axes)}, output_axes={shortened(output_axes)}"
         )
     return options
 
@@ -173,11 +173,11 @@ def _as_axes(what: str, axes: object) -> Shape | None:
     if axes is None:
         return None
     try:
-        if isinstance(axes, (str, bytes)):
+        if isinstance(axes, (str, bytes, Mapping)):
             raise TypeError
         items = tuple(islice(axes, MAX_DIMENSIONS + 1)) if isinstance(axes, Iterable) else (axes,)
         if len(items) > MAX_DIMENSIONS:
             raise ValueError(f"{what} must have at most {MAX_DIMENSIONS} axes. Received: more")
         return tuple(as_integer(whole(axis)) for axis in items)
     except TypeError:
-        raise ValueError(f"{what} must be a sequence of integers. Received: {what}={axes!r}") from None
+        raise TypeError(f"{what} must be a sequence of integers. Received: {what}={shortened(axes)}") from None

@@ -1,22 +1,73 @@
-"""What an argument must be. Each check gives it back as a plain value, or says the rule and what was received."""
+"""Checks of arguments. Each returns a plain value, or raises an error with the rule and what was received.
+
+A value of a wrong type is a TypeError, a wrong value of the right type a ValueError.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+
+MAX_SHOWN = 100
+"""Maximum length of a value in the text of an error, in characters."""
+
+
+class _Shortener(reprlib.Repr):
+    """Representations of at most about `MAX_SHOWN` characters, in one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = MAX_SHOWN
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 10
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write integers of more than 4300 digits in decimal.
+        return super().repr_int(x, level) if x.bit_length() < 4096 else f"<an integer of {x.bit_length()} bits>"
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        return " ".join(super().repr_instance(x, level).split())
+
+
+shortened = _Shortener().repr
+"""The representation of a value for the text of an error, cut where it is long."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question after the known name that is most like a wrong one, to end an error with, or no text.
+
+    >>> did_you_mean("glorot_unifrom", ["glorot_uniform", "zeros"]), did_you_mean("x", ["zeros"])
+    (" Did you mean 'glorot_uniform'?", '')
+    """
+    near = nearest(name, known, 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def nearest(name: object, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the known names that are most like a wrong one, whatever the case of their letters."""
+    from difflib import get_close_matches  # only errors need it
+
+    if not isinstance(name, str) or len(name) > 1000:
+        return []
+    spellings: dict[str, str] = {}
+    for spelling in known:
+        spellings.setdefault(spelling.lower(), spelling)
+    return [spellings[lowered] for lowered in get_close_matches(name.lower(), spellings, most)]
+
 
 _REAL_KINDS = "iufVO"
 """Kinds of NumPy's real numbers: integers, floats, those of ml_dtypes, objects."""
 
 
 def as_integer(value: object) -> int:
-    """`operator.index`, but that a bool is no integer.
+    """Return an integer as `operator.index` does, but refuse bools.
 
     Raises:
-        TypeError: where the value is none. What was expected of it, the caller says.
+        TypeError: if the value is not an integer; the caller names the argument in the message.
     """
     if isinstance(value, (bool, np.bool_)):
         raise TypeError
@@ -24,31 +75,36 @@ def as_integer(value: object) -> int:
 
 
 def as_count(what: str, count: object) -> int:
-    """A positive integer of less than 64 bits.
+    """Return a positive integer of less than 64 bits.
 
     Raises:
-        ValueError: where it is none.
+        TypeError: if it is not an integer.
+        ValueError: if it is out of range.
     """
     try:
         number = as_integer(count)
     except TypeError:
-        number = 0
-    if not 1 <= number < 2**63:
-        raise ValueError(f"{what} must be a positive integer. Received: {what}={count!r}")
+        number = None
+    if number is None or not 1 <= number < 2**63:
+        kind = TypeError if number is None else ValueError
+        raise kind(f"{what} must be a positive integer. Received: {what}={shortened(count)}")
     return number
 
 
 def as_real(value: object) -> float:
-    """Return a real number as a float, and NaN for anything else.
+    """Return a real number as a float, and NaN for one that has no float.
 
-    `float` takes more: text, True, a duration, the real part of one of NumPy's complex numbers.
+    `float` accepts more: text, True, a duration, the real part of one of NumPy's complex numbers.
+
+    Raises:
+        TypeError: if it is not a real number.
     """
     kind = value.dtype.kind if isinstance(value, (np.generic, np.ndarray)) else "O"
-    if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or _is_masked(value):
-        return math.nan
+    if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or is_masked(value):
+        raise TypeError
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return math.nan
 
 
@@ -56,26 +112,31 @@ def as_finite(what: str, value: object) -> float:
     """Return a finite real number as a float.
 
     Raises:
-        ValueError: if it is not one.
+        TypeError: if it is not a real number.
+        ValueError: if it is infinite or NaN, or has no float.
     """
-    number = as_real(value)
+    try:
+        number = as_real(value)
+    except TypeError:
+        raise TypeError(f"{what} must be a finite number. Received: {what}={shortened(value)}") from None
     if not math.isfinite(number):
-        raise ValueError(f"{what} must be a finite number. Received: {what}={value!r}")
+        raise ValueError(f"{what} must be a finite number. Received: {what}={shortened(value)}")
     return number
 
 
-def _is_masked(value: object) -> bool:
-    """Whether an array has masked elements. `numpy.ma` is not asked, which NumPy imports at its first use."""
+def is_masked(value: object) -> bool:
+    """Return whether an array has masked elements, without an import of `numpy.ma`."""
     return isinstance(value, np.ndarray) and bool(np.any(getattr(value, "mask", False)))
 
 
 def as_numbers(value: object) -> np.ndarray:
-    """Return a new array of a number or nested numbers: what NumPy has as objects (`Fraction`) or ml_dtypes as float64.
+    """Return a new array of a number or nested numbers. Objects such as `Fraction` and ml_dtypes' types become float64.
 
     Raises:
-        TypeError, ValueError: if it is no array: a ragged list, or one with masked values.
+        TypeError: if an element is not a number, or masked.
+        ValueError: if lists are ragged.
     """
-    if _is_masked(value):
+    if is_masked(value):
         raise TypeError
     array = np.array(value)
     if array.dtype.kind == "O":
@@ -85,24 +146,27 @@ def as_numbers(value: object) -> np.ndarray:
 
 
 def as_bool(what: str, value: object) -> bool:
-    """True or False.
+    """Return True or False, of Python or NumPy.
 
     Raises:
-        ValueError: where it is neither, nor NumPy's.
+        TypeError: if it is neither.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{what} must be True or False. Received: {what}={value!r}")
+        raise TypeError(f"{what} must be True or False. Received: {what}={shortened(value)}")
     return bool(value)
 
 
 def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
-    """A word that is one of those accepted.
+    """Return a word that is one of those accepted.
 
     Raises:
-        ValueError: where it is none of them.
+        ValueError: if it is not, whatever its type, as in Keras.
     """
-    if value not in accepted:
-        raise ValueError(f"{what} must be one of {', '.join(accepted)}. Received: {what}={value!r}")
+    if not isinstance(value, str) or value not in accepted:
+        raise ValueError(
+            f"Invalid `{what}` argument: {what} must be one of {', '.join(accepted)}. "
+            f"Received: {what}={shortened(value)}.{did_you_mean(value, accepted)}"
+        )
     return str(value)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, overload
 
 import numpy as np
 
 from seedbed import dtypes, initializers, seeds
+from seedbed.arguments import did_you_mean, is_masked, shortened
 from seedbed.initializers import Initializer
 from seedbed.saving import plain_name
 from seedbed.shapes import ShapeLike, as_shape
@@ -83,16 +83,15 @@ _MODULE = re.compile(r"(keras|tf_keras)(\.src)?\.initializers(\.\w+)?|seedbed(\.
 _ARRAYS = ("__numpy__", "__tensor__")
 _PLAIN = frozenset([float, int, str, bool, type(None)])
 
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = _brief.maxlong = 100
-_brief.maxlist = _brief.maxtuple = _brief.maxdict = 10
-
 
 def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | None:
-    """The configuration of an initializer, in Keras 3's form; a name and None are their own.
+    """Return the configuration of an initializer in Keras 3's form; names and None are returned unchanged.
+
+    Arguments:
+        initializer: an initializer that this package has at its top level, a name, or None.
 
     Raises:
-        ValueError: where it is none of these.
+        ValueError: if it is something else.
 
     >>> import seedbed as sb
     >>> sb.serialize(sb.RandomUniform(0, 1, seed=3))["config"]
@@ -110,7 +109,7 @@ def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | N
     ):
         raise ValueError(
             "only initializers that this package has at its top level can be serialized. "
-            f"Received: {_brief.repr(initializer)}"
+            f"Received: {shortened(initializer)}"
         )
     return {
         "module": "keras.initializers" if name in IN_KERAS else "seedbed",
@@ -139,10 +138,11 @@ def deserialize(config: Mapping[str, Any] | str | None, custom_objects: Mapping[
     one, and is left out. An array in the form in which Keras writes arrays is read as such.
 
     Arguments:
-        config: the configuration. None stands for none.
+        config: the configuration. None is returned as None.
         custom_objects: classes and functions by the names that the configuration may have for them.
 
     Raises:
+        TypeError: if an argument is not a dict.
         ValueError: for an unknown name or key, or a bad value.
 
     >>> import seedbed as sb
@@ -177,10 +177,10 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
     if callable(identifier):
         return identifier
     if hasattr(identifier, "__array__"):
-        return _giving(np.asarray(identifier))
+        return _giving(identifier)
     raise ValueError(
-        "an initializer must be a name, a configuration, a class, a callable or an array. "
-        f"Received: {_brief.repr(identifier)}"
+        "Could not interpret initializer identifier: an initializer must be a name, a configuration, a class, a "
+        f"callable or an array. Received: {shortened(identifier)}"
     )
 
 
@@ -207,12 +207,12 @@ def build(
     if isinstance(config, str):
         config = {"class_name": config}
     if not isinstance(config, Mapping):
-        raise ValueError(f"a configuration must be a dict or a name. Received: {_brief.repr(config)}")
+        raise TypeError(f"a configuration must be a dict or a name. Received: {shortened(config)}")
     check_size(config)
     unknown = [key for key in config if key not in _KEYS]
     if unknown or "class_name" not in config:
         raise ValueError(
-            f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {_brief.repr(list(config))}"
+            f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {shortened(list(config))}"
         )
     name, arguments = config["class_name"], config.get("config")
     arguments = {} if arguments is None or arguments == [] else arguments  # R has one empty list for both
@@ -224,11 +224,16 @@ def build(
     _check_origin(name, config)
     found = names.get(name) if isinstance(name, str) else None
     if found is None:
-        raise ValueError(
-            f"the names of initializers are {', '.join(sorted(CLASSES))}, these in snake case, "
-            f"and {', '.join(sorted(_OTHER_NAMES))}. Received: {_brief.repr(name)}"
-        )
+        raise ValueError(unknown_name(name, names))
     return _made(found, arguments, seed)
+
+
+def unknown_name(name: object, names: Table) -> str:
+    """Return the error for a name that no initializer has."""
+    hint = (
+        did_you_mean(name, sorted(names)) or " Names are those of the classes, such as GlorotUniform or glorot_uniform"
+    )
+    return f"unknown initializer {shortened(name)}.{hint}"
 
 
 def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
@@ -236,7 +241,7 @@ def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
     if not isinstance(target, type):
         return target
     if not isinstance(arguments, Mapping):
-        raise ValueError(f"config must be a dict. Received: config={_brief.repr(arguments)}")
+        raise ValueError(f"config must be a dict. Received: config={shortened(arguments)}")
     if not issubclass(target, Initializer):
         return target.from_config(dict(arguments)) if hasattr(target, "from_config") else target(**arguments)
     decoded = {key: _decoded(value) for key, value in arguments.items()}
@@ -253,17 +258,23 @@ def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
 def _instance(cls: type) -> Callable[..., Any]:
     instance: object = None if inspect.isabstract(cls) else cls()
     if not callable(instance):
-        raise ValueError(f"a class must be one whose instances are initializers. Received: {cls!r}")
+        raise ValueError(f"a class must be one whose instances are initializers. Received: {shortened(cls)}")
     return instance
 
 
-def _giving(array: np.ndarray) -> Callable[..., np.ndarray]:
+def _giving(given: Any) -> Callable[..., np.ndarray]:
+    """Return an initializer that makes a given array."""
+    if is_masked(given):
+        raise ValueError("an array must have no masked elements to be an initializer. Received: a masked array")
+    array = np.asarray(given)
     if array.dtype.kind not in "biufc" and array.dtype.name not in dtypes.OF_ML_DTYPES:
         raise ValueError(f"an array must be one of numbers to be an initializer. Received: dtype={array.dtype}")
 
     def initialize(shape: ShapeLike, dtype: Any = None) -> np.ndarray:
         if as_shape(shape) != array.shape:
-            raise ValueError(f"shape must be that of the array, {array.shape}. Received: shape={shape!r}")
+            raise ValueError(
+                f"Expected `shape` to be {array.shape}, the shape of the array. Received: shape={shortened(shape)}"
+            )
         return array.astype(dtypes.as_dtype(dtype))
 
     return initialize
@@ -273,9 +284,9 @@ def _as_custom_objects(custom_objects: Mapping[str, Any] | None) -> Mapping[str,
     if custom_objects is None:
         return {}
     if not isinstance(custom_objects, Mapping) or not all(callable(value) for value in custom_objects.values()):
-        raise ValueError(
+        raise TypeError(
             "custom_objects must be a dict of classes and functions by name. "
-            f"Received: custom_objects={_brief.repr(custom_objects)}"
+            f"Received: custom_objects={shortened(custom_objects)}"
         )
     return custom_objects
 
@@ -308,7 +319,7 @@ def _check_origin(name: object, config: Mapping[str, Any]) -> None:
     ):
         raise ValueError(
             "a configuration must be of an initializer of Keras or of this package. "
-            f"Received: module={_brief.repr(module)}, registered_name={_brief.repr(registered)}"
+            f"Received: module={shortened(module)}, registered_name={shortened(registered)}"
         )
 
 
@@ -318,14 +329,14 @@ def _decoded(value: Any) -> Any:
         return value
     encoded = value.get("config")
     if not isinstance(encoded, Mapping) or set(encoded) != {"value", "dtype"}:
-        raise ValueError(f"an encoded array must have a config of value and dtype. Received: {_brief.repr(value)}")
+        raise ValueError(f"an encoded array must have a config of value and dtype. Received: {shortened(value)}")
     dtype = dtypes.as_dtype("float32" if encoded["dtype"] in dtypes.OF_ML_DTYPES else encoded["dtype"])
     try:
         array = np.array(encoded["value"])
     except ValueError:  # ragged
         array = np.array(None)
     if array.dtype.kind not in ("biufc" if dtype.kind == "c" else "biuf"):
-        raise ValueError(f"an encoded array must be one of numbers. Received: {_brief.repr(encoded['value'])}")
+        raise ValueError(f"an encoded array must be one of numbers. Received: {shortened(encoded['value'])}")
     with np.errstate(all="ignore"):
         array = array.astype(dtype)
     return array if array.ndim else array.item()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import reprlib
 
 import numpy as np
 import numpy.typing as npt
 
 from seedbed._float_state import in_default_state
+from seedbed.arguments import did_you_mean, shortened
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 """The element types that are sampled, but for those of eight bits."""
@@ -32,6 +32,9 @@ OF_ML_DTYPES = frozenset(("bfloat16", *FLOAT8, _SCALES))
 
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 """Those that some initializers sample too, and the types of their parts."""
+
+ABBREVIATIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
+"""Names that are accepted besides those of NumPy."""
 
 _NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w{0,30})", re.ASCII)
 """What may name an element type. NumPy reads lists of fields from other texts, as Python literals; and `f000...4`."""
@@ -57,26 +60,35 @@ def set_floatx(value: str) -> None:
     """Set the default element type.
 
     Arguments:
-        value: `"float16"`, `"bfloat16"`, `"float32"` or `"float64"`.
+        value: `"float16"`, `"bfloat16"`, `"float32"` or `"float64"`, or abbreviated `"fp16"` and so on.
 
     Raises:
         ValueError: for anything else.
+
+    >>> import seedbed as sb
+    >>> sb.set_floatx("float64")
+    >>> sb.Zeros()((2,)).dtype
+    dtype('float64')
+    >>> sb.set_floatx("float32")
     """
     global _floatx
-    if value not in FLOATS:
-        raise ValueError(f"floatx must be one of {', '.join(FLOATS)}. Received: {value!r}")
-    _floatx = str(value)
+    name = ABBREVIATIONS.get(value, value) if isinstance(value, str) else value
+    if name not in FLOATS:
+        raise ValueError(
+            f"floatx must be one of {', '.join(FLOATS)}. Received: {shortened(value)}.{did_you_mean(value, FLOATS)}"
+        )
+    _floatx = str(name)
 
 
 def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
     """The NumPy dtype that a name, a dtype of NumPy or of a framework, or None (`floatx()`) stands for.
 
     Raises:
-        ValueError: where it stands for none, or for one that is neither numeric nor bool.
+        ValueError: if it is not the name of an element type, or of one that is neither numeric nor bool.
         ImportError: for bfloat16 and floats of eight bits where the package ml_dtypes is not installed.
 
-    >>> as_dtype("float16"), as_dtype(np.int32), as_dtype(None)
-    (dtype('float16'), dtype('int32'), dtype('float32'))
+    >>> as_dtype("float16"), as_dtype("fp64"), as_dtype(np.int32), as_dtype(None)
+    (dtype('float16'), dtype('float64'), dtype('int32'), dtype('float32'))
     """
     key = _floatx if dtype is None else dtype
     try:
@@ -142,14 +154,12 @@ def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
             else:
                 representable = bool((elements == value).all())
     if not representable:
-        raise ValueError(
-            f"{what} must be representable as {dtype.name}. Received: {what}={reprlib.repr(value.tolist())}"
-        )
+        raise ValueError(f"{what} must be representable as {dtype.name}. Received: {what}={shortened(value.tolist())}")
     return elements
 
 
 def _resolve(dtype: object) -> np.dtype:
-    name = dtype if isinstance(dtype, str) else _framework_name(dtype)
+    name = ABBREVIATIONS.get(dtype, dtype) if isinstance(dtype, str) else _framework_name(dtype)
     if name in OF_ML_DTYPES:
         return _of_ml_dtypes(name)
     try:
@@ -160,11 +170,15 @@ def _resolve(dtype: object) -> np.dtype:
         resolved = np.dtype("V")
     # What NumPy knows by name depends on whether ml_dtypes was imported: its other types are none here.
     if resolved.kind == "V" and resolved.name not in OF_ML_DTYPES:
-        raise ValueError(f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {dtype!r}")
+        several = "" if not isinstance(dtype, (int, np.integer)) else " A shape is one argument: (3, 4), not 3, 4"
+        raise ValueError(
+            f"dtype must name an element type, such as {', '.join(FLOATS)}. Received: {shortened(dtype)}."
+            f"{several or did_you_mean(name, (*FLOATS, *FLOAT8, *COMPLEX))}"
+        )
     if resolved.kind not in "biufcV":
-        raise ValueError(f"dtype must be numeric or bool. Received: {dtype!r}")
+        raise ValueError(f"dtype must be numeric or bool. Received: {shortened(dtype)}")
     if not resolved.isnative:
-        raise ValueError(f"dtype must have the byte order of this machine. Received: {dtype!r}")
+        raise ValueError(f"dtype must have the byte order of this machine. Received: {shortened(dtype)}")
     return resolved
 
 

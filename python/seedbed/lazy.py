@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+from seedbed._html import html_table
 from seedbed.regions import Axis, Selector, axis_of, by_axis, is_list, selected, shape_of
 from seedbed.rules import Rule
 from seedbed.shapes import Shape
@@ -180,3 +181,13 @@ class LazyArray:
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype.name})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("shape", str(self.shape)),
+            ("dtype", self.dtype.name),
+            ("elements", f"{self.size:,}"),
+            ("bytes, once evaluated", f"{self.nbytes:,}"),
+            ("cost of an index", "that of the whole tensor" if self.rule.needs_whole else "that of its elements"),
+        ]
+        return html_table("LazyArray", rows)

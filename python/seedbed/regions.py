@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.arguments import as_integer
+from seedbed.arguments import as_integer, shortened
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 Axis: TypeAlias = tuple[int, int, int, int]
@@ -99,7 +99,9 @@ def axis_of(item: Index, length: int, axis: int) -> Axis:
     try:
         index = as_integer(item)
     except TypeError:
-        raise IndexError(f"only integers, slices and one ellipsis are valid indices. Received: {item!r}") from None
+        raise IndexError(
+            f"only integers, slices and one ellipsis are valid indices. Received: {shortened(item)}"
+        ) from None
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
     return (length, index % length, 1, 1)

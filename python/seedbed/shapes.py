@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from itertools import islice
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
-from seedbed.arguments import as_integer
+from seedbed.arguments import as_integer, shortened
 
 Shape: TypeAlias = tuple[int, ...]
 ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
@@ -25,7 +25,7 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     Raises:
         ValueError: if a dimension is negative or not a whole number, or for 2**63 elements or more, in which NumPy does
             not count dimensions of 0, or for more than 64 dimensions.
-        TypeError: if it is neither a number nor a sequence of numbers.
+        TypeError: if it is neither a number nor a sequence of numbers. Sets and mappings are not sequences.
 
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
@@ -39,8 +39,8 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
         else:
             if elements <= _MAX_ELEMENTS:
                 return shape
-    if isinstance(shape, (str, bytes)) or shape is None:
-        raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shape!r}")
+    if isinstance(shape, (str, bytes, Set, Mapping)) or shape is None:
+        raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shortened(shape)}")
     several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array of no axes is one number
     items = tuple(islice(shape, MAX_DIMENSIONS + 1)) if several else (shape,)  # type: ignore[arg-type]
     if len(items) > MAX_DIMENSIONS:
@@ -48,7 +48,8 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
     dimensions = tuple(_dimension(item, shape, what) for item in items)
     if math.prod(filter(None, dimensions)) > _MAX_ELEMENTS:
         raise ValueError(
-            f"a tensor must have fewer than 2**63 elements, dimensions of 0 left out. Received: {what}={shape!r}"
+            "a tensor must have fewer than 2**63 elements, dimensions of 0 left out. "
+            f"Received: {what}={shortened(shape)}"
         )
     return dimensions
 
@@ -60,9 +61,9 @@ def _dimension(item: object, shape: object, what: str) -> int:
         dimension = as_integer(whole(item))
     except TypeError:
         kind = ValueError if isinstance(item, (float, np.floating)) else TypeError
-        raise kind(f"each dimension of {what} must be an integer. Received: {what}={shape!r}") from None
+        raise kind(f"each dimension of {what} must be an integer. Received: {what}={shortened(shape)}") from None
     if not 0 <= dimension <= _MAX_ELEMENTS:
-        raise ValueError(f"each dimension of {what} must be in [0, 2**63). Received: {what}={shape!r}")
+        raise ValueError(f"each dimension of {what} must be in [0, 2**63). Received: {what}={shortened(shape)}")
     return dimension
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from seedbed import _core
-from seedbed.arguments import as_integer
+from seedbed.arguments import as_count, shortened
 
 MAX_THREADS = 2**16
 
@@ -15,10 +15,21 @@ _chosen: int | None = None
 def set_num_threads(n: int) -> None:
     """Set the number of threads that a fill may use, the calling thread included.
 
+    Arguments:
+        n: a positive integer.
+
     Raises:
-        ValueError: if `n` is not a positive integer.
+        TypeError: if `n` is not an integer.
+        ValueError: if it is not positive.
+
+    >>> import seedbed as sb
+    >>> before = sb.get_num_threads()
+    >>> sb.set_num_threads(1)
+    >>> sb.get_num_threads()
+    1
+    >>> sb.set_num_threads(before)
     """
-    _choose(_positive("the number of threads", n))
+    _choose(min(as_count("n", n), MAX_THREADS))
 
 
 def get_num_threads() -> int:
@@ -30,10 +41,14 @@ def get_num_threads() -> int:
 
     Raises:
         ValueError: if SEEDBED_NUM_THREADS is needed, and is neither empty nor a positive integer.
+
+    >>> import seedbed as sb
+    >>> sb.get_num_threads() >= 1
+    True
     """
     if _chosen is None:
         asked = os.environ.get("SEEDBED_NUM_THREADS")
-        return _choose(_positive("SEEDBED_NUM_THREADS", asked) if asked else _default())
+        return _choose(_from_environment("SEEDBED_NUM_THREADS", asked) if asked else _default())
     return _chosen
 
 
@@ -44,13 +59,10 @@ def _choose(n: int) -> int:
     return n
 
 
-def _positive(what: str, n: object) -> int:
-    try:
-        number = int(n, 10) if isinstance(n, str) else as_integer(n)
-    except (TypeError, ValueError):
-        number = 0
+def _from_environment(variable: str, text: str) -> int:
+    number = int(text) if text.strip().isdecimal() else 0
     if number < 1:
-        raise ValueError(f"{what} must be a positive integer. Received: {n!r}")
+        raise ValueError(f"{variable} must be a positive integer. Received: {shortened(text)}")
     return min(number, MAX_THREADS)
 
 
@@ -58,6 +70,6 @@ def _default() -> int:
     # A list has one number for each level of nested parallelism.
     outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     try:
-        return min(_core.available_cpus(), _positive("OMP_NUM_THREADS", outermost))
+        return min(_core.available_cpus(), _from_environment("OMP_NUM_THREADS", outermost))
     except ValueError:  # OpenMP ignores it too
         return _core.available_cpus()

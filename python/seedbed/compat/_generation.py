@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,8 +13,8 @@ import numpy.typing as npt
 
 from seedbed import dtypes, initializers
 from seedbed._float_state import in_default_state
-from seedbed.arguments import one_of
-from seedbed.config import check_size
+from seedbed.arguments import one_of, shortened
+from seedbed.config import check_size, unknown_name
 from seedbed.initializers import Initializer
 from seedbed.initializers._description import Description
 from seedbed.regions import Axis
@@ -72,7 +71,7 @@ class Constant(Generation, initializers.Constant):
 def check_constant(value: object) -> None:
     """Raise a TypeError for what TensorFlow's own `constant_initializer` refuses: tensors and variables among it."""
     if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray, Mapping))):
-        raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={value!r}")
+        raise TypeError(f"value must be a number, an array, a list or a tuple. Received: value={shortened(value)}")
 
 
 class RandomUniform(Generation, initializers.RandomUniform):
@@ -162,7 +161,7 @@ class Registry:
         if initializer is None or isinstance(initializer, str):
             return initializer
         if not isinstance(initializer, Initializer) or type(initializer) not in self.names.values():
-            raise ValueError(f"only initializers of this module can be serialized. Received: {initializer!r}")
+            raise ValueError(f"only initializers of this module can be serialized. Received: {shortened(initializer)}")
         # `random_normal_initializer` and the like are the class after which TensorFlow names both.
         of = next(plain_name(cls) for cls in type(initializer).__mro__ if plain_name(cls)[0].isupper())
         return {"class_name": of, "config": initializer.get_config()}
@@ -178,12 +177,10 @@ class Registry:
         if isinstance(config, Mapping):
             check_size(config)
         if not isinstance(config, Mapping) or not {"class_name"} <= set(config) <= {"class_name", "config"}:
-            raise ValueError(
-                f"a configuration must be a name, or class_name and config. Received: {reprlib.repr(config)}"
-            )
+            raise ValueError(f"a configuration must be a name, or class_name and config. Received: {shortened(config)}")
         arguments = config.get("config", {})
         if not isinstance(arguments, Mapping):
-            raise ValueError(f"config must be a dict. Received: config={arguments!r}")
+            raise ValueError(f"config must be a dict. Received: config={shortened(arguments)}")
         return self._named(config["class_name"]).from_config(arguments)
 
     def get(self, identifier: object) -> Initializer | Callable[..., Any] | None:
@@ -204,11 +201,12 @@ class Registry:
         if callable(identifier):
             return identifier
         raise ValueError(
-            f"an initializer must be a name, a configuration or a callable. Received: {reprlib.repr(identifier)}"
+            "Could not interpret initializer identifier: an initializer must be a name, a configuration or a callable. "
+            f"Received: {shortened(identifier)}"
         )
 
     def _named(self, name: object) -> type[Initializer]:
         found = self.names.get(name) if isinstance(name, str) else None
         if found is None:
-            raise ValueError(f"the names of initializers are {', '.join(sorted(self.names))}. Received: {name!r}")
+            raise ValueError(unknown_name(name, self.names))
         return found

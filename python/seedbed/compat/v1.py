@@ -50,7 +50,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, initializers
-from seedbed.arguments import as_bool
+from seedbed.arguments import as_bool, shortened
 from seedbed.compat import _generation
 from seedbed.initializers import Initializer
 from seedbed.initializers.base import evaluates_rule
@@ -101,7 +101,7 @@ class PartitionInfo:
         for what in ("full_shape", "var_offset"):
             given = getattr(self, what)
             if not isinstance(given, (tuple, list)):
-                raise TypeError(f"{what} must be a tuple or a list. Received: {what}={given!r}")
+                raise TypeError(f"{what} must be a tuple or a list. Received: {what}={shortened(given)}")
             object.__setattr__(self, what, as_shape(given, what))
         if len(self.full_shape) != len(self.var_offset) or any(
             offset >= length for offset, length in zip(self.var_offset, self.full_shape, strict=True)
@@ -159,7 +159,8 @@ class _V1(_generation.Generation):
             part = PartitionInfo(partition_info.full_shape, partition_info.var_offset)
         except AttributeError:
             raise TypeError(
-                f"partition_info must have full_shape and var_offset. Received: partition_info={partition_info!r}"
+                f"partition_info must have full_shape and var_offset. "
+                f"Received: partition_info={shortened(partition_info)}"
             ) from None
         return super().__call__(
             part.full_shape, dtype, out=out, partition_shape=shape, partition_offset=part.var_offset

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from seedbed.arguments import shortened
 from seedbed.initializers._cosine import cosines
 
 Named: TypeAlias = "str | tuple[Any, ...]"
@@ -153,7 +154,7 @@ def _of_scipy(window: Named, times: int, periodic: bool) -> Numbers:
         values: Numbers = np.asarray(get_window(window, times, fftbins=periodic), np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"window must be one that scipy.signal.get_window knows. Received: window={window!r}: {error}"
+            f"window must be one that scipy.signal.get_window knows. Received: window={shortened(window)}: {error}"
         ) from error
     values.flags.writeable = False
     return values

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import dtypes, seeds
-from seedbed.arguments import checked_out
+from seedbed._html import html_table
+from seedbed.arguments import checked_out, did_you_mean, shortened
 from seedbed.initializers._description import Description, of_distribution
 from seedbed.lazy import LazyArray
 from seedbed.regions import Axis, as_slice, axes_of, part_of, pieces, shape_of
@@ -169,7 +170,8 @@ class Initializer(ABC):
             counts = shape_of(axes)
         elif partition_offset is not None:
             raise ValueError(
-                f"partition_offset must come with partition_shape. Received: partition_offset={partition_offset!r}"
+                "partition_offset must come with partition_shape. "
+                f"Received: partition_offset={shortened(partition_offset)}"
             )
         result = np.empty(counts, element) if out is None else checked_out(out, counts, element)
         rule = self.rule(dimensions, element)
@@ -232,14 +234,17 @@ class Initializer(ABC):
         RandomNormal(mean=0.0, stddev=0.02, seed=7)
         """
         if not isinstance(config, Mapping):
-            raise ValueError(f"the config of a {plain_name(cls)} must be a dict. Received: {config!r}")
+            raise TypeError(f"the config of a {plain_name(cls)} must be a dict. Received: {shortened(config)}")
         accepted = _keywords(cls)
         if accepted is None:
             return cls(**config)
         unknown = [key for key in config if key not in accepted and key not in cls.parameters]
         if unknown:
             listed = ", ".join(accepted) or "none"
-            raise ValueError(f"the keys of a {plain_name(cls)} config are: {listed}. Received: {unknown}")
+            raise ValueError(
+                f"the keys of a {plain_name(cls)} config are: {listed}. Received: {shortened(unknown)}."
+                f"{did_you_mean(unknown[0], accepted)}"
+            )
         # What a subclass leaves out of its constructor, its configuration may have as None.
         return cls(**{key: value for key, value in config.items() if key in accepted or value is not None})
 
@@ -282,6 +287,10 @@ class Initializer(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._shown().items())
         return f"{plain_name(type(self))}({arguments})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, shortened(value)) for name, value in self._shown().items()]
+        return html_table(plain_name(type(self)), rows)
 
 
 @lru_cache(maxsize=1024)
@@ -375,7 +384,19 @@ class SeededInitializer(Initializer):
 
 
 class RandomInitializer(SeededInitializer):
-    """An initializer that draws each of its values by itself, all from one distribution."""
+    """An initializer of independent values from one distribution, which `sampling` returns.
+
+    Arguments:
+        seed: None, an integer or a `SeedGenerator`.
+
+    >>> import seedbed as sb
+    >>> class Unit(sb.RandomInitializer):
+    ...     def sampling(self, shape):
+    ...         return "uniform", (0.0, 1.0)
+    >>> w = Unit(seed=1)((100, 100))
+    >>> bool(0 <= w.min() and w.max() < 1)
+    True
+    """
 
     makes_complex: ClassVar[bool] = False
     """Whether complex tensors are made too, of the same variance: `sampling` is then a distribution about 0."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed import seeds
-from seedbed.arguments import as_integer
+from seedbed.arguments import as_integer, shortened
 from seedbed.initializers._description import Description, mixture
 from seedbed.initializers.base import Initializer, RandomInitializer, SeededInitializer
 from seedbed.initializers.orthogonal import Orthogonal
@@ -287,7 +287,7 @@ def _kept(items: Sequence[T], kept: Sequence[bool]) -> tuple[T, ...]:
 
 def _as_blocks(blocks: object) -> tuple[tuple[tuple[Index, ...], Initializer], ...]:
     if not isinstance(blocks, Iterable):
-        raise TypeError(f"blocks must be pairs of an index and an initializer. Received: blocks={blocks!r}")
+        raise TypeError(f"blocks must be pairs of an index and an initializer. Received: blocks={shortened(blocks)}")
     pairs = tuple(islice(blocks, MAX_BLOCKS + 1))
     if len(pairs) > MAX_BLOCKS:
         raise ValueError(f"blocks must be at most {MAX_BLOCKS}. Received: more")
@@ -298,7 +298,9 @@ def _as_block(block: Any) -> tuple[tuple[Index, ...], Initializer]:
     try:
         index, part = block
     except (TypeError, ValueError):
-        raise TypeError(f"a block must be a pair of an index and an initializer. Received: {block!r}") from None
+        raise TypeError(
+            f"a block must be a pair of an index and an initializer. Received: {shortened(block)}"
+        ) from None
     return _as_index(index), _as_part(part)
 
 
@@ -317,7 +319,7 @@ def _as_item(item: Any) -> Index:
         return Ellipsis if item is Ellipsis or item == "..." else as_integer(item)
     except TypeError:
         raise TypeError(
-            f"the index of a block must have integers, slices and at most one Ellipsis. Received: {item!r}"
+            f"the index of a block must have integers, slices and at most one Ellipsis. Received: {shortened(item)}"
         ) from None
 
 
@@ -342,9 +344,13 @@ def _as_part(part: Any) -> Initializer:
 
         part = deserialize_unbound(part)
     if not isinstance(part, Initializer) or isinstance(part, Blocks):
-        raise TypeError(f"an initializer of a block must be one of seedbed's, and not blocks. Received: {part!r}")
+        raise TypeError(
+            f"an initializer of a block must be one of seedbed's, and not blocks. Received: {shortened(part)}"
+        )
     if part.get_config().get("seed") is not None:
-        raise ValueError(f"the initializer of a block must have no seed: the whole tensor has one. Received: {part!r}")
+        raise ValueError(
+            f"the initializer of a block must have no seed: the whole tensor has one. Received: {shortened(part)}"
+        )
     return part.with_seed(seeds.UNBOUND)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, SupportsFloat, cast
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.arguments import as_numbers
+from seedbed.arguments import as_numbers, shortened
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._description import Description, of_values
 from seedbed.initializers.base import Initializer
@@ -73,10 +73,11 @@ class Constant(_Given):
         try:
             self._value = _as_array(value)
             finite = self._value.dtype.kind in "biufc" and bool(np.isfinite(self._value).all())
-        except (TypeError, ValueError, RuntimeError):  # no array, a ragged one, a symbolic tensor, one with a gradient
-            finite = False
+            kind = ValueError if self._value.dtype.kind in "biufc" else TypeError
+        except (TypeError, ValueError, RuntimeError) as error:  # a ragged list, a symbolic tensor, one with a gradient
+            finite, kind = False, TypeError if isinstance(error, TypeError) else ValueError
         if not finite:
-            raise ValueError(f"value must be a finite number or an array of such. Received: value={value!r}")
+            raise kind(f"value must be a finite number or an array of such. Received: value={shortened(value)}")
         self._value.flags.writeable = False
 
     @property

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from seedbed import _core, dtypes, seeds
 from seedbed._float_state import in_default_state
-from seedbed.arguments import as_finite, as_integer
+from seedbed.arguments import as_finite, as_integer, shortened
 from seedbed.initializers._description import Description
 from seedbed.initializers.base import SeededInitializer
 from seedbed.rules import Computed, Rule, Sampled, compiled, stored
@@ -155,7 +155,7 @@ class DeltaOrthogonal(_Convolution):
         super().__init__(gain, seed)
         self.column_axis = _as_axis(column_axis)
         if not -2 <= self.column_axis < 2:
-            raise ValueError(f"column_axis must be an axis of the matrix, from -2 to 1. Received: {column_axis!r}")
+            raise ValueError(f"column_axis must be an axis of the matrix, from -2 to 1. Received: {column_axis}")
 
     def check_shape(self, shape: Shape) -> None:
         if not 3 <= len(shape) <= 5:
@@ -200,7 +200,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
     and rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole kernel.
 
     Arguments:
-        gain: what the kernel is multiplied by: a finite number, which may be negative or zero.
+        gain: factor of the kernel: a finite number, which may be negative or zero.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
@@ -221,7 +221,14 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
     """A convolution along two axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    As `ConvolutionOrthogonal1D`, with the same arguments, but for the shape: (size, size, in, out).
+    As `ConvolutionOrthogonal1D`, but for kernels (size, size, in, out).
+
+    Arguments:
+        gain: factor of the kernel: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        TypeError, ValueError: as `ConvolutionOrthogonal1D`.
 
     >>> import numpy as np, seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal2D(gain=2.0, seed=3)((3, 3, 8, 8))
@@ -236,7 +243,14 @@ class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
     """A convolution along three axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    As `ConvolutionOrthogonal1D`, with the same arguments, but for the shape: (size, size, size, in, out).
+    As `ConvolutionOrthogonal1D`, but for kernels (size, size, size, in, out).
+
+    Arguments:
+        gain: factor of the kernel: a finite number, which may be negative or zero.
+        seed: None, an integer or a `SeedGenerator`.
+
+    Raises:
+        TypeError, ValueError: as `ConvolutionOrthogonal1D`.
 
     >>> import seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal3D(seed=3)((2, 2, 2, 4, 6))
@@ -251,7 +265,7 @@ def _as_axis(column_axis: object) -> int:
     try:
         return as_integer(column_axis)
     except TypeError:
-        raise ValueError(f"column_axis must be an integer. Received: column_axis={column_axis!r}") from None
+        raise TypeError(f"column_axis must be an integer. Received: column_axis={shortened(column_axis)}") from None
 
 
 def _check_channels(shape: Shape) -> None:

@@ -243,4 +243,10 @@ def _as_mean(mean: object) -> float | complex:
 
 def _as_bound(what: str, value: object, none: float) -> float | None:
     """A bound as a float, and None where it is the infinity that bounds nothing."""
-    return None if value is None or as_real(value) == none else as_finite(what, value)
+    if value is None:
+        return None
+    try:
+        unbounded = as_real(value) == none
+    except TypeError:
+        unbounded = False
+    return None if unbounded else as_finite(what, value)

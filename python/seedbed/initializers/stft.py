@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seedbed import dtypes
 from seedbed._float_state import in_default_state
-from seedbed.arguments import as_bool, as_finite, as_numbers, one_of
+from seedbed.arguments import as_bool, as_finite, as_numbers, one_of, shortened
 from seedbed.dtypes import checked_cast
 from seedbed.initializers._cosine import MAX_DENOMINATOR, cosines
 from seedbed.initializers._description import Description, of_values
@@ -228,13 +228,14 @@ def _as_window(window: object) -> Window:
         return named
     try:
         array = as_numbers(window)
-        is_array = array.dtype.kind in "iuf" and array.ndim == 1
-    except (TypeError, ValueError):  # no array at all, or a ragged one
-        is_array = False
-    if not is_array or not np.isfinite(array.astype(np.float64)).all():
-        raise ValueError(
+        kind = ValueError if array.dtype.kind in "iuf" else TypeError
+        valid = kind is ValueError and array.ndim == 1 and np.isfinite(array.astype(np.float64)).all()
+    except (TypeError, ValueError) as error:  # not an array, or a ragged one
+        valid, kind = False, TypeError if isinstance(error, TypeError) else ValueError
+    if not valid:
+        raise kind(
             "window must be a name, a tuple of a name and parameters, a sequence of finite numbers or None. "
-            f"Received: window={window!r}"
+            f"Received: window={shortened(window)}"
         )
     return tuple(array.astype(np.float64).tolist())
 

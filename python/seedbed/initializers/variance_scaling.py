@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from inspect import cleandoc
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, ClassVar, SupportsFloat, SupportsIndex
+from typing import ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 from seedbed import seeds
 from seedbed._fans import FanOptions, Fans, as_fan_options
 from seedbed._float_state import in_default_state
-from seedbed.arguments import as_finite, one_of
+from seedbed.arguments import as_finite, one_of, shortened
 from seedbed.initializers._description import TRUNCATED_STDDEV, Description
 from seedbed.initializers.base import Initializer, RandomInitializer
 from seedbed.rules import Distribution
@@ -89,12 +88,6 @@ class VarianceScaling(RandomInitializer):
     )
     makes_complex = True
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        if cls.__doc__ and VarianceScaling.__doc__ and _AS_ABOVE in (text := cleandoc(cls.__doc__)):
-            _, seed, rest = cleandoc(VarianceScaling.__doc__).partition("    seed: ")
-            cls.__doc__ = text.replace(_AS_ABOVE, (seed + rest).partition("\n\n>>>")[0])
-
     def __init__(
         self,
         scale: SupportsFloat = 1.0,
@@ -111,7 +104,9 @@ class VarianceScaling(RandomInitializer):
         super().__init__(seed)
         self.scale = as_finite("scale", scale)
         if not 0 < self.scale <= _MAX_SCALE:
-            raise ValueError(f"scale must be positive, and at most {_MAX_SCALE}. Received: scale={self.scale}")
+            raise ValueError(
+                f"Argument `scale` must be positive float, and at most {_MAX_SCALE}. Received: scale={self.scale}"
+            )
         self.mode = one_of("mode", mode, tuple(MODES))
         lowered = distribution.lower() if isinstance(distribution, str) else distribution
         self.distribution = one_of(
@@ -164,8 +159,8 @@ def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
         The named tuple (fan_in, fan_out).
 
     Raises:
-        ValueError: where the initializer counts none, or as `compute_fans`.
-        OverflowError: as `compute_fans`.
+        TypeError: if the initializer is not one of them.
+        ValueError, OverflowError: as `compute_fans`.
 
     >>> import seedbed as sb
     >>> sb.fans(sb.HeNormal(), (3, 3, 64, 128))
@@ -174,7 +169,7 @@ def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
     Fans(fan_in=576, fan_out=1152)
     """
     if not isinstance(initializer, VarianceScaling):
-        raise ValueError(f"fans are those of a VarianceScaling initializer. Received: {initializer!r}")
+        raise TypeError(f"fans are those of a VarianceScaling initializer. Received: {shortened(initializer)}")
     return initializer.fans(shape)
 
 
@@ -203,7 +198,19 @@ class GlorotNormal(_Named):
     """Truncated normal of standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> sb.GlorotNormal(seed=42)((4, 2)).dtype
@@ -217,7 +224,19 @@ class GlorotUniform(_Named):
     """Uniform within +-sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.GlorotUniform(seed=42)((400, 200))).max() <= (6 / 600) ** 0.5)
@@ -231,7 +250,19 @@ class HeNormal(_Named):
     """Truncated normal of standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> round(float(sb.HeNormal(seed=42)((800, 1000)).std()), 3)
@@ -245,7 +276,19 @@ class HeUniform(_Named):
     """Uniform within +-sqrt(6 / fan_in) (He et al. 2015, eq. 10).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.HeUniform(seed=42)((600, 200))).max() <= (6 / 600) ** 0.5)
@@ -259,7 +302,19 @@ class LecunNormal(_Named):
     """Truncated normal of standard deviation sqrt(1 / fan_in) (LeCun et al. 1998, eq. 16).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> round(float(sb.LecunNormal(seed=42)((400, 1000)).std()), 3)
@@ -273,7 +328,19 @@ class LecunUniform(_Named):
     """Uniform within +-sqrt(3 / fan_in) (LeCun et al. 1998, eq. 16).
 
     Arguments:
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.LecunUniform(seed=42)((300, 200))).max() <= 0.1)

@@ -16,7 +16,7 @@ from typing import ClassVar, SupportsFloat, SupportsIndex
 
 from seedbed import seeds
 from seedbed._float_state import in_default_state
-from seedbed.arguments import as_finite, one_of
+from seedbed.arguments import as_finite, one_of, shortened
 from seedbed.initializers.variance_scaling import FAN_PARAMETERS, VarianceScaling, squared
 
 _CONVOLUTIONS = tuple(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
@@ -75,7 +75,8 @@ def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> flo
     if default is None and param is not None:
         one_of("nonlinearity", nonlinearity, NONLINEARITIES)
         raise ValueError(
-            f"param must be None except for leaky_relu and elu. Received: {nonlinearity!r}, param={param!r}"
+            "param must be None except for leaky_relu and elu. "
+            f"Received: {shortened(nonlinearity)}, param={shortened(param)}"
         )
     return math.sqrt(_squared_gain(nonlinearity, default or 0.0 if param is None else as_finite("param", param)))
 
@@ -133,7 +134,19 @@ class XavierUniform(_Xavier):
 
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> init = sb.XavierUniform(sb.calculate_gain("tanh"), seed=42)
@@ -151,7 +164,19 @@ class XavierNormal(_Xavier):
 
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> round(float(sb.XavierNormal(3.0, seed=42)((800, 1000)).std()), 2)
@@ -184,7 +209,9 @@ class _Kaiming(VarianceScaling):
         scale = _squared_gain(nonlinearity, 1.0 if nonlinearity == "elu" else self.a)
         self.nonlinearity = nonlinearity
         if self.a != 0 and nonlinearity != "leaky_relu":
-            raise ValueError(f"a must be 0 but for leaky_relu. Received: a={a!r}, nonlinearity={nonlinearity!r}")
+            raise ValueError(
+                f"a must be 0 but for leaky_relu. Received: a={shortened(a)}, nonlinearity={shortened(nonlinearity)}"
+            )
         super().__init__(
             scale,
             one_of("mode", mode.lower() if isinstance(mode, str) else mode, ("fan_in", "fan_out")),
@@ -207,7 +234,19 @@ class KaimingUniform(_Kaiming):
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
         mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
         nonlinearity: one of the names that `calculate_gain` knows.
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     What torch gives a linear layer of its own, ±sqrt(1 / fan_in):
 
@@ -230,7 +269,19 @@ class KaimingNormal(_Kaiming):
         a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
         mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
         nonlinearity: one of the names that `calculate_gain` knows.
-        seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`.
+        seed: None, an integer or a `SeedGenerator`.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
+        batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
+        groups: number of groups of a grouped convolution.
+        layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
+
+    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
+            or groups, or the dtype cannot represent the values.
 
     >>> import seedbed as sb
     >>> round(float(sb.KaimingNormal(mode="fan_out", nonlinearity="relu", seed=42)((1000, 800)).std()), 3)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
+from seedbed.arguments import shortened
 from seedbed.initializers import Initializer
 from seedbed.lazy import LazyArray
 from seedbed.regions import Axis, axes_of, axis_of, shape_of
@@ -53,7 +54,7 @@ def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, shar
         if not placed.is_fully_addressable and initializer.get_config().get("seed", 0) is None:
             raise ValueError(
                 "an initializer must have a seed for devices of several processes, each of which would else have "
-                f"values of its own. Received: {initializer!r}"
+                f"values of its own. Received: {shortened(initializer)}"
             )
         placed.shard_shape(dimensions)  # raises an error if it does not divide the shape
     return spread(initializer.lazy(dimensions, element), placed)
@@ -84,12 +85,14 @@ def as_sharding(sharding: Any) -> Sharding | None:
     if isinstance(sharding, Sharding) and not isinstance(getattr(sharding, "mesh", None), AbstractMesh):
         return sharding
     if sharding is not None and not isinstance(sharding, (NamedSharding, PartitionSpec)):
-        raise TypeError(f"sharding must be a sharding of JAX, a device or a PartitionSpec. Received: {sharding!r}")
+        raise TypeError(
+            f"sharding must be a sharding of JAX, a device or a PartitionSpec. Received: {shortened(sharding)}"
+        )
     mesh = _mesh()
     if mesh is None and sharding is not None:
         raise ValueError(
             "a sharding without devices must be in a mesh: call within `with jax.set_mesh(mesh):`, outside of jit. "
-            f"Received: {sharding!r}, and no mesh"
+            f"Received: {shortened(sharding)}, and no mesh"
         )
     spec = PartitionSpec() if sharding is None else sharding.spec if isinstance(sharding, NamedSharding) else sharding
     return None if mesh is None else NamedSharding(mesh, spec)

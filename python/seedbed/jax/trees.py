@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import Sharding
 
+from seedbed.arguments import shortened
 from seedbed.checkpoint.values import values_of
 from seedbed.jax.arrays import as_sharding, element_of, spread
 from seedbed.jax.leaves import Leaf, leaves_of
@@ -115,7 +116,7 @@ def _decided(
 ) -> list[PlannedTensor | None]:
     """Return what each leaf is to be; None for one that stays as it is."""
     if unused not in ("error", "ignore"):
-        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={unused!r}")
+        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
     arrays = [leaf for leaf in leaves if leaf.is_array]
     if not arrays:
         raise ValueError("a tree must have arrays, or jax.ShapeDtypeStruct. Received: a tree without them")

@@ -11,6 +11,7 @@ import numpy as np
 from keras.src.backend import in_stateless_scope  # Keras has no public name for it
 
 from seedbed import config, saving, seeds
+from seedbed.arguments import shortened
 from seedbed.compat import v1, v2
 from seedbed.initializers import Initializer
 from seedbed.initializers.base import evaluates_rule
@@ -59,7 +60,7 @@ class _InKeras:
         """
         name, backend = keras.utils.standardize_dtype(dtype), keras.config.backend()
         if layout is not None and backend != "jax":
-            raise ValueError(f"layout must be None on the backend {backend}. Received: layout={layout!r}")
+            raise ValueError(f"layout must be None on the backend {backend}. Received: layout={shortened(layout)}")
         dimensions, element = as_shape(shape), self.as_dtype(name)
         source = _without_draw(self) if in_stateless_scope() else self
         tensor = LazyArray(source.rule(dimensions, element), dimensions, element)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import keras
 
+from seedbed.arguments import shortened
 from seedbed.checkpoint.values import values_of
 from seedbed.keras.adapters import spread
 from seedbed.keras.weights import Weight, plain, weights_of, with_axes
@@ -110,7 +111,7 @@ def _decided(
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"model must be a model or a layer of Keras. Received: {type(model).__name__}")
     if unused not in ("error", "ignore"):
-        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={unused!r}")
+        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
     weights = weights_of(model)
     wanted = selected(weights, only, skip, unused)
     made = as_rules(rules)

@@ -9,10 +9,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import translate
 from typing import Any, Protocol, TypeAlias
 
+from seedbed.arguments import nearest, shortened
 from seedbed.initializers import Blocks, Initializer
 from seedbed.plan.entries import about, as_initializer
 from seedbed.plan.model import Plan
@@ -66,7 +66,9 @@ class Selector:
         elif isinstance(selector, (type, tuple)):
             classes = selector if isinstance(selector, tuple) else (selector,)
             if not classes or not all(isinstance(cls, type) for cls in classes):
-                raise TypeError(f"a tuple that selects tensors must have classes of layers. Received: {selector!r}")
+                raise TypeError(
+                    f"a tuple that selects tensors must have classes of layers. Received: {shortened(selector)}"
+                )
             self.label = " | ".join(cls.__name__ for cls in classes)
             self.selects = lambda candidate: any(isinstance(layer, classes) for layer in candidate.layers)
         elif callable(selector):
@@ -75,7 +77,7 @@ class Selector:
         else:
             raise TypeError(
                 "tensors are selected by a pattern of names, a class of layers, or a function of a name and a tensor. "
-                f"Received: {selector!r}"
+                f"Received: {shortened(selector)}"
             )
 
 
@@ -129,19 +131,23 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
         return [rules]
     pairs = rules.items() if isinstance(rules, Mapping) else () if rules is None else rules
     if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
-        raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {rules!r}")
+        raise TypeError(
+            f"rules must be a mapping, or pairs of a selector and an initializer. Received: {shortened(rules)}"
+        )
     made: list[NameRule | RuleSource] = []
     for pair in pairs:
         if isinstance(pair, RuleSource):
             made.append(pair)
             continue
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-            raise TypeError(f"rules must be a mapping, or pairs of a selector and an initializer. Received: {pair!r}")
+            raise TypeError(
+                f"rules must be a mapping, or pairs of a selector and an initializer. Received: {shortened(pair)}"
+            )
         selector = Selector(pair[0])
         if not isinstance(pair[1], (Initializer, str, dict)):
             raise TypeError(
                 f"the rule {selector.label!r} must have an initializer, a name or a configuration. "
-                f"Received: {pair[1]!r}"
+                f"Received: {shortened(pair[1])}"
             )
         with about(f"the rule {selector.label!r}"):
             made.append(NameRule(selector, as_initializer(pair[1])))
@@ -313,12 +319,12 @@ def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
     found = []
     for at, part in enumerate(parts):
         if not _WILD.search(part) and part not in words and part not in ("", ".", "/"):
-            for word in get_close_matches(part, words, 1, 0.6):
+            for word in nearest(part, words, 1):
                 parts[at] = word
     changed = "".join(parts)
     if changed != pattern and any(map(re.compile(translate(changed)).match, names)):
         found.append(changed)
-    return found or get_close_matches(pattern, names, 3, 0.6)
+    return found or nearest(pattern, names)
 
 
 def counted(names: Sequence[str]) -> str:

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from seedbed.plan.table import table
+from seedbed._html import html_table
+from seedbed.plan.table import COLUMNS, row, table
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.plan.writing import to_json
 from seedbed.strict_json import shown
 
+MAX_ROWS = 200
+"""Maximum number of tensors that a notebook shows."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones.
 
@@ -54,6 +58,14 @@ class Plan:
     def __str__(self) -> str:
         """A table: name, shape, dtype, initializer, standard deviation, and what decided the initializer."""
         return table(self.tensors)
+
+    def __repr__(self) -> str:
+        return f"<Plan of {len(self.tensors)} tensors, {self.parameters:,} parameters, {self.nbytes:,} bytes>"
+
+    def _repr_html_(self) -> str:
+        shown = self.tensors[:MAX_ROWS]
+        more = [(f"{len(self.tensors) - MAX_ROWS:,} more", *("" for _ in COLUMNS[1:]))]
+        return html_table(repr(self)[1:-1], [*map(row, shown), *more[: len(self.tensors) > MAX_ROWS]], COLUMNS)
 
     def to_json(self) -> str:
         """Write the plan as JSON, which `parse_plan` reads: each tensor has its own entry, or is in that of a range.

@@ -6,12 +6,12 @@ import errno
 import os
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import translate
 from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from seedbed.arguments import nearest
 from seedbed.config import check_size
 from seedbed.dtypes import as_dtype
 from seedbed.plan.deciding import nearest_selectors
@@ -83,7 +83,15 @@ def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None, unuse
 
 
 def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") -> Plan:
-    """Read a plan from its JSON text; `load_plan` says what the other arguments are and what is raised.
+    """Read a plan from its JSON text.
+
+    Arguments:
+        text: the JSON.
+        dtype: the dtype of every tensor for which neither its own entry nor its default has one.
+        unused: ``"error"``, or ``"ignore"`` if defaults may match no tensor.
+
+    Raises:
+        TypeError, ValueError: it breaks a rule of the format, which `seedbed.plan` states.
 
     >>> plan = parse_plan('{"tensors": [{"name": "bias", "shape": [3], "initializer": "zeros"}]}')
     >>> plan.tensors[0].shape, plan.tensors[0].dtype.name
@@ -112,7 +120,7 @@ def _read(source: str) -> str:
         with open(source, "rb") as file:  # noqa: PTH123  # `Path` drops a separator at the end
             content = file.read(MAX_PLAN_BYTES + 1)
     except FileNotFoundError:
-        near = get_close_matches(source, shipped_plans(), 1)
+        near = nearest(source, shipped_plans(), 1)
         hint = f"the nearest name of one is {near[0]!r}" if near else "`seedbed plans` lists them"
         reason = f"there is no such file, and no plan of this name that ships; {hint}"
         raise FileNotFoundError(errno.ENOENT, reason, source) from None

@@ -22,10 +22,11 @@ _NUMBER = re.compile(r"\d+\.\d{6,}(e-?\d+)?")
 
 def table(tensors: Iterable[PlannedTensor]) -> str:
     """Return the table of tensors, a line each."""
-    return lined_up([COLUMNS, *(_row(tensor) for tensor in tensors)])
+    return lined_up([COLUMNS, *(row(tensor) for tensor in tensors)])
 
 
-def _row(tensor: PlannedTensor) -> Sequence[str]:
+def row(tensor: PlannedTensor) -> Sequence[str]:
+    """Return a tensor's line of the table."""
     stddev = tensor.initializer.describe(tensor.whole_shape, tensor.dtype).stddev
     shown = "" if stddev is None else f"{stddev:.4g}"
     return tensor.name, str(tensor.shape), name_of(tensor.dtype), brief(tensor.initializer), shown, tensor.source

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from seedbed.arguments import as_count, as_finite
+from seedbed.arguments import as_count, as_finite, shortened
 from seedbed.plan import Plan
 from seedbed.schemes import roles
 from seedbed.schemes.roles import Roles
@@ -38,7 +38,7 @@ def positive(what: str, value: object) -> float:
     """
     number = as_finite(what, value)
     if number <= 0:
-        raise ValueError(f"{what} must be positive. Received: {what}={value!r}")
+        raise ValueError(f"{what} must be positive. Received: {what}={shortened(value)}")
     return number
 
 

@@ -6,9 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, ParamSpec
 
+from seedbed.arguments import did_you_mean, shortened
 from seedbed.schemes.scheme import Scheme
 
 P = ParamSpec("P")
@@ -89,14 +89,13 @@ def named_scheme(name: str, given: Mapping[str, Any], known: Mapping[str, Any]) 
     gpt2(layers=12, stddev=0.02)
     """
     if name not in SCHEMES:
-        near = get_close_matches(name, SCHEMES, 1)
-        hint = f"; the nearest one is {near[0]}" if near else ""
-        raise ValueError(f"a scheme must be one of {', '.join(sorted(SCHEMES))}{hint}. Received: {name!r}")
+        hint = did_you_mean(name, SCHEMES) or f" The schemes are {', '.join(sorted(SCHEMES))}"
+        raise ValueError(f"unknown scheme {shortened(name)}.{hint}")
     entry = SCHEMES[name]
     takes = (*entry.required, *entry.optional)
     for number in given:
         if number not in takes:
-            raise ValueError(f"{name} takes {', '.join(takes)}. Received: {number}={given[number]!r}")
+            raise ValueError(f"{name} takes {', '.join(takes)}. Received: {number}={shortened(given[number])}")
     numbers = {number: value for number, value in known.items() if number in takes} | dict(given)
     missing = [number for number in entry.required if number not in numbers]
     if missing:

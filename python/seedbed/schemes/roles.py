@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from types import MappingProxyType
 
+from seedbed.arguments import shortened
+
 EMBEDDING = "embedding"
 POSITION = "position"
 QUERY = "query"
@@ -181,9 +183,11 @@ class Roles:
         self.own = tuple(own.items() if isinstance(own, Mapping) else own)
         for pattern, role in self.own:
             if not isinstance(pattern, str):
-                raise TypeError(f"a pattern of names must be a string. Received: {pattern!r}")
+                raise TypeError(f"a pattern of names must be a string. Received: {shortened(pattern)}")
             if role not in ROLES:
-                raise ValueError(f"a role must be one of {', '.join(ROLES)}. Received: {role!r} for {pattern!r}")
+                raise ValueError(
+                    f"a role must be one of {', '.join(ROLES)}. Received: {shortened(role)} for {shortened(pattern)}"
+                )
 
     def of(self, name: str) -> str | None:
         """Return the role of a weight; None where no pattern matches its name."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from seedbed.arguments import shortened
 from seedbed.initializers import Initializer
 from seedbed.plan import Part, Plan, PlannedTensor
 from seedbed.plan.deciding import (
@@ -58,9 +59,11 @@ def decided(
     """The tensors of a module that are to be initialized, each with its plan."""
     for what, value, known in (("unused", unused, UNUSED), ("layers", layers, LAYERS)):
         if value not in known:
-            raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}. Received: {what}={value!r}")
+            raise ValueError(
+                f"{what} must be one of {', '.join(map(repr, known))}. Received: {what}={shortened(value)}"
+            )
     if not isinstance(prefix, str):
-        raise TypeError(f"prefix must be a string. Received: prefix={prefix!r}")
+        raise TypeError(f"prefix must be a string. Received: prefix={shortened(prefix)}")
     entries = tensors_of(module, prefix)
     wanted = selected(entries, only, skip, unused)
     rules_of = _rules_of(entries, as_rules(rules), wanted, unused)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 import seedbed as sb
+from seedbed.arguments import shortened
 from seedbed.initializers import Blocks, Initializer
 from seedbed.regions import part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
@@ -63,11 +64,11 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
     check_filled(tensor)
     _check_not_computed(tensor)
     if shape is None and offset is not None:
-        raise ValueError(f"offset must come with shape. Received: offset={offset!r}")
+        raise ValueError(f"offset must come with shape. Received: offset={shortened(offset)}")
     if shape is None:
         whole, given = tuple(tensor.shape), None
     elif is_distributed(tensor):
-        raise ValueError(f"a DTensor knows its whole, and shape must be None. Received: shape={shape!r}")
+        raise ValueError(f"a DTensor knows its whole, and shape must be None. Received: shape={shortened(shape)}")
     else:
         whole = as_shape(shape)
         given = [[range(start, start + count)] for _, start, _, count in part_of(whole, tuple(tensor.shape), offset)]
@@ -75,7 +76,7 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
     if is_distributed(tensor) and initializer.get_config().get("seed", 0) is None:
         raise ValueError(
             "an initializer must have a seed for a DTensor, which each process would else give values of its own. "
-            f"Received: {initializer!r}"
+            f"Received: {shortened(initializer)}"
         )
     local, region = held(tensor)
     check_memory(local)
@@ -100,8 +101,8 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
             return
         if len(shape) < 2:
             raise ValueError(
-                f"an initializer that counts fans must have a shape of two axes or more. Received: {initializer!r} for "
-                f"the shape {shape}"
+                f"an initializer that counts fans must have a shape of two axes or more. "
+                f"Received: {shortened(initializer)} for the shape {shape}"
             )
         if initializer.layout == "torch":
             return
@@ -113,7 +114,7 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
         return
     raise ValueError(
         'an initializer that counts fans must have layout="torch", for kernels (out, in, ...), or input_axes and '
-        f"output_axes. Received: {initializer!r} for the shape {shape}"
+        f"output_axes. Received: {shortened(initializer)} for the shape {shape}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from seedbed.arguments import as_count, as_finite
+from seedbed.arguments import as_count, as_finite, shortened
 from seedbed.initializers import Orthogonal
 from seedbed.plan.deciding import Selection, counted, selected
 from seedbed.seeds import SeedGenerator
@@ -87,7 +87,7 @@ def lsuv_(
     check_module(module)
     limit, most = as_finite("tolerance", tolerance), as_count("max_calls", max_calls)
     if limit <= 0:
-        raise ValueError(f"tolerance must be positive. Received: tolerance={tolerance!r}")
+        raise ValueError(f"tolerance must be positive. Received: tolerance={shortened(tolerance)}")
     weights = _weights(module, only, skip)
     names = [entry.name for entry in weights.values()]
     biases = [name for name in (_bias_of(layer, entry) for layer, entry in weights.items()) if name]

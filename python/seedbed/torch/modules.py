@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from seedbed.arguments import shortened
 from seedbed.checkpoint.values import values_of
 from seedbed.dtypes import as_dtype
 from seedbed.plan import Plan, PlannedTensor
@@ -89,7 +90,7 @@ def initialize_(
     """
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     if device is not None and torch.device(device).type == "meta":
-        raise ValueError(f"device must be one that has memory. Received: device={device!r}")
+        raise ValueError(f"device must be one that has memory. Received: device={shortened(device)}")
     check_module(module)
     if sharded := class_of("torch.distributed.fsdp", "FSDPModule"):
         for layer in module.modules():

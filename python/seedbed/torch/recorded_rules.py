@@ -41,6 +41,9 @@ class RecordedRules(MutableMapping[str, Initializer]):
     `seedbed.plan.Plan`. A pattern in the place of a name changes, or deletes, all tensors that it matches; what is
     deleted is left to other rules.
 
+    Arguments:
+        tensors: the planned tensors, and those for which nothing decides. `recorded_rules` makes them.
+
     >>> import torch, seedbed.torch
     >>> rules = seedbed.torch.recorded_rules(torch.nn.Linear(4, 3, device="meta"))
     >>> rules["bias"] = "zeros"

@@ -1,0 +1,57 @@
+"""What `help` says: each argument of what is public, and an example."""
+
+import inspect
+import re
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+import seedbed as sb
+from seedbed.initializers.variance_scaling import FAN_PARAMETERS
+
+MODULES = ["seedbed", "seedbed.plan", "seedbed.checkpoint", "seedbed.schemes", "seedbed.jax", "seedbed.torch"]
+
+
+def arguments_of(made):
+    arguments = inspect.signature(made).parameters.values()
+    return [
+        argument.name for argument in arguments if argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
+    ]
+
+
+def documented(made):
+    """Return the text about each argument."""
+    section = re.search(r"^Arguments:\n((?:    .*\n?|\n)*)", inspect.getdoc(made) or "", re.MULTILINE)
+    entries = re.split(r"^    (?=\S)", section[1], flags=re.MULTILINE)[1:] if section else []
+    return {name: " ".join(text.split()) for name, _, text in (entry.partition(": ") for entry in entries)}
+
+
+def public():
+    for module in MODULES:
+        if find_spec(module.removeprefix("seedbed.")) is None and module in ("seedbed.jax", "seedbed.torch"):
+            continue
+        for name in import_module(module).__all__:
+            made = getattr(import_module(module), name)
+            is_record = hasattr(made, "__dataclass_fields__") or hasattr(made, "_fields") or made is sb.LazyArray
+            if callable(made) and not is_record:  # fields are documented where they are declared
+                yield pytest.param(made, id=f"{module}.{name}")
+
+
+@pytest.mark.parametrize("made", [*public()])
+def test_each_argument_is_documented_by_itself(made):
+    assert [name for name in arguments_of(made) if name not in documented(made)] == []
+
+
+@pytest.mark.parametrize("name", sb.__all__)
+def test_what_is_at_the_top_has_an_example(name):
+    made = getattr(sb, name)
+    if callable(made) and not hasattr(made, "_fields") and made is not sb.Initializer:
+        assert ">>> " in made.__doc__
+
+
+@pytest.mark.parametrize("cls", [cls for cls in vars(sb).values() if inspect.isclass(cls) and hasattr(cls, "choice")])
+def test_named_initializers_say_the_same_of_fans(cls):
+    for name in FAN_PARAMETERS:
+        assert documented(cls)[name] == documented(sb.GlorotNormal)[name]
+        assert documented(cls)[name].partition(",")[0].partition(".")[0] in documented(sb.VarianceScaling)[name]
