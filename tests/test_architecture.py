@@ -210,7 +210,7 @@ def test_the_map_has_the_rust_modules_in_the_order_of_their_layers():
     assert sorted(RUST_LAYERS) == sorted(path.stem for path in (ROOT / "src").glob("*.rs") if path.stem != "lib")
 
 
-def test_every_place_that_the_documentation_of_the_architecture_names_exists():
+def test_every_place_that_the_architecture_names_exists():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     places = re.findall(r"`((?:src|python|tools|docs|tests)/[\w./]*)`", page)
     assert len(places) > 20

@@ -309,7 +309,7 @@ except MemoryError:
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="file size limits of POSIX")
-def test_a_file_beyond_the_limit_of_the_process_is_an_os_error_before_anything_is_filled(path):
+def test_a_file_above_the_limit_is_an_os_error_before_any_fill(path):
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))"
     process = run(limit + WRITE, path, 0)
     assert process.communicate(timeout=60) == ("", f"errno {errno.EFBIG}\n")

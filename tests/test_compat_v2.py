@@ -394,7 +394,7 @@ def test_constants_are_taken_and_refused_as_in_tf_keras_and_tensorflow(facts, ex
         assert theirs == here
 
 
-def test_unseeded_initializers_of_tensorflow_follow_a_seed_that_is_set_later(facts):
+def test_unseeded_v2_initializers_follow_a_seed_set_later(facts):
     assert facts["later"]
 
 

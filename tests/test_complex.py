@@ -16,7 +16,7 @@ def test_a_mean_is_added_to_each_part(cls, dtype):
     assert (cls(1 - 2j, 0.5, seed=1).lazy(SHAPE, dtype)[5:9, ::3] == moved[5:9, ::3]).all()
 
 
-def test_the_deviation_of_truncated_values_is_that_before_the_truncation():
+def test_stddev_is_that_before_the_truncation():
     w = sb.TruncatedNormal(3j, 0.5, seed=1)((1000, 1000), "complex128")
     assert abs(w - 3j).max() <= 1.0 + 1e-15
     described = sb.TruncatedNormal(3j, 0.5).describe((2,), "complex128")

@@ -85,7 +85,7 @@ def test_the_documented_names_and_limits_are_those_of_the_code():
     documented = {name for row in rows for cell in row for name in re.findall(r"`(\w+)`", cell)}
     expected = {name for name, cls in PAIRS if cls not in OF_OTHERS and not re.fullmatch("[A-Z].*V2", name)}
     assert documented == expected
-    assert f"no more than {config.MOST_VALUES:,} values, and {config.MOST_DEPTH - 1} levels" in " ".join(text.split())
+    assert f"no more than {config.MAX_VALUES:,} values, and {config.MAX_DEPTH - 1} levels" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -477,7 +477,7 @@ def test_any_argument_is_right_or_a_value_error(name, value):
         assert all(map(math.isfinite, numbers))
 
 
-def test_initializers_with_arguments_of_another_generation_are_not_serialized_as_keras_3_has_them():
+def test_classes_of_another_generation_are_not_serialized_as_keras_3():
     with pytest.raises(ValueError, match="at its top level"):
         sb.serialize(seedbed.compat.v1.glorot_normal(seed=1))
     assert sb.deserialize(sb.serialize(seedbed.compat.v2.GlorotNormal(seed=1))) == sb.GlorotNormal(seed=1)

@@ -505,7 +505,7 @@ class TestVerify:
         save_file(both, folder / name_of(4), {"seedbed.seed": "7"})
         assert self.found(PLAN, folder) == [f'"a" is elsewhere: expected one file, found {name_of(1)} and {name_of(4)}']
 
-    def test_counts_tensors_that_the_plan_lacks_and_those_that_the_files_lack(self, folder):
+    def test_counts_tensors_that_plan_or_files_lack(self, folder):
         other = plan_of(*({"name": name, "shape": [60]} for name in "abz"))
         assert sorted(self.found(other, folder)) == [
             *(f'"{name}" is not in the plan' for name in "cdef"),

@@ -105,7 +105,7 @@ def test_the_geometric_mean_is_a_mode():
     assert sb.VarianceScaling(1.0, "fan_geo_avg", seed=1)((0, 3)).shape == (0, 3)
 
 
-def test_what_keras_does_not_have_is_in_a_configuration_only_where_it_is_used():
+def test_a_configuration_has_more_than_keras_only_if_used():
     init = sb.HeNormal(seed=1, batch_axes=(0,), groups=2)
     assert init.get_config() == {
         "seed": 1,
@@ -150,7 +150,7 @@ def test_a_grouped_convolution_keeps_the_variance_forward_and_backward():
         assert variance_forward(9 * outputs // groups, np.moveaxis(w, 1, 2)) == pytest.approx(1, rel=0.02)
 
 
-def test_a_depthwise_convolution_keeps_the_variance_when_its_channels_are_a_batch():
+def test_a_depthwise_kernel_keeps_the_variance_by_batch_axes():
     shape = (9, 9, 400, 3)  # each output sees the 81 places of one channel
     right = sb.LecunNormal(seed=5, **DEPTHWISE)(shape)
     back = sb.VarianceScaling(1.0, "fan_out", seed=6, **DEPTHWISE)(shape)

@@ -37,7 +37,7 @@ def test_every_frozen_value_is_made():
 
 
 @pytest.mark.parametrize("cls", public_initializers())
-def test_every_public_initializer_is_frozen_in_every_dtype_that_it_makes(cls):
+def test_every_public_initializer_is_frozen_in_every_dtype(cls):
     cases = [(initializer, dtypes) for initializer, dtypes, *_ in make.CASES if type(initializer) is cls]
     assert cases, f"golden/make.py has no case for {cls.__name__}"
     covered = {dtype for _, dtypes in cases for dtype in dtypes}

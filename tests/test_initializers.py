@@ -309,7 +309,7 @@ def test_each_random_seed_makes_other_draws():
         random.setstate(state)
 
 
-def test_a_generator_gives_new_values_at_each_call_and_first_those_of_the_integer():
+def test_a_generator_gives_new_values_at_each_call():
     init = sb.HeNormal(seed=sb.SeedGenerator(42))
     first, second, third = (init((30,)) for _ in range(3))
     assert (first == sb.HeNormal(seed=42)((30,))).all()
@@ -540,7 +540,7 @@ def test_the_algorithm_is_the_first():
     assert sb.ALGORITHM == "v1"
 
 
-def test_bounds_of_a_truncated_normal_are_part_of_a_configuration_where_they_are_not_those_of_keras():
+def test_a_configuration_has_the_bounds_that_keras_lacks():
     plain = sb.TruncatedNormal(seed=1, lower=-2, upper=2)
     assert plain == sb.TruncatedNormal(seed=1)
     assert plain.get_config() == {"mean": 0.0, "stddev": 0.05, "seed": 1}

@@ -87,7 +87,7 @@ def test_a_plan_is_read_in_linear_work():
     assert_linear(lambda count: partial(parse_plan, plan_text(count)))
 
 
-def test_a_directory_of_shards_is_written_resumed_and_verified_in_linear_work(tmp_path):
+def test_shards_are_written_resumed_and_verified_in_linear_work(tmp_path):
     """Shards of sixteen tensors: their number grows with that of the tensors."""
 
     def work_for(count):

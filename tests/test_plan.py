@@ -236,7 +236,7 @@ def default(**fields):
         ),
     ],
 )
-def test_a_plan_that_breaks_a_rule_is_refused_with_the_rule_and_what_was_received(text, kind, message):
+def test_a_bad_plan_is_refused_with_the_rule_it_breaks(text, kind, message):
     with pytest.raises(kind) as caught:
         parse_plan(text)
     assert message in str(caught.value)

@@ -282,7 +282,7 @@ def test_a_generator_shared_by_threads_draws_each_stream_once():
     assert sorted(drawn) == list(range(2000))
 
 
-def test_threads_that_share_a_generator_make_the_tensors_that_one_makes_alone():
+def test_threads_that_share_a_generator_make_the_same_tensors():
     shared = sb.GlorotUniform(seed=sb.SeedGenerator(1))
     with ThreadPoolExecutor(16) as pool:
         made = sorted(pool.map(lambda _: shared((200, 400)).tobytes(), range(64)))
@@ -391,7 +391,7 @@ MAY_IMPORT = {
 
 
 @pytest.mark.parametrize("call", [*NEEDS_NO_IMPORT, *MAY_IMPORT])
-def test_the_first_call_of_a_process_at_its_shutdown_works_or_is_refused(call):
+def test_a_first_call_at_shutdown_works_or_is_refused(call):
     """`__del__` of a module's variable runs when nothing can be imported any more."""
     expression = {**NEEDS_NO_IMPORT, **MAY_IMPORT}[call]
     done = run(
@@ -430,7 +430,7 @@ def test_a_process_fills_while_it_ends():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("_xxsubinterpreters") is None, reason="this Python has them elsewhere")
-def test_a_subinterpreter_is_refused_or_works_and_does_not_disturb_the_main_one():
+def test_a_subinterpreter_does_not_disturb_the_main_one():
     said = succeeds(
         """
         import warnings, _xxsubinterpreters as interpreters, seedbed as sb

@@ -59,7 +59,7 @@ def p_values(law, dtype, sample):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 class TestLaws:
-    def test_the_probabilities_are_the_shares_of_evenly_spaced_quantiles_as_they_are_rounded(self, law, dtype):
+    def test_probabilities_are_shares_of_rounded_quantiles(self, law, dtype):
         steps = 2**18
         exact = DtypeLaw(law, dtype)
         counted = tally(law, dtype, narrowed(law, dtype, quantiles(law, (np.arange(steps) + 0.5) / steps)))

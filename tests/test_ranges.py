@@ -37,7 +37,7 @@ class TestRangesInNames:
         assert named("{9..11}") == ["9", "10", "11"]
         assert named("a{7..7}") == ["a7"]
 
-    def test_of_entries_that_agree_up_to_their_first_range_are_repeated_together(self):
+    def test_entries_equal_up_to_a_range_are_repeated_together(self):
         assert named("a", "h.{0..1}.x", "h.{0..1}.y", "z") == ["a", "h.0.x", "h.0.y", "h.1.x", "h.1.y", "z"]
         assert named("h.{0..1}.x", "h.{0..2}.y") == ["h.0.x", "h.1.x", "h.0.y", "h.1.y", "h.2.y"]
         assert named("h.{0..1}.x", "between", "h.{0..1}.y") == ["h.0.x", "h.1.x", "between", "h.0.y", "h.1.y"]
@@ -150,7 +150,7 @@ class TestJson:
         assert json.loads(plan.to_json())["dtype"] == "bfloat16"
         VALIDATOR.validate(json.loads(plan.to_json()))
 
-    def test_has_the_dtype_that_is_asked_for_only_where_there_is_none_of_its_own(self):
+    def test_an_entry_keeps_its_own_dtype(self):
         plan = plan_of(
             {"name": "a", "shape": [2]},
             {"name": "b", "shape": [2]},

@@ -53,7 +53,7 @@ def test_of_equal_ranks_the_upper_rows_are_zero():
             assert np.flatnonzero(chosen).tolist() == sorted(order[:count])
 
 
-def test_a_matrix_of_more_ranks_than_stand_in_memory_at_a_time_is_the_same():
+def test_a_matrix_ranked_in_pieces_is_the_same():
     init = sb.Sparse(0.7, seed=4)
     whole = init((3000, 800))
     assert (np.count_nonzero(whole == 0, axis=0) == 2100).all()

@@ -139,7 +139,7 @@ def test_parent_and_children_are_uncorrelated():
         check_uncorrelated(x, y)
 
 
-def test_float32_normals_beyond_4_and_5_deviations_are_as_many_as_there_should_be():
+def test_float32_normals_have_the_tails_beyond_4_and_5_deviations():
     sample = sb.RandomNormal(0.0, 1.0, seed=17)((20 * N,))
     for beyond in (4.0, 5.0):
         expected = sample.size * 2 * stats.norm.sf(beyond)

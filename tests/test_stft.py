@@ -73,7 +73,7 @@ def test_a_window_may_be_numbers_or_none(side):
     assert np.abs(without - exact_kernel((31, 2, 17), side, None, None)).max() < 1e-12
 
 
-def test_a_convolution_with_both_sides_is_the_transform_of_the_windowed_signal():
+def test_both_sides_transform_the_windowed_signal():
     n = 64
     x = np.random.default_rng(1).standard_normal(n)
     real, imag = (sb.STFT(side, "hann", None, True)((n, 1, n // 2 + 1), "float64")[:, 0] for side in ("real", "imag"))
@@ -120,7 +120,7 @@ def test_values_that_are_simple_numbers_are_exact():
     assert not imag[:, 6].any()
 
 
-def test_a_kernel_of_more_rows_than_stand_in_memory_at_a_time_is_the_same():
+def test_a_kernel_made_in_pieces_is_the_same():
     init = sb.STFT("real", "hamming")
     shape = (1200, 1, 513)
     whole = init(shape)

@@ -152,7 +152,7 @@ def test_an_unknown_key_is_still_an_error():
         Scaled.from_config({"input_axes": [0], "output_axes": [1]})
 
 
-def test_a_subclass_of_the_name_of_a_class_of_the_package_is_not_serialized_as_that():
+def test_a_subclass_of_the_same_name_is_not_serialized_as_ours():
     other = type("HeNormal", (sb.HeNormal,), {"__call__": lambda self, shape, dtype=None: np.ones(shape)})
     with pytest.raises(ValueError, match="at its top level"):
         sb.serialize(other(1))

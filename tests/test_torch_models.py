@@ -34,7 +34,7 @@ def test_each_parameter_is_distributed_as_the_models_own(title):
 
 @pytest.mark.parametrize("title", OF_TRANSFORMERS)
 @pytest.mark.parametrize("device", ["meta", "cpu", "emptied"])
-def test_a_model_that_was_built_elsewhere_has_the_bits_of_the_recorded_one(title, device):
+def test_a_model_built_elsewhere_has_the_bits_of_the_recorded(title, device):
     make, _ = MODELS[title]
     expected = EXAMPLE["recorded"](make)
     with torch.device("meta" if device == "emptied" else device):
@@ -51,7 +51,7 @@ def test_a_model_that_was_built_elsewhere_has_the_bits_of_the_recorded_one(title
         assert torch.equal(found[name], tensor), name
 
 
-def test_what_a_constructor_of_torchvision_did_is_an_error_unless_it_was_recorded():
+def test_a_torchvision_constructor_must_be_recorded():
     make, _ = MODELS["ResNet-18"]
     with pytest.raises(ValueError, match=r'recording\(\), or say layers="default".* conv1.weight \(ResNet\)'):
         st.initialize_(make(), seed=42)

@@ -230,7 +230,7 @@ class TestOwnInitialization:
         assert model[0].up.weight.std().item() == pytest.approx(0.02, rel=0.2)
 
     @pytest.mark.parametrize("make", [Block, lambda: nn.Sequential(Block()), lambda: on_meta(Block)])
-    def test_a_constructor_that_was_not_recorded_is_an_error_with_two_ways_out(self, make):
+    def test_an_unrecorded_constructor_is_an_error_with_two_ways_out(self, make):
         message = r"build the module within seedbed.torch.recording\(\), or say layers=\"default\".*weight \(Block\)"
         with pytest.raises(ValueError, match=message):
             st.initialize_(make(), seed=1)
@@ -415,7 +415,7 @@ class TestTies:
             with pytest.raises(ValueError, match=r"memory of their own.* Received: a.weight and b.weight"):
                 call(model)
 
-    def test_parts_of_one_memory_that_do_not_overlap_are_tensors_of_their_own(self):
+    def test_disjoint_parts_of_one_memory_are_separate_tensors(self):
         flat = torch.zeros(4, 6)
         model = nn.Module()
         model.a, model.b = nn.Parameter(flat[:, :3]), nn.Parameter(flat[:, 3:])
@@ -637,7 +637,7 @@ class TestRecordedRules:
         with st.recording():
             return Model()
 
-    def test_they_are_printed_changed_saved_and_loaded_without_the_models_code(self, tmp_path):
+    def test_rules_are_printed_changed_saved_and_loaded(self, tmp_path):
         rules = st.recorded_rules(self.make())
         assert rules["embed.weight"] == sb.RandomNormal(0.0, 0.5).with_seed(sb.seeds.UNBOUND)
         assert "blocks.1.down.weight  (8, 16)  float32  RandomNormal(mean=0.0, stddev=0.01)" in str(rules)
@@ -713,7 +713,7 @@ def test_seeds_that_nobody_gave_are_not_shown():
         st.fill_(torch.empty(3, 4), sb.HeNormal())
 
 
-def test_layers_of_others_with_a_reset_have_the_distribution_of_their_reset():
+def test_foreign_layers_have_the_distribution_of_their_reset():
     class Wavy(nn.Linear):
         def reset_parameters(self):
             bound = math.sqrt(6 / self.in_features) / 30

@@ -28,7 +28,7 @@ def test_xavier_is_glorot_by_a_gain_and_not_truncated(gain):
     ("nonlinearity", "a", "scale"),
     [("leaky_relu", 0.0, 2), ("leaky_relu", 2.0, 0.4), ("relu", 0.0, 2), ("linear", 0.0, 1), ("selu", 0.0, 0.5625)],
 )
-def test_kaiming_is_he_by_the_gain_of_its_nonlinearity_and_not_truncated(mode, nonlinearity, a, scale):
+def test_kaiming_is_he_times_a_gain_and_not_truncated(mode, nonlinearity, a, scale):
     fan = mode.lower()
     uniform = sb.KaimingUniform(a, mode, nonlinearity, seed=3)
     normal = sb.KaimingNormal(a, mode, nonlinearity, seed=3)
@@ -37,7 +37,7 @@ def test_kaiming_is_he_by_the_gain_of_its_nonlinearity_and_not_truncated(mode, n
     assert same_values(normal, sb.VarianceScaling(scale, fan, "untruncated_normal", seed=3))
 
 
-def test_with_their_defaults_the_uniform_ones_are_those_of_glorot_and_he():
+def test_uniform_defaults_are_those_of_glorot_and_he():
     assert same_values(sb.XavierUniform(seed=3), sb.GlorotUniform(seed=3))
     assert same_values(sb.KaimingUniform(seed=3), sb.HeUniform(seed=3))
 
@@ -77,7 +77,7 @@ def test_gains_are_those_of_the_table():
         (lambda: sb.calculate_gain("leaky_relu", math.nan), "param must be a finite number"),
         (lambda: sb.calculate_gain("leaky_relu", 1e200), "the parameter of leaky_relu must be within"),
         (lambda: sb.KaimingNormal(nonlinearity="mish"), "nonlinearity must be one of"),
-        (lambda: sb.KaimingNormal(0.1, nonlinearity="relu"), "a must be 0 but for leaky_relu. Received: a=0.1"),
+        (lambda: sb.KaimingNormal(0.1, nonlinearity="relu"), "a must be 0 except for leaky_relu. Received: a=0.1"),
         (lambda: sb.KaimingNormal("0"), "a must be a finite number"),
         (lambda: sb.KaimingUniform(1e200), "the parameter of leaky_relu must be within"),
         (lambda: sb.KaimingUniform(mode="fan_avg"), "mode must be one of fan_in, fan_out. Received: mode='fan_avg'"),

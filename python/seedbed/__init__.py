@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from seedbed import transformers as transformers
 
 ALGORITHM = "v1"
-"""The version of the values: what stands at an address changes only with it."""
+"""Version of the algorithm: the value at an address changes only with it."""
 
 bilinear = Bilinear
 blocks = Blocks

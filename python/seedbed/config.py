@@ -22,11 +22,11 @@ from seedbed.shapes import ShapeLike, as_shape
 Table: TypeAlias = Mapping[str, type[Initializer]]
 """Names, and the classes that they stand for."""
 
-MOST_DEPTH = 32
-"""How deep a configuration may be nested."""
+MAX_DEPTH = 32
+"""Maximum nesting of a configuration, in levels."""
 
-MOST_VALUES = 2**22
-"""How many values it may hold."""
+MAX_VALUES = 2**22
+"""Maximum number of values in a configuration."""
 
 CLASSES: Table = {
     name: getattr(initializers, name)
@@ -66,7 +66,7 @@ _OTHER_NAMES: dict[str, str] = {
     **{f"convolutional_orthogonal_{n}d": f"ConvolutionOrthogonal{n}D" for n in (1, 2, 3)},
     "convolutional_delta_orthogonal": "DeltaOrthogonal",
 }
-"""The names beyond those of the classes that Keras 3, tf-keras and TensorFlow 1 have for them."""
+"""Names that Keras 3, tf-keras and TensorFlow 1 have for classes under another name."""
 
 ALIASES: Table = {snake_case(name): cls for name, cls in CLASSES.items()}
 """The snake-case names, which are the classes themselves."""
@@ -153,14 +153,14 @@ def deserialize(config: Mapping[str, Any] | str | None, custom_objects: Mapping[
 
 
 def get(identifier: object) -> Initializer | Callable[..., Any] | None:
-    """The initializer that an identifier stands for.
+    """Return the initializer that an identifier names, describes or is.
 
     Arguments:
         identifier: a name, a configuration, a class, an initializer or another callable, None, or an array, which is
             what it makes, in the shape that it has and no other.
 
     Raises:
-        ValueError: where it stands for none.
+        ValueError: if it is something else.
 
     >>> import seedbed as sb
     >>> sb.get("he_normal") == sb.get(sb.HeNormal)  # each drew a seed of its own
@@ -185,7 +185,7 @@ def get(identifier: object) -> Initializer | Callable[..., Any] | None:
 
 
 def deserialize_unbound(config: Mapping[str, Any] | str) -> Initializer:
-    """The initializer of a configuration, with `UNBOUND` for a seed where it has none.
+    """Return the initializer of a configuration, with the seed `UNBOUND` if the configuration has no seed.
 
     Unlike `deserialize`, it draws no seed: the state of Python's `random` stays as it is.
 
@@ -237,7 +237,7 @@ def unknown_name(name: object, names: Table) -> str:
 
 
 def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
-    """What a class makes of its arguments. A function is an initializer as it stands."""
+    """Return the instance of a class with these arguments. A function is an initializer itself."""
     if not isinstance(target, type):
         return target
     if not isinstance(arguments, Mapping):
@@ -299,15 +299,15 @@ def check_size(config: Mapping[str, Any]) -> int:
     """
     level: list[Any] = [config]
     values = 0
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         containers = [item for item in level if type(item) not in _PLAIN and isinstance(item, (Mapping, list, tuple))]
         if not containers:
             return values
         values += sum(map(len, containers))
-        if values > MOST_VALUES:
-            raise ValueError(f"a configuration must hold at most {MOST_VALUES} values. Received: more than that")
+        if values > MAX_VALUES:
+            raise ValueError(f"a configuration must hold at most {MAX_VALUES} values. Received: more than that")
         level = [value for items in containers for value in (items.values() if isinstance(items, Mapping) else items)]
-    raise ValueError(f"a configuration must be nested at most {MOST_DEPTH - 1} deep. Received: one that is deeper")
+    raise ValueError(f"a configuration must be nested at most {MAX_DEPTH - 1} deep. Received: one that is deeper")
 
 
 def _check_origin(name: object, config: Mapping[str, Any]) -> None:

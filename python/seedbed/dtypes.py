@@ -11,7 +11,7 @@ from seedbed._float_state import in_default_state
 from seedbed.arguments import did_you_mean, shortened
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""The element types that are sampled, but for those of eight bits."""
+"""The element types that are sampled, except those of eight bits."""
 
 FLOAT8 = (
     "float8_e3m4",
@@ -37,7 +37,7 @@ ABBREVIATIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64
 """Names that are accepted besides those of NumPy."""
 
 _NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w{0,30})", re.ASCII)
-"""What may name an element type. NumPy reads lists of fields from other texts, as Python literals; and `f000...4`."""
+"""Pattern of valid dtype names. NumPy would parse other strings as structured dtypes, or `f000...4`."""
 
 _floatx = "float32"
 
@@ -47,7 +47,7 @@ _names: dict[np.dtype, str] = {dtype: str(name) for name, dtype in _known.items(
 
 
 def floatx() -> str:
-    """The name of the default element type, `"float32"` unless set.
+    """Return the name of the default element type, `"float32"` unless set.
 
     >>> import seedbed as sb
     >>> sb.floatx()
@@ -81,7 +81,7 @@ def set_floatx(value: str) -> None:
 
 
 def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
-    """The NumPy dtype that a name, a dtype of NumPy or of a framework, or None (`floatx()`) stands for.
+    """Return the NumPy dtype of a name, a dtype of NumPy or of a framework, or None (`floatx()`).
 
     Raises:
         ValueError: if it is not the name of an element type, or of one that is neither numeric nor bool.
@@ -168,7 +168,7 @@ def _resolve(dtype: object) -> np.dtype:
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as Python
         resolved = np.dtype("V")
-    # What NumPy knows by name depends on whether ml_dtypes was imported: its other types are none here.
+    # What NumPy knows by name depends on whether ml_dtypes was imported: its other types are not accepted here.
     if resolved.kind == "V" and resolved.name not in OF_ML_DTYPES:
         several = "" if not isinstance(dtype, (int, np.integer)) else " A shape is one argument: (3, 4), not 3, 4"
         raise ValueError(

@@ -86,7 +86,7 @@ def as_seed(seed: object) -> int:
     A generator moves on with each seed that is taken from it, a seed sequence does not.
 
     Raises:
-        ValueError: where it is none of these, or not an integer (a bool and a float are none) in [-2**255, 2**255).
+        ValueError: if it is something else, such as a bool or a float, or outside [-2**255, 2**255).
 
     >>> as_seed(np.random.SeedSequence(42)) == as_seed(np.random.SeedSequence(42))
     True
@@ -295,7 +295,7 @@ def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
     """An initializer's `seed` argument: an integer, a generator, `UNBOUND`, or None.
 
     Raises:
-        ValueError: where it is none of the three, nor the serialized form of a generator.
+        ValueError: if it is neither of the three nor the serialized form of a generator.
     """
     if seed is None or isinstance(seed, (SeedGenerator, Unbound)):
         return seed
@@ -341,7 +341,7 @@ def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) ->
         start: the first word, in [0, 2**68). Element i owns word i and word 2**67 + i.
 
     Raises:
-        ValueError: where an argument is not as said.
+        ValueError: if an argument is not as described.
 
     >>> [hex(word) for word in random_words(seed=0, count=3)]
     ['0x2fef003e', '0xd6405f89', '0xe8b85b7f']

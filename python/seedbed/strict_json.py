@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def decode(text: str, what: str) -> object:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON, or breaks a rule.
+        ValueError: it is not JSON, or breaks a rule.
         RecursionError: it is too deep.
     """
     try:
@@ -63,10 +63,10 @@ _DECODER = json.JSONDecoder(
 
 
 def members(value: object, what: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The members of an object that has all the required keys, and none beside them but optional ones.
+    """The members of an object that has all the required keys, and no others except optional ones.
 
     Raises:
-        TypeError: it is no object.
+        TypeError: it is not an object.
         ValueError: it has other keys.
     """
     found: dict[str, Any] = typed(value, dict, f"{what} must be an object")
@@ -84,7 +84,7 @@ def integers(value: object, what: str) -> list[int]:
     """A list of integers.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
     """
     rule = f"{what} must be a list of integers"
     numbers: list[Any] = typed(value, list, rule)

@@ -89,7 +89,7 @@ def _position(
         if count is None:
             raise ValueError(f"{rank} comes without the number of parts: say --part auto/N. Received: --part auto")
         total = count
-    elif within_array and size not in environment:  # sbatch sets it only where it is told a number
+    elif within_array and size not in environment:  # sbatch sets it only if its caller gave a number
         total = 1
     else:
         total, said = _integer(environment, size), f"{said}, {size}={environment[size]}"

@@ -12,7 +12,7 @@ def parse_rule(text: str) -> tuple[str, str | dict[str, Any]]:
     """Parse a rule, ``PATTERN=INITIALIZER``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
 
     >>> parse_rule("*.weight=RandomNormal(stddev=0.02)")
     ('*.weight', {'class_name': 'RandomNormal', 'config': {'stddev': 0.02}})
@@ -27,7 +27,7 @@ def parse_initializer(text: str) -> str | dict[str, Any]:
     """Parse an initializer: a name, its JSON configuration, or as it is written in Python.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is something else.
 
     >>> parse_initializer("zeros"), parse_initializer('{"class_name": "Zeros"}')
     ('zeros', {'class_name': 'Zeros'})

@@ -156,7 +156,7 @@ class Registry:
         """The configuration of an initializer, in TensorFlow's form; a name and None are their own.
 
         Raises:
-            ValueError: where it is none of these, or an initializer of another module.
+            ValueError: if it is something else, or an initializer of another module.
         """
         if initializer is None or isinstance(initializer, str):
             return initializer
@@ -184,13 +184,13 @@ class Registry:
         return self._named(config["class_name"]).from_config(arguments)
 
     def get(self, identifier: object) -> Initializer | Callable[..., Any] | None:
-        """The initializer that an identifier stands for.
+        """Return the initializer that an identifier names, describes or is.
 
         Arguments:
             identifier: a name, a configuration, a class of this module, an initializer or another callable, or None.
 
         Raises:
-            ValueError: where it stands for none.
+            ValueError: if it is something else.
         """
         if identifier is None:
             return None

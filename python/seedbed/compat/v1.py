@@ -9,7 +9,7 @@ with Keras' defaults. They differ in three:
 | `truncated_normal_initializer`: stddev 1 | `TruncatedNormal`, `truncated_normal`: stddev 0.05 |
 | `random_uniform_initializer`: [0, 1) | `RandomUniform`, `random_uniform`, `uniform`: [-0.05, 0.05) |
 
-Each is called `(shape, dtype=None, partition_info=None)`. `dtype` is that of the constructor where there is none.
+Each is called `(shape, dtype=None, partition_info=None)`. `dtype` is by default that of the constructor.
 `partition_info` is anything with `full_shape` and `var_offset`, such as a `PartitionInfo`: `shape` is then that of the
 slice of `full_shape` that begins at `var_offset`, and its bits are those that the whole has there.
 
@@ -28,7 +28,7 @@ when it is called:
 | n | none | at each call those of the top-level class with the seed n |
 | n | g | at each call the same, those of the seed `SeedGenerator(g).child("compat.v1").child(str(n))` |
 | none | g | new at each call: the next draw of `SeedGenerator(g).child("compat.v1")`, which all initializers share |
-| none | none | new at each call: the next draw of a generator of its own, with a seed that `seed.seed` tells |
+| none | none | new at each call: the next draw of a generator of its own, with the seed `seed.seed` |
 
 >>> v1.set_random_seed(7)
 >>> first, second = v1.glorot_normal()((2, 3)), v1.glorot_normal()((2, 3))
@@ -144,7 +144,7 @@ class _V1(_generation.Generation):
 
         Arguments:
             shape: of the result: an integer or integers.
-            dtype: of its elements; where there is none, that of `out`, or that of the constructor.
+            dtype: dtype of its elements, by default that of `out`, or of the constructor.
             partition_info: anything with `full_shape` and `var_offset`: of which tensor the result is a part, and where
                 it begins.
             out: where to write: an array of the result's shape and dtype, writable and contiguous in C order.
@@ -452,7 +452,7 @@ class Orthogonal(_Gained, initializers.Orthogonal):
 
 
 class ConvolutionDeltaOrthogonal(_Gained, initializers.DeltaOrthogonal):
-    """`seedbed.DeltaOrthogonal`: zero but in the centre, where an orthogonal matrix stands."""
+    """`seedbed.DeltaOrthogonal`: zero except in the centre, which is an orthogonal matrix."""
 
 
 class ConvolutionOrthogonal1D(_Gained, initializers.ConvolutionOrthogonal1D):

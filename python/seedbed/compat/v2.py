@@ -1,6 +1,6 @@
 """`tf.keras.initializers` as it was from TF 2.2 to 2.15: class names, and snake-case names that are the same classes.
 
-Each is called `(shape, dtype=None, **kwargs)`. `dtype` is `seedbed.floatx()` where there is none. The keywords are
+Each is called `(shape, dtype=None, **kwargs)`. `dtype` is by default `seedbed.floatx()`. The keywords are
 `partition_shape` and `partition_offset` (and this package's `out`): the part of the tensor `shape` that has this shape
 and begins there, in the bits that the whole has there.
 
@@ -63,7 +63,7 @@ class _V2(_generation.Generation):
 
         Arguments:
             shape: of the whole tensor: an integer or integers.
-            dtype: of its elements; `floatx()` where there is none.
+            dtype: dtype of its elements, by default `floatx()`.
             kwargs: `partition_shape` and `partition_offset` for a part, `out` for where to write.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Initializers: what stands at each element of a tensor, by family.
+"""Initializers: the values of tensors, by family.
 
 | module | family |
 |---|---|

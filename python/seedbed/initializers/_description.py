@@ -15,7 +15,7 @@ TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Description(NamedTuple):
-    """What `Initializer.describe` returns. None stands for what does not apply, is not bounded, or is not known.
+    """What `Initializer.describe` returns. A field is None if it does not apply, is not bounded, or is not known.
 
     Mean and standard deviation are those of the elements before they are rounded to the dtype: of one that is picked at
     random, where elements have different distributions. Minimum and maximum are numbers of the dtype.

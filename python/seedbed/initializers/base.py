@@ -49,8 +49,8 @@ class Initializer(ABC):
     """A tensor for every shape and dtype: `initializer(shape, dtype)`.
 
     An initializer of your own derives from this class, names its constructor's arguments in `parameters`, keeps them as
-    attributes of these names, and says in `rule` what stands at each element. Slices, shards and files then cost what
-    their elements cost.
+    attributes of these names, and returns from `rule` how elements get their values. Slices, shards and files then cost
+    what their elements cost.
 
     The ways of Keras work too. A subclass may override `__call__(shape, dtype=None)`: lazy tensors, plans, torch and
     Dask then evaluate the whole tensor by a call, and cut parts from it. A subclass may have arguments of its own in
@@ -64,15 +64,15 @@ class Initializer(ABC):
     """The constructor's arguments, which are the configuration."""
 
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
-    """Those that Keras does not have, with their defaults. At its default, one is no part of the configuration, which
-    Keras can then load."""
+    """Arguments that Keras does not have, with their defaults. Each is omitted from the configuration at its default, so
+    that Keras can load it."""
 
     @abstractmethod
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
-        """What stands at each element of a tensor. A random initializer draws here, once for the tensor.
+        """Return how the elements of a tensor get their values. A random initializer draws here, once for the tensor.
 
         Raises:
-            ValueError: where there is no such tensor.
+            ValueError: if there is no such tensor.
         """
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
@@ -85,11 +85,11 @@ class Initializer(ABC):
 
     @not_rewritten
     def lazy(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> LazyArray:
-        """The tensor, to be evaluated where it is sliced.
+        """Return the tensor, unevaluated: indexing evaluates the elements that it selects.
 
         Arguments:
-            shape: of the tensor: an integer or integers.
-            dtype: of its elements; `floatx()` where there is none.
+            shape: shape of the tensor: an integer or a sequence of integers.
+            dtype: dtype of its elements, by default `floatx()`.
 
         Raises:
             ValueError: for a bad shape or dtype, or parameters that this dtype has no numbers for.
@@ -98,7 +98,7 @@ class Initializer(ABC):
         return LazyArray(self.rule_of(dimensions, element), dimensions, element)
 
     def rule_of(self, shape: Shape, dtype: np.dtype) -> Rule:
-        """What a call writes: `rule`, or, of a class with a `__call__` of its own, the result of the call.
+        """Return the rule of what a call returns: `rule`, or the result of the call if the class has its own `__call__`.
 
         Raises:
             ValueError: if there is no such tensor.
@@ -126,7 +126,7 @@ class Initializer(ABC):
         out[...] = values
 
     def _as_array(self, made: Any) -> np.ndarray:
-        """The result of a call as an array of NumPy."""
+        """Return the result of a call as a NumPy array."""
         return np.asarray(made)
 
     @evaluates_rule
@@ -139,15 +139,15 @@ class Initializer(ABC):
         partition_shape: ShapeLike | None = None,
         partition_offset: ShapeLike | None = None,
     ) -> np.ndarray:
-        """The tensor, or a part of it.
+        """Return the tensor, or a part of it.
 
         Arguments:
-            shape: of the whole tensor: an integer or integers.
-            dtype: of its elements; where there is none, that of `out`, or `floatx()`.
-            out: where to write: an array of the result's shape and dtype, writable, and contiguous in C or Fortran
+            shape: shape of the whole tensor: an integer or a sequence of integers.
+            dtype: dtype of its elements, by default that of `out`, or `floatx()`.
+            out: array to write to, of the result's shape and dtype, writable, and contiguous in C or Fortran
                 order.
-            partition_shape: the shape of the part that is wanted; all where there is none.
-            partition_offset: where the part begins, along each axis; at zeros where there is none.
+            partition_shape: shape of a part of the tensor. By default the whole tensor is returned.
+            partition_offset: index of the first element of the part along each axis, by default 0.
 
         Returns:
             `out`, or a new array. A part has the bits that the whole has there.
@@ -218,13 +218,13 @@ class Initializer(ABC):
         return Description()
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, in types that JSON has."""
+        """Return the constructor's arguments, in types that JSON has."""
         register_where_imported()
         return {name: list(value) if type(value) is tuple else value for name, value in self._arguments().items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The initializer of a configuration.
+        """Return the initializer of a configuration.
 
         Raises:
             ValueError: for an unknown key or a bad value.
@@ -249,11 +249,11 @@ class Initializer(ABC):
         return cls(**{key: value for key, value in config.items() if key in accepted or value is not None})
 
     def clone(self) -> Self:
-        """A new initializer of the same configuration."""
+        """Return a new initializer of the same configuration."""
         return type(self).from_config(self.get_config())
 
     def with_seed(self, seed: seeds.SeedLike) -> Self:
-        """The same initializer drawing from another seed; this one where it draws nothing."""
+        """Return the same initializer with another seed, or this one if it has no seed."""
         if "seed" not in self.parameters:
             return self
         return type(self).from_config({**self.get_config(), "seed": seed})
@@ -281,7 +281,7 @@ class Initializer(ABC):
         return hash((type(self), _hashable(self._identity())))
 
     def _shown(self) -> dict[str, Any]:
-        """The arguments that the representation has."""
+        """Return the arguments that the representation has."""
         return self._arguments()
 
     def __repr__(self) -> str:
@@ -328,11 +328,11 @@ def _hashable(value: object) -> object:
 
 
 class SeededInitializer(Initializer):
-    """An initializer that draws.
+    """An initializer with a seed.
 
     An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
-    each call, so two layers that share it begin equal; a `SeedGenerator` gives new ones, and its `child(name)` gives
-    each layer values of its own. `seed` is the integer or the generator.
+    each call, so two layers that share it are initialized equal. A `SeedGenerator` gives new values at each call, and
+    its `child(name)` gives each layer values of its own. `seed` is the integer or the generator.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("seed",)

@@ -161,8 +161,8 @@ class Dirac(_Copying):
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...).
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape is not of rank 3 to 5, or its outputs
-            are not in as many groups of one size.
+        ValueError: if an argument is not as described; at the call, if the shape is not of rank 3 to 5, or its
+            outputs are not in as many groups of one size.
 
     >>> import numpy as np, seedbed as sb
     >>> kernel = sb.Dirac()((3, 2, 2))

@@ -86,7 +86,7 @@ class Orthogonal(ComputedInitializer):
         column_axis: the axis that has the columns: the last one, as in Keras, or any other, as in JAX.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape has fewer than two axes or not that
+        ValueError: if an argument is not as described; at the call, where the shape has fewer than two axes or not that
             one, the dtype is not floating point, or the gain is beyond half of its greatest number.
         MemoryError: at the call, if there is no memory for the work.
 
@@ -128,10 +128,10 @@ class _Convolution(ComputedInitializer):
 
 
 class DeltaOrthogonal(_Convolution):
-    """A convolution that keeps norms: zero but in the centre, where an orthogonal matrix stands (Xiao et al. 2018).
+    """A convolution that keeps norms: zero except in the centre, which is an orthogonal matrix (Xiao et al. 2018).
 
     Of a kernel of shape (..., in, out), in <= out, with one to three spatial axes, the centre is (size - 1) // 2 along
-    each of these, and there stands what `Orthogonal` of the same arguments gives for the shape (in, out).
+    each of these, and the centre is what `Orthogonal` of the same arguments gives for the shape (in, out).
 
     Arguments:
         gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
@@ -139,8 +139,8 @@ class DeltaOrthogonal(_Convolution):
         column_axis: the axis of the matrix that has its columns: -1 or 1 for the outputs, -2 or 0 for the inputs.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape has not 3 to 5 axes, or in > out, the
-            dtype is not floating point, or the gain is beyond half of its greatest number.
+        ValueError: if an argument is not as described; at the call, if the shape has not 3 to 5 axes, or in > out,
+            the dtype is not floating point, or the gain is beyond half of its greatest number.
 
     >>> import seedbed as sb
     >>> kernel = sb.DeltaOrthogonal(seed=3)((3, 3, 16, 32))
@@ -204,7 +204,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape is not (size, in, out)
+        ValueError: if an argument is not as described; at the call, where the shape is not (size, in, out)
             with in <= out and a size of at most 4096, the dtype is not floating point, or the gain is beyond half of
             its greatest number.
 
@@ -221,7 +221,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
     """A convolution along two axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    As `ConvolutionOrthogonal1D`, but for kernels (size, size, in, out).
+    As `ConvolutionOrthogonal1D`, for kernels (size, size, in, out).
 
     Arguments:
         gain: factor of the kernel: a finite number, which may be negative or zero.
@@ -243,7 +243,7 @@ class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
 class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
     """A convolution along three axes, at every frequency a matrix with orthonormal rows times the gain.
 
-    As `ConvolutionOrthogonal1D`, but for kernels (size, size, size, in, out).
+    As `ConvolutionOrthogonal1D`, for kernels (size, size, size, in, out).
 
     Arguments:
         gain: factor of the kernel: a finite number, which may be negative or zero.

@@ -166,8 +166,8 @@ class TruncatedNormal(RandomNormal):
         mean: of the normal that is truncated; it may be complex for complex values.
         stddev: of the normal that is truncated, 0 or more.
         seed: None, an integer or a `SeedGenerator`.
-        lower: the lower bound, in standard deviations from the mean; None or -inf where there is none.
-        upper: the upper bound likewise; None or inf where there is none. Without any bound the values are those of
+        lower: the lower bound, in standard deviations from the mean; None or -inf for no bound.
+        upper: the upper bound likewise; None or inf for no bound. Without any bound the values are those of
             `RandomNormal`.
 
     Raises:

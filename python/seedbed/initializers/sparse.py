@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _RANKS = "seedbed.sparse"
 """The child of the values' key from which the zeroed rows are drawn."""
 
-_MOST_RANKS = 1 << 20
-"""How many ranks stand in memory at a time, but for a single column of more rows."""
+_MAX_RANKS = 1 << 20
+"""Maximum number of ranks in memory at a time, except for a single column of more rows."""
 
 
 class Thinned(Rule):
     """A matrix of samples in which some rows of each column are 0.
 
-    Each element has a rank: the standard uniform number, in float64, that stands at its index in the child of the
+    Each element has a rank: the standard uniform number, in float64, at its index in the child of the
     values' key. In each column the `zeros` elements of least rank are 0, of equal ranks those in upper rows.
     """
 
@@ -53,7 +53,7 @@ class Thinned(Rule):
         if not matrix.size or not self.zeros:
             return
         length, start, step, count = columns
-        at_once = max(1, _MOST_RANKS // rows[0])
+        at_once = max(1, _MAX_RANKS // rows[0])
         for first in range(0, count, at_once):
             some = (length, start + step * first, step, min(at_once, count - first))
             zeroed = self._zeroed(rows[0], some)
@@ -101,7 +101,7 @@ class Sparse(RandomInitializer):
         mean: the mean of the other elements.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the shape is not of rank 2, the dtype is not
+        ValueError: if an argument is not as described; at the call, where the shape is not of rank 2, the dtype is not
             floating point, or values 9.25 standard deviations from the mean would be beyond its finite numbers.
 
     >>> import seedbed as sb
@@ -149,5 +149,5 @@ class Sparse(RandomInitializer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        # It alone has no default; its absence is told here, an unknown key above.
+        # The only argument without a default. Unknown keys were refused above.
         return super().from_config({"sparsity": None, **config} if isinstance(config, Mapping) else config)

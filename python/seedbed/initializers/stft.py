@@ -38,8 +38,8 @@ MAX_SCALED_TIMES = 2**20
 MAX_DESCRIBED = 2**22
 """Maximum number of elements of a channel that are evaluated to describe them."""
 
-_MOST_VALUES = 1 << 18
-"""How many values stand in memory as float64 at a time, but for a single row of more."""
+_MAX_VALUES = 1 << 18
+"""Maximum number of float64 values in memory at a time, except for a single row of more."""
 
 
 class STFT(Initializer):
@@ -60,11 +60,11 @@ class STFT(Initializer):
             many numbers as the kernel has times; or None. The usual windows need no SciPy and are the same on every
             machine: hann, hamming, blackman, nuttall, blackmanharris, flattop, general_cosine, general_hamming, boxcar,
             bartlett, triang, cosine, parzen. Others are as SciPy computes them.
-        scaling: `"density"`, `"spectrum"` or None; of the window, so without one there is none.
+        scaling: `"density"`, `"spectrum"` or None: the scaling of the window. Without a window there is no scaling.
         periodic: whether a window that is named is periodic, or symmetric.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point, the shape is
+        ValueError: if an argument is not as described; at the call, where the dtype is not floating point, the shape is
             not of rank 3, has a single frequency or more than 2**33, has other times than the window, or more than
             2**36 for a window that is named, 2**20 if it is scaled too or SciPy's, or the window is 0 and to be scaled.
         ImportError: for a window that needs SciPy, if that is not installed.
@@ -183,7 +183,7 @@ class Transform(Rule):
         kernel = out.reshape(shape_of(axes))
         times, _, frequencies = (indices(axis) for axis in axes)
         factors = self.initializer.factors(self.times, times)
-        at_once = max(1, _MOST_VALUES // max(1, frequencies.size))
+        at_once = max(1, _MAX_VALUES // max(1, frequencies.size))
         for first in range(0, times.size, at_once):
             some = slice(first, first + at_once)
             values = self._waves(times[some, None] * frequencies % self.length) * factors[some, None]

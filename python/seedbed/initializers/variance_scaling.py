@@ -361,7 +361,7 @@ class UniformUnitScaling(VarianceScaling):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where an argument is not as said; at the call, where the dtype is not floating point.
+        ValueError: if an argument is not as described; at the call, where the dtype is not floating point.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.UniformUnitScaling(1.43, seed=42)((300, 200))).max() <= 1.43 * 0.1)

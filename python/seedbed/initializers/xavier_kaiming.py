@@ -36,7 +36,7 @@ NONLINEARITIES = (*_SQUARED_GAINS, "leaky_relu", "elu")
 _ELU = 0.14494541749292386
 """E (e^z - 1)^2 over z < 0, z standard normal: e^2 Phi(-2) - 2 sqrt(e) Phi(-1) + 1/2."""
 
-_LARGEST_SLOPE = 1e150
+_MAX_SLOPE = 1e150
 """Beyond it its square is no finite number."""
 
 
@@ -62,8 +62,8 @@ def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> flo
 
     Arguments:
         nonlinearity: one of these names.
-        param: the slope of `leaky_relu` on the negative side, 0.01 where there is none; the alpha of `elu`, 1 where
-            there is none. The others have no parameter.
+        param: the slope of `leaky_relu` on the negative side, by default 0.01; the alpha of `elu`, by default 1. The
+            others have no parameter.
 
     Raises:
         ValueError: for another name, or a param that is not finite or of a nonlinearity that has none.
@@ -89,8 +89,8 @@ _PARAMETERS: Mapping[str, float] = {"leaky_relu": 0.01, "elu": 1.0}
 def _squared_gain(nonlinearity: str, param: float) -> float:
     if one_of("nonlinearity", nonlinearity, NONLINEARITIES) in _SQUARED_GAINS:
         return _SQUARED_GAINS[nonlinearity]
-    if abs(param) > _LARGEST_SLOPE:
-        raise ValueError(f"the parameter of {nonlinearity} must be within +-{_LARGEST_SLOPE}. Received: {param}")
+    if abs(param) > _MAX_SLOPE:
+        raise ValueError(f"the parameter of {nonlinearity} must be within +-{_MAX_SLOPE}. Received: {param}")
     if nonlinearity == "elu":
         return 1.0 / (0.5 + _ELU * (param * param))
     return 2.0 / (1.0 + param * param)
@@ -210,7 +210,7 @@ class _Kaiming(VarianceScaling):
         self.nonlinearity = nonlinearity
         if self.a != 0 and nonlinearity != "leaky_relu":
             raise ValueError(
-                f"a must be 0 but for leaky_relu. Received: a={shortened(a)}, nonlinearity={shortened(nonlinearity)}"
+                f"a must be 0 except for leaky_relu. Received: a={shortened(a)}, nonlinearity={shortened(nonlinearity)}"
             )
         super().__init__(
             scale,

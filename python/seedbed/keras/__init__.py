@@ -16,7 +16,7 @@ that its seed says. So its draws are those of a `seedbed.SeedGenerator` of that 
 Reuse: Keras makes all weights of an initializer with an integer seed the same, and its attention layers clone the
 initializer for query, key and value, so that these begin equal, with an integer seed and with a generator. This module
 does as Keras does. Seeds by name, `seedbed.SeedGenerator(42).child("block3/attn")`, tell layers apart;
-`docs/compatibility.md` says what tells the parts of one attention layer apart.
+`docs/compatibility.md` says how the parts of one attention layer get different values.
 
 A whole model, every weight bound to its path, so that layers can come and go:
 

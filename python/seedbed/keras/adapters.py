@@ -49,7 +49,7 @@ class _InKeras:
 
         Arguments:
             shape: of the tensor: an integer or integers.
-            dtype: of its elements, as Keras names them; `keras.config.floatx()` where there is none.
+            dtype: dtype of its elements, as Keras names them, by default `keras.config.floatx()`.
             layout: on JAX, how to spread the tensor over devices: a `keras.distribution.TensorLayout` or a
                 `jax.sharding.Sharding`. Only the parts that this process holds are evaluated, each by itself, with
                 the bits of the whole.
@@ -122,13 +122,13 @@ def _adapted(name: str, cls: type[Initializer]) -> Any:
 
 
 def get(identifier: Any) -> Any:
-    """The initializer that an identifier stands for: `keras.initializers.get`, whose names mean the classes here.
+    """Return the initializer that an identifier names or is, as `keras.initializers.get`. Names mean the classes here.
 
     Arguments:
         identifier: a name, a configuration, a class, a callable, an array or None.
 
     Raises:
-        ValueError: where it stands for none.
+        ValueError: if it is something else.
     """
     known = isinstance(identifier, (str, Mapping))
     return config.build(identifier, None, NAMES) if known else keras.initializers.get(identifier)

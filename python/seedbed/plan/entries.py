@@ -37,7 +37,7 @@ class PartEntry(NamedTuple):
         """Return the part that a tensor of that shape is, where the ranges of its name have those numbers.
 
         Raises:
-            TypeError, ValueError: the part is none of the whole, or has another number of elements.
+            TypeError, ValueError: the part is outside the whole, or has another number of elements.
         """
         whole = shape if self.shape is None else entry_shape(self.shape, dtype)
         counts = whole if self.partition_shape is None else tuple(integers(self.partition_shape, "partition_shape"))
@@ -116,7 +116,7 @@ def entry_shape(value: object, dtype: np.dtype) -> Shape:
     """A shape that a tensor of that dtype may have.
 
     Raises:
-        TypeError, ValueError: it is none, or too large.
+        TypeError, ValueError: it is not a shape, or too large.
     """
     dimensions = integers(value, "a shape")
     if len(dimensions) > MAX_RANK:
@@ -132,7 +132,7 @@ def entry_dtype(value: object) -> np.dtype:
     """The dtype of a name.
 
     Raises:
-        TypeError, ValueError: there is none of that name.
+        TypeError, ValueError: there is no initializer of that name.
     """
     return as_dtype(typed(value, str, "a dtype must be a string"))
 

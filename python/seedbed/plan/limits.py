@@ -7,7 +7,7 @@ MAX_TENSORS = 1 << 18
 """The most tensors: the models of most experts have half as many."""
 
 MAX_MATCHES = 1 << 22
-"""The most names times patterns: each of the names is held against each of the patterns until one matches."""
+"""Maximum of names times patterns: each name is compared with each pattern until one matches."""
 
 MAX_PATTERN = 1 << 10
 """The most characters of a pattern: `fnmatch.translate` can take their square."""
@@ -19,7 +19,7 @@ MAX_COMPARED = 1 << 32
 """The most characters of all names times those of all patterns: so many steps it can take to match them."""
 
 MAX_HELD = 1 << 24
-"""The most tensors times values in the configuration of a default: each of its tensors is held against all of them."""
+"""Maximum of tensors times values in the configuration of a default: each tensor is checked with all of them."""
 
 MAX_RANK = 32
 """The most dimensions of a tensor: what every NumPy that seedbed runs on can hold."""

@@ -71,7 +71,7 @@ class Plan:
         """Write the plan as JSON, which `parse_plan` reads: each tensor has its own entry, or is in that of a range.
 
         Raises:
-            ValueError: an initializer is none of those that have a configuration, or `config` is no JSON.
+            ValueError: an initializer has no configuration, or `config` is not JSON.
 
         >>> from seedbed.plan import parse_plan
         >>> names = [f"h.{i}.bias" for i in range(3)]

@@ -38,7 +38,7 @@ def with_rules(plan: Plan, rules: Sequence[NameRule | RuleSource], unused: str =
     """The plan with the initializers that rules give its tensors; the first rule that matches a name decides.
 
     Raises:
-        ValueError: a rule decides nothing, and `unused` is "error"; or a tensor is none that its initializer makes.
+        ValueError: a rule decides nothing, and `unused` is "error"; or an initializer does not make such a tensor.
     """
     tensors = [
         tensor if rule is None or _stays(tensor, rule) else _changed(tensor, rule)

@@ -1,4 +1,4 @@
-"""Ranges in names: ``h.{0..11}.mlp.c_fc.weight`` stands for twelve names.
+"""Ranges in names: ``h.{0..11}.mlp.c_fc.weight`` means twelve names.
 
 A range ``{first..last}`` is one of integers, both ends included. Entries that follow one another and agree up to the
 end of their first range are repeated together: with ``h.{0..1}.a`` before ``h.{0..1}.b`` the order is ``h.0.a``,
@@ -180,7 +180,7 @@ def _compress(items: _Items[P], variants: Variants[P], ranges: int, level: int) 
 
 
 def _split(name: str) -> _Key:
-    """The first number of a name, and the text before it; or the name, where there is none."""
+    """Return the first number of a name and the text before it, or the name if it has no number."""
     found = _NUMBER.search(name)
     return (name, None) if found is None else (name[: found.start()], int(found[0]))
 

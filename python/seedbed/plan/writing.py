@@ -24,7 +24,7 @@ def to_json(tensors: Sequence[PlannedTensor], config: Mapping[str, Any] | None) 
     """Write a plan: an entry a line, with ranges where entries repeat.
 
     Raises:
-        ValueError: an initializer is none of those that have a configuration.
+        ValueError: an initializer has no configuration.
     """
     dtypes = Counter(name_of(tensor.dtype) for tensor in tensors)
     common = max(dtypes, key=lambda name: dtypes[name], default="float32")
@@ -42,7 +42,7 @@ def initializer_config(tensor: PlannedTensor) -> str | dict[str, Any]:
     """Return the configuration of a tensor's initializer, without a seed: a name where there is nothing else.
 
     Raises:
-        ValueError: the initializer is none of those that have a configuration.
+        ValueError: the initializer has no configuration.
     """
     try:
         serialized: Any = serialize(tensor.initializer)

@@ -48,7 +48,7 @@ def mup(
         base: the base model, if they are not: a plan, or the shapes of its weights by name.
         stddev: σ, of the base model.
         form: "table 8", where the head has a multiplier, or "table 3", where it has smaller values and learning rates.
-        zero_head: whether the head begins as zeros, as appendix D.2 recommends.
+        zero_head: whether the head is initialized with zeros, as appendix D.2 recommends.
         zero_query: whether the queries begin as zeros, likewise; not those of a kernel that has keys and values too.
 
     Raises:

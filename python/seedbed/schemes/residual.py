@@ -184,7 +184,7 @@ def fixup(*, layers: int, width: int, branch_layers: int = 2) -> Scheme:
 
 @scheme("Bachlechner et al. 2020, ReZero, section 3")
 def rezero(*, width: int) -> Scheme:
-    """Glorot uniform; the gain of each residual branch begins as zero. Embeddings N(0, d^-½).
+    """Glorot uniform; the gain of each residual branch is initialized with zero. Embeddings N(0, d^-½).
 
     Arguments:
         width: width of the model, d.
@@ -202,7 +202,7 @@ def rezero(*, width: int) -> Scheme:
 
 @scheme("De & Smith 2020, SkipInit, section 4")
 def skipinit(*, width: int, gain: float = 0.0) -> Scheme:
-    """He's, N(0, √(2/fan_in)); the gain of each residual branch begins as `gain`. Embeddings N(0, d^-½).
+    """He's, N(0, √(2/fan_in)); the gain of each residual branch is initialized with `gain`. Embeddings N(0, d^-½).
 
     Arguments:
         width: width of the model, d.

@@ -62,7 +62,7 @@ class Scheme(RuleSource):
     stacks: str = "any"
     """"one" if the layers are those of an encoder or a decoder, "two" if there must be both, "any" otherwise."""
     needs: tuple[str, ...] = ()
-    """Roles without which the scheme is none."""
+    """Roles that a model must have for the scheme to apply."""
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
     """The multipliers of each role, for parametrizations."""
     roles: Roles = field(default_factory=Roles)

@@ -43,7 +43,7 @@ class Weight:
     numbers: Mapping[str, Any]
     """The numbers of the scheme: layers, width and so on."""
     whole_shape: Shape
-    """The shape of the tensor of which the weight is a part; its own, if it is none."""
+    """The shape of the tensor of which the weight is a part, or its own."""
 
     @property
     def is_part(self) -> bool:
@@ -88,8 +88,8 @@ class Weight:
     def fans(self) -> Fans:
         """The fans of the kernel; of one of them, where it is several in one, except queries, keys and values.
 
-        The width of the model tells the input from the output, whatever the layout. Of other kernels ``kernel`` and
-        ``w`` are (in, out), and the rest (out, in, ...).
+        The width of the model distinguishes the input from the output, whatever the layout. Of other kernels ``kernel``
+        and ``w`` are (in, out), and the rest (out, in, ...).
 
         Raises:
             ValueError: if the weight is no kernel, or the width is not the length of one of its axes.

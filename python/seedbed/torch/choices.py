@@ -27,7 +27,7 @@ from seedbed.plan.deciding import (
 )
 from seedbed.plan.entries import about, as_name
 from seedbed.torch.fill import check_fans
-from seedbed.torch.memory import check_filled, check_memory, class_of, held
+from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
 from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.structure import Entry, computed_by, entries_of, unwrapped, without_ties
 from seedbed.torch.weight_norm import Normed, Norms, normed_by, norms_of
@@ -234,7 +234,7 @@ def _planned(
         key = (id(initializer), shape, tensor.dtype)
         try:
             check_filled(tensor, meta=True)
-            local, _ = held(tensor)
+            local, _ = local_shard(tensor)
             if need_memory and not tensor.is_meta:
                 check_memory(local)
             if key not in dtypes:

@@ -17,7 +17,7 @@ from seedbed.initializers import Initializer
 from seedbed.torch.views import Layout, Region, covers, intersection, is_empty, layout_of
 
 MAX_CONTENTS = 64
-"""Number of contents of a storage beyond which those that are numbers are no longer told apart."""
+"""Maximum number of contents of a storage for which numbers are distinguished."""
 
 
 class Normal(NamedTuple):

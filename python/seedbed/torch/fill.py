@@ -12,7 +12,7 @@ from seedbed.arguments import shortened
 from seedbed.initializers import Blocks, Initializer
 from seedbed.regions import part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
-from seedbed.torch.memory import check_filled, check_memory, held, is_distributed, write_region
+from seedbed.torch.memory import check_filled, check_memory, is_distributed, local_shard, write_region
 
 T = TypeVar("T", bound=Any)
 
@@ -78,7 +78,7 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
             "an initializer must have a seed for a DTensor, which each process would else give values of its own. "
             f"Received: {shortened(initializer)}"
         )
-    local, region = held(tensor)
+    local, region = local_shard(tensor)
     check_memory(local)
     values = initializer.lazy(whole, tensor.dtype)
     write_region(local, values.rule, whole, values.dtype, given or region)

@@ -57,17 +57,17 @@ def materialised(tensor: Any, device: torch.device | str | None, memory: Any = N
 
 
 def class_of(module: str, name: str) -> Any:
-    """A class, for `isinstance`. Its module takes a second to import, which who has an instance has done."""
+    """Look a class up without importing its module: if an instance exists, it is loaded. Else return no class."""
     return getattr(sys.modules.get(module), name, ())
 
 
 def is_distributed(tensor: Any) -> bool:
-    """Whether it is a DTensor."""
+    """Return whether a tensor is a DTensor."""
     return type(tensor) not in _PLAIN and isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
 
 
-def held(tensor: Any) -> tuple[Any, Region | None]:
-    """The memory that this process has of a tensor, and the region of the whole that it is; None for the whole.
+def local_shard(tensor: Any) -> tuple[Any, Region | None]:
+    """Return the shard of a tensor in this process, and its region of the whole tensor; None for the whole.
 
     Raises:
         ValueError: if the region is not known.
@@ -99,25 +99,25 @@ def held(tensor: Any) -> tuple[Any, Region | None]:
 
 
 def _shard(ranges: list[range], shards: int, index: int, split: int) -> list[range]:
-    """What one of the shards holds, where each of `split` chunks has been divided among them (`_StridedShard`)."""
+    """Return the indices of one shard, where each of `split` chunks is divided among the shards (`_StridedShard`)."""
     parts = [_chunk(chunk, shards, index) for chunk in (_chunk(ranges, split, i) for i in range(split))]
-    return [held for part in parts for held in part]
+    return [indices for part in parts for indices in part]
 
 
 def _chunk(ranges: list[range], chunks: int, index: int) -> list[range]:
-    """One of the chunks of `torch.chunk`: as long as the others, but for the last ones, which may be empty."""
+    """One of the chunks of `torch.chunk`: as long as the others, except the last ones, which may be empty."""
     length = -(-sum(map(len, ranges)) // chunks)
     starts = accumulate(map(len, ranges), initial=0)
     cut = [
-        held[max(0, index * length - start) : max(0, (index + 1) * length - start)]
-        for held, start in zip(ranges, starts, strict=False)
+        indices[max(0, index * length - start) : max(0, (index + 1) * length - start)]
+        for indices, start in zip(ranges, starts, strict=False)
     ]
-    return [held for held in cut if held]
+    return [indices for indices in cut if indices]
 
 
 def write(tensor: Any, rule: Rule, shape: Shape, dtype: np.dtype) -> None:
     """Write what this process has of a tensor of that shape and dtype, and let autograd know of the change."""
-    local, region = held(tensor)
+    local, region = local_shard(tensor)
     write_region(local, rule, shape, dtype, region)
     if not tensor.is_inference():
         torch.autograd.graph.increment_version(tensor)
@@ -147,8 +147,8 @@ def _blocks(shape: Shape, region: Region) -> Iterator[tuple[list[Axis], tuple[sl
     """The boxes of which a region consists: each in the whole, and in memory that holds the region."""
     placed = [list(zip(accumulate(map(len, ranges), initial=0), ranges, strict=False)) for ranges in region]
     for box in product(*placed):
-        axes = [(length, held.start, 1, len(held)) for length, (_, held) in zip(shape, box, strict=True)]
-        yield axes, tuple(slice(start, start + len(held)) for start, held in box)
+        axes = [(length, indices.start, 1, len(indices)) for length, (_, indices) in zip(shape, box, strict=True)]
+        yield axes, tuple(slice(start, start + len(indices)) for start, indices in box)
 
 
 def _is_plain(tensor: Any) -> bool:

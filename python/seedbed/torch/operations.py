@@ -243,14 +243,14 @@ def _clamp(distribution: Distribution, at: int, others: Sequence[float | None], 
     *_, least, greatest = distribution
     if isinstance(distribution, Normal):
         mean, stddev, *_ = distribution
-        least, greatest = max(least, mean - FARTHEST * stddev), min(greatest, mean + FARTHEST * stddev)
+        least, greatest = max(least, mean - MAX_DEVIATION * stddev), min(greatest, mean + MAX_DEVIATION * stddev)
         slack = CLAMP_SLACK * stddev
     else:
         slack = CLAMP_SLACK * (greatest - least)
     return distribution if least >= low - slack and greatest <= high + slack else None
 
 
-FARTHEST = 9.3
+MAX_DEVIATION = 9.3
 """Distance from the mean beyond which no value of a normal distribution is drawn, in standard deviations."""
 
 CLAMP_SLACK = 1e-3

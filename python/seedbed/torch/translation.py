@@ -32,7 +32,7 @@ from seedbed.torch.contents import (
     is_known,
     visible,
 )
-from seedbed.torch.operations import FARTHEST, INVERSE_SOFTPLUS
+from seedbed.torch.operations import INVERSE_SOFTPLUS, MAX_DEVIATION
 from seedbed.torch.records import Records
 from seedbed.torch.views import Indices, Region, intersection, is_empty
 
@@ -162,8 +162,8 @@ def _of_distribution(distribution: Distribution) -> Initializer:
         mean, stddev, low, high = distribution
         if stddev == 0:
             return sb.Constant(mean)
-        # Bounds that no value reaches are none.
-        lower, upper = (None if abs(z) > FARTHEST else z for z in ((low - mean) / stddev, (high - mean) / stddev))
+        # A bound that no value reaches is omitted.
+        lower, upper = (None if abs(z) > MAX_DEVIATION else z for z in ((low - mean) / stddev, (high - mean) / stddev))
         if lower is None and upper is None:
             return sb.RandomNormal(mean, stddev, seed=UNBOUND)
         return sb.TruncatedNormal(mean, stddev, seed=UNBOUND, lower=lower, upper=upper)
