@@ -64,8 +64,8 @@ class Initializer(ABC):
     """The constructor's arguments, which are the configuration."""
 
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
-    """Arguments that Keras does not have, with their defaults. Each is omitted from the configuration at its default, so
-    that Keras can load it."""
+    """Arguments that Keras does not have, with their defaults. Each is omitted from the configuration at its default,
+    so that Keras can load it."""
 
     @abstractmethod
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
@@ -98,7 +98,7 @@ class Initializer(ABC):
         return LazyArray(self.rule_of(dimensions, element), dimensions, element)
 
     def rule_of(self, shape: Shape, dtype: np.dtype) -> Rule:
-        """Return the rule of what a call returns: `rule`, or the result of the call if the class has its own `__call__`.
+        """Return the rule of what a call returns: `rule`, or the result of the call if a class has its own.
 
         Raises:
             ValueError: if there is no such tensor.
