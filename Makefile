@@ -22,8 +22,8 @@ FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm 
 SECONDS ?= 3600
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # What most changes break first.
-QUICK := $(patsubst %,tests/test_%.py,architecture arguments backend blocks call config describe fans golden initializers \
-	lazy plan recipes ranges)
+QUICK := $(patsubst %,tests/test_%.py,architecture arguments backend blocks call config configurations constant describe fans golden \
+	initializers lazy messages plan recipes ranges seeds variance_scaling)
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
