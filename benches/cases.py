@@ -101,7 +101,7 @@ FULL = Sizes((64, 64), (1024, 1024), (8192, 8192), (4096, 2048, 1024), slice(Non
 QUICK = Sizes((64, 64), (128, 128), (256, 256), (96, 64), slice(2, 14), (10, 100))
 
 
-def glorot_scale(kind: str, shape: tuple[int, int]) -> float:
+def glorot_scale(kind: str, shape: tuple[int, ...]) -> float:
     """The `scale` of a Glorot initializer; that of RandomNormal is GPT-2's, whatever the shape."""
     if kind == ORTHOGONAL:
         return shape[0] ** -0.5

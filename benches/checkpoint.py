@@ -79,7 +79,7 @@ def hash_rate() -> float:
     """Bytes a second that one core hashes."""
     content = np.zeros(SAMPLE_BYTES, np.uint8)
     start = time.perf_counter()
-    hashlib.sha256(content)
+    hashlib.sha256(content.data)
     return SAMPLE_BYTES / (time.perf_counter() - start)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from cases import DTYPES, KINDS, ORTHOGONAL, PARTS, Case
@@ -35,7 +36,8 @@ class Row(NamedTuple):
     def verdict(self) -> str:
         if self.measured is None or not self.goal:
             return ""
-        met = self.measured <= self.at_most if self.at_most is not None else self.measured >= self.at_least
+        least, most = self.at_least or 0.0, math.inf if self.at_most is None else self.at_most
+        met = least <= self.measured <= most
         return "met" if met else "**not met**"
 
 
@@ -98,7 +100,7 @@ def commands(results: Results) -> list[Row]:
     rows = []
     for verb in ("init", "verify"):
         seconds = results.commands.get(verb)
-        ratio = seconds and seconds[str(many)] / seconds[str(few)]
+        ratio = seconds[str(many)] / seconds[str(few)] if seconds else None
         what, limit = f"seedbed {verb}, {many:,} small tensors", 1.2 * many / few
         rows.append(Row(what, f"processor time, of that for {few:,}", "x", ratio, at_most=limit))
     return rows

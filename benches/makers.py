@@ -152,7 +152,7 @@ def load_numpy() -> Maker:
         return out
 
     def orthogonal(tensor: Tensor) -> np.ndarray:
-        q, r = np.linalg.qr(generator.standard_normal(tensor.shape, tensor.dtype))
+        q, r = np.linalg.qr(generator.standard_normal(tensor.shape, np.dtype(tensor.dtype)))
         return q * np.sign(np.diag(r))
 
     def make(tensor: Tensor) -> Make:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 from cases import KINDS, Case
@@ -43,7 +44,7 @@ def ranked(results: Results, cases: list[Case]) -> list[str]:
     """Ours, then the rivals, those first that take least for all cases."""
     rivals = [rival.name for rival in RIVALS if not rival.is_ours and rival.name != FULL]
     totals = {name: [results.of(name, case) for case in cases] for name in rivals}
-    complete = {name: sum(seconds) for name, seconds in totals.items() if all(seconds)}
+    complete = {name: sum(filter(None, seconds)) for name, seconds in totals.items() if all(seconds)}
     return [OURS, ONE_THREAD, *sorted(complete, key=complete.__getitem__)]
 
 
@@ -62,12 +63,13 @@ def draw_panel(panel: Axes, results: Results, case: Case, names: list[str]) -> N
     panel.spines[:].set_visible(False)
 
 
-def draw_dot(panel: Axes, speed: float, y: int, ratio: float, is_ours: bool) -> None:
+def draw_dot(panel: Axes, speed: float, y: int, ratio: float | None, is_ours: bool) -> None:
     colour = RED if is_ours else INK
     panel.plot(speed, y, "o", markersize=7, color=colour, zorder=4)
-    text = f"{significant(speed / 1e9)} G/s" if ratio == 1 else f"{ratio:.2g}x" if ratio < 10 else f"{ratio:.0f}x"
+    others = "" if ratio is None else f"{ratio:.2g}x" if ratio < 10 else f"{ratio:.0f}x"
+    text = f"{significant(speed / 1e9)} G/s" if ratio == 1 else others
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    place: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
     panel.annotate(text, (speed, y), **place, fontsize=8, color=colour if is_ours else PALE, bbox=box, zorder=3)
 
 

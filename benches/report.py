@@ -135,7 +135,8 @@ def goals_table(results: Results) -> str:
 
 
 def peaks_table(results: Results) -> str:
-    beyond = {name: goals.beyond_result(results, name) for name in results.peaks}
+    measured = {name: goals.beyond_result(results, name) for name in results.peaks}
+    beyond = {name: peak for name, peak in measured.items() if peak is not None}
     return table(["", "MiB"], [[name, f"{round(beyond[name]):,}"] for name in sorted(beyond, key=beyond.__getitem__)])
 
 
@@ -147,9 +148,9 @@ def left_out(results: Results) -> str:
 
 def ranked(results: Results, case: Case) -> list[str]:
     """Who was measured: ours in their order, then the others, the fastest first."""
-    measured = [rival for rival in RIVALS if results.of(rival.name, case) is not None]
-    others = sorted((r.name for r in measured if not r.is_ours), key=lambda name: results.of(name, case))
-    return [rival.name for rival in measured if rival.is_ours] + others
+    measured = {rival.name: seconds for rival in RIVALS if (seconds := results.of(rival.name, case)) is not None}
+    ours = [rival.name for rival in RIVALS if rival.is_ours and rival.name in measured]
+    return [*ours, *sorted(measured.keys() - {*ours}, key=measured.__getitem__)]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:

@@ -75,6 +75,7 @@ class Process:
         Raises:
             RefusedError: where there is none, or it is that it can't.
         """
+        assert self.popen.stdout is not None  # a pipe
         try:
             print(json.dumps({"do": do, **request}), file=self.popen.stdin, flush=True)
             line = self.popen.stdout.readline()
@@ -82,7 +83,7 @@ class Process:
             line = ""
         if not line:
             raise RefusedError(f"its process ended with status {self.popen.wait()}")
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise RefusedError(answer["error"])
         return answer
@@ -163,7 +164,8 @@ class Rounds:
         answer = turn.process.ask("time", case=str(turn.case), calls=turn.calls, digest=compared)
         if compared:
             self._compare(turn, answer["digest"])
-        return answer["seconds"]
+        seconds: float = answer["seconds"]
+        return seconds
 
     def _compare(self, turn: Turn, digest: str) -> None:
         """With the values made in slices, on other threads, by the portable backend: a fast wrong kernel can't win."""

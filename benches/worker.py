@@ -99,7 +99,7 @@ def look_at(tensor: Tensor, array: Any) -> None:
 def digest_of(arrays: list[np.ndarray]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 
