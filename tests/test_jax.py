@@ -212,7 +212,7 @@ class TestInitializer:
             sj.initializer(sb.HeNormal(seed=1))
         with pytest.raises(TypeError, match="an initializer must be a string or an object"):
             sj.initializer(3)
-        with pytest.raises(ValueError, match="the name of a child must be a string"):
+        with pytest.raises(TypeError, match="the name of a child must be a string"):
             sj.initializer("he_normal", path=3)
 
 
