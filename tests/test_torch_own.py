@@ -341,6 +341,16 @@ class TestOwnInitialization:
         with pytest.raises(ValueError, match=r"head.weight \(Scale\)$"):
             st.plan_of(model)
 
+    def test_copies_of_a_recorded_layer_are_recorded(self):
+        with st.recording():
+            layer = nn.Sequential(Block())
+            model = nn.ModuleList(copy.deepcopy(layer) for _ in range(2))
+        initializer, source = rows(st.plan_of(model))["1.0.up.weight"]
+        assert repr(initializer) == "RandomNormal(mean=0.0, stddev=0.02)"
+        assert source == "recorded as 0.up.weight, with values of its own"
+        st.initialize_(model, seed=1)
+        assert bits(model[0][0].up.weight) != bits(model[1][0].up.weight)
+
     def test_layers_that_are_configured_alike_are_run_once(self, monkeypatch):
         calls = []
         reset = nn.Linear.reset_parameters

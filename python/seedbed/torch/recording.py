@@ -121,9 +121,10 @@ def recording() -> Iterator[None]:
 
 def _keep(recorder: Recorder, built: list[nn.Module]) -> None:
     """Write what was recorded to the modules that were built, and move their numbers to the meta device."""
+    roots = _roots(built)
     places = [
         (f"{name}.{key}".lstrip("."), layer, key, tensor)
-        for root in _roots(built)
+        for root in roots
         for name, layer in root.named_modules()
         for key, tensor in chain(layer._parameters.items(), layer._buffers.items())
         if tensor is not None and not nn.parameter.is_lazy(tensor)
@@ -136,7 +137,7 @@ def _keep(recorder: Recorder, built: list[nn.Module]) -> None:
         layer.__dict__.setdefault(RECORD, {})[key] = results[name]
         if not tensor.is_meta:
             setattr(layer, key, moved.setdefault(id(tensor), _on_meta(tensor)))
-    for layer in built:
+    for layer in chain(built, *(root.modules() for root in roots)):  # also those that `deepcopy` made
         layer.__dict__.setdefault(RECORD, {})
 
 
