@@ -142,7 +142,7 @@ class Registry:
     """A generation's names, and configurations in its form: `{"class_name": ..., "config": ...}`."""
 
     def __init__(self, generation: type, module: Mapping[str, Any], **others: type[Initializer]) -> None:
-        own = {name for name, made in module.items() if isinstance(made, type) and issubclass(made, generation)}
+        own = {name for name, made in module.items() if generation in getattr(made, "__mro__", ())}
         self.names: dict[str, type[Initializer]] = {
             **others,
             **{name: module[name] for name in own if not name.startswith("_")},
