@@ -1,4 +1,4 @@
-"""Ours beside every rival that is installed: docs/benchmarks.md and docs/benchmarks.png.
+"""Ours next to every rival that is installed: docs/benchmarks.md and docs/benchmarks.png.
 
     python benches/bench.py                      everything, in about a quarter of an hour: `make bench`
     python benches/bench.py --quick              small shapes, few rounds: does the bench run?

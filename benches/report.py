@@ -21,7 +21,7 @@ PAGE = """# Benchmarks
 
 `{command}` wrote this page on {machine[date]}, on {machine[cores]} cores of {machine[CPU]}.
 
-{warning}![Elements a second: seedbed beside its rivals](benchmarks.png)
+{warning}![Elements a second: seedbed and its rivals](benchmarks.png)
 
 ## How many times as long the rivals take
 

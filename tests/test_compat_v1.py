@@ -1,4 +1,4 @@
-"""compat.v1: TF 1's names, arguments, seeds, configurations and slices, alone and beside the real TensorFlow."""
+"""compat.v1: TF 1's names, arguments, seeds, configurations and slices, alone and compared with the real TensorFlow."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""compat.v2: tf.keras' names, arguments, configurations and slices, alone and beside the real tf.keras."""
+"""compat.v2: tf.keras' names, arguments, configurations and slices, alone and compared with the real tf.keras."""
 
 import copy
 import inspect
@@ -389,7 +389,7 @@ def test_what_is_otherwise_is_so(facts, expression):
 
 
 @pytest.mark.parametrize("expression", [*CONSTANTS, "symbolic"])
-def test_constants_are_taken_and_refused_as_in_tf_keras_and_tensorflow(facts, expression):
+def test_constants_are_accepted_as_in_tf_keras_and_tensorflow(facts, expression):
     for theirs, here in facts["constants"][expression]:
         assert theirs == here
 

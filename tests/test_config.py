@@ -220,7 +220,7 @@ def test_axes_are_lists_in_a_configuration():
     assert sb.deserialize(sb.serialize(init)) == init
 
 
-def test_a_class_that_only_has_the_name_of_ours_is_not_written_as_ours():
+def test_a_foreign_class_of_our_name_is_not_written_as_ours():
     class Zeros(sb.Initializer):
         def rule(self, shape, dtype):
             return sb.Ones().rule(shape, dtype)

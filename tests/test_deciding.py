@@ -45,7 +45,7 @@ def test_classes_and_predicates_are_selectors():
     assert decided([(second, "zeros")]) == [None, "second", None, None]
 
 
-def test_a_plan_has_a_rule_for_each_name_and_its_brackets_are_no_pattern():
+def test_a_plan_has_a_rule_for_each_name_without_patterns():
     plan = parse_plan('{"tensors": [{"name": "b[0].weight", "shape": [2], "initializer": "ones"}]}')
     assert decided(plan) == [None, None, None, "b[0].weight"]
     assert isinstance(plan, Plan)

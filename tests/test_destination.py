@@ -58,7 +58,7 @@ class TestPermissions:
         assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o640)
 
     @posix
-    def test_where_the_process_may_not_change_the_owner_the_file_is_written(self, path, monkeypatch):
+    def test_a_file_is_written_if_its_owner_may_not_be_changed(self, path, monkeypatch):
         def refuse(*_):
             raise PermissionError(errno.EPERM, "refused")
 

@@ -140,7 +140,7 @@ def test_a_convolution_keeps_the_variance():
     assert variance_forward(540, kernel) == pytest.approx(1, rel=0.02)
 
 
-def test_a_grouped_convolution_keeps_the_variance_forward_and_backward():
+def test_a_grouped_convolution_keeps_the_variance_both_ways():
     groups, inputs, outputs = 4, 60, 1200
     kernel = sb.LecunUniform(seed=3, groups=groups)((9, inputs, outputs))  # each group sees 60 inputs of its own
     of_groups = np.split(kernel, groups, axis=2)

@@ -61,7 +61,7 @@ def test_a_gain_that_the_dtype_does_not_hold_is_an_error(gain, dtype):
 
 
 @pytest.mark.parametrize("gain", [None, "1", np.nan, np.inf, True, [1], 1j])
-def test_a_gain_that_is_no_finite_number_is_refused_in_the_constructor(gain):
+def test_a_gain_that_is_not_finite_is_refused_at_once(gain):
     with pytest.raises((TypeError, ValueError), match="gain must be a finite number"):
         sb.Identity(gain)
 

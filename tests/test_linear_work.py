@@ -122,7 +122,7 @@ def test_ranges_of_names_are_expanded_in_linear_work():
     assert_linear(work_for)
 
 
-def test_names_that_are_tied_to_one_tensor_are_compared_in_linear_work(tmp_path):
+def test_tied_names_are_compared_in_linear_work(tmp_path):
     """Of tied tensors a file may have one, and the names of the others in its metadata."""
 
     def work_for(count):

@@ -123,7 +123,7 @@ class TestWriting:
         assert hashes_in(folder) == whole
         assert second.stat().st_ino == kept
 
-    def test_does_not_take_a_shard_that_was_cut_short_for_one_that_is_there(self, folder):
+    def test_does_not_take_a_shard_that_was_cut_short_as_whole(self, folder):
         write_directory(PLAN, folder, **RUN, part=(1, 2))
         shard = next(folder.glob("*.safetensors"))
         shard.write_bytes(shard.read_bytes()[:-1])

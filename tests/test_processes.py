@@ -354,7 +354,7 @@ def test_a_thread_with_a_small_stack_fills():
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("ends", "status"), [("sys.exit(3)", 3), ("1 / 0", 1), ("", 0), ("os._exit(4)", 4)])
-def test_a_process_that_ends_during_a_fill_in_a_daemon_thread_just_ends(ends, status, threads):
+def test_a_process_ends_during_a_fill_in_a_daemon_thread(ends, status, threads):
     program = """
         import os, sys, threading, time
         import numpy as np, seedbed as sb
@@ -513,7 +513,7 @@ print(ended)
 
 @linux
 @pytest.mark.parametrize("work", ["init(out.shape, out=out)", "sb._core.matmul(out, left, right, 4)"])
-def test_no_shortage_of_memory_ends_a_process_that_multiplies_matrices(work):
+def test_a_shortage_of_memory_ends_no_matrix_product(work):
     """All that is made on the way from seed to matrix is refused as NumPy's memory is."""
     program = """
 import hashlib

@@ -120,7 +120,7 @@ def test_an_upload_that_fails_for_a_while_is_retried(bucket, server, whole):
     assert hashes_at(f"{bucket}/one") == whole
 
 
-def test_an_upload_that_fails_half_way_leaves_no_object_and_is_resumed(bucket, server, whole):
+def test_an_upload_that_fails_is_resumed_and_leaves_no_object(bucket, server, whole):
     import s3fs
 
     url = f"{bucket}/one"

@@ -65,7 +65,7 @@ def test_a_lazy_tensor_is_what_the_call_gives():
     assert bound(3).lazy(SHAPE)[1:].tolist() == EXPECTED[1:].tolist()
 
 
-def test_a_lazy_tensor_of_a_generator_takes_a_draw_and_keeps_its_values():
+def test_a_lazy_tensor_of_a_generator_keeps_its_values():
     for cls in (Twice, Sum):
         seed, same = sb.SeedGenerator(5), sb.SeedGenerator(5)
         lazy = cls(seed=seed).lazy(SHAPE)

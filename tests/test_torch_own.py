@@ -441,7 +441,7 @@ class TestComputedWeights:
             return getattr(where, name.split()[-1])(layer)
 
     @pytest.mark.parametrize("name", ["new spectral_norm", "spectral_norm", "new weight_norm", "weight_norm"])
-    def test_a_parametrized_layer_is_an_error_that_names_the_parametrization(self, name):
+    def test_a_parametrized_layer_is_an_error_that_names_it(self, name):
         model = nn.Sequential(self.make(name, nn.Linear(8, 6)))
         kind = "SpectralNorm" if "spectral" in name else "WeightNorm"
         state = torch.random.get_rng_state()

@@ -278,7 +278,7 @@ class TestBadConfigurations:
             seedbed.transformers.plan_of(tmp_path)
 
 
-def test_a_model_for_which_plans_have_no_initializer_is_an_error_of_the_command(tmp_path, capsys):
+def test_a_model_without_initializers_is_an_error_of_the_command(tmp_path, capsys):
     names = {"architectures": ["Wav2Vec2Model"], "model_type": "wav2vec2"}
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     convolutions = {"conv_dim": [8], "conv_kernel": [4], "conv_stride": [2], "num_conv_pos_embedding_groups": 2}

@@ -22,7 +22,7 @@ MAX_WASTE = 4
 """Ratio of the combinations of indices to the elements selected, beyond which each is evaluated by itself."""
 
 
-def _runs(
+def _spans(
     indices: npt.NDArray[np.int64], length: int, gap: int
 ) -> Iterator[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]:
     """Yield spans without gaps of more than so many indices; which of a span is taken, and where it goes."""
@@ -127,19 +127,19 @@ class LazyArray:
 
     def _combinations(self, items: Sequence[slice | npt.NDArray[np.int64]]) -> np.ndarray:
         """Evaluate each combination of indices, which are distinct and sorted along each axis."""
-        runs: list[list[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]] = []
+        spans: list[list[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]] = []
         counts, inner = [], 1
         for item, length in zip(reversed(items), reversed(self.shape), strict=True):
             if isinstance(item, slice):
                 axis = axis_of(item, length, 0)
-                runs.append([(axis, slice(None), slice(None))])
+                spans.append([(axis, slice(None), slice(None))])
                 counts.append(axis[3])
             else:
-                runs.append(list(_runs(item, length, MAX_GAP // max(1, inner))))
+                spans.append(list(_spans(item, length, MAX_GAP // max(1, inner))))
                 counts.append(len(item))
             inner *= counts[-1]
         out = np.empty(counts[::-1], self.dtype)
-        for chosen in product(*reversed(runs)):
+        for chosen in product(*reversed(spans)):
             region = [axis for axis, _, _ in chosen]
             values = np.empty(shape_of(region), self.dtype)
             self.rule.write(values, region)

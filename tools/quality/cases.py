@@ -1,4 +1,4 @@
-"""What is measured: each distribution in each dtype, and tensors beside each other."""
+"""What is measured: each distribution in each dtype, and related tensors."""
 
 from __future__ import annotations
 

@@ -32,10 +32,7 @@ MODES: Mapping[str, Callable[[int, int], float]] = {
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
 FAN_PARAMETERS = ("input_axes", "output_axes", "batch_axes", "groups", "layout")
-"""What says how fans are counted."""
-
-_AS_ABOVE = "    seed, input_axes, output_axes, batch_axes, groups, layout: as for `VarianceScaling`."
-"""A line of a docstring that is replaced with the arguments and errors of `VarianceScaling`."""
+"""The arguments that determine how fans are counted."""
 
 _MAX_SCALE = 1e300
 """Maximum of the scale: 3 scale is still finite."""

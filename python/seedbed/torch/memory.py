@@ -18,7 +18,7 @@ from seedbed.rules import Repeated, Rule
 from seedbed.shapes import Shape
 from seedbed.torch.devices.ways import HOSTS, write_there
 
-Region: TypeAlias = "list[list[range]]"
+ShardIndices: TypeAlias = "list[list[range]]"
 """The indices that a tensor holds along each axis of the whole: ranges, one behind the other."""
 
 _PLAIN = (torch.Tensor, nn.Parameter)
@@ -66,7 +66,7 @@ def is_distributed(tensor: Any) -> bool:
     return type(tensor) not in _PLAIN and isinstance(tensor, class_of("torch.distributed.tensor", "DTensor"))
 
 
-def local_shard(tensor: Any) -> tuple[Any, Region | None]:
+def local_shard(tensor: Any) -> tuple[Any, ShardIndices | None]:
     """Return the shard of a tensor in this process, and its region of the whole tensor; None for the whole.
 
     Raises:
@@ -74,7 +74,7 @@ def local_shard(tensor: Any) -> tuple[Any, Region | None]:
     """
     if not is_distributed(tensor):
         return tensor, None
-    region: Region = [[range(length)] for length in tensor.shape]
+    region: ShardIndices = [[range(length)] for length in tensor.shape]
     with torch.no_grad():
         local = tensor.to_local()
     placements, mesh = tensor.placements, tensor.device_mesh
@@ -123,7 +123,7 @@ def write(tensor: Any, rule: Rule, shape: Shape, dtype: np.dtype) -> None:
         torch.autograd.graph.increment_version(tensor)
 
 
-def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: Region | None) -> None:
+def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: ShardIndices | None) -> None:
     """Write a region of a tensor, or the whole without one, to memory."""
     if region is None and _is_plain(local):
         rule.write(_array(local, dtype), None)
@@ -143,7 +143,7 @@ def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: 
                 _stage(part, rule, dtype, block)
 
 
-def _blocks(shape: Shape, region: Region) -> Iterator[tuple[list[Axis], tuple[slice, ...]]]:
+def _blocks(shape: Shape, region: ShardIndices) -> Iterator[tuple[list[Axis], tuple[slice, ...]]]:
     """The boxes of which a region consists: each in the whole, and in memory that holds the region."""
     placed = [list(zip(accumulate(map(len, ranges), initial=0), ranges, strict=False)) for ranges in region]
     for box in product(*placed):
