@@ -5,6 +5,8 @@
 Prints the tables of docs/scaling.md. The directory, by default the current one, is on the disk to be measured.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +53,14 @@ class Predicted(NamedTuple):
     bound: str
 
 
-def best(function, rounds=3):
+class NoHash:
+    """In the place of a hash: the disk is measured alone."""
+
+    def update(self, piece: np.ndarray) -> None:
+        pass
+
+
+def best(function: Callable[[], object], rounds: int = 3) -> float:
     """The least seconds of several calls."""
     seconds = []
     for _ in range(rounds):
@@ -60,17 +70,17 @@ def best(function, rounds=3):
     return min(seconds)
 
 
-def measured_rates(folder):
+def measured_rates(folder: Path) -> Rates:
     sb.set_num_threads(1)
     values = np.empty(1 << 24, ml_dtypes.bfloat16)
     evaluate = values.nbytes / best(
         lambda: sb.RandomNormal(stddev=0.02, seed=1)(values.shape, values.dtype, out=values)
     )
     content = np.frombuffer(np.random.default_rng(1).bytes(BLOCK_BYTES), np.uint8)
-    hashing = content.size / best(lambda: hashlib.sha256(content).digest())
+    hashing = content.size / best(lambda: hashlib.sha256(content.data).digest())
     path = folder / "disk"
 
-    def write():
+    def write() -> None:
         file = NewFile(path, SIZE)
         file.open()
         memory = Ring(BLOCK_BYTES, 1).take().memory
@@ -79,14 +89,10 @@ def measured_rates(folder):
             file.write(memory)
         file.finish()
 
-    class Unhashed(Source):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            self._sha256 = type("None", (), {"update": lambda self, piece: None})()
-
-    def read():
+    def read() -> None:
         with opened(path) as (file, size):
-            source = Unhashed(file, size, Ring(size, BLOCKS))
+            source = Source(file, size, Ring(size, BLOCKS))
+            source._sha256 = NoHash()  # type: ignore[assignment]
             for _ in source.skip(size):
                 pass
             source.close()
@@ -96,7 +102,7 @@ def measured_rates(folder):
     return rates
 
 
-def measured_curve(folder):
+def measured_curve(folder: Path) -> Iterator[tuple[int, float, float]]:
     """The seconds that processes take for one directory, a part each, with one thread each."""
     tensors = [{"name": f"w{i}", "shape": [8192, 4096], "initializer": "he_normal"} for i in range(64)]
     plan = folder / "plan.json"
@@ -105,7 +111,18 @@ def measured_curve(folder):
         best_of = float("inf")
         for attempt in range(2):
             out = folder / f"out-{count}-{attempt}"
-            command = [sys.executable, "-m", "seedbed", "init", plan, "-o", out, "--max-shard-size", "68MB", "--quiet"]
+            command: list[str | Path] = [
+                sys.executable,
+                "-m",
+                "seedbed",
+                "init",
+                plan,
+                "-o",
+                out,
+                "--max-shard-size",
+                "68MB",
+                "--quiet",
+            ]
             environment = {**os.environ, "SEEDBED_NUM_THREADS": "1"}
             start = time.perf_counter()
             running = [
@@ -120,14 +137,14 @@ def measured_curve(folder):
         yield count, best_of, size / best_of
 
 
-def most_bytes(total, machines):
+def most_bytes(total: float, machines: int) -> int:
     """The bytes of the machine that has the most, as `--part` divides the shards."""
     whole, rest = divmod(int(total), int(SHARD_BYTES))
     sizes = [int(SHARD_BYTES)] * whole + [rest] * (rest > 0)
     return max(sum(sizes[i] for i in positions_of(sizes, (number, machines))) for number in range(1, machines + 1))
 
 
-def on_paper(total, machines, rates, cores, disk):
+def on_paper(total: float, machines: int, rates: Rates, cores: int, disk: float) -> Predicted:
     """The time of the machine with the most bytes: the resource that needs the longest for them."""
     size = most_bytes(total, machines)
     streams = streams_of(size, cores)
@@ -136,16 +153,16 @@ def on_paper(total, machines, rates, cores, disk):
         "hash": size / rates.hash / streams,
         "disk": size / disk,
     }
-    bound = max(times, key=times.get)
+    bound = max(times, key=lambda name: times[name])
     return Predicted(times[bound], bound)
 
 
-def streams_of(size, cores):
+def streams_of(size: int, cores: int) -> int:
     """The files that are under way at once: of one shard there is one."""
     return max(1, min(4, cores // 2, round(size / SHARD_BYTES)))
 
 
-def simulated(total, machines, rates, cores, disk):
+def simulated(total: float, machines: int, rates: Rates, cores: int, disk: float) -> float:
     """The same, block by block: one is evaluated while those before it are hashed and written, at most `BLOCKS` apart.
 
     A hash has a core while it has work; the evaluation has the others, and all of them when no hash has work.
@@ -173,14 +190,14 @@ def simulated(total, machines, rates, cores, disk):
     return max(*hashed, written)
 
 
-def shown(seconds):
+def shown(seconds: float) -> str:
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def main():
+def main() -> None:
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else ".") as name:
         folder = Path(name)
         rates, cores = measured_rates(folder), len(os.sched_getaffinity(0))

@@ -418,4 +418,4 @@ def test_the_examples_run():
     modules = [seedbed.dask, seedbed.dask.arrays, seedbed.dask.checkpoints]
     done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
     assert all(each.failed == 0 for each in done)
-    assert sum(each.attempted for each in done) >= 10
+    assert sum(each.attempted for each in done) >= 4
