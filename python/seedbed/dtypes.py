@@ -73,7 +73,7 @@ def set_floatx(value: str) -> None:
     """
     global _floatx
     name = ABBREVIATIONS.get(value, value) if isinstance(value, str) else value
-    if name not in FLOATS:
+    if not isinstance(name, (str, np.dtype)) or name not in FLOATS:
         raise ValueError(
             f"floatx must be one of {', '.join(FLOATS)}. Received: {shortened(value)}.{did_you_mean(value, FLOATS)}"
         )
