@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Region(Rule):
+class TensorPart(Rule):
     """A part of a tensor that has another rule."""
 
     rule: Rule
@@ -51,7 +51,7 @@ def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
         return tensor.initializer.with_seed(root.child(tensor.name)).lazy(tensor.shape, tensor.dtype)
     name, shape, count, offset = tensor.part
     whole = tensor.initializer.with_seed(root.child(name)).lazy(shape, tensor.dtype)
-    return LazyArray(Region(whole.rule, part_of(shape, count, offset)), count, tensor.dtype)
+    return LazyArray(TensorPart(whole.rule, part_of(shape, count, offset)), count, tensor.dtype)
 
 
 class Values:
@@ -72,11 +72,11 @@ class Values:
             self._whole = None
             return values
         rule = values.rule
-        axes = rule.axes if isinstance(rule, Region) else axes_of(values.shape)
+        axes = rule.axes if isinstance(rule, TensorPart) else axes_of(values.shape)
         if tensor.part is None or self._whole is None or not _same_whole(self._whole[0], tensor):
             self._whole = None  # before the next one, which may be as large
             whole = np.empty([length for length, *_ in axes], tensor.dtype)
-            (rule.rule if isinstance(rule, Region) else rule).write(whole)
+            (rule.rule if isinstance(rule, TensorPart) else rule).write(whole)
             self._whole = tensor, whole
         part = self._whole[1][tuple(map(as_slice, axes))]
         return LazyArray(Repeated(part), values.shape, values.dtype)

@@ -222,7 +222,8 @@ def check_used(
             reasons.append(f"{rule.label!r}, which is behind {before.label if before else None!r}")
     more = f"; and {len(idle) - MAX_NAMES} more" if len(idle) > MAX_NAMES else ""
     raise ValueError(
-        f'a rule must decide something; unused="ignore" lets rules be unused. Received: {"; ".join(reasons)}{more}'
+        f'a rule must decide something; unused="ignore" (of a command: --unused ignore) lets rules be unused. '
+        f"Received: {'; '.join(reasons)}{more}"
     )
 
 

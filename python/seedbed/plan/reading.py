@@ -172,7 +172,8 @@ def _check_used(defaults: list[Default], used: set[int], names: list[str]) -> No
             hint = f" (near it: {', '.join(map(repr, near))})" if near else ""
             raise ValueError(
                 f"defaults[{index}] {shown(default.pattern)}: a pattern must be the first that matches some name; "
-                f'unused="ignore" lets defaults be unused. Received: one that is not{hint}'
+                f'unused="ignore" (of a command: --unused ignore) lets defaults be unused. '
+                f"Received: one that is not{hint}"
             )
 
 
