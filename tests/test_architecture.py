@@ -72,7 +72,7 @@ LAYERS = [
     {"checkpoint.comparing", "checkpoint.writing"},
     {"checkpoint.directory", "checkpoint.verifying"},
     {"checkpoint.tensors"},
-    {"checkpoint", "torch.collection", "torch.devices.operations", "torch.views"},
+    {"checkpoint", "torch.collection", "torch.devices.operations", "torch.devices.operators", "torch.views"},
     {"torch.devices.cuda", "torch.devices.plain"},
     {"torch.devices.ways"},
     {"torch.devices", "torch.memory"},

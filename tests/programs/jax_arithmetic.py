@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-import traceback
 import warnings
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +20,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
+from support.checks import check, run, same
 from support.devices import CASES, COUNT, differing
 
 import seedbed as sb
@@ -29,20 +29,7 @@ from seedbed import _core
 from seedbed.accelerators.samples import sample_of
 from seedbed.jax import devices, traced
 
-CHECKS = {}
 MESHES = [((8,), ("a",), P("a")), ((2, 2, 2), ("a", "b", "c"), P(("c", "a"), "b"))]
-
-
-def check(function):
-    CHECKS[function.__name__] = function
-    return function
-
-
-def same(tensor, expected):
-    values = np.asarray(tensor)
-    assert values.dtype == expected.dtype
-    assert values.shape == expected.shape
-    assert values.tobytes() == expected.tobytes()
 
 
 def init_of(init, shape, dtype=None):
@@ -194,13 +181,7 @@ def the_environment_has_the_host_evaluate():
 def main():
     traced.ENGINES.clear()
     warnings.simplefilter("error")
-    raised = {}
-    for name, function in CHECKS.items():
-        try:
-            function()
-            raised[name] = None
-        except Exception:
-            raised[name] = traceback.format_exc()
+    raised = run()
     assert _core.xla_evaluated() == 0
     print(json.dumps(raised))
 

@@ -8,10 +8,12 @@ prints JSON: the traceback of each check (null if it passed).
 import json
 import math
 import os
-import traceback
+import sys
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import ml_dtypes
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
+from support.checks import check, run, same
 
 import seedbed as sb
 import seedbed.jax as sj
@@ -26,7 +29,6 @@ from seedbed import _core
 from seedbed.regions import shape_of
 from seedbed.rules import Rule
 
-CHECKS = {}
 MESHES = {"8": ((8,), ("a",)), "4x2": ((4, 2), ("a", "b")), "2x2x2": ((2, 2, 2), ("a", "b", "c"))}
 SPECS = {
     "8": [P(), P("a"), P(None, "a")],
@@ -70,18 +72,6 @@ class Counted(sb.Initializer):
 
     def rule(self, shape, dtype):
         return CountedRule(self.initializer.with_seed(self.seed).rule(shape, dtype), math.prod(shape))
-
-
-def check(function):
-    CHECKS[function.__name__] = function
-    return function
-
-
-def same(tensor, expected):
-    values = np.asarray(tensor)
-    assert values.dtype == expected.dtype
-    assert values.shape == expected.shape
-    assert values.tobytes() == expected.tobytes()
 
 
 def shardings():
@@ -325,14 +315,7 @@ def what_a_sharding_does_not_divide_is_cut_from_the_whole():
 
 
 def main():
-    raised = {}
-    for name, function in CHECKS.items():
-        try:
-            function()
-            raised[name] = None
-        except Exception:
-            raised[name] = traceback.format_exc()
-    print(json.dumps(raised))
+    print(json.dumps(run()))
 
 
 if __name__ == "__main__":

@@ -9,17 +9,19 @@ import importlib.util
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+from support import checks
+from support.checks import run, same
 
 import seedbed as sb
 import seedbed.jax as sj
@@ -27,7 +29,6 @@ from seedbed import _core
 from seedbed.checkpoint import write_checkpoint
 
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path()
-CHECKS = {}
 MISSING = set()
 MESH = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
@@ -39,17 +40,10 @@ def check(*packages):
 
     def register(function):
         if not missing:
-            CHECKS[function.__name__] = function
+            checks.check(function)
         return function
 
     return register
-
-
-def same(tensor, expected):
-    values, expected = np.asarray(tensor), np.asarray(expected)
-    assert values.dtype == expected.dtype
-    assert values.shape == expected.shape
-    assert values.tobytes() == expected.tobytes()
 
 
 def same_trees(one, other):
@@ -296,14 +290,7 @@ def orbax_saves_and_restores_the_arrays_with_their_shardings():
 
 
 def main():
-    raised = {}
-    for name, function in CHECKS.items():
-        try:
-            function()
-            raised[name] = None
-        except Exception:
-            raised[name] = traceback.format_exc()
-    print(json.dumps({"raised": raised, "missing": sorted(MISSING)}))
+    print(json.dumps({"raised": run(), "missing": sorted(MISSING)}))
 
 
 if __name__ == "__main__":
