@@ -158,7 +158,7 @@ def verification_of(expected: Expected, compared: Mapping[Path, Compared], seeds
         sum(found.size for found in compared.values()),
         time.perf_counter() - start,
         seeds.used(expected.seed),
-        seeds.told,
+        seeds.recorded,
         sum(found.different for found in compared.values()) + len(others),
         (*differences, *others)[:MAX_SHOWN],
         tuple(WrittenFile(str(file), found.size, found.sha256) for file, found in compared.items()),
@@ -275,7 +275,7 @@ class Seeds:
 
     def __init__(self, asked: int | None) -> None:
         self.asked = asked
-        self.told: int | None = None
+        self.recorded: int | None = None
         """What the files record."""
 
     def used(self, of_manifest: int | None = None) -> int:
@@ -284,7 +284,7 @@ class Seeds:
         Raises:
             ValueError: there is none.
         """
-        for seed in (self.asked, self.told, of_manifest):
+        for seed in (self.asked, self.recorded, of_manifest):
             if seed is not None:
                 return seed
         raise ValueError("a seed must be given where a part has no files. Received: seed=None")
@@ -295,27 +295,29 @@ class Seeds:
         Raises:
             ValueError: there is none, or another than that of the files before, or the file has another algorithm.
         """
-        told = _seed_told(header.metadata)
-        if self.asked is None and told is None:
+        recorded = _seed_recorded(header.metadata)
+        if self.asked is None and recorded is None:
             raise ValueError(
                 "a seed must be given where a checkpoint's metadata has none. "
                 f"Received: seed=None, and {shown(sorted(header.metadata))} in the metadata"
             )
-        self.add(told)
+        self.add(recorded)
         return self.used()
 
-    def add(self, told: int | None) -> None:
+    def add(self, recorded: int | None) -> None:
         """Take note of the seed that a file records.
 
         Raises:
             ValueError: it is another than that of the files before, and none was asked for.
         """
-        if self.asked is None and self.told not in (None, told):
-            raise ValueError(f"the files of a checkpoint must record one seed. Received: {self.told} and {told}")
-        self.told = told if self.told is None else self.told
+        if self.asked is None and self.recorded not in (None, recorded):
+            raise ValueError(
+                f"the files of a checkpoint must record one seed. Received: {self.recorded} and {recorded}"
+            )
+        self.recorded = recorded if self.recorded is None else self.recorded
 
 
-def _seed_told(metadata: Mapping[str, str]) -> int | None:
+def _seed_recorded(metadata: Mapping[str, str]) -> int | None:
     algorithm = metadata.get(ALGORITHM_KEY, ALGORITHM)
     if algorithm != ALGORITHM:
         raise ValueError(

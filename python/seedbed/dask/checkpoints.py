@@ -261,8 +261,8 @@ def verify_checkpoint(
             found = [_compared(future, file) for future, file in zip(futures, files, strict=True)]
         finally:
             client.cancel(futures)
-    for _, told in found:
-        seeds.add(told)
+    for _, recorded in found:
+        seeds.add(recorded)
     return verification_of(expected, dict(zip(files, (compared for compared, _ in found), strict=True)), seeds, start)
 
 
@@ -273,7 +273,7 @@ def compare_one(
     seeds = Seeds(seed)
     blocks = max(2, BLOCKS // distributed.get_worker().state.nthreads)
     task = compared_file(file, several, tensors, seeds, blocks, lambda tensor: None)
-    return take_turns([task], 1)[0], seeds.told
+    return take_turns([task], 1)[0], seeds.recorded
 
 
 def _compared(future: distributed.Future, file: Path) -> tuple[Compared, int | None]:

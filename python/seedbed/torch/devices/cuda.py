@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from seedbed.accelerators.cuda import GROUP, arguments_of, groups_of, kernel_of, source
 from seedbed.accelerators.samples import Runs, Sample
+from seedbed.torch.devices.operators import call, register, sample_for
 
 MAX_GROUPS = 2**31 - 1
 """The greatest number of groups of a launch."""
@@ -28,9 +28,7 @@ def evaluate(out: Any, sample: Sample, key: Sequence[int], stream: Sequence[int]
         ImportError: if `cuda.bindings` is not installed.
         RuntimeError: if there are too many elements for a launch, or NVRTC or the driver reports an error.
     """
-    kind, *numbers, _ = sample
-    firsts = runs.firsts.view(np.int64).tolist()
-    torch.ops.seedbed.evaluate_by_kernel_(out, kind, numbers, [*key], [*stream], firsts, runs.length)
+    call("evaluate_by_kernel_", out, sample, key, stream, runs)
 
 
 def _evaluate(
@@ -42,8 +40,7 @@ def _evaluate(
     firsts: Sequence[int],
     length: int,
 ) -> None:
-    center, scale, least, greatest = numbers
-    sample = Sample(kind, center, scale, least, greatest, str(out.dtype).removeprefix("torch."))
+    sample = sample_for(out, kind, numbers)
     arguments = arguments_of(sample, key, stream, len(firsts), length)
     groups = groups_of(arguments)
     if groups > MAX_GROUPS:
@@ -55,14 +52,7 @@ def _evaluate(
         launch(function, groups, torch.cuda.current_stream().cuda_stream, *pointers, arguments)
 
 
-# Compilers of torch do not look into an operator.
-_LIBRARY = torch.library.Library("seedbed", "FRAGMENT")
-_LIBRARY.define(
-    "evaluate_by_kernel_(Tensor(a!) out, str kind, float[] numbers, int[] key, int[] stream, int[] firsts, int length) "
-    "-> ()"
-)
-_LIBRARY.impl("evaluate_by_kernel_", _evaluate, "CompositeExplicitAutograd")
-_LIBRARY.impl("evaluate_by_kernel_", lambda *_: None, "Meta")
+register("evaluate_by_kernel_", _evaluate)
 
 
 def launch(function: Any, groups: int, stream: int, *arguments: Any) -> None:

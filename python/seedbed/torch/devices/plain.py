@@ -17,6 +17,7 @@ from seedbed.accelerators.arithmetic import CONSTANTS, ROUNDS, narrowed, rotate,
 from seedbed.accelerators.samples import BLOCK, LOW_PLANE, Runs, Sample
 from seedbed.accelerators.uniform import by_integers
 from seedbed.torch.devices.operations import Operations
+from seedbed.torch.devices.operators import call, register, sample_for
 
 CHUNK = {"cpu": 1 << 15}
 """Number of elements of a chunk, by the type of the device: those of a CPU stay in its caches."""
@@ -36,9 +37,7 @@ def evaluate(out: Any, sample: Sample, key: Sequence[int], stream: Sequence[int]
         stream: the words of the stream.
         runs: the numbers of the elements.
     """
-    firsts = runs.firsts.view(np.int64).tolist()
-    kind, *numbers, _ = sample
-    torch.ops.seedbed.evaluate_(out, kind, numbers, [*key], [*stream], firsts, runs.length)
+    call("evaluate_", out, sample, key, stream, runs)
 
 
 def _evaluate(
@@ -50,9 +49,7 @@ def _evaluate(
     firsts: Sequence[int],
     length: int,
 ) -> None:
-    dtype = str(out.dtype).removeprefix("torch.")
-    center, scale, least, greatest = numbers
-    sample = Sample(kind, center, scale, least, greatest, dtype)
+    sample = sample_for(out, kind, numbers)
     ops = Operations(out.device)
     state = (*CONSTANTS, *key), (*stream,)
     chunk = CHUNK.get(out.device.type, CHUNK_OF_DEVICES)
@@ -129,13 +126,7 @@ def _blocks(ops: Operations, state: Any, low: Any, high: Any) -> Any:
     return after.T.contiguous()
 
 
-# `torch.library.custom_op` would import the compilers at the first call, which takes seconds.
-_LIBRARY = torch.library.Library("seedbed", "DEF")
-_LIBRARY.define(
-    "evaluate_(Tensor(a!) out, str kind, float[] numbers, int[] key, int[] stream, int[] firsts, int length) -> ()"
-)
-_LIBRARY.impl("evaluate_", _evaluate, "CompositeExplicitAutograd")
-_LIBRARY.impl("evaluate_", lambda *_: None, "Meta")
+register("evaluate_", _evaluate)
 
 
 @lru_cache(maxsize=64)
