@@ -1,6 +1,6 @@
-"""What measures the values, `tools/quality`: p-values are uniform for sound ones, and small for each planted fault.
+"""Test `tools/quality`: p-values are uniform for sound values, and small for each planted fault.
 
-The sound values are those of a generator that is not ours, NumPy's PCG64. All seeds are fixed.
+The sound values come from an independent generator, NumPy's PCG64. All seeds are fixed.
 """
 
 import math
@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from ml_dtypes import bfloat16
 from quality import battery, exactness, fit, last_bits, orthogonality, relations
+from quality.distributions import DISTRIBUTIONS, DTYPES, RoundedDistribution
 from quality.findings import of_fit, of_moments, of_tally
-from quality.laws import DTYPES, LAWS, DtypeLaw
 from quality.sample import Tally
 from scipy import special, stats
 
@@ -24,65 +24,71 @@ import seedbed as sb
 
 ROOT = Path(__file__).parents[1]
 N = 10**6
-UNIFORM, NORMAL, TRUNCATED = LAWS
+UNIFORM, NORMAL, TRUNCATED = DISTRIBUTIONS
 
 
-def quantiles(law, u):
-    if law is UNIFORM:
+def quantiles(distribution, u):
+    if distribution is UNIFORM:
         return u
-    outer = special.ndtr(-2.0) if law is TRUNCATED else 0.0
+    outer = special.ndtr(-2.0) if distribution is TRUNCATED else 0.0
     return special.ndtri(outer + u * (1 - 2 * outer))
 
 
-def narrowed(law, dtype, values):
+def narrowed(distribution, dtype, values):
     """Rounded as the specification says: by way of float32, and never past a bound."""
-    exact = DtypeLaw(law, dtype)
+    exact = RoundedDistribution(distribution, dtype)
     single = values if dtype == "float64" else values.astype(np.float32)
     kept = np.clip(single, exact.least, exact.greatest).astype(single.dtype)
     return kept.astype(bfloat16 if dtype == "bfloat16" else dtype)
 
 
-def sound(law, dtype, seed, n=N):
-    return narrowed(law, dtype, quantiles(law, np.random.default_rng(seed).random(n)))
+def sound(distribution, dtype, seed, n=N):
+    return narrowed(distribution, dtype, quantiles(distribution, np.random.default_rng(seed).random(n)))
 
 
-def tally(law, dtype, sample):
-    return Tally(DtypeLaw(law, dtype), lambda start, count: sample[start : start + count], sample.size)
+def tally(distribution, dtype, sample):
+    return Tally(
+        RoundedDistribution(distribution, dtype), lambda start, count: sample[start : start + count], sample.size
+    )
 
 
-def p_values(law, dtype, sample):
-    found = of_tally(DtypeLaw(law, dtype), tally(law, dtype, sample))
+def p_values(distribution, dtype, sample):
+    found = of_tally(RoundedDistribution(distribution, dtype), tally(distribution, dtype, sample))
     assert len({finding.check for finding in found}) == len(found)
     return {finding.check: finding.p for finding in found}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-class TestLaws:
-    def test_probabilities_are_shares_of_rounded_quantiles(self, law, dtype):
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda distribution: distribution.name)
+class TestDistributions:
+    def test_probabilities_are_shares_of_rounded_quantiles(self, distribution, dtype):
         steps = 2**18
-        exact = DtypeLaw(law, dtype)
-        counted = tally(law, dtype, narrowed(law, dtype, quantiles(law, (np.arange(steps) + 0.5) / steps)))
+        exact = RoundedDistribution(distribution, dtype)
+        counted = tally(
+            distribution,
+            dtype,
+            narrowed(distribution, dtype, quantiles(distribution, (np.arange(steps) + 0.5) / steps)),
+        )
         assert exact.probabilities.sum() == pytest.approx(1, abs=1e-12)
         assert np.abs(counted.counts - steps * exact.probabilities).max() <= 1.01
         assert np.abs(np.cumsum(counted.counts) - steps * np.cumsum(exact.probabilities)).max() < 1
         assert counted.outside == 0
 
-    def test_the_moments_are_those_of_the_probabilities(self, law, dtype):
-        exact = DtypeLaw(law, dtype)
-        centers = exact.starts + (0 if "16" in dtype else law.cell / 2) - exact.mean
+    def test_the_moments_are_those_of_the_probabilities(self, distribution, dtype):
+        exact = RoundedDistribution(distribution, dtype)
+        centers = exact.starts + (0 if "16" in dtype else distribution.cell / 2) - exact.mean
         for r in range(1, 9):
             assert exact.probabilities @ centers**r == pytest.approx(
-                exact.moments[r], abs=1e-5 * law.moment(r + r % 2)
+                exact.moments[r], abs=1e-5 * distribution.moment(r + r % 2)
             ), r
 
 
-@pytest.mark.parametrize(("law", "dtype"), [(UNIFORM, "float16"), (NORMAL, "float32"), (TRUNCATED, "float64")])
-def test_sound_values_have_uniform_p_values(law, dtype):
+@pytest.mark.parametrize(("distribution", "dtype"), [(UNIFORM, "float16"), (NORMAL, "float32"), (TRUNCATED, "float64")])
+def test_sound_values_have_uniform_p_values(distribution, dtype):
     """n = 10,000 values, 40 times; Kolmogorov-Smirnov at alpha = 1e-4 for each of the checks."""
-    exact, found = DtypeLaw(law, dtype), {}
+    exact, found = RoundedDistribution(distribution, dtype), {}
     for seed in range(40):
-        counted = tally(law, dtype, sound(law, dtype, [1, seed], 10_000))
+        counted = tally(distribution, dtype, sound(distribution, dtype, [1, seed], 10_000))
         for finding in (*of_fit(exact, counted), *of_moments(exact, counted)):
             found.setdefault(finding.check, []).append(finding.p)
     assert set(found.pop("outside of the bounds")) == {1.0}
@@ -158,7 +164,7 @@ def all_is_too_even(x):
 
 
 @pytest.mark.parametrize(
-    ("law", "dtype", "fault", "checks"),
+    ("distribution", "dtype", "fault", "checks"),
     [
         (UNIFORM, "float32", a_top_bit_is_set_too_often, ["Kolmogorov-Smirnov", "Anderson-Darling", "mean"]),
         (UNIFORM, "float64", a_bit_is_never_set, ["chi-square"]),
@@ -180,13 +186,13 @@ def all_is_too_even(x):
     ],
     ids=lambda part: part.__name__ if callable(part) else None,
 )
-def test_a_planted_fault_is_found(law, dtype, fault, checks):
+def test_a_planted_fault_is_found(distribution, dtype, fault, checks):
     """n = 10^6, at p < 1e-6; the values that it was planted in are sound."""
-    x = sound(law, dtype, 9)
-    before = p_values(law, dtype, x)
+    x = sound(distribution, dtype, 9)
+    before = p_values(distribution, dtype, x)
     assert min(before.values()) > 1e-4
     with np.errstate(invalid="ignore"):
-        after = p_values(law, dtype, fault(x).astype(x.dtype))
+        after = p_values(distribution, dtype, fault(x).astype(x.dtype))
     missed = {check: after[check] for check in checks if not after[check] < 1e-6}
     assert not missed
     assert checks != ["pairs in the plane"] or after["lag 1"] > 1e-4
@@ -240,10 +246,10 @@ class TestFit:
     )
     def test_anderson_darling_has_its_published_critical_values(self, statistic, beyond):
         """R. A. Lewis (1961), Distribution of the Anderson-Darling statistic: three figures."""
-        assert fit.anderson_darling_beyond(statistic) == pytest.approx(beyond, rel=0.04)
+        assert fit.anderson_darling_p(statistic) == pytest.approx(beyond, rel=0.04)
 
     def test_anderson_darling_falls_to_nothing(self):
-        p = [fit.anderson_darling_beyond(x) for x in np.geomspace(0.05, 80, 60)]
+        p = [fit.anderson_darling_p(x) for x in np.geomspace(0.05, 80, 60)]
         assert p == sorted(p, reverse=True)
         assert p[0] == pytest.approx(1, abs=1e-9)
         assert p[-1] == 0
@@ -383,7 +389,7 @@ def test_a_quick_run_writes_the_page(tmp_path):
     command = [sys.executable, "-m", "tools.quality", "--quick", "--only", "statistics", "--values", "50000"]
     subprocess.run([*command, "--output", tmp_path], cwd=ROOT, check=True, capture_output=True)
     page = (tmp_path / "quality.md").read_text("utf-8")
-    assert "**None is below it.**" in page
+    assert "**No check is below it.**" in page
     assert page.count("| Anderson-Darling |") == 3
     assert "256 pairs of consecutive streams" in page
     assert page.count(" at 2^") == len(last_bits.CASES)

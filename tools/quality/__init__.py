@@ -1,1 +1,1 @@
-"""The evidence for the values: docs/quality.md. What it measures, and how, is said there; `__main__` is the command."""
+"""The measurements in docs/quality.md, which explains them. `__main__` is the command."""

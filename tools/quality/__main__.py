@@ -1,12 +1,12 @@
 """Measure the values, and write docs/quality.md.
 
-    python -m tools.quality                        everything: `make quality`; see the document for how long
-    python -m tools.quality --quick                a hundredth of the values and no battery: figures of no worth
-    python -m tools.quality --only statistics      a part: statistics, battery, exactness or orthogonality
-    python -m tools.quality --render               measure nothing: the document, from the figures of the last runs
+    python -m tools.quality                        everything: `make quality`; the page says how long it takes
+    python -m tools.quality --quick                a trial run: a hundredth of the values, and no battery
+    python -m tools.quality --only statistics      one part: statistics, battery, exactness or orthogonality
+    python -m tools.quality --render               measure nothing; write the page from the figures of the last runs
 
-What is measured is kept in build/quality, a file for each figure or table; the document is made of those. All seeds are
-fixed, and the memory that it takes does not depend on how many values there are.
+The figures are kept in build/quality, one file for each figure or table, and the page is written from these files. All
+seeds are fixed. The memory that a run takes does not depend on the number of values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("statistics", "battery", "exactness", "orthogonality")
 
 Task = tuple[str, Callable[..., Any], tuple[Any, ...]]
-"""The name of a file, what makes its contents, and the arguments of that."""
+"""Name of a file, the function that measures its contents, and the arguments of that function."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -45,7 +45,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def tasks(parts: tuple[str, ...], values: int) -> Iterator[Task]:
-    """What is to be measured, the longest first."""
+    """Yield the measurements to run, the longest first."""
     if "battery" in parts:
         for test, length in battery.plan():
             yield f"battery-{test}-{length}", run_battery, (test, length)

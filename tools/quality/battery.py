@@ -1,6 +1,6 @@
-"""The raw keystream through dieharder, a battery that is not ours (R. G. Brown and others; of Debian's packages).
+"""Run the battery dieharder (R. G. Brown and others; a Debian package) on the raw keystream.
 
-Each test reads a stream of its own from its first word on, so that its figures are the same wherever it runs.
+Each test reads its own stream from the first word, so that its figures are the same on every machine.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from shutil import which
 
 SEED = 0
 LAGS = (0, 1, 2, 4, 8, 16, 32)
-"""Of the lagged sums, of which `dieharder -a` runs 0 to 32; one reads 4 * 10^8 (lag + 1) bytes."""
+"""Lags of the lagged sums. `dieharder -a` runs all of 0 to 32; one lag reads 4 * 10^8 (lag + 1) bytes."""
 
 SINGLE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 100, 101, 102, 204, 205, 206, 207, 208, 209)
-"""Tests that choose their own parameters. 14, which dieharder itself says not to use, is left out."""
+"""Tests that choose their own parameters. dieharder itself says not to use 14, so it is left out."""
 
 BY_TUPLE = {200: range(1, 13), 201: range(2, 6), 202: range(2, 6), 203: LAGS}
-"""Tests that are run for tuples of several lengths, as `dieharder -a` does."""
+"""Tests that run once for each of these tuple lengths, as in `dieharder -a`."""
 
 _LINE = re.compile(r"^\s*(\w+)\|\s*(\d+)\|\s*(\d+)\|\s*(\d+)\|\s*([\d.]+)\|\s*(PASSED|WEAK|FAILED)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A line of dieharder's report."""
+    """One line of dieharder's report."""
 
     name: str
     ntuple: int
@@ -36,23 +36,23 @@ class Assessment:
 
 
 def plan() -> Iterator[tuple[int, int]]:
-    """The tests, each a number and the length of a tuple, or 0."""
+    """Yield the tests, each as its number and its tuple length; the length is 0 for tests without tuples."""
     for test in (*SINGLE, *BY_TUPLE):
         for length in BY_TUPLE.get(test, (0,)):
             yield test, length
 
 
 def command(test: int, length: int) -> str:
-    """What runs one."""
+    """Return the shell command that runs one test."""
     tuples = f" -n {length}" if test in BY_TUPLE else ""
     return f"python -m tools.quality.keystream {SEED} {100 * test + length} | dieharder -g 200 -d {test}{tuples}"
 
 
 def run(test: int, length: int) -> list[Assessment]:
-    """Run one.
+    """Run one test.
 
     Raises:
-        RuntimeError: where it reports nothing.
+        RuntimeError: if dieharder is not installed or reports nothing.
     """
     if which("dieharder") is None:
         raise RuntimeError("the battery needs dieharder: apt-get install dieharder")
@@ -70,5 +70,5 @@ def run(test: int, length: int) -> list[Assessment]:
 
 
 def parse(report: str) -> list[Assessment]:
-    """The lines of a report that are assessments."""
+    """Return the assessments in a report."""
     return [Assessment(name, int(n), float(p), verdict) for name, n, _, _, p, verdict in _LINE.findall(report)]

@@ -1,4 +1,4 @@
-"""How near the values are to the exact quantile, measured with mpmath; and what the exhaustive Rust tests print."""
+"""Measure the error of the values against the exact quantile in mpmath, and run the exhaustive Rust tests."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CLASSES: dict[str, Callable[..., sb.Initializer]] = {
 SEED = 42
 CARGO = ("cargo", "test", "--lib", "--", "--nocapture", "--test-threads=1", "word_and", "16_bit")
 PER_ORDER = 2000
-"""Elements of each binary order that are looked at."""
+"""Number of measured elements of each binary order."""
 
 MEASURED = tuple((distribution, dtype) for distribution in CLASSES for dtype in ("float32", "float64"))
 LOW_WORDS = 2**67
-"""Element i owns word i and word 2^67 + i."""
+"""Offset of the low words, in words: element i has high word i and low word 2^67 + i."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Error:
     """The largest error of a sample.
 
     Attributes:
-        distribution: its name.
+        distribution: name of the distribution.
         dtype: float32 or float64.
-        elements: how many were looked at.
-        worst: the largest error, in units of the last place of the exact value.
-        relative: the largest relative error.
-        at: the element of `worst`.
+        elements: number of measured elements.
+        worst: largest error, in units in the last place of the exact value.
+        relative: largest relative error.
+        at: index of the element with the error `worst`.
     """
 
     distribution: str
@@ -51,14 +51,17 @@ class Error:
 
 
 def sample(n: int, per_order: int = PER_ORDER) -> np.ndarray:
-    """Elements below n: of each binary order of the distance of their high word from its end, the first so many."""
+    """Return elements below n: the first `per_order` elements of each binary order.
+
+    The order is that of the distance of an element's high word from the nearer end of its range.
+    """
     found: dict[int, list[int]] = {order: [] for order in range(32)}
     size = 2**20
     for start in range(0, n, size):
         high = sb.random_words(SEED, min(size, n - start), start=start)
         rest = np.minimum(high, ~high)
         wanted = {order: per_order - len(kept) for order, kept in found.items() if len(kept) < per_order}
-        candidates = np.flatnonzero(rest < 2.0 ** max(wanted, default=-1))  # soon few: the frequent orders are complete
+        candidates = np.flatnonzero(rest < 2.0 ** max(wanted, default=-1))  # few, once the frequent orders are complete
         orders = np.frexp(rest[candidates].astype(float))[1]
         for order, count in wanted.items():
             found[order] += (candidates[orders == order][:count] + start).tolist()
@@ -66,7 +69,7 @@ def sample(n: int, per_order: int = PER_ORDER) -> np.ndarray:
 
 
 def measure(distribution: str, dtype: str, elements: np.ndarray) -> Error:
-    """The largest error of those elements of a standard distribution."""
+    """Return the largest error of these elements of a standard distribution."""
     worst, relative, at = 0.0, 0.0, -1
     for number in elements.tolist():
         made = element(distribution, dtype, number)
@@ -80,34 +83,34 @@ def measure(distribution: str, dtype: str, elements: np.ndarray) -> Error:
 
 
 def element(distribution: str, dtype: str, number: int) -> float:
-    """An element of a standard distribution."""
+    """Return one element of a standard distribution."""
     return float(CLASSES[distribution](0.0, 1.0, seed=SEED).lazy((number + 1,), dtype)[number])
 
 
 def exact_quantile(distribution: str, dtype: str, number: int, near: float) -> mp.mpf:
-    """The quantile at the middle of an element's word: two steps of Newton from a value that is near, in 50 digits."""
+    """Return the quantile at the middle of an element's word: two Newton steps from a near value, in 50 digits."""
     high, low = (int(sb.random_words(SEED, 1, start=start)[0]) for start in (number, LOW_WORDS + number))
     rest = high if high < 2**31 else 2**32 - 1 - high
     with mp.workdps(50):
         if dtype == "float64" or (distribution == "normal" and rest < 2**16):
             low = low if high < 2**31 else 2**32 - 1 - low
-            beyond = (mp.mpf(2**32 * rest + low) + mp.mpf(1) / 2) / 2**64
+            tail = (mp.mpf(2**32 * rest + low) + mp.mpf(1) / 2) / 2**64
         else:
-            beyond = (mp.mpf(rest) + mp.mpf(1) / 2) / 2**32
-        if distribution != "normal":  # the part that is kept, and what is beyond it
+            tail = (mp.mpf(rest) + mp.mpf(1) / 2) / 2**32
+        if distribution != "normal":  # the mass between the bounds, plus the tail outside of them
             within = mp.erf(mp.sqrt(2))
-            beyond = beyond * within + (1 - within) / 2
+            tail = tail * within + (1 - within) / 2
         x = mp.mpf(abs(near))
-        for _ in range(2):  # the error of 1e-6 or less is squared twice
-            x += (mp.erfc(x / mp.sqrt(2)) / 2 - beyond) / mp.npdf(x)
+        for _ in range(2):  # each step squares the error, which is at most 1e-6
+            x += (mp.erfc(x / mp.sqrt(2)) / 2 - tail) / mp.npdf(x)
         return x if high >= 2**31 else -x
 
 
 def printed_by_rust() -> list[str]:
-    """What the exhaustive tests of the engine print, a line each.
+    """Return the lines that the engine's exhaustive tests print.
 
     Raises:
-        subprocess.CalledProcessError: where one fails.
+        subprocess.CalledProcessError: if a test fails.
     """
     output = subprocess.run(CARGO, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     lines = re.findall(r"^(?:test .* \.\.\. )?(\S.*: .*\d.*)$", output, re.MULTILINE)

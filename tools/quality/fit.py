@@ -1,4 +1,4 @@
-"""Statistics to p-values. Two-sided ones are small for a fit that is too good as well."""
+"""Turn statistics into p-values. A two-sided p-value is small also if the fit is too good."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from scipy import integrate, special, stats
 
 
 def two_sided(z: float) -> float:
-    """The p-value of a standard normal."""
+    """Return the two-sided p-value of a standard normal value."""
     return float(2 * stats.norm.sf(abs(z)))
 
 
 def either_side(below: float, above: float) -> float:
-    """The two-sided p-value of a statistic of which so much of the law is at or below, and so much at or above."""
+    """Return the two-sided p-value of a statistic.
+
+    `below` is the probability of a statistic at or below this one, and `above` that of one at or above it.
+    """
     return min(1.0, 2 * float(min(below, above)))
 
 
 def largest(smallest_p: float, tests: int) -> float:
-    """The p-value of the smallest of that many p-values."""
+    """Return the p-value of the smallest p-value of this many tests."""
     return float(-special.expm1(tests * special.log1p(-smallest_p)))
 
 
 def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.0) -> tuple[float, int]:
-    """The two-sided p-value and the degrees of freedom; neighbours are joined until at least ten are expected."""
+    """Return the two-sided p-value and the degrees of freedom.
+
+    Neighbouring cells are joined until at least `least` values are expected in each.
+    """
     n = counts.sum()
     groups = joined(probabilities, least / n)
     expected = n * np.bincount(groups, probabilities)
@@ -37,7 +43,7 @@ def chi_square(counts: np.ndarray, probabilities: np.ndarray, least: float = 10.
 
 
 def joined(probabilities: np.ndarray, least: float) -> np.ndarray:
-    """A group for each of the cells, in order, such that no group has less than that probability."""
+    """Return the group number of each cell. Groups are runs of cells, and each has at least the probability `least`."""
     if probabilities.min() >= least:
         return np.arange(len(probabilities))
     groups = np.empty(len(probabilities), np.int64)
@@ -47,22 +53,23 @@ def joined(probabilities: np.ndarray, least: float) -> np.ndarray:
         weight += probability
         if weight >= least:
             group, weight = group + 1, 0.0
-    if weight < least:  # what is left over at the end
+    if weight < least:  # the cells left over at the end join the last group
         groups[groups == group] = max(group - 1, 0)
     return groups
 
 
 def kolmogorov_smirnov(counts: np.ndarray, probabilities: np.ndarray) -> float:
-    """The largest distance between the two cumulative functions, at the edges of cells."""
+    """Return the p-value of the largest distance between the two cumulative functions at the edges of cells."""
     n = counts.sum()
     distance = np.abs(np.cumsum(counts) / n - np.cumsum(probabilities))[:-1].max(initial=0.0)
     return float(stats.kstwobign.sf(distance * math.sqrt(n)))
 
 
 def anderson_darling(counts: np.ndarray, probabilities: np.ndarray) -> float:
-    """The same, with weights that look at the tails: for cells, by Choulakian, Lockhart and Stephens (1994).
+    """Return the p-value of the Anderson-Darling statistic, which gives weight to the tails.
 
-    The p-value is that of the continuous statistic, to which it tends as cells shrink.
+    The statistic is that for cells (Choulakian, Lockhart and Stephens, 1994). The p-value is that of the continuous
+    statistic, the limit for small cells.
     """
     n = counts.sum()
     excess = np.cumsum(counts - n * probabilities)[:-1]
@@ -71,12 +78,12 @@ def anderson_darling(counts: np.ndarray, probabilities: np.ndarray) -> float:
     weights = (probabilities[1:] + probabilities[:-1]) / 2
     variance = below * above
     some = variance > 0
-    return anderson_darling_beyond(float((excess[some] ** 2 * weights[some] / variance[some]).sum() / n))
+    return anderson_darling_p(float((excess[some] ** 2 * weights[some] / variance[some]).sum() / n))
 
 
-def anderson_darling_beyond(statistic: float) -> float:
-    """P(A^2 > statistic), by the series of Anderson and Darling (1954) for large samples."""
-    if statistic > 30:  # below 1e-13, which the sum cannot tell from 0
+def anderson_darling_p(statistic: float) -> float:
+    """Return P(A^2 > statistic), by the series of Anderson and Darling (1954) for large samples."""
+    if statistic > 30:  # the probability is below 1e-13, less than the rounding errors of the sum
         return 0.0
 
     def integral(j: int) -> float:
@@ -97,7 +104,7 @@ def anderson_darling_beyond(statistic: float) -> float:
 
 
 def poisson(count: int, expected: float) -> float:
-    """The two-sided p-value of a count of rare ones."""
+    """Return the two-sided p-value of a count of rare values."""
     if expected == 0:
         return float(count == 0)
     return either_side(stats.poisson.cdf(count, expected), stats.poisson.sf(count - 1, expected))

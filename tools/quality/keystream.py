@@ -1,4 +1,4 @@
-"""The raw keystream on standard output: 32-bit words of one stream, without end, for any battery that reads a pipe.
+"""Write the 32-bit words of one stream to standard output without end, for any battery that reads a pipe.
 
 python tools/quality/keystream.py [SEED [STREAM]] | dieharder -a -g 200
 """
@@ -10,7 +10,7 @@ import sys
 import seedbed as sb
 
 WORDS = 2**20
-"""A write."""
+"""Words of one write."""
 
 
 def main(seed: int = 0, stream: int = 0) -> None:
@@ -20,7 +20,7 @@ def main(seed: int = 0, stream: int = 0) -> None:
             words = sb.random_words(seed, WORDS, stream, start)
             sys.stdout.buffer.write(words.astype("<u4", copy=False).data)
             start += WORDS
-    except BrokenPipeError:  # the reader has enough
+    except BrokenPipeError:  # the reader is done
         sys.stderr.close()
 
 

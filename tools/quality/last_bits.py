@@ -1,8 +1,8 @@
-"""The share of values whose last mantissa bit is set. It is one half if the bit is fair.
+"""Measure the share of values with the last mantissa bit set. It is one half if the bit is fair.
 
-No statistic of the values depends on it; a program that takes random bits from them does. A rounding is fair only if
-it rounds from enough digits: a sum of two numbers of the dtype may have ties, which go to even numbers, or no digits to
-round.
+No statistic of the values depends on it, but a program that takes random bits from values does. A rounding is fair only
+if it rounds from enough digits: a sum of two numbers of the dtype may have ties, which go to even numbers, or no digits
+to round.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import numpy as np
 import seedbed as sb
 
 SEED = 4000
-"""The distribution with number i has this seed plus i."""
+"""Seed of the first case. Case i has this seed plus i."""
 
 CHUNK = 2**21
 MAX_VALUES = 3 * 2**24
-"""Values of a sample: the share is known to 0.007 %. A third and a sixth of them are whole numbers."""
+"""Most values of a sample, which give the share to 0.007 %. The number is divisible by 3 and by 6."""
 
 LEAST_SHARE = 1 / 64
-"""Share of all values that a binary order must have to be looked at by itself."""
+"""Smallest share of all values for which a binary order is measured by itself."""
 
 MANTISSA_BITS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 
 Make: TypeAlias = Callable[[int], sb.Initializer]
-"""Makes an initializer of a seed."""
+"""Makes an initializer from a seed."""
 
 REAL: dict[str, Make] = {
     "uniform on [0, 1)": lambda seed: sb.RandomUniform(0.0, 1.0, seed=seed),
@@ -59,12 +59,12 @@ class Shares:
     """Shares of values with the last bit set.
 
     Attributes:
-        name: of the distribution.
-        dtype: of the values, or of the parts of complex values.
+        name: name of the distribution.
+        dtype: dtype of the values, or of the parts of complex values.
         n: number of values.
-        share: of all values.
-        farthest: the share farthest from one half of those of the binary orders that have enough values.
-        order: the binary order of `farthest`: magnitudes from 2**order to 2**(order + 1).
+        share: share of all values.
+        farthest: of the shares of the binary orders with enough values, the one farthest from one half.
+        order: binary order of `farthest`: magnitudes from 2**order to 2**(order + 1).
     """
 
     name: str
@@ -76,13 +76,13 @@ class Shares:
 
 
 def measure(number: int, n: int) -> Shares:
-    """The shares of a case, in a sample of n values or of `MAX_VALUES`."""
+    """Return the shares of a case, in a sample of n values but at most `MAX_VALUES`."""
     name, dtype = CASES[number]
     n = min(n, MAX_VALUES)
     made = {**REAL, **COMPLEX}[name](SEED + number)
     if name in REAL:
         tensor = made.lazy((n,), dtype)
-    else:  # a fan-in of 3, for a scale that is no power of two
+    else:  # a fan-in of 3 gives a scale that is not a power of two
         tensor = made.lazy((3, n // 6), "complex64" if dtype == "float32" else "complex128")
     columns = tensor.shape[-1]
     parts = (np.ravel(tensor[..., start : start + CHUNK]).view(dtype_of(dtype)) for start in range(0, columns, CHUNK))
@@ -90,12 +90,12 @@ def measure(number: int, n: int) -> Shares:
 
 
 def dtype_of(name: str) -> np.dtype:
-    """The dtype of that name."""
+    """Return the dtype of this name."""
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
 def shares(name: str, dtype: str, chunks: Iterable[np.ndarray]) -> Shares:
-    """The shares of a sample that comes in chunks, arrays of that dtype."""
+    """Return the shares of a sample that is given in chunks, arrays of this dtype."""
     bits = MANTISSA_BITS[dtype]
     words = np.dtype(f"u{dtype_of(dtype).itemsize}")
     orders = 1 << (8 * words.itemsize - 1 - bits)

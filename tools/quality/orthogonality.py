@@ -1,4 +1,4 @@
-"""How far the orthogonal matrices of seedbed, and of each installed framework, are from orthonormal columns."""
+"""Measure how far the orthogonal matrices of seedbed and of each installed framework are from orthonormal."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 )
 MEASURED = tuple((shape, dtype) for dtype in ("float32", "float64") for shape in SHAPES)
 SEEDS = 16
-"""Matrices of up to `FEW` elements are made from so many seeds, others from one."""
+"""Number of seeds for a matrix of up to `FEW` elements. Larger ones are made from one seed."""
 FEW = 100_000
 
 BITS = 20
-"""Of a slice of a number. A sum of products of two slices of orthonormal columns needs 2 x 20 bits and is exact."""
+"""Bits of a slice of a number. A sum of products of two slices of orthonormal columns needs 40 bits, so it is exact."""
 
 Maker = Callable[[tuple[int, ...], str, int], npt.NDArray[np.floating]]
 """Makes a matrix of a shape and dtype from a seed."""
@@ -41,13 +41,13 @@ Maker = Callable[[tuple[int, ...], str, int], npt.NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Distance:
-    """The distances of one shape and dtype from orthonormal columns, or rows where these are fewer.
+    """The distances of one shape and dtype from orthonormal columns, or rows if there are fewer rows than columns.
 
     Attributes:
-        shape: of the tensor, whose last axis has the columns.
+        shape: shape of the tensor; its last axis has the columns.
         dtype: float32 or float64.
-        seeds: the number of matrices that each figure is the mean of.
-        figures: the Frobenius norm of W'W - I, by the name of what made W.
+        seeds: number of matrices of which each figure is the mean.
+        figures: Frobenius norm of W'W - I, by the name of the package that made W.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +57,7 @@ class Distance:
 
 
 def load_torch() -> Maker:
-    """Return the maker of torch. Its rows are those of the first axis, so it is given a matrix."""
+    """Return the maker of torch. It is given a matrix, because torch takes the first axis as the rows."""
     import torch
 
     def make(shape: tuple[int, ...], dtype: str, seed: int) -> npt.NDArray[np.floating]:
@@ -98,11 +98,11 @@ MAKERS: dict[str, tuple[tuple[str, ...], Callable[[], Maker]]] = {
     "JAX": (("jax",), load_jax),
     "Keras on TensorFlow": (("keras", "tensorflow"), load_keras),
 }
-"""The packages that each maker needs, and what loads it."""
+"""The packages that each maker needs, and the function that loads it."""
 
 
 def measure(shape: tuple[int, ...], dtype: str) -> Distance:
-    """Measure matrices of one shape and dtype, of seedbed and of all frameworks that are installed."""
+    """Measure matrices of one shape and dtype from seedbed and from all installed frameworks."""
     seeds = SEEDS if math.prod(shape) <= FEW else 1
     makers = {name: load() for name, (packages, load) in MAKERS.items() if all(map(importlib.util.find_spec, packages))}
     figures = {
@@ -113,7 +113,7 @@ def measure(shape: tuple[int, ...], dtype: str) -> Distance:
 
 
 def distance(tensor: npt.NDArray[np.floating]) -> float:
-    """Return the Frobenius norm of W'W - I, of which all products are exact.
+    """Return the Frobenius norm of W'W - I, computed from exact products.
 
     Each number is the sum of three slices of `BITS` bits. Their products are added from the largest to the smallest, so
     that only the last additions round.

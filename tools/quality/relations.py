@@ -1,4 +1,4 @@
-"""Tensors that should have nothing to do with each other: of seeds one bit apart, consecutive streams, children."""
+"""Compare pairs of tensors that must be independent: seeds one bit apart, consecutive streams, children."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ PAIRS = 256
 SEED = 0
 
 Draw = tuple[sb.SeedGenerator, int]
-"""A generator and how many draws went before: where a tensor comes from."""
+"""The origin of a tensor: a generator, and the number of draws before this one."""
 
 Make = Callable[[Draw, int], np.ndarray]
 
 
 def seeds() -> Iterator[tuple[Draw, Draw]]:
-    """A seed, and those that differ from it in one of the 256 bits of a key; the last is the sign."""
+    """Yield a seed with each seed that differs from it in one of the 256 bits of the key. The last bit is the sign."""
     for bit in range(PAIRS):
         other = SEED ^ (1 << bit) if bit < 255 else SEED - 2**255
         yield (sb.SeedGenerator(SEED), 0), (sb.SeedGenerator(other), 0)
 
 
 def streams() -> Iterator[tuple[Draw, Draw]]:
-    """A draw and the next one."""
+    """Yield each draw with the next one."""
     for stream in range(PAIRS):
         yield (sb.SeedGenerator(SEED), stream), (sb.SeedGenerator(SEED), stream + 1)
 
 
 def children() -> Iterator[tuple[Draw, Draw]]:
-    """Children with consecutive numbers for names."""
+    """Yield pairs of children with consecutive numbers in their names."""
     root = sb.SeedGenerator(SEED)
     for i in range(PAIRS):
         yield (root.child(f"layer{i}"), 0), (root.child(f"layer{i + 1}"), 0)
@@ -50,20 +50,20 @@ RELATIONS: dict[str, Callable[[], Iterator[tuple[Draw, Draw]]]] = {
 
 
 def normals(draw: Draw, n: int) -> np.ndarray:
-    """The first float32 normals of a draw."""
+    """Return the first float32 normals of a draw."""
     generator, draws = draw
     generator.draws = draws
     return sb.RandomNormal(0.0, 1.0, seed=generator)((n,), "float32")
 
 
 def words(draw: Draw, n: int) -> np.ndarray:
-    """The first words of a draw."""
+    """Return the first words of a draw."""
     generator, stream = draw
     return sb.random_words(generator, n, stream)
 
 
 def findings(pairs: Iterator[tuple[Draw, Draw]], n: int, values: Make = normals, bits: Make = words) -> list[Finding]:
-    """Correlations of n elements of each pair, together and the largest; and how their words differ, by bytes."""
+    """Check the correlations of n elements of each pair, all and the largest, and the bytes of one xor the other."""
     z, bytes_ = [], np.zeros(256, np.int64)
     for one, other in pairs:
         z.append(float(np.einsum("i,i", values(one, n), values(other, n), dtype=float)) / math.sqrt(n))

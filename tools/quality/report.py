@@ -1,4 +1,4 @@
-"""What was measured to docs/quality.md."""
+"""Write docs/quality.md from the measurements."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from . import battery, cases, exactness, fit, last_bits, orthogonality, relations
+from .distributions import DISTRIBUTIONS, DTYPES
 from .findings import decimals
-from .laws import DTYPES, LAWS
 
 FAMILY_ALPHA = 0.01
-"""The probability that one or more of all checks, of values without a fault, falls below the level."""
+"""Probability that values without a fault fall below the level in at least one check."""
 
 PAGE = Path(__file__).with_name("page.md")
 
@@ -21,10 +21,10 @@ Record = dict[str, Any]
 
 
 def document(folder: Path) -> str:
-    """The page, of what there is in the folder.
+    """Return the page, from the measurements in a folder.
 
     Raises:
-        ValueError: where there are no statistics.
+        ValueError: if the folder has no statistics.
     """
     measured = [record for i in range(len(cases.CASES)) if (record := read(folder / f"case-{i}.json"))]
     related = [record for i in range(len(relations.RELATIONS)) if (record := read(folder / f"relation-{i}.json"))]
@@ -35,7 +35,7 @@ def document(folder: Path) -> str:
     printed: list[str] = read(folder / "rust.json") or []
     findings = [(record, finding) for record in (*measured, *related) for finding in record["findings"]]
     if not findings:
-        raise ValueError(f"there must be statistics to make the page of. Received: {folder}")
+        raise ValueError(f"the folder must have statistics (case-*.json). Received: {folder}")
     level = FAMILY_ALPHA / len(findings)
     return PAGE.read_text("utf-8").format(
         **verdict(findings, level),
@@ -43,7 +43,8 @@ def document(folder: Path) -> str:
         first_seed=cases.FIRST_SEED,
         last_seed=cases.FIRST_SEED + len(cases.CASES) - 1,
         distributions="\n\n".join(
-            distribution(law.name, [record for record in measured if record["name"] == law.name], level) for law in LAWS
+            distribution_table(name, [record for record in measured if record["name"] == name], level)
+            for name in (distribution.name for distribution in DISTRIBUTIONS)
         ),
         n_related=size(related),
         related_seed=relations.SEED,
@@ -68,25 +69,25 @@ def document(folder: Path) -> str:
 
 
 def read(path: Path) -> Any:
-    """What is in a file, None where there is none."""
+    """Return the contents of a JSON file, or None if there is no such file."""
     return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
 def size(records: Sequence[Record]) -> str:
-    """How many values each of the samples has."""
+    """Return the number of values of each sample, as text."""
     sizes = sorted({record["n"] for record in records})
     return ", ".join(f"2^{n.bit_length() - 1} = {n:,}" if n & (n - 1) == 0 else f"{n:,}" for n in sizes)
 
 
 def verdict(findings: Sequence[tuple[Record, Record]], level: float) -> dict[str, str]:
-    """Whether all is as it should be."""
+    """Return the parts of the page's verdict."""
     record, least = min(findings, key=lambda pair: float(pair[1]["p"]))
     below = sum(finding["p"] < level for _, finding in findings)
     return {
         "count": str(len(findings)),
         "alpha": str(FAMILY_ALPHA),
         "level": f"{level:.2g}",
-        "below": "None is" if below == 0 else f"{below} are",
+        "below": "No check is" if below == 0 else f"{below} {'is' if below == 1 else 'are'}",
         "least": decimals(least["p"]),
         "where": ", ".join(filter(None, [least["check"], record["name"], record["dtype"]])),
         "chance": decimals(fit.largest(least["p"], len(findings))),
@@ -96,20 +97,20 @@ def verdict(findings: Sequence[tuple[Record, Record]], level: float) -> dict[str
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def marked(finding: Record | None, level: float) -> str:
-    """What a check found, in bold where it is below the level."""
+    """Return what a check measured, in bold if its p-value is below the level."""
     if finding is None:
         return "-"
     return f"**{finding['shown']}**" if finding["p"] < level else str(finding["shown"])
 
 
-def distribution(name: str, records: Sequence[Record], level: float) -> str:
-    """The checks of a distribution, one column for each dtype."""
+def distribution_table(name: str, records: Sequence[Record], level: float) -> str:
+    """Return the checks of a distribution, one column for each dtype."""
     by_dtype = {r["dtype"]: {finding["check"]: finding for finding in r["findings"]} for r in records}
     dtypes = [dtype for dtype in DTYPES if dtype in by_dtype]
     if not dtypes:
@@ -120,7 +121,7 @@ def distribution(name: str, records: Sequence[Record], level: float) -> str:
 
 
 def relation_table(records: Sequence[Record], level: float) -> str:
-    """The checks of tensors beside each other."""
+    """Return the checks of pairs of tensors."""
     if not records:
         return ""
     checks = [finding["check"] for finding in records[0]["findings"]]
@@ -129,15 +130,15 @@ def relation_table(records: Sequence[Record], level: float) -> str:
 
 
 def assessed(tested: Sequence[Record]) -> str:
-    """How many assessments there are, by verdict."""
+    """Return the number of assessments by verdict, as text."""
     verdicts = Counter(found["verdict"] for record in tested for found in record["found"])
     missing = sum(1 for _ in battery.plan()) - len(tested)
     text = ", ".join(f"{verdicts[verdict]} {verdict.lower()}" for verdict in ("PASSED", "WEAK", "FAILED"))
-    return text + (f" ({missing} tests were not run)" if missing else "")
+    return text + (f" ({missing} {'test was' if missing == 1 else 'tests were'} not run)" if missing else "")
 
 
 def battery_table(tested: Sequence[Record]) -> str:
-    """A row for each test; those that give many p-values are told by the least and the greatest."""
+    """Return a row for each test. Many p-values are shown as the least and the greatest."""
     rows = []
     by_name: dict[str, list[Record]] = {}
     for record in tested:
@@ -154,7 +155,7 @@ def battery_table(tested: Sequence[Record]) -> str:
 
 
 def error_table(errors: Sequence[Record]) -> str:
-    """The errors against mpmath."""
+    """Return the table of errors against mpmath."""
     rows = []
     for error in errors:
         value = exactness.element(error["distribution"], error["dtype"], error["at"])
@@ -166,7 +167,7 @@ def error_table(errors: Sequence[Record]) -> str:
 
 
 def last_bit_table(records: Sequence[Record]) -> str:
-    """The shares of values with the last bit set, a row for each distribution and a column for each dtype."""
+    """Return the shares of values with the last bit set, a row for each distribution and a column for each dtype."""
     by_name: dict[str, dict[str, str]] = {}
     for record in records:
         shown = f"{100 * record['share']:.1f} ({100 * record['farthest']:.1f} at 2^{record['order']})"
@@ -176,7 +177,7 @@ def last_bit_table(records: Sequence[Record]) -> str:
 
 
 def distance_table(distances: Sequence[Record]) -> str:
-    """A row for each shape and dtype, a column for each maker; in bold what is nearest to orthonormal."""
+    """Return a row for each shape and dtype and a column for each maker, with the smallest distance in bold."""
     if not distances:
         return ""
     makers = [name for name in orthogonality.MAKERS if any(name in record["figures"] for record in distances)]
