@@ -72,19 +72,26 @@ LAYERS = [
     {"checkpoint.comparing", "checkpoint.writing"},
     {"checkpoint.directory", "checkpoint.verifying"},
     {"checkpoint.tensors"},
-    {"checkpoint", "torch.collection", "torch.devices.operations", "torch.devices.operators", "torch.views"},
+    {
+        "checkpoint",
+        "torch.devices.operations",
+        "torch.devices.operators",
+        "torch.garbage_collection",
+        "torch.recorder.views",
+    },
     {"torch.devices.cuda", "torch.devices.plain"},
     {"torch.devices.ways"},
     {"torch.devices", "torch.memory"},
-    {"torch.contents", "torch.fill", "torch.structure"},
-    {"torch.operations", "torch.recorded_rules"},
-    {"torch.records"},
-    {"torch.recorder", "torch.translation"},
-    {"torch.interception"},
-    {"torch.recording"},
-    {"torch.own", "torch.weight_norm"},
-    {"torch.choices"},
-    {"torch.modules"},
+    {"torch.fill", "torch.module_tensors", "torch.recorder.contents"},
+    {"torch.recorded_rules", "torch.recorder.operations"},
+    {"torch.recorder.records"},
+    {"torch.recorder.dispatch", "torch.recorder.initializers"},
+    {"torch.recorder.init_functions"},
+    {"torch.recorder.context"},
+    {"torch.recorder"},
+    {"torch.own_initialization", "torch.weight_norm"},
+    {"torch.deciding"},
+    {"torch.initialize"},
     {"torch.lsuv"},
     {"torch"},
     {"transformers"},
@@ -112,7 +119,10 @@ LAYERS = [
 
 UPWARD = {
     ("initializers.blocks", "config"),  # a configuration of blocks has configurations in it
-    ("torch.interception", "torch.interception"),  # its functions run with the globals of another module
+    (
+        "torch.recorder.init_functions",
+        "torch.recorder.init_functions",
+    ),  # its functions run with the globals of another module
 }
 """Imports that are not from below, within a function."""
 

@@ -314,7 +314,7 @@ class TestOwnInitialization:
                         weight.zero_()
 
         model = Elsewhere()
-        with pytest.raises(ValueError, match="zero_ writes to a tensor that is no parameter or buffer any more"):
+        with pytest.raises(ValueError, match="zero_ writes to a tensor that is no longer a parameter or buffer"):
             st.plan_of(model)
         assert (model.weight == 7).all()
 

@@ -16,7 +16,7 @@ import seedbed as sb
 
 torch = pytest.importorskip("torch")
 import seedbed.torch as st  # noqa: E402
-from seedbed.torch.translation import Given  # noqa: E402
+from seedbed.torch.recorder.initializers import Given  # noqa: E402
 
 nn = torch.nn
 init = nn.init
@@ -370,7 +370,7 @@ WITHOUT = {
         written((8, 8), init.orthogonal_, lambda w: w[:3].mul_(2)),
         "part of a tensor that is drawn as a whole",
     ),
-    "a diagonal": (written((8, 8), lambda w: w.normal_(), lambda w: w.diagonal().zero_()), "zero_ of a part"),
+    "a diagonal": (written((8, 8), lambda w: w.normal_(), lambda w: w.diagonal().zero_()), "zero_ of a view"),
 }
 
 

@@ -19,7 +19,7 @@ from seedbed.initializers.base import SeededInitializer
 from seedbed.rules import Computed, Rule
 from seedbed.seeds import UNBOUND, SeedLike
 from seedbed.shapes import Shape, as_shape
-from seedbed.torch.structure import Entry
+from seedbed.torch.module_tensors import Entry
 
 
 class Norms(SeededInitializer):

@@ -1,14 +1,14 @@
-"""What an operation of torch means for the distribution of the values that it is applied to.
+"""Distribution of the result of an operation of torch on random values.
 
-| operation | on a normal or uniform distribution |
+| operation | resulting distribution |
 |---|---|
-| `add`, `sub`, `rsub`, `mul`, `div`, `neg` with a number | shifted and scaled |
-| `erfinv` of a uniform distribution | a truncated normal one: the way in which many libraries draw it |
-| `clamp` beyond the bounds | the same |
-| `exp`, `expm1`, `log` of a uniform distribution, and these operations after them | functions, one after the other |
-| the sum of such values t and log(-expm1(-t)) | the inverse of softplus, of t |
+| `add`, `sub`, `rsub`, `mul`, `div`, `neg` with a number | the same, shifted and scaled |
+| `erfinv` of a uniform distribution | a truncated normal one; many libraries draw it so |
+| `clamp` outside the bounds of the distribution | the same, as it changes no value |
+| `exp`, `expm1`, `log` of a uniform distribution, and these operations after them | a chain of functions |
+| the sum of such values t and log(-expm1(-t)) | the chain of t, followed by the inverse of softplus |
 
-Every other operation on random values has no meaning here.
+The result of every other operation on random values has no initializer.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from typing import Any, NamedTuple
 import torch
 
 import seedbed as sb
-from seedbed.torch.contents import Composed, Distribution, Normal, Structured, Uniform
+from seedbed.torch.recorder.contents import Composed, Distribution, Normal, Structured, Uniform
 
 
 class Operation(NamedTuple):
-    """What a recording needs to know of an operator."""
+    """Properties of an operator of torch that a recording needs."""
 
     name: str
-    """Its name, without the underscore of an operation in place."""
+    """Name without the underscore of an operation in place."""
     shown: str
-    """Its name as an error says it."""
+    """Name in errors."""
     is_random: bool
     is_pointwise: bool
-    """Whether each element of the result depends on the elements at its place only."""
+    """Whether each element of the result depends only on the elements of the arguments at the same index."""
     changes_layout: bool
-    """Whether it changes how a tensor lies in memory, not the memory."""
+    """Whether it changes the layout of a tensor in place (`transpose_`), not its values."""
     makes_tensors: bool
+    """Whether a result is a tensor."""
     targets: tuple[int | str, ...]
-    """The arguments that it writes to, by position or by keyword."""
+    """Positions or keywords of the arguments to which it writes."""
 
 
 @cache
 def operation_of(function: Any) -> Operation:
-    """Describe an operator."""
+    """Return the description of an operator."""
     shown = function.overloadpacket.__name__
     tags = function.tags
     arguments = function._schema.arguments
@@ -68,15 +69,15 @@ ALLOCATIONS: Mapping[str, Callable[[Sequence[Any]], Any] | None] = {
     "full_like": lambda args: args[1],
     "new_full": lambda args: args[2],
 }
-"""Operations that make new memory whatever is in their arguments, and the number that fills it."""
+"""Operations whose result does not depend on the values of tensors, and the number that fills it; None for unset."""
 
 
 COPIES = ("clone", "_to_copy")
-"""Operations whose result has the values of their argument."""
+"""Operations whose result has the values of the first argument."""
 
 
 def drawn_by(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Distribution | None:
-    """The distribution of what a random operation makes, or writes; None where there is no name for it."""
+    """Return the distribution of a random operation; None if seedbed has no name for it."""
     numbers = [value for value in args if isinstance(value, (int, float))]
     if operation.shown == "normal_" or (operation.name == "normal" and len(numbers) == 2):
         mean, stddev = _arguments(numbers, kwargs, mean=0.0, std=1.0)
@@ -103,17 +104,17 @@ def transformed(
     numbers: Sequence[float | None],
     kwargs: Mapping[str, Any],
 ) -> Distribution | None:
-    """The distribution of an operation's result where one argument is drawn.
+    """Return the distribution of the result of a pointwise operation with one random argument.
 
     Arguments:
-        operation: applied to each element.
-        distribution: of the argument.
+        operation: the operation.
+        distribution: distribution of the random argument.
         at: position of that argument.
-        numbers: the arguments; what is no number is None.
+        numbers: the arguments by position; None for those that are not one number.
         kwargs: the arguments by keyword.
 
     Returns:
-        The distribution; None where there is no name for it.
+        The distribution; None if seedbed has no name for it.
     """
     change = _CHANGES.get(operation.name)
     if change is None:
@@ -123,7 +124,7 @@ def transformed(
 
 
 def _affine(distribution: Distribution, factor: float, shift: float) -> Distribution | None:
-    """The distribution of factor x + shift."""
+    """Return the distribution of factor x + shift, where x has the given one; None if seedbed has no name for it."""
     if not (math.isfinite(factor) and math.isfinite(shift)):
         return None
     if isinstance(distribution, Structured):
@@ -147,13 +148,13 @@ def _affine(distribution: Distribution, factor: float, shift: float) -> Distribu
 
 
 def _then(distribution: Uniform | Composed, name: str, number: float = 0.0) -> Composed:
-    """The distribution of one more function of the values."""
+    """Append a function to a chain of functions of uniform values."""
     steps = distribution.steps if isinstance(distribution, Composed) else ()
     return Composed(distribution.low, distribution.high, (*steps, (name, number)))
 
 
 def _function(operation: str) -> Callable[..., Any]:
-    """What an operation without a number makes of a uniform distribution, and of functions of one."""
+    """Return a change that appends an operation without operand to a chain of functions of uniform values."""
 
     def change(distribution: Distribution, at: int, others: Sequence[float | None], kwargs: Mapping[str, Any]) -> Any:
         return _then(distribution, operation) if isinstance(distribution, (Uniform, Composed)) else None
@@ -162,7 +163,7 @@ def _function(operation: str) -> Callable[..., Any]:
 
 
 def summed(one: Distribution, other: Distribution) -> Distribution | None:
-    """The distribution of the sum of two functions of the same values; None where there is no name for it.
+    """Return the distribution of the sum of two functions of the same values; None if seedbed has no name for it.
 
     t + log(-expm1(-t)) is log(exp(t) - 1), the inverse of softplus.
     """
@@ -174,7 +175,7 @@ def summed(one: Distribution, other: Distribution) -> Distribution | None:
 
 
 INVERSE_SOFTPLUS = "inverse_softplus"
-"""The function log(exp(t) - 1), for which torch has no operation."""
+"""Name of the function log(exp(t) - 1), for which torch has no operation."""
 
 
 def _scaled(initializer: sb.initializers.Initializer, factor: float) -> sb.initializers.Initializer | None:
@@ -214,7 +215,7 @@ def _div(distribution: Distribution, at: int, others: Sequence[float | None], kw
         return None
     if isinstance(distribution, (Structured, Composed)):
         return _affine(distribution, 1.0 / other, 0.0)
-    # The quotients are rounded once each, as torch's are.
+    # Divide each number, as torch divides each value: multiplying by 1 / other would round twice.
     bounds = [value / other for value in distribution]
     if isinstance(distribution, Uniform):
         return Uniform(*sorted(bounds))
@@ -227,7 +228,7 @@ def _neg(distribution: Distribution, at: int, others: Sequence[float | None], kw
 
 
 def _erfinv(distribution: Distribution, at: int, others: Sequence[float | None], kwargs: Mapping[str, Any]) -> Any:
-    """If u is uniform on [a, b), sqrt(2) erfinv(u) is a standard normal between its values at a and b."""
+    """If u is uniform on [a, b), sqrt(2) erfinv(u) is standard normal, truncated to its values at a and b."""
     if not isinstance(distribution, Uniform) or not -1.0 <= distribution.low < distribution.high <= 1.0:
         return None
     low, high = torch.erfinv(torch.tensor(distribution, dtype=torch.float64, device="cpu")).tolist()
@@ -251,11 +252,14 @@ def _clamp(distribution: Distribution, at: int, others: Sequence[float | None], 
 
 
 MAX_DEVIATION = 9.3
-"""Distance from the mean beyond which no value of a normal distribution is drawn, in standard deviations."""
+"""Upper limit of the distance of a drawn normal value from the mean, in standard deviations."""
 
 CLAMP_SLACK = 1e-3
-"""How far inside a distribution's own bounds the bounds of a clamp may be, in standard deviations or in parts of the
-interval: bounds that were computed as quantiles and back differ by rounding from those given."""
+"""Distance by which a clamp may cut into the bounds of a distribution and still be ignored.
+
+In standard deviations of a normal, or as a fraction of the interval of a uniform distribution. Bounds that code
+converts to probabilities and back differ from the given ones by rounding.
+"""
 
 
 def _clamping_bounds(others: Sequence[float | None], kwargs: Mapping[str, Any]) -> tuple[float, float]:

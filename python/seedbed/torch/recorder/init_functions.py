@@ -1,7 +1,7 @@
-"""Functions of `torch.nn.init` that leave a tensor on the meta device as it is, made to record what they would draw.
+"""Replacements of the functions of `torch.nn.init` that do nothing to a tensor on the meta device.
 
-Each has its code replaced while something is recorded, so that it is found under whatever name it was imported. The
-code runs with the globals of `torch.nn.init`, and therefore imports what it needs.
+During a recording, the code object of each function is replaced: callers that imported the function under any name then
+run the replacement. The replacement runs with the globals of `torch.nn.init`, and therefore imports what it needs.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ import torch
 from torch import nn
 
 import seedbed as sb
-from seedbed.torch.contents import Normal, Structured
-from seedbed.torch.recorder import Recorder
+from seedbed.torch.recorder.contents import Normal, Structured
+from seedbed.torch.recorder.dispatch import Recorder
 
 
 def trunc_normal_(
     tensor: Any, mean: Any = 0.0, std: Any = 1.0, a: Any = -2.0, b: Any = 2.0, generator: Any = None
 ) -> Any:
-    """Stand in for the function of that name."""
-    from seedbed.torch.interception import instead_of
+    """Replace the function of `torch.nn.init` of this name."""
+    from seedbed.torch.recorder.init_functions import instead_of
 
     return instead_of("trunc_normal_", tensor, mean, std, a, b, generator=generator)
 
 
 def orthogonal_(tensor: Any, gain: Any = 1, generator: Any = None) -> Any:
-    """Stand in for the function of that name."""
-    from seedbed.torch.interception import instead_of
+    """Replace the function of `torch.nn.init` of this name."""
+    from seedbed.torch.recorder.init_functions import instead_of
 
     return instead_of("orthogonal_", tensor, gain, generator=generator)
 
 
 def sparse_(tensor: Any, sparsity: Any, std: Any = 0.01, generator: Any = None) -> Any:
-    """Stand in for the function of that name."""
-    from seedbed.torch.interception import instead_of
+    """Replace the function of `torch.nn.init` of this name."""
+    from seedbed.torch.recorder.init_functions import instead_of
 
     return instead_of("sparse_", tensor, sparsity, std, generator=generator)
 
 
 def dirac_(tensor: Any, groups: Any = 1) -> Any:
-    """Stand in for the function of that name."""
-    from seedbed.torch.interception import instead_of
+    """Replace the function of `torch.nn.init` of this name."""
+    from seedbed.torch.recorder.init_functions import instead_of
 
     return instead_of("dirac_", tensor, groups)
 
@@ -61,7 +61,7 @@ _depth = 0
 
 @contextmanager
 def intercepted(recorder: Recorder) -> Iterator[None]:
-    """Let the functions tell a recorder what they would draw, in this thread."""
+    """Make the functions record what they would draw, in this thread."""
     global _depth
     with _changing:
         if not _depth:
@@ -85,7 +85,7 @@ def intercepted(recorder: Recorder) -> Iterator[None]:
 
 
 def instead_of(name: str, tensor: Any, *args: Any, **kwargs: Any) -> Any:
-    """Record what a function of `torch.nn.init` draws; call it where nothing is recorded."""
+    """Record what a function of `torch.nn.init` would draw; call the original if this thread records nothing."""
     recorder: Recorder | None = getattr(_threads, "recorder", None)
     original = _originals[name]
     rank = tensor.ndim
@@ -99,7 +99,7 @@ def instead_of(name: str, tensor: Any, *args: Any, **kwargs: Any) -> Any:
     if name == "trunc_normal_":
         recorder.records.draw(tensor, Normal(*map(float, args)), name)
     elif name == "orthogonal_":
-        # Torch's matrix has the first axis as its rows, and all others as its columns.
+        # The rows of torch's matrix are the first axis, its columns all other axes.
         recorder.records.draw(
             tensor, Structured(sb.Orthogonal(float(args[0]), 0, column_axis=0), tuple(range(rank))), name
         )

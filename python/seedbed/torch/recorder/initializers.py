@@ -1,4 +1,4 @@
-"""The contents of a recorded tensor as an initializer of seedbed."""
+"""Translation of the contents of a recorded tensor to an initializer of seedbed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seedbed.initializers import Constant, Initializer
 from seedbed.rules import Repeated, Rule
 from seedbed.seeds import UNBOUND
 from seedbed.shapes import Shape
-from seedbed.torch.contents import (
+from seedbed.torch.recorder.contents import (
     Composed,
     Content,
     Contents,
@@ -32,24 +32,24 @@ from seedbed.torch.contents import (
     is_known,
     visible,
 )
-from seedbed.torch.operations import INVERSE_SOFTPLUS, MAX_DEVIATION
-from seedbed.torch.records import Records
-from seedbed.torch.views import Indices, Region, intersection, is_empty
+from seedbed.torch.recorder.operations import INVERSE_SOFTPLUS, MAX_DEVIATION
+from seedbed.torch.recorder.records import Records
+from seedbed.torch.recorder.views import IndexGrid, Indices, intersection, is_empty
 
 MAX_BLOCKS = 4096
-"""Number of blocks into which a tensor is divided at most."""
+"""Maximum number of blocks of a tensor."""
 
 
 class Untranslated(Exception):  # noqa: N818
-    """No initializer makes what was recorded. The message says why."""
+    """No initializer makes the recorded values. The message names the cause."""
 
 
 class NotSet(Untranslated):
-    """Nothing was recorded."""
+    """Nothing was written to the tensor, or to a part of it."""
 
 
 class Given(Constant):
-    """Numbers that were computed while a module was recorded. Infinities, as masks have them, are allowed."""
+    """Numbers that were computed during a recording. Unlike `Constant`, it allows infinities, as masks need them."""
 
     def __init__(self, value: Any) -> None:
         self._value = np.array(value)
@@ -61,10 +61,10 @@ class Given(Constant):
 
 
 def translated(records: Records, tensor: Any) -> Initializer:
-    """The initializer that makes what a tensor was recorded to have.
+    """Return the initializer that makes the recorded contents of a tensor.
 
     Raises:
-        Untranslated: if there is none.
+        Untranslated: if no initializer makes them.
     """
     contents = records.contents_of(tensor)
     if len(contents) > 1:
@@ -84,12 +84,12 @@ def translated(records: Records, tensor: Any) -> Initializer:
 
 
 def _blocks(records: Records, tensor: Any, contents: Contents) -> Initializer:
-    """Several contents as blocks, the first as the default."""
+    """Return several contents as blocks. The first content is the default if it is given for the whole tensor."""
     whole = all(indices is None for indices in contents[0][0]) and not isinstance(contents[0][1], Known)
     default = _initializer(contents[0][1], tensor.ndim, tensor.ndim) if whole else sb.Zeros()
     blocks: list[tuple[Any, Initializer]] = []
-    for region, content in contents[1 if whole else 0 :]:
-        boxes = list(product(*(_slices(indices) for indices in region)))
+    for grid, content in contents[1 if whole else 0 :]:
+        boxes = list(product(*(_slices(indices) for indices in grid)))
         if len(blocks) + len(boxes) > MAX_BLOCKS:
             raise Untranslated(f"more than {MAX_BLOCKS} blocks")
         for box in boxes:
@@ -113,7 +113,7 @@ def _blocks(records: Records, tensor: Any, contents: Contents) -> Initializer:
 
 
 def _shortened(index: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An index without whole axes at its end."""
+    """Return an index without full slices at its end."""
     items = list(index)
     while items and items[-1] == slice(None):
         items.pop()
@@ -121,7 +121,7 @@ def _shortened(index: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _slices(indices: Indices) -> list[slice]:
-    """Indices along an axis as slices, as few as runs of one step make them."""
+    """Return indices along an axis as slices: one for each run of evenly spaced indices."""
     if indices is None:
         return [slice(None)]
     found, start = [], 0
@@ -162,7 +162,7 @@ def _of_distribution(distribution: Distribution) -> Initializer:
         mean, stddev, low, high = distribution
         if stddev == 0:
             return sb.Constant(mean)
-        # A bound that no value reaches is omitted.
+        # Omit a bound that no value reaches.
         lower, upper = (None if abs(z) > MAX_DEVIATION else z for z in ((low - mean) / stddev, (high - mean) / stddev))
         if lower is None and upper is None:
             return sb.RandomNormal(mean, stddev, seed=UNBOUND)
@@ -172,10 +172,10 @@ def _of_distribution(distribution: Distribution) -> Initializer:
 
 
 def _of_functions(distribution: Composed) -> Initializer:
-    """The initializer of functions of a uniform distribution.
+    """Return the initializer of a chain of functions of uniform values.
 
     Raises:
-        Untranslated: if there is none.
+        Untranslated: if no initializer makes it.
     """
     names = [name for name, _ in distribution.steps]
     if names == ["log"]:
@@ -201,12 +201,12 @@ def _of_functions(distribution: Composed) -> Initializer:
 
 
 def _shortest(number: float) -> float:
-    """A number without the error of a logarithm and an exponential: 0.001, not 0.0010000000000000002."""
+    """Round off the error of a logarithm and an exponential: 0.001, not 0.0010000000000000002."""
     return float(f"{number:.13g}")
 
 
 def constant(numbers: torch.Tensor) -> Initializer:
-    """The initializer that makes given numbers, in the words that say most of them."""
+    """Return the most specific initializer that makes given numbers: Zeros, Identity, Constant and so on."""
     if numbers.is_floating_point() and numbers.dtype not in (torch.float32, torch.float64):
         numbers = numbers.float()
     values = numbers.resolve_conj().resolve_neg().numpy()
@@ -217,7 +217,7 @@ def constant(numbers: torch.Tensor) -> Initializer:
         if bool((values == first).all()):
             if first in (0, 1):
                 return sb.Ones() if first else sb.Zeros()
-            # The shortest number that is this one in its dtype: 0.1, not 0.10000000149011612.
+            # The shortest decimal that rounds to this number in its dtype: 0.1, not 0.10000000149011612.
             number = float(str(first)) if values.dtype == np.float32 else first.item()
             return sb.Constant(number) if np.isfinite(first) else Given(first)
     if values.ndim == 2 and first and bool((values == sb.Identity(float(first.real))(values.shape, "float64")).all()):
@@ -228,7 +228,7 @@ def constant(numbers: torch.Tensor) -> Initializer:
 
 
 def _without_repeats(values: np.ndarray) -> np.ndarray:
-    """An array that broadcasts to the given one: of each axis along which all is the same, the first index."""
+    """Return the smallest array that broadcasts to the given one: one index of each axis along which values repeat."""
     for axis in range(values.ndim):
         first = values.take([0], axis)
         if bool((values == first).all()):
@@ -237,20 +237,20 @@ def _without_repeats(values: np.ndarray) -> np.ndarray:
 
 
 def shared(drawn: Mapping[str, tuple[int, Contents]]) -> dict[str, tuple[str, str]]:
-    """Names of tensors that have random values of one that comes before, by copying.
+    """Find tensors whose random values were copied from an earlier tensor, or from the same source.
 
     Arguments:
         drawn: for each name, the number of its storage and its contents.
 
     Returns:
-        For each of these names, the other name and the operation that copied the values.
+        For each name that has such values, the name of the earlier tensor and the operation that copied them.
     """
-    seen: dict[int, list[tuple[str, int, dict[int, Region], str | None]]] = {}
+    seen: dict[int, list[tuple[str, int, dict[int, IndexGrid], str | None]]] = {}
     found: dict[str, tuple[str, str]] = {}
     for name, (storage, contents) in drawn.items():
-        for region, content in contents:
+        for grid, content in contents:
             if isinstance(content, Drawn):
-                places = {**dict(content.origins), storage: region}
+                places = {**dict(content.origins), storage: grid}
                 for other, of_other, others, copied_by in seen.get(content.call, ()):
                     if of_other != storage and _overlap(places, others):  # in one storage they are tied, not copied
                         found.setdefault(name, (other, content.copied_by or copied_by or "copy_"))
@@ -258,7 +258,7 @@ def shared(drawn: Mapping[str, tuple[int, Contents]]) -> dict[str, tuple[str, st
     return found
 
 
-def _overlap(places: Mapping[int, Region], others: Mapping[int, Region]) -> bool:
-    """Whether values may come from the same elements: in the storage that both went through last."""
+def _overlap(places: Mapping[int, IndexGrid], others: Mapping[int, IndexGrid]) -> bool:
+    """Return whether values may come from the same elements of the last storage that both were copied through."""
     common = [storage for storage in places if storage in others]
     return bool(common) and not is_empty(intersection(places[common[-1]], others[common[-1]]))

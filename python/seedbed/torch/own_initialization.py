@@ -24,10 +24,10 @@ import torch
 from torch import nn
 
 from seedbed.initializers import Initializer
-from seedbed.torch.contents import Contents
-from seedbed.torch.recorder import Recorder
-from seedbed.torch.recording import RECORD, Recorded, recorded, results_of
-from seedbed.torch.structure import Entry
+from seedbed.torch.module_tensors import Entry
+from seedbed.torch.recorder.contents import Contents
+from seedbed.torch.recorder.context import RECORD, Recorded, recorded, results_of
+from seedbed.torch.recorder.dispatch import Recorder
 
 OF_LAYERS = ("reset_parameters", "_reset_parameters")
 OF_MODELS = ("initialize_weights", "init_weights", "_init_weights")
@@ -216,7 +216,7 @@ class _Rerun:
             for name, default in made.items():
                 place = (id(layer), name)
                 if place in self.stand_ins:
-                    self.recorder.records.memory_of(self.stand_ins[place]).contents = default.contents
+                    self.recorder.records.storage_of(self.stand_ins[place]).contents = default.contents
                     self.sources[place] = LAYER_DEFAULT
         return True
 
@@ -236,7 +236,7 @@ class _Rerun:
                 self.sources[place] = source
 
     def _contents(self, place: Place) -> Contents:
-        return self.recorder.records.memory_of(self.stand_ins[place]).contents
+        return self.recorder.records.storage_of(self.stand_ins[place]).contents
 
     @contextmanager
     def _replaced(self, module: nn.Module) -> Iterator[list[Place]]:
@@ -283,10 +283,10 @@ class _Rerun:
             if isinstance(tensor, nn.Parameter):
                 made = nn.Parameter(made, tensor.requires_grad)
             self.stand_ins[place] = made
-            memory = self.recorder.records.memory_of(made)
+            storage = self.recorder.records.storage_of(made)
             default = self._default(place)
             if default is not None:
-                memory.contents = default.contents
+                storage.contents = default.contents
                 self.sources[place] = LAYER_DEFAULT
         return made
 

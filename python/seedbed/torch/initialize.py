@@ -14,12 +14,12 @@ from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.deciding import Rules, Selection
 from seedbed.rules import Rule, Sampled
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
-from seedbed.torch.choices import check_module, decided, tensors_of
-from seedbed.torch.collection import uncollected
+from seedbed.torch.deciding import check_module, decided, tensors_of
+from seedbed.torch.garbage_collection import uncollected
 from seedbed.torch.memory import class_of, materialised, write
-from seedbed.torch.own import own_initialization, unknown_class
+from seedbed.torch.module_tensors import Entry, unwrapped
+from seedbed.torch.own_initialization import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided
-from seedbed.torch.structure import Entry, unwrapped
 from seedbed.torch.weight_norm import normed_by
 
 T = TypeVar("T", bound=Any)

@@ -1,4 +1,4 @@
-"""Records: what is known of the tensors of a recording, by their memory."""
+"""`Records`: the contents of recorded tensors, found by their storage."""
 
 from __future__ import annotations
 
@@ -7,90 +7,90 @@ from typing import Any
 
 import torch
 
-from seedbed.torch.contents import (
+from seedbed.torch.recorder.contents import (
     Content,
     Contents,
     Distribution,
     Drawn,
     Filled,
     Known,
-    Memory,
     Reference,
+    Storage,
     Structured,
     Unknown,
     Write,
     is_known,
 )
-from seedbed.torch.views import Region, View, layout_of, view_of
+from seedbed.torch.recorder.views import IndexGrid, View, layout_of, view_of
 
 MAX_COMPARED = 1 << 20
-"""Number of elements up to which a tensor is looked at for being one number everywhere."""
+"""Maximum number of elements of a tensor for which `number_of` compares all elements."""
 
-NO_REGION = "a part of random values that is no region of their tensor"
+NO_GRID = "a view of random values that is not a grid of indices"
 _NO_PART = "a part of a tensor that is drawn as a whole"
 
 
 class RecordingError(RuntimeError):
-    """Initialization code asked for a number that is not known while it is recorded."""
+    """Initialization code needs a random number, or changes a removed tensor, and so cannot be recorded."""
 
 
 class Records:
-    """The contents of every storage that operations were recorded of."""
+    """The contents of every storage of a recording."""
 
     def __init__(self) -> None:
-        self._memories: dict[int, Memory] = {}  # by the address of the storage
+        self._storages: dict[int, Storage] = {}  # by the address of the storage
         self._calls = 0
 
     def has(self, tensor: Any) -> bool:
-        """Whether anything was recorded of a tensor's storage."""
-        return tensor.untyped_storage()._cdata in self._memories
+        """Return whether the recording has contents for a tensor's storage."""
+        return tensor.untyped_storage()._cdata in self._storages
 
-    def memory_of(self, tensor: Any) -> Memory:
-        """The record of a tensor's storage; a new one if there is none."""
-        memory = self._memories.get(tensor.untyped_storage()._cdata)
-        if memory is None:
-            memory = Memory(tensor, len(self._memories))
-            self._memories[memory.storage._cdata] = memory
+    def storage_of(self, tensor: Any) -> Storage:
+        """Return the record of a tensor's storage; make one at the first call."""
+        storage = self._storages.get(tensor.untyped_storage()._cdata)
+        if storage is None:
+            storage = Storage(tensor, len(self._storages))
+            self._storages[storage.torch_storage._cdata] = storage
             if not tensor.is_meta:
-                self.keep(memory, tensor)
-        return memory
+                self.keep(storage, tensor)
+        return storage
 
-    def keep(self, memory: Memory, numbers: torch.Tensor) -> None:
-        """Record that memory has given numbers."""
+    def keep(self, storage: Storage, numbers: torch.Tensor) -> None:
+        """Record that a storage has given numbers."""
         copied = numbers.detach().cpu().clone()
-        memory.writes.append(Write(torch.clone, (copied,), {}, memory.layout, memory.dtype, 0))
-        memory.contents = [(memory.whole, Known())]
+        storage.writes.append(Write(torch.clone, (copied,), {}, storage.layout, storage.dtype, 0))
+        storage.contents = [(storage.whole, Known())]
 
     def contents_of(self, tensor: Any) -> Contents:
-        """What a tensor has, by regions of it."""
-        whole: Region = (None,) * tensor.ndim
+        """Return the contents of a tensor, each with its grid in the tensor."""
+        whole: IndexGrid = (None,) * tensor.ndim
         if not tensor.is_meta and not self.has(tensor):
             return [(whole, Known())]
-        memory = self.memory_of(tensor)
+        storage = self.storage_of(tensor)
         if not tensor.numel():
             return []
-        if len(memory.contents) == 1 and not isinstance(memory.contents[0][1], Drawn):
-            return [(whole, memory.contents[0][1])]
-        if is_whole(tensor, memory):
-            is_one = len(memory.contents) == 1 and all(indices is None for indices in memory.contents[0][0])
-            return memory.contents if is_one else memory.within(whole)
-        view = view_in(tensor, memory)
+        if len(storage.contents) == 1 and not isinstance(storage.contents[0][1], Drawn):
+            return [(whole, storage.contents[0][1])]
+        if is_whole(tensor, storage):
+            is_one = len(storage.contents) == 1 and all(indices is None for indices in storage.contents[0][0])
+            return storage.contents if is_one else storage.within(whole)
+        view = view_in(tensor, storage)
         if view is None:
-            return [(whole, Known() if is_known(memory.contents) else Unknown(NO_REGION))]
+            return [(whole, Known() if is_known(storage.contents) else Unknown(NO_GRID))]
         found: Contents = []
-        contents = memory.within(view.region())
-        for region, content in contents:
-            inward = view.inward(region)
+        contents = storage.within(view.grid())
+        for grid, content in contents:
+            inward = view.inward(grid)
             if inward is None:
-                return [(whole, Known() if is_known(contents) else Unknown(NO_REGION))]
+                return [(whole, Known() if is_known(contents) else Unknown(NO_GRID))]
             found.append((inward, seen(content, view)))
         return found
 
     def numbers_of(self, tensor: Any) -> torch.Tensor:
-        """The numbers in a tensor, on the CPU.
+        """Return the numbers in a tensor, on the CPU.
 
         Raises:
-            RecordingError: if they are random, or not set.
+            RecordingError: if they are random or unset.
         """
         if not tensor.is_meta and not self.has(tensor):
             return tensor
@@ -101,11 +101,11 @@ class Records:
         return self.replayed(tensor)
 
     def replayed(self, tensor: Any) -> torch.Tensor:
-        """The numbers in a recorded tensor, on the CPU; arbitrary ones where it has none."""
+        """Return the numbers in a recorded tensor, on the CPU. Random and unset elements are arbitrary."""
         return self.reference(tensor).evaluate()
 
     def number_of(self, value: Any) -> torch.Tensor | None:
-        """The number that a tensor has everywhere, without axes; None if it is not known to be one."""
+        """Return the number in every element of a tensor, as a tensor without axes; None if there is no such number."""
         contents = self.contents_of(value)
         if len(contents) == 1 and isinstance(contents[0][1], Filled):
             return contents[0][1].number
@@ -115,79 +115,85 @@ class Records:
         return numbers[0].clone() if bool((numbers == numbers[0]).all()) else None
 
     def as_float(self, value: Any) -> float | None:
-        """An argument of an operation as a number; None if it is not one."""
+        """Return an argument of an operation as a float; None if it is not one real number."""
         if isinstance(value, (int, float)):
             return float(value)
         number = self.number_of(value) if isinstance(value, torch.Tensor) else None
         return None if number is None or number.is_complex() else float(number)
 
     def reference(self, tensor: Any) -> Reference:
-        """The tensor as it is now, for a later evaluation."""
-        memory = self.memory_of(tensor)
-        return Reference(memory, len(memory.writes), layout_of(tensor), tensor.dtype)
+        """Return a reference to the present state of a tensor, for a later evaluation."""
+        storage = self.storage_of(tensor)
+        return Reference(storage, len(storage.writes), layout_of(tensor), tensor.dtype)
 
     def draw(self, tensor: Any, distribution: Distribution | None, operation: str) -> None:
-        """Record that an operation fills a tensor with random values; None for a distribution without a name."""
-        memory = self.memory_of(tensor)
+        """Record that an operation fills a tensor with random values.
+
+        Arguments:
+            tensor: the tensor, which may be a view.
+            distribution: of the values; None if seedbed has no name for it.
+            operation: name of the operation, for errors.
+        """
+        storage = self.storage_of(tensor)
         if not tensor.numel():
             return
         content = self.drawn(distribution, operation)
-        if is_whole(tensor, memory):
-            memory.contents = [(memory.whole, content)]
+        if is_whole(tensor, storage):
+            storage.contents = [(storage.whole, content)]
             return
-        view = view_in(tensor, memory)
+        view = view_in(tensor, storage)
         if view is None:
-            memory.put(memory.whole, Unknown(f"{operation} of {NO_REGION}"))
+            storage.put(storage.whole, Unknown(f"{operation} of {NO_GRID}"))
         else:
-            memory.put(view.region(), written(content, view))
+            storage.put(view.grid(), written(content, view))
 
     def drawn(self, distribution: Distribution | None, operation: str) -> Content:
-        """The content that a call of a random operation makes."""
+        """Return the content made by a new call of a random operation."""
         self._calls += 1
         return Unknown(operation) if distribution is None else Drawn(distribution, self._calls)
 
-    def copied(self, source: Any, operation: str, memory: Memory, view: View | None) -> Contents:
-        """The contents of new memory, or of a view of memory, that gets those of another tensor."""
-        region = memory.whole if view is None else view.region()
+    def copied(self, source: Any, operation: str, storage: Storage, view: View | None) -> Contents:
+        """Return the contents of a storage, or of a view of it, after `source` is copied there."""
+        grid = storage.whole if view is None else view.grid()
         contents = self.contents_of(source)
         if is_known(contents):
             if len(contents) == 1 and isinstance(contents[0][1], Filled):
-                return [(region, Filled(contents[0][1].number.to(memory.dtype)))]
+                return [(grid, Filled(contents[0][1].number.to(storage.dtype)))]
             if len(contents) == 1 or source.numel() == 1:
-                return [(region, Known())]
-        shape = memory.layout.shape if view is None else view.shape()
+                return [(grid, Known())]
+        shape = storage.layout.shape if view is None else view.shape()
         if tuple(source.shape) != shape:
-            return [(region, Unknown(f"{operation} of random values to several places"))]
-        from_memory = self.memory_of(source)
-        from_view = view_in(source, from_memory)
+            return [(grid, Unknown(f"{operation} of random values to several places"))]
+        from_storage = self.storage_of(source)
+        from_view = view_in(source, from_storage)
         moved: Contents = []
         for own, content in contents:
             if isinstance(content, Drawn):
                 outward = None if from_view is None else from_view.outward(own)
-                origin = (from_memory.number, from_memory.whole if outward is None else outward)
+                origin = (from_storage.number, from_storage.whole if outward is None else outward)
                 content = content._replace(origins=(*content.origins, origin), copied_by=operation)
             moved.append((own, content))
         return moved if view is None else outwards(moved, view)
 
 
-def is_whole(tensor: Any, memory: Memory) -> bool:
-    """Whether a tensor is the one that the memory was made for."""
-    layout = memory.layout
+def is_whole(tensor: Any, storage: Storage) -> bool:
+    """Return whether a tensor has all elements of the tensor that the storage was made for, in the same layout."""
+    layout = storage.layout
     return bool(
         tensor.shape == layout.shape
         and tensor.stride() == layout.strides
         and tensor.storage_offset() == layout.offset
-        and tensor.dtype == memory.dtype
+        and tensor.dtype == storage.dtype
     )
 
 
-def view_in(tensor: Any, memory: Memory) -> View | None:
-    """A tensor as a view of the one that its memory was made for; None if its elements are no region of that."""
-    return view_of(layout_of(tensor), memory.layout) if tensor.dtype == memory.dtype else None
+def view_in(tensor: Any, storage: Storage) -> View | None:
+    """Return a tensor as a view of the one that its storage was made for; None if its elements are not a grid there."""
+    return view_of(layout_of(tensor), storage.layout) if tensor.dtype == storage.dtype else None
 
 
 def seen(content: Content, view: View) -> Content:
-    """A content of memory, as a view has it."""
+    """Return a content of a storage as content of a view."""
 
     def inner(axes: list[int], own: tuple[int, ...]) -> tuple[int, ...] | None:
         return tuple(axes.index(axis) for axis in own) if set(own) <= set(axes) else None
@@ -196,7 +202,7 @@ def seen(content: Content, view: View) -> Content:
 
 
 def written(content: Content, view: View) -> Content:
-    """A content of a view, as its memory has it."""
+    """Return a content of a view as content of its storage."""
     return _with_axes(content, view, lambda axes, own: tuple(axes[axis] for axis in own))
 
 
@@ -216,7 +222,7 @@ def _with_axes(
 
 
 def with_axis(content: Content, axis: int) -> Content:
-    """A content of a tensor, as a stack along a new axis has it."""
+    """Return a content of a tensor as content of a stack along a new axis."""
     if not isinstance(content, Drawn):
         return content
     distribution = content.distribution
@@ -226,18 +232,18 @@ def with_axis(content: Content, axis: int) -> Content:
 
 
 def outwards(contents: Contents, view: View) -> Contents:
-    """Contents of a view, as contents of its memory."""
+    """Return contents of a view as contents of its storage."""
     found: Contents = []
-    for region, content in contents:
-        outward = view.outward(region)
+    for grid, content in contents:
+        outward = view.outward(grid)
         if outward is None:
-            return [(view.region(), Unknown(f"a copy of {NO_REGION}"))]
+            return [(view.grid(), Unknown(f"a copy of {NO_GRID}"))]
         found.append((outward, written(content, view)))
     return found
 
 
 def tensors_in(values: Any) -> Iterator[Any]:
-    """The tensors among arguments, and in lists of them."""
+    """Yield the tensors among arguments, and in nested lists and tuples."""
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value
@@ -246,7 +252,7 @@ def tensors_in(values: Any) -> Iterator[Any]:
 
 
 def mapped(change: Callable[[Any], Any], values: Any) -> Any:
-    """Arguments changed one by one, in lists, tuples and dicts too."""
+    """Apply a function to each argument, and to each item of nested lists, tuples and dicts."""
     if isinstance(values, dict):
         return {name: mapped(change, value) for name, value in values.items()}
     if isinstance(values, (list, tuple)):

@@ -28,8 +28,8 @@ from seedbed.plan.deciding import (
 from seedbed.plan.entries import about, as_name
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
-from seedbed.torch.own import Own, is_recorded, own_initialization, unknown_class
-from seedbed.torch.structure import Entry, computed_by, entries_of, unwrapped, without_ties
+from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties
+from seedbed.torch.own_initialization import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.weight_norm import Normed, Norms, normed_by, norms_of
 
 LAYERS = ("recorded", "default")

@@ -1,8 +1,8 @@
-"""Views of memory as regions of a tensor: which elements of the whole a slice, a chunk or a transpose has.
+"""Views of a tensor, and the elements that they select: `IndexGrid`.
 
-Torch describes a view by a shape, strides and an offset into memory. A recording needs it as indices along the axes of
-the tensor that the memory was made for. Each axis of the view then steps along one axis of the whole, or, where axes
-were merged (`flatten`), along several as the digits of a number.
+Torch describes a view (a slice, chunk or transpose) by shape, strides and offset into memory. A recording needs the
+indices along the axes of the whole tensor. Each axis of the view steps along one axis of the whole; an axis that merges
+several (`flatten`) steps along all of them, as a number of several digits counts.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 Indices: TypeAlias = "npt.NDArray[np.int64] | None"
-"""Indices along an axis, ascending; None for all of them."""
+"""Ascending indices along an axis; None for all indices."""
 
-Region: TypeAlias = "tuple[Indices, ...]"
-"""The elements whose index along each axis is among the region's."""
+IndexGrid: TypeAlias = "tuple[Indices, ...]"
+"""Part of a tensor: the elements whose index along each axis is among the indices given for the axis.
+
+As `numpy.ix_` selects them. `seedbed.regions` has evenly spaced indices only; these may be any.
+"""
 
 
 class Layout(NamedTuple):
-    """Where the elements of a tensor are in its memory, in elements."""
+    """Shape, strides and offset of a tensor in its storage, in elements."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -29,7 +32,7 @@ class Layout(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Indices start, start + stride, ... along an axis of the whole; the start is the view's."""
+    """`length` indices along an axis of the whole, `stride` apart. The first index is in `View.start`."""
 
     axis: int
     stride: int
@@ -40,22 +43,22 @@ class View(NamedTuple):
     """A view as steps along the axes of the whole."""
 
     whole: tuple[int, ...]
-    """The shape of the whole."""
+    """Shape of the whole."""
     start: tuple[int, ...]
-    """The index of the view's first element, along each axis of the whole."""
+    """Index of the view's first element along each axis of the whole."""
     steps: tuple[tuple[Step, ...], ...]
-    """For each axis of the view, its digits, the most significant first; none for an axis of length one."""
+    """For each axis of the view, its steps, the slowest first; an axis of length one has no steps."""
 
     def shape(self) -> tuple[int, ...]:
-        """The shape of the view."""
+        """Return the shape of the view."""
         return tuple(math.prod(step.length for step in steps) for steps in self.steps)
 
-    def region(self) -> Region:
-        """The elements of the whole that the view has."""
+    def grid(self) -> IndexGrid:
+        """Return the grid of the whole that the view selects."""
         return self.outward((None,) * len(self.steps))  # type: ignore[return-value]
 
     def axes(self) -> list[int] | None:
-        """The axis of the whole that each axis of the view is a part of, where there is one for each."""
+        """Return the axis of the whole for each axis of the view; None unless each has one of its own."""
         taken = [steps[0].axis if len(steps) == 1 else -1 for steps in self.steps]
         free = [axis for axis, length in enumerate(self.whole) if length == 1 and axis not in taken]
         for at, steps in enumerate(self.steps):
@@ -67,10 +70,10 @@ class View(NamedTuple):
                 free.remove(later[0])
         return taken if -1 not in taken and len(set(taken)) == len(taken) else None
 
-    def outward(self, region: Region) -> Region | None:
-        """A region of the view as a region of the whole; None where it is not one."""
+    def outward(self, grid: IndexGrid) -> IndexGrid | None:
+        """Convert a grid of the view to a grid of the whole; return None if the elements are not a grid there."""
         offsets: list[npt.NDArray[np.int64]] = [np.array([start]) for start in self.start]
-        for steps, indices in zip(self.steps, region, strict=True):
+        for steps, indices in zip(self.steps, grid, strict=True):
             if indices is not None and not len(indices):
                 return tuple(np.arange(0) for _ in self.whole)
             if indices is not None and len(steps) > 1:
@@ -83,13 +86,13 @@ class View(NamedTuple):
             for indices, length in zip(offsets, self.whole, strict=True)
         )
 
-    def inward(self, region: Region) -> Region | None:
-        """The part of a region of the whole that the view has, as a region of the view; None where it is not one.
+    def inward(self, grid: IndexGrid) -> IndexGrid | None:
+        """Convert the visible part of a grid of the whole to a grid of the view; return None if it is not a grid there.
 
-        A region without elements has an axis without indices.
+        An empty grid has an axis without indices.
         """
-        own = self.region()
-        shared = intersection(own, region)
+        own = self.grid()
+        shared = intersection(own, grid)
         if any(indices is not None and not len(indices) for indices in shared):
             return tuple(np.arange(0) for _ in self.steps)
         covered = [equal(a, b) for a, b in zip(shared, own, strict=True)]
@@ -105,19 +108,19 @@ class View(NamedTuple):
                 found.append((indices - self.start[axis]) // stride)
             else:
                 return None
-        # An axis of the whole that no axis of the view steps along has one index, which `shared` has too.
+        # Along every other axis of the whole the view has one index, and `shared` is not empty: the index is the same.
         return tuple(found)
 
 
 def layout_of(tensor: Any) -> Layout:
-    """The layout of a tensor."""
+    """Return the layout of a tensor."""
     return Layout(tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
 
 
 def view_of(layout: Layout, whole: Layout) -> View | None:
-    """A layout as a view of another in the same memory; None where its elements are no such steps.
+    """Return a layout as a view of another in the same storage; None if its elements are not steps along the axes.
 
-    >>> view_of(Layout((2, 3), (12, 1), 3), Layout((4, 6), (6, 1), 0)).region()
+    >>> view_of(Layout((2, 3), (12, 1), 3), Layout((4, 6), (6, 1), 0)).grid()
     (array([0, 2]), array([3, 4, 5]))
     """
     axes = sorted(
@@ -150,7 +153,7 @@ def view_of(layout: Layout, whole: Layout) -> View | None:
 
 
 def _digits(count: int, stride: int, axes: list[tuple[int, int, int]], start: list[int]) -> list[Step] | None:
-    """`count` steps of `stride` elements of memory, as steps along axes, the last axis first filled to its end."""
+    """Convert `count` steps of `stride` elements of memory to steps along axes; the last axis varies fastest."""
     found: list[Step] = []
     while count > 1:
         inner = [entry for entry in axes if entry[0] <= stride]
@@ -170,21 +173,21 @@ def _digits(count: int, stride: int, axes: list[tuple[int, int, int]], start: li
     return found
 
 
-def intersection(a: Region, b: Region) -> Region:
-    """The elements that two regions share."""
+def intersection(a: IndexGrid, b: IndexGrid) -> IndexGrid:
+    """Return the elements that are in both grids."""
     return tuple(
         y if x is None else x if y is None else np.intersect1d(x, y, assume_unique=True)
         for x, y in zip(a, b, strict=True)
     )
 
 
-def is_empty(region: Region) -> bool:
-    """Whether a region has no element."""
-    return any(indices is not None and not len(indices) for indices in region)
+def is_empty(grid: IndexGrid) -> bool:
+    """Return whether a grid has no elements."""
+    return any(indices is not None and not len(indices) for indices in grid)
 
 
-def covers(outer: Region, inner: Region) -> bool:
-    """Whether a region has all elements of another."""
+def covers(outer: IndexGrid, inner: IndexGrid) -> bool:
+    """Return whether a grid has all elements of another."""
     return all(
         x is None or (y is not None and len(y) <= len(x) and bool(np.isin(y, x, assume_unique=True).all()))
         for x, y in zip(outer, inner, strict=True)
@@ -192,5 +195,5 @@ def covers(outer: Region, inner: Region) -> bool:
 
 
 def equal(a: Indices, b: Indices) -> bool:
-    """Whether two sets of indices along an axis are the same."""
+    """Return whether two sets of indices along an axis are the same."""
     return a is b or (a is not None and b is not None and np.array_equal(a, b))

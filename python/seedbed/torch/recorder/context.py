@@ -1,4 +1,4 @@
-"""`recording()`: a context in which modules are built on the meta device, and their initialization is recorded."""
+"""`recording()`: build modules on the meta device, and record how their code initializes each parameter and buffer."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from seedbed.initializers import Initializer
-from seedbed.torch.collection import uncollected
-from seedbed.torch.interception import intercepted
-from seedbed.torch.recorder import Recorder
-from seedbed.torch.translation import NotSet, Untranslated, shared, translated
+from seedbed.torch.garbage_collection import uncollected
+from seedbed.torch.recorder.dispatch import Recorder
+from seedbed.torch.recorder.init_functions import intercepted
+from seedbed.torch.recorder.initializers import NotSet, Untranslated, shared, translated
 
 _OF_DATA = frozenset(
     getattr(torch, name) for name in ("tensor", "as_tensor", "asarray", "from_file") if hasattr(torch, name)
 )
-"""Functions that make a tensor of data that are in memory already."""
+"""Functions that make a tensor of existing data."""
 
 _CONSTRUCTORS = frozenset(_device_constructors()) - _OF_DATA
 
 _TO_PYTHON = frozenset((torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__))
 
 RECORD = "_seedbed_recorded"
-"""The attribute of a module that has what was recorded of its own parameters and buffers, by their names."""
+"""Attribute of a module with the `Recorded` of each of its own parameters and buffers, by name."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was recorded of a parameter or a buffer."""
+    """The recorded initialization of a parameter or a buffer."""
 
     shape: tuple[int, ...]
     initializer: Initializer | None
-    """None if nothing was recorded, or what was recorded has no initializer."""
+    """None if nothing was recorded, or if the recorded values have no initializer."""
     reason: str
-    """Why there is no initializer; empty if there is one, or nothing was recorded."""
+    """Why there is no initializer; empty if there is one, or if nothing was recorded."""
     remark: str = ""
+    """Addition to the source in a plan, such as "as 0.weight, with values of its own"."""
 
 
 class OnMeta(TorchFunctionMode):  # type: ignore[misc]
-    """New tensors are on the meta device, and numbers leave tensors as a recorder knows them."""
+    """Create tensors on the meta device, and convert tensors to Python or NumPy with the recorded numbers."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ def _is_meta(device: Any) -> bool:
 
 @contextmanager
 def recorded(recorder: Recorder) -> Iterator[None]:
-    """Record what is done to tensors."""
+    """Record the operations on tensors within the context."""
     with intercepted(recorder), OnMeta(recorder), recorder:
         yield
 
@@ -84,11 +85,11 @@ def recorded(recorder: Recorder) -> Iterator[None]:
 def recording() -> Iterator[None]:
     """Build modules on the meta device, and record how their code initializes each parameter and buffer.
 
-    Nothing is drawn and no parameter gets memory. Afterwards `initialize_` gives each parameter the distribution that
-    its own code gives it.
+    Within the context, no random number is drawn, and no parameter gets memory. Afterwards, `initialize_` gives each
+    parameter the distribution that the code asked for.
 
     Raises:
-        RecordingError: if the code asks for a random number.
+        RecordingError: if the code reads a random number, as `if weight.max() > 1` does.
 
     >>> import torch, seedbed.torch
     >>> with seedbed.torch.recording():
@@ -120,7 +121,7 @@ def recording() -> Iterator[None]:
 
 
 def _keep(recorder: Recorder, built: list[nn.Module]) -> None:
-    """Write what was recorded to the modules that were built, and move their numbers to the meta device."""
+    """Attach the recorded results to the modules, and move parameters and buffers with memory to the meta device."""
     roots = _roots(built)
     places = [
         (f"{name}.{key}".lstrip("."), layer, key, tensor)
@@ -137,14 +138,14 @@ def _keep(recorder: Recorder, built: list[nn.Module]) -> None:
         layer.__dict__.setdefault(RECORD, {})[key] = results[name]
         if not tensor.is_meta:
             setattr(layer, key, moved.setdefault(id(tensor), _on_meta(tensor)))
-    for layer in chain(built, *(root.modules() for root in roots)):  # also those that `deepcopy` made
+    for layer in chain(built, *(root.modules() for root in roots)):  # Copies by `deepcopy` are only among the second.
         layer.__dict__.setdefault(RECORD, {})
 
 
 def results_of(recorder: Recorder, tensors: Mapping[str, Any]) -> dict[str, Recorded]:
-    """What was recorded of tensors, by their names."""
+    """Return the recorded initialization of tensors, by name."""
     records = recorder.records
-    copies = shared({n: (records.memory_of(t).number, records.contents_of(t)) for n, t in tensors.items()})
+    copies = shared({n: (records.storage_of(t).number, records.contents_of(t)) for n, t in tensors.items()})
     results = {}
     for name, tensor in tensors.items():
         initializer, reason, remark = None, "", ""
@@ -164,7 +165,7 @@ def results_of(recorder: Recorder, tensors: Mapping[str, Any]) -> dict[str, Reco
 
 
 def _roots(built: list[nn.Module]) -> list[nn.Module]:
-    """The modules that are no part of another."""
+    """Return the modules that are not children of another module."""
     parts = {id(child) for module in built for child in module.children()}
     return [module for module in built if id(module) not in parts]
 
