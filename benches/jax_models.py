@@ -156,7 +156,7 @@ def page(figures: dict[tuple[str, int, str], list[dict[str, float]]], rounds: in
             f"**{parameters / 1e6:,.1f} million float32 parameters, "
             f"{devices} device{'s' if devices > 1 else ''} of the host**",
             "",
-            "| | seconds | JAX's time / this | memory besides, MB |",
+            "| | seconds | JAX's time / this | extra memory, MB |",
             "|---|---|---|---|",
         ]
         for way, median in seconds.items():

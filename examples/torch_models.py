@@ -1,12 +1,12 @@
 """Eight models of transformers, torchvision and timm, initialized by seedbed as their own code initializes them.
 
-    python examples/torch_models.py                 checks each model, and prints what was compared
-    python examples/torch_models.py --markdown      prints standard deviations side by side, for docs/torch-models.md
+    python examples/torch_models.py                 check each model, and print the number of compared parameters
+    python examples/torch_models.py --markdown      print the standard deviations, for docs/torch-models.md
 
-Each is built from its configuration, in small size, on the meta device; nothing is downloaded. Every parameter's mean
-and standard deviation is compared with that of the model's own initialization: of n elements, the standard deviations
-may differ by a factor of 1 +- 6 / sqrt(n), and the means by 6 sqrt(2 / n) standard deviations, which chance exceeds
-once in 10^8 parameters. Ties must be those of the model, and a forward pass must be finite.
+Each model is built from a small configuration on the meta device; nothing is downloaded. Each parameter's mean and
+standard deviation is compared with that of the model's own initialization. For n elements, the standard deviations may
+differ by a factor of 1 +- 6 / sqrt(n), and the means by 6 sqrt(2 / n) standard deviations. Chance exceeds these limits
+once in 10^8 parameters. The ties must be those of the model, and the result of a forward pass must be finite.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def llama():
 
 
 def gpt2():
-    """GPT-2, whose residual projections begin smaller, and whose head is its embedding."""
+    """GPT-2: its residual projections have smaller initial values, and its head is tied to its embedding."""
     config = transformers.GPT2Config(vocab_size=200, n_embd=64, n_layer=2, n_head=4, n_positions=32)
     return transformers.GPT2LMHeadModel(config)
 
@@ -61,7 +61,7 @@ def qwen2_moe():
 
 
 def t5():
-    """T5, whose layers each have a standard deviation of their own."""
+    """T5: each layer has its own standard deviation."""
     config = transformers.T5Config(vocab_size=200, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4)
     return transformers.T5ForConditionalGeneration(config)
 
@@ -74,7 +74,7 @@ def vit():
 
 
 def resnet18():
-    """ResNet-18 of torchvision, whose constructor initializes its convolutions."""
+    """ResNet-18 of torchvision: its constructor initializes the convolutions."""
     return torchvision.models.resnet18(num_classes=10)
 
 
@@ -85,11 +85,11 @@ def timm_vit():
     )
 
 
-INTRODUCTION = """# Eight models, as their authors meant
+INTRODUCTION = """# Eight models and their own initialization
 
-Standard deviations of the parameters after the model's own initialization, and after
-`seedbed.torch.initialize_(model, seed=42)` of the model recorded on the meta device, all layers together.
-[torch.md](torch.md) says how. Made by `python examples/torch_models.py --markdown`, which says what is compared."""
+The tables compare standard deviations of parameters: after the model's own initialization, and after
+`seedbed.torch.initialize_(model, seed=42)` of the model recorded on the meta device. A row pools all layers.
+[torch.md](torch.md) explains recording. `python examples/torch_models.py --markdown` writes this page."""
 
 MODELS = {
     "Llama": (llama, TOKENS),
@@ -104,7 +104,7 @@ MODELS = {
 
 
 def recorded(make, seed=42):
-    """The model, recorded on the meta device and initialized."""
+    """Return the model, recorded on the meta device and initialized by seedbed."""
     with seedbed.torch.recording():
         model = make()
     assert all(parameter.is_meta for parameter in model.parameters())
@@ -112,7 +112,7 @@ def recorded(make, seed=42):
 
 
 def compared(make):
-    """The model's own initialization beside seedbed's: name, n, and both means and standard deviations."""
+    """Compare the model's own initialization with seedbed's: yield name, n, and (mean, stddev) of each."""
     torch.manual_seed(0)
     theirs, ours = make(), recorded(make)
     names = [name for name, _ in theirs.named_parameters()]
@@ -123,7 +123,7 @@ def compared(make):
 
 
 def check(make, inputs):
-    """Compare, and run the model; the number of parameters."""
+    """Compare the parameters and run the model. Return the number of parameters."""
     rows = list(compared(make))
     for name, n, (mean, stddev), (our_mean, our_stddev) in rows:
         spread = max(stddev, our_stddev)
@@ -138,7 +138,7 @@ def check(make, inputs):
 
 
 def pooled(make):
-    """Standard deviations of all layers' parameters of one name together: name, n, the model's own, seedbed's."""
+    """Pool the parameters of one name in all layers: yield name, n, the model's own standard deviation, seedbed's."""
     groups = {}
     for name, n, *moments in compared(make):
         groups.setdefault(re.sub(r"\d+", "*", name), []).append((n, *moments))
@@ -154,7 +154,7 @@ def _pooled(n, entries):
 
 
 def markdown():
-    """The pages' tables."""
+    """Print docs/torch-models.md."""
     print(INTRODUCTION)
     for title, (make, _) in MODELS.items():
         print(f"\n## {title}\n\n| parameters | n | its own | seedbed |\n|---|---:|---:|---:|")
