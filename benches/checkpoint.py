@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import seedbed
-from seedbed.checkpoint.values import values_of
+from seedbed.checkpoint.evaluation import values_of
 from seedbed.plan import Plan, load_plan, parse_plan
 
 LAYER = {

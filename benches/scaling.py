@@ -24,8 +24,8 @@ import numpy as np
 import seedbed as sb
 from seedbed.checkpoint.destination import NewFile
 from seedbed.checkpoint.parts import positions_of
-from seedbed.checkpoint.ring import BLOCK_BYTES, BLOCKS, Ring
-from seedbed.checkpoint.source import Source, opened
+from seedbed.checkpoint.reader import HashingReader, opened
+from seedbed.checkpoint.ring_buffer import BLOCK_BYTES, BLOCKS, RingBuffer
 
 SIZE = 1 << 30
 """Bytes of the file that measures the disk."""
@@ -83,7 +83,7 @@ def measured_rates(folder: Path) -> Rates:
     def write() -> None:
         file = NewFile(path, SIZE)
         file.open()
-        memory = Ring(BLOCK_BYTES, 1).take().memory
+        memory = RingBuffer(BLOCK_BYTES, 1).take().memory
         memory[:] = content
         for _ in range(SIZE // BLOCK_BYTES):
             file.write(memory)
@@ -91,7 +91,7 @@ def measured_rates(folder: Path) -> Rates:
 
     def read() -> None:
         with opened(path) as (file, size):
-            source = Source(file, size, Ring(size, BLOCKS))
+            source = HashingReader(file, size, RingBuffer(size, BLOCKS))
             source._sha256 = NoHash()  # type: ignore[assignment]
             for _ in source.skip(size):
                 pass

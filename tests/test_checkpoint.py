@@ -121,7 +121,7 @@ def test_a_plan_of_no_tensors_is_a_file_of_none(path):
 def test_the_bytes_are_the_same_in_blocks_of_any_size(path, monkeypatch):
     digests = set()
     for size in (64, 4096, 1 << 24):
-        monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", size)
+        monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", size)
         summary = write_checkpoint(plan_of(*ENTRIES), path)
         digests |= {summary.sha256, hashlib.sha256(path.read_bytes()).hexdigest()}
     assert len(digests) == 1
@@ -385,7 +385,7 @@ def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch, 
         hashed.append("stop")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 12)
     hashed = hash_slowly()
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(plan_of({"name": "large", "shape": [1 << 21]}), path, progress=stop)

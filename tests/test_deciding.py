@@ -6,7 +6,7 @@ import pytest
 
 import seedbed as sb
 from seedbed.plan import Plan, PlannedTensor, parse_plan
-from seedbed.plan.deciding import as_rules, check_used, decide, nearest_selectors, selected
+from seedbed.plan.rules import as_rules, check_used, decide, nearest_selectors, selected
 
 
 class Dense:

@@ -18,8 +18,8 @@ import pytest
 
 from seedbed.checkpoint import destination, write_checkpoint
 from seedbed.checkpoint.destination import NewFile
-from seedbed.checkpoint.direct import DIRECT_BYTES, set_direct
-from seedbed.checkpoint.worker import Worker
+from seedbed.checkpoint.direct_io import DIRECT_BYTES, set_direct
+from seedbed.checkpoint.worker_thread import Worker
 from seedbed.plan import parse_plan
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")

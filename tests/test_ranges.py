@@ -216,7 +216,7 @@ class TestParts:
 
     @pytest.mark.parametrize("block", [64, 1 << 24])
     def test_have_the_values_that_the_whole_has_there(self, path, monkeypatch, block):
-        monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", block)
+        monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", block)
         written = self.values(self.experts(), path, 7)
         for layer in range(2):
             seed = seedbed.SeedGenerator(7).child(f"h.{layer}.experts")

@@ -20,8 +20,8 @@ import seedbed.torch  # noqa: E402
 from seedbed import dtypes, schemes  # noqa: E402
 from seedbed.cli import main  # noqa: E402
 from seedbed.plan import load_plan  # noqa: E402
-from seedbed.plan.deciding import as_rules  # noqa: E402
-from seedbed.plan.overriding import Undecided, plan_by_rules, with_rules  # noqa: E402
+from seedbed.plan.applied_rules import Undecided, plan_by_rules, with_rules  # noqa: E402
+from seedbed.plan.rules import as_rules  # noqa: E402
 
 WIDTH = 128
 

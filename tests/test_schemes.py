@@ -14,9 +14,9 @@ import seedbed as sb
 from seedbed import schemes
 from seedbed.cli import main
 from seedbed.plan import load_plan, parse_plan
-from seedbed.plan.deciding import as_rules
-from seedbed.plan.overriding import Undecided, plan_by_rules, with_rules
-from seedbed.plan.reading import shipped_plans
+from seedbed.plan.applied_rules import Undecided, plan_by_rules, with_rules
+from seedbed.plan.json_reader import shipped_plans
+from seedbed.plan.rules import as_rules
 from seedbed.schemes.roles import ROLES, Roles, layer_of, side_of
 
 STYLES = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.checkpoint import storage, verify_checkpoint, write_checkpoint, write_directory
-from seedbed.checkpoint.tensors import tensors_of
+from seedbed.checkpoint import object_store, verify_checkpoint, write_checkpoint, write_directory
+from seedbed.checkpoint.listing import tensors_of
 from seedbed.cli import main
 from seedbed.plan import parse_plan
 
@@ -36,8 +36,8 @@ def whole(tmp_path_factory):
 
 
 def hashes_at(url):
-    path = storage.path_of(url)
-    return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in storage.names_in(path)}
+    path = object_store.path_of(url)
+    return {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in object_store.names_in(path)}
 
 
 def answers(port):
@@ -103,12 +103,12 @@ def test_a_directory_at_a_url_is_that_of_a_disk(bucket, whole):
     with pytest.raises(FileExistsError, match="another run, with seed 7, not 8"):
         write_directory(PLAN, url, **{**RUN, "seed": 8}, resume=True)
 
-    shard = storage.path_of(url) / "model-00001-of-00002.safetensors"
+    shard = object_store.path_of(url) / "model-00001-of-00002.safetensors"
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(bytes(content))
     assert [each.kind for each in verify_checkpoint(None, url).differences] == ["values"]
-    (storage.path_of(url) / "model-00002-of-00002.safetensors").unlink()
+    (object_store.path_of(url) / "model-00002-of-00002.safetensors").unlink()
     write_directory(PLAN, url, **RUN, resume=True)
     assert hashes_at(url) == whole
 
@@ -175,7 +175,7 @@ def test_the_memory_of_fsspec_is_a_place(whole):
         assert hashes_at(url) == whole
         assert verify_checkpoint(None, url).different == 0
     finally:
-        storage.path_of(url).fs.rm("/test_storage", recursive=True)
+        object_store.path_of(url).fs.rm("/test_storage", recursive=True)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,6 @@ def test_what_is_no_place_is_refused(url, error, message, bucket):
 
 
 def test_a_url_without_its_packages_names_the_extra():
-    program = (
-        "import sys; sys.modules['upath'] = None; from seedbed.checkpoint import storage; storage.path_of('s3://a/b')"
-    )
+    program = "import sys; sys.modules['upath'] = None; from seedbed.checkpoint import object_store; object_store.path_of('s3://a/b')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ})
     assert "ImportError: 's3://a/b' needs fsspec and universal_pathlib: pip install 'seedbed[storage]'" in done.stderr

@@ -10,7 +10,7 @@ from support.statistics import distance
 
 import seedbed as sb
 from seedbed.checkpoint import write_checkpoint
-from seedbed.plan.deciding import Selector
+from seedbed.plan.rules import Selector
 
 torch = pytest.importorskip("torch")
 import seedbed.torch as st  # noqa: E402

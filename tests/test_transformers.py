@@ -13,7 +13,7 @@ import seedbed
 from seedbed import cli
 from seedbed.checkpoint import verify_checkpoint, write_directory
 from seedbed.plan import load_plan, parse_plan
-from seedbed.plan.reading import shipped_plans
+from seedbed.plan.json_reader import shipped_plans
 from seedbed.seeds import UNBOUND
 
 torch = pytest.importorskip("torch")

@@ -54,7 +54,7 @@ PLAN = plan_of(*ENTRIES)
 @pytest.fixture(params=[1 << 22, 64])
 def pieces(request, monkeypatch):
     """What is compared at a time: a tensor, or a part of one."""
-    monkeypatch.setattr("seedbed.checkpoint.comparing.PIECE_BYTES", request.param)
+    monkeypatch.setattr("seedbed.checkpoint.comparison.PIECE_BYTES", request.param)
 
 
 @pytest.fixture
@@ -393,7 +393,7 @@ class TestMemory:
         return peak
 
     def test_is_bounded_whatever_the_tensors_take(self, path, monkeypatch):
-        monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", 1 << 20)
+        monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 20)
         plan = plan_of(
             {"name": "a", "shape": [9 << 20]}, {"name": "b", "shape": [9 << 10, 1 << 10], "dtype": "bfloat16"}
         )
@@ -401,7 +401,7 @@ class TestMemory:
         assert self.peak(plan, path) < 20 << 20
 
     def test_is_that_of_one_tensor_where_one_is_computed_as_a_whole(self, path, monkeypatch):
-        monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", 1 << 12)
+        monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 12)
         names = [{"name": name, "shape": [1 << 10, 1 << 10], "initializer": "orthogonal"} for name in "abcd"]
         assert self.peak(plan_of(*names), path) < (4 << 20) * 2 + (14 << 20)
 
@@ -440,7 +440,7 @@ def test_ctrl_c_does_not_wait_for_the_hash(path, monkeypatch, hash_slowly):
         hashed.append("stop")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seedbed.checkpoint.ring.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 14)
     hashed = hash_slowly()
     with pytest.raises(KeyboardInterrupt):
         verify_checkpoint(plan, path, progress=stop)

@@ -1,6 +1,6 @@
 """Where a file is written: block by block, from its beginning to its end, without seeking.
 
-A `Destination` is a new file, a pipe, or the upload of an object (`seedbed.checkpoint.storage`). A new file has a
+A `Destination` is a new file, a pipe, or the upload of an object (`seedbed.checkpoint.object_store`). A new file has a
 temporary name in the folder of its final one, which nobody can guess and no file had, until it is whole and on the
 disk. Then it takes the final name in one step. Whatever ends the work before that leaves the final name as it was.
 """
@@ -19,8 +19,8 @@ from typing import Protocol
 
 import numpy as np
 
-from seedbed.checkpoint.direct import ALIGNMENT, DIRECT_BYTES, set_direct
-from seedbed.checkpoint.storage import Upload, is_local, path_of
+from seedbed.checkpoint.direct_io import ALIGNMENT, DIRECT_BYTES, set_direct
+from seedbed.checkpoint.object_store import Upload, is_local, path_of
 
 COPY_BYTES = 1 << 24
 """Bytes that are copied at a time."""

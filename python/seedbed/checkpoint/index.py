@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seedbed.checkpoint.header import MAX_KEYS
 from seedbed.checkpoint.layout import INDEX_NAME
-from seedbed.checkpoint.storage import is_local, names_in
+from seedbed.checkpoint.object_store import is_local, names_in
 from seedbed.strict_json import decode, shown, typed
 
 INDEX_SUFFIX = ".safetensors.index.json"

@@ -19,7 +19,7 @@ from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, Entry, Header, dt
 if TYPE_CHECKING:
     from seedbed.plan import Plan, PlannedTensor
 
-MAX_SHARD_SIZE = "50GB"
+DEFAULT_SHARD_SIZE = "50GB"
 """The limit of a shard where none is asked for: that of `save_pretrained` in transformers 5."""
 
 MAX_DATA_BYTES = 1 << 62
@@ -66,7 +66,7 @@ def file_layout(name: str, tensors: Iterable[PlannedTensor], seed: int) -> Layou
     return Layout(name, encode_header(Header(metadata, tuple(entry for _, entry in places))), tuple(places))
 
 
-def shard_layouts(plan: Plan, seed: int, max_shard_size: int | str = MAX_SHARD_SIZE) -> list[Layout]:
+def shard_layouts(plan: Plan, seed: int, max_shard_size: int | str = DEFAULT_SHARD_SIZE) -> list[Layout]:
     """Return the layouts of the shards of a directory; `file_layout` says what is raised."""
     shards = _shards(plan.tensors, as_size(max_shard_size))
     if len(shards) > MAX_SHARDS:

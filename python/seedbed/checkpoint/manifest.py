@@ -14,8 +14,8 @@ from typing import NamedTuple
 from seedbed import ALGORITHM
 from seedbed.checkpoint.layout import as_size
 from seedbed.plan import Plan
+from seedbed.plan.json_reader import plan_of_document
 from seedbed.plan.limits import MAX_PLAN_BYTES
-from seedbed.plan.reading import plan_of_document
 from seedbed.seeds import as_seed
 from seedbed.strict_json import decode, members, shown, typed
 

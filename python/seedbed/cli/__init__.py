@@ -9,7 +9,7 @@
     seedbed verify [SOURCE] PATH          whether each bit of such files is right
 
 Results go to the standard output, progress and errors to the standard error. ``docs/commands.md`` has the options, and
-the exit statuses, which `seedbed.cli.status` names.
+the exit statuses, which `seedbed.cli.exit_status` names.
 """
 
 from seedbed.cli.main import main

@@ -9,29 +9,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import seedbed
 from seedbed.checkpoint import Summary, Verification, write_checkpoint
 from seedbed.checkpoint.destination import write_file
-from seedbed.checkpoint.layout import MAX_SHARD_SIZE
+from seedbed.checkpoint.errors import write_errors
+from seedbed.checkpoint.layout import DEFAULT_SHARD_SIZE, as_size
 from seedbed.checkpoint.manifest import manifest_of
+from seedbed.checkpoint.object_store import path_of
 from seedbed.checkpoint.parts import Part
-from seedbed.checkpoint.storage import path_of
-from seedbed.checkpoint.writing import naming
-from seedbed.cli import status
+from seedbed.cli import exit_status
 from seedbed.cli.cluster import verifier, writer
 from seedbed.cli.console import LenientStream, say, tell, tell_json
 from seedbed.cli.launchers import find_part
+from seedbed.cli.plan_display import heads_of, multipliers_of, objects_of, plot, rows_of, totals_of
 from seedbed.cli.progress import shown_progress
 from seedbed.cli.rules import parse_call
 from seedbed.cli.schemes import NUMBERS, chosen_scheme
-from seedbed.cli.showing import heads_of, multipliers_of, objects_of, plot, rows_of, totals_of
 from seedbed.cli.signals import Terminated
 from seedbed.cli.sources import Source, load_source
 from seedbed.cli.tables import tell_table
 from seedbed.plan import Plan, load_plan
-from seedbed.plan.reading import shipped_plans
+from seedbed.plan.json_reader import shipped_plans
 from seedbed.schemes import ROLES, SCHEMES, Multipliers, Scheme, named_scheme
+from seedbed.seeds import as_seed
 
 STANDARD_OUTPUT = "-"
 
@@ -44,7 +46,7 @@ def plans(arguments: Namespace) -> int:
     else:
         rows = [(name, *(f"{number:,}" for number in totals_of(plan).values())) for name, plan in shipped]
         tell_table(rows, ("plan", "tensors", "parameters", "bytes"))
-    return status.OK
+    return exit_status.OK
 
 
 def schemes(arguments: Namespace) -> int:
@@ -56,16 +58,16 @@ def schemes(arguments: Namespace) -> int:
         else:
             rows = [(name, ", ".join(each.required), ", ".join(each.optional), each.source) for name, each in known]
             tell_table(rows, ("scheme", "needs", "takes", "source"))
-        return status.OK
+        return exit_status.OK
     scheme = named_scheme(*parse_call(arguments.scheme, "a scheme must be a name, or a call", "gpt2(layers=12)"), {})
     if arguments.json:
         numbers = {name: value for name, value in scheme.numbers.items() if value is not None}
         tell_json({"name": scheme.name, "numbers": numbers, "source": scheme.source, "roles": _formulas(scheme)})
-        return status.OK
+        return exit_status.OK
     tell(f"{scheme!r}: {scheme.source}")
     formulas = [(*fields.values(), ROLES[role]) for role, fields in _formulas(scheme).items()]
     tell_table(formulas, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
-    return status.OK
+    return exit_status.OK
 
 
 def _formulas(scheme: Scheme) -> dict[str, dict[str, str]]:
@@ -83,11 +85,11 @@ def plan(arguments: Namespace) -> int:
     text = source.plan.to_json()
     if arguments.output == STANDARD_OUTPUT:
         tell(text.rstrip("\n"))
-        return status.OK
+        return exit_status.OK
     _check_other(arguments.output, source)
-    with naming(arguments.output, "the plan"):
+    with write_errors(arguments.output, "the plan"):
         write_file(arguments.output, text.encode())
-    return status.OK
+    return exit_status.OK
 
 
 def show(arguments: Namespace) -> int:
@@ -95,16 +97,16 @@ def show(arguments: Namespace) -> int:
     source = _source(arguments)
     if arguments.plot is not None:
         _check_other(arguments.plot, source)
-        with naming(arguments.plot, "the picture"):
+        with write_errors(arguments.plot, "the picture"):
             plot(source.plan, arguments.plot, arguments.seed)
     multipliers = multipliers_of(source.plan, source.scheme)
     if arguments.json:
         tell_json({**totals_of(source.plan), "tensors": objects_of(source.plan, multipliers)})
-        return status.OK
+        return exit_status.OK
     tell_table(rows_of(source.plan, multipliers), heads_of(multipliers))
     tell("")
     tell_table([(label, f"{number:,}") for label, number in totals_of(source.plan).items()])
-    return status.OK
+    return exit_status.OK
 
 
 def init(arguments: Namespace) -> int:
@@ -118,14 +120,16 @@ def init(arguments: Namespace) -> int:
         if not is_directory and getattr(arguments, option) not in (None, False):
             raise ValueError(f"--{option.replace('_', '-')} is for directories. Received: -o {output}")
     part = _part(arguments)
+    # Options are checked before the first line of progress says that the work starts.
+    seed = as_seed(arguments.seed)
+    max_shard_size = as_size(DEFAULT_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size)
     with shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress:
-        options = {"seed": arguments.seed, "progress": progress}
+        options: dict[str, Any] = {"seed": seed, "progress": progress}
         with _remains(output, is_directory):
             if is_directory:
                 options |= {"resume": arguments.resume, "files": source.files}
-                size = MAX_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size
                 with writer(arguments.dask, part, arguments.dry_run) as write:
-                    written = write(source.plan, output, max_shard_size=size, **options)
+                    written = write(source.plan, output, max_shard_size=max_shard_size, **options)
             else:
                 options |= {"dry_run": arguments.dry_run}
                 written = write_checkpoint(source.plan, 1 if to_pipe else output, **options)
@@ -136,7 +140,7 @@ def init(arguments: Namespace) -> int:
     elif not arguments.quiet:
         rows = _planned_rows(written) if arguments.dry_run else _rows(written, _filling(written))
         tell_table([*_part_rows(part, written), *rows], write=tell_result)
-    return status.OK
+    return exit_status.OK
 
 
 def verify(arguments: Namespace) -> int:
@@ -144,12 +148,13 @@ def verify(arguments: Namespace) -> int:
     _use_threads(arguments)
     part = _part(arguments)
     expected = _expected(arguments)
+    seed = None if arguments.seed is None else as_seed(arguments.seed)
     shown = manifest_of(path_of(arguments.path)).plan if expected is None else expected
     with (
         verifier(arguments.dask, part) as verify_checkpoint,
         shown_progress(shown, "verifying", arguments.quiet) as progress,
     ):
-        found = verify_checkpoint(expected, arguments.path, seed=arguments.seed, progress=progress)
+        found = verify_checkpoint(expected, arguments.path, seed=seed, progress=progress)
     if arguments.json:
         lines = [{"name": each.name, "kind": each.kind, "text": str(each)} for each in found.differences]
         tell_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})
@@ -161,10 +166,10 @@ def verify(arguments: Namespace) -> int:
     elif not arguments.quiet:
         tell_table(_rows(found, [("seed", _seed(found))]))
     if not found.different:
-        return status.OK
+        return exit_status.OK
     what = "1 difference from" if found.different == 1 else f"{found.different:,} differences from"
     say(f"seedbed: error: {what} what the plan says with seed {_seed(found)}: {arguments.path!r}")
-    return status.DIFFERENT
+    return exit_status.DIFFERENT
 
 
 def _source(arguments: Namespace) -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
-from seedbed.cli import status
+from seedbed.cli import exit_status
 from seedbed.cli.console import lenient_streams, say
 from seedbed.cli.parser import parse
 from seedbed.cli.signals import Terminated, terminable
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.flush()
         if output.error is not None and not isinstance(output.error, BrokenPipeError):  # a reader may have enough
             reason = f"cannot write to the standard output: {output.error.strerror}"
-            found = _fail(reason, found or status.MACHINE)
+            found = _fail(reason, found or exit_status.MACHINE)
     return found
 
 
@@ -31,17 +31,17 @@ def _status(argv: Sequence[str] | None) -> int:
         except SystemExit as end:  # after --help and --version
             return int(end.code or 0)
         except KeyboardInterrupt as stop:
-            return _fail(_interrupted("interrupted", stop), status.SIGNAL + signal.SIGINT)
+            return _fail(_interrupted("interrupted", stop), exit_status.SIGNAL + signal.SIGINT)
         except Terminated as stop:
-            return _fail(_interrupted(f"ended by {stop.args[0]}", stop), status.SIGNAL + stop.number)
+            return _fail(_interrupted(f"ended by {stop.args[0]}", stop), exit_status.SIGNAL + stop.number)
         except MemoryError:
-            return _fail("out of memory", status.MACHINE)
+            return _fail("out of memory", exit_status.MACHINE)
         except OSError as error:
             return _fail(
-                str(error) if error.filename is None else f"{error.strerror}: {error.filename!r}", status.MACHINE
+                str(error) if error.filename is None else f"{error.strerror}: {error.filename!r}", exit_status.MACHINE
             )
         except (ImportError, TypeError, ValueError) as error:
-            return _fail(str(error), status.USAGE)
+            return _fail(str(error), exit_status.USAGE)
 
 
 def _fail(reason: str, number: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn, TypeAlias
 
 import seedbed
-from seedbed.checkpoint.layout import MAX_SHARD_SIZE
+from seedbed.checkpoint.layout import DEFAULT_SHARD_SIZE
 from seedbed.cli import commands
 
 SOURCE = """\
@@ -117,7 +117,7 @@ def _add_init(verbs: Verbs) -> None:
     init.add_argument(
         "--max-shard-size",
         metavar="SIZE",
-        help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {MAX_SHARD_SIZE})",
+        help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {DEFAULT_SHARD_SIZE})",
     )
     _add_part(init, "write")
     _add_dask(init)

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seedbed.checkpoint.directory import CONFIG_NAME, config_of
+from seedbed.checkpoint.directory_writer import CONFIG_NAME, config_of
 from seedbed.checkpoint.index import INDEX_SUFFIX
+from seedbed.checkpoint.listing import tensors_of
 from seedbed.checkpoint.manifest import MANIFEST_NAME, read_manifest
-from seedbed.checkpoint.tensors import tensors_of
 from seedbed.cli.rules import parse_rule
 from seedbed.cli.schemes import SchemeChoice
 from seedbed.plan import Plan, load_plan, parse_plan
-from seedbed.plan.deciding import as_rules
-from seedbed.plan.overriding import plan_by_rules, with_rules
-from seedbed.plan.reading import shipped_plans
+from seedbed.plan.applied_rules import plan_by_rules, with_rules
+from seedbed.plan.json_reader import shipped_plans
+from seedbed.plan.rules import as_rules
 from seedbed.schemes import Scheme
 from seedbed.strict_json import decode, typed
 

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import distributed
 from distributed.scheduler import KilledWorker
 
-from seedbed.checkpoint.directory import DirectoryRun, write_shard
-from seedbed.checkpoint.layout import MAX_SHARD_SIZE, as_size
-from seedbed.checkpoint.making import Made
-from seedbed.checkpoint.ring import BLOCKS
-from seedbed.checkpoint.storage import is_url, path_of
-from seedbed.checkpoint.turns import take_turns
-from seedbed.checkpoint.verifying import Seeds, compared_file, expected_of, reading, verification_of
-from seedbed.checkpoint.writing import naming
+from seedbed.checkpoint.directory_writer import DirectoryRun, write_shard
+from seedbed.checkpoint.errors import read_errors, write_errors
+from seedbed.checkpoint.layout import DEFAULT_SHARD_SIZE, as_size
+from seedbed.checkpoint.object_store import is_url, path_of
+from seedbed.checkpoint.pipeline import CompletedFile
+from seedbed.checkpoint.ring_buffer import BLOCKS
+from seedbed.checkpoint.round_robin import take_turns
+from seedbed.checkpoint.verification import Seeds, compared_file, expected_of, verification_of
 from seedbed.seeds import as_seed
 
 if TYPE_CHECKING:
     from seedbed.checkpoint import Summary, Verification
-    from seedbed.checkpoint.comparing import Compared
+    from seedbed.checkpoint.comparison import FileComparison
     from seedbed.checkpoint.layout import Layout
     from seedbed.plan import Plan, PlannedTensor
 
@@ -57,7 +57,7 @@ def write_checkpoint(
     *,
     seed: int,
     client: distributed.Client | None = None,
-    max_shard_size: int | str = MAX_SHARD_SIZE,
+    max_shard_size: int | str = DEFAULT_SHARD_SIZE,
     resume: bool = False,
     files: Mapping[str, bytes] | None = None,
     limit: int | str | None = None,
@@ -94,7 +94,7 @@ def write_checkpoint(
     bound = None if limit is None else as_size(limit)
     client = _client(client)
     run = DirectoryRun(plan, directory, seed=seed, max_shard_size=max_shard_size, files=files)
-    with naming(run.name):
+    with write_errors(run.name):
         run.prepare(resume)
         made = _Shards(run, client, resume, bound, watch, progress).write()
     return run.summary([made[layout.name] for layout in run.layouts], start, ())
@@ -120,17 +120,17 @@ class _Shards:
         self._progress = progress
         self._failures: defaultdict[str, list[_Failure]] = defaultdict(list)
 
-    def write(self) -> dict[str, Made]:
+    def write(self) -> dict[str, CompletedFile]:
         """Write all shards and the index; return what was made, by name.
 
         Raises:
             OSError: shards are missing after so many attempts.
         """
-        made: dict[str, Made] = {}
+        made: dict[str, CompletedFile] = {}
         missing = self._run.layouts
         for _ in range(ATTEMPTS):
             for layout, outcome in self._outcomes(missing):
-                if isinstance(outcome, Made):
+                if isinstance(outcome, CompletedFile):
                     made[layout.name] = outcome
                     for tensor, _ in layout.places:
                         self._progress(tensor)
@@ -155,7 +155,7 @@ class _Shards:
             time.sleep(0.1)
         return bool(self._client.status == "running")
 
-    def _outcomes(self, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, Made | _Failure]]:
+    def _outcomes(self, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, CompletedFile | _Failure]]:
         """Write shards, the largest first, and yield each that is written or failed."""
         waiting = deque(sorted(layouts, key=lambda layout: -layout.size))
         running: dict[distributed.Future, Layout] = {}
@@ -196,7 +196,7 @@ class _Shards:
         return OSError(failures[0].number, text)
 
 
-def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> Made | _Failure:
+def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> CompletedFile | _Failure:
     """Write a shard, on a worker. An error of the system is returned, with the name of the worker."""
     worker = distributed.get_worker()
     try:
@@ -207,10 +207,10 @@ def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> Made |
         return _Failure(worker.address, os.strerror(errno.ENOMEM), errno.ENOMEM)
 
 
-def _outcome(future: distributed.Future) -> Made | _Failure:
+def _outcome(future: distributed.Future) -> CompletedFile | _Failure:
     """What a future has; that its workers died, or that the scheduler did, is a failure too."""
     try:
-        outcome: Made | _Failure = future.result()
+        outcome: CompletedFile | _Failure = future.result()
     except KilledWorker as error:
         return _Failure(None, f"its workers died, at last {error.last_worker.address}")
     except CancelledError:
@@ -244,7 +244,7 @@ def verify_checkpoint(
     start = time.perf_counter()
     seeds = Seeds(None if seed is None else as_seed(seed))
     client = _client(client)
-    with reading(path):
+    with read_errors(path):
         expected = expected_of(plan, _absolute(path))
         files = expected.present()
         tensors = {tensor.name: tensor for tensor in expected.tensors}
@@ -268,7 +268,7 @@ def verify_checkpoint(
 
 def compare_one(
     file: Path, several: bool, tensors: Mapping[str, PlannedTensor], seed: int | None
-) -> tuple[Compared, int | None]:
+) -> tuple[FileComparison, int | None]:
     """Compare a file, on a worker; return the seed that it records, too."""
     seeds = Seeds(seed)
     blocks = max(2, BLOCKS // distributed.get_worker().state.nthreads)
@@ -276,9 +276,9 @@ def compare_one(
     return take_turns([task], 1)[0], seeds.recorded
 
 
-def _compared(future: distributed.Future, file: Path) -> tuple[Compared, int | None]:
+def _compared(future: distributed.Future, file: Path) -> tuple[FileComparison, int | None]:
     try:
-        found: tuple[Compared, int | None] = future.result()
+        found: tuple[FileComparison, int | None] = future.result()
     except (KilledWorker, CancelledError) as error:
         why = "its workers died" if isinstance(error, KilledWorker) else "the scheduler was lost"
         raise OSError(errno.EIO, why, str(file)) from error

@@ -11,8 +11,8 @@ import numpy as np
 from seedbed.initializers import Initializer
 from seedbed.jax.arrays import array, element_of
 from seedbed.jax.traced import called_back, constrained, traced
-from seedbed.plan.deciding import InitializerLike
 from seedbed.plan.entries import as_initializer
+from seedbed.plan.rules import InitializerLike
 from seedbed.rules import Repeated
 from seedbed.seeds import SeedGenerator
 from seedbed.shapes import Shape, ShapeLike, as_shape

@@ -8,12 +8,12 @@ import jax
 from jax.sharding import Sharding
 
 from seedbed.arguments import shortened
-from seedbed.checkpoint.values import values_of
+from seedbed.checkpoint.evaluation import values_of
 from seedbed.jax.arrays import as_sharding, element_of, spread
 from seedbed.jax.leaves import Leaf, leaves_of
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.deciding import Rules, Selection, as_rules, check_used, counted, decide, selected
 from seedbed.plan.entries import about, as_name
+from seedbed.plan.rules import Rules, Selection, as_rules, check_used, counted, decide, selected
 from seedbed.seeds import SeedGenerator, as_seed
 
 T = TypeVar("T", bound=Any)

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import keras
 
 from seedbed.arguments import shortened
-from seedbed.checkpoint.values import values_of
+from seedbed.checkpoint.evaluation import values_of
 from seedbed.keras.adapters import spread
 from seedbed.keras.weights import Weight, plain, weights_of, with_axes
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.deciding import (
+from seedbed.plan.entries import about, as_name
+from seedbed.plan.rules import (
     Rules,
     Selection,
     as_rules,
@@ -22,7 +23,6 @@ from seedbed.plan.deciding import (
     is_random,
     selected,
 )
-from seedbed.plan.entries import about, as_name
 from seedbed.seeds import SeedGenerator, as_seed
 
 T = TypeVar("T", bound=Any)

@@ -20,8 +20,8 @@ seed of the checkpoint, bound to its name (`seedbed.SeedGenerator.child`). Names
 and a tensor may be a part of another one. ``docs/plans.md`` has the whole format, ``schema.json`` here its JSON Schema.
 """
 
-from seedbed.plan.model import Plan
-from seedbed.plan.reading import load_plan, parse_plan
+from seedbed.plan.json_reader import load_plan, parse_plan
+from seedbed.plan.plan import Plan
 from seedbed.plan.tensor import Part, PlannedTensor
 
 __all__ = ["Part", "Plan", "PlannedTensor", "load_plan", "parse_plan"]

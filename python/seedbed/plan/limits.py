@@ -18,7 +18,7 @@ MAX_PATTERNS = 1 << 16
 MAX_COMPARED = 1 << 32
 """The most characters of all names times those of all patterns: so many steps it can take to match them."""
 
-MAX_HELD = 1 << 24
+MAX_DEFAULT_VALUES = 1 << 24
 """Maximum of tensors times values in the configuration of a default: each tensor is checked with all of them."""
 
 MAX_RANK = 32

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from seedbed.dtypes import as_dtype
 from seedbed.initializers import Initializer
-from seedbed.plan.deciding import Candidate, NameRule, RuleSource, Selector, counted
+from seedbed.plan.applied_rules import Undecided, plan_by_rules
 from seedbed.plan.entries import as_initializer
-from seedbed.plan.model import Plan
-from seedbed.plan.overriding import Undecided, plan_by_rules
+from seedbed.plan.plan import Plan
+from seedbed.plan.rules import Candidate, NameRule, RuleSource, Selector, counted
 from seedbed.plan.table import lined_up
 from seedbed.schemes import roles
 from seedbed.schemes.formulas import Formula, Table

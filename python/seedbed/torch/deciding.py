@@ -12,7 +12,8 @@ from torch.nn.parameter import is_lazy
 from seedbed.arguments import shortened
 from seedbed.initializers import Initializer
 from seedbed.plan import Part, Plan, PlannedTensor
-from seedbed.plan.deciding import (
+from seedbed.plan.entries import about, as_name
+from seedbed.plan.rules import (
     NameRule,
     Rules,
     RuleSource,
@@ -25,7 +26,6 @@ from seedbed.plan.deciding import (
     is_random,
     selected,
 )
-from seedbed.plan.entries import about, as_name
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
 from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties

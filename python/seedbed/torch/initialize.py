@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from seedbed.arguments import shortened
-from seedbed.checkpoint.values import values_of
+from seedbed.checkpoint.evaluation import values_of
 from seedbed.dtypes import as_dtype
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.deciding import Rules, Selection
+from seedbed.plan.rules import Rules, Selection
 from seedbed.rules import Rule, Sampled
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
 from seedbed.torch.deciding import check_module, decided, tensors_of

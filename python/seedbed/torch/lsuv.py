@@ -11,7 +11,7 @@ from torch import nn
 
 from seedbed.arguments import as_count, as_finite, shortened
 from seedbed.initializers import Orthogonal
-from seedbed.plan.deciding import Selection, counted, selected
+from seedbed.plan.rules import Selection, counted, selected
 from seedbed.seeds import SeedGenerator
 from seedbed.torch.deciding import check_module, tensors_of
 from seedbed.torch.initialize import initialize_

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from seedbed.initializers import Initializer
 from seedbed.plan import Plan, PlannedTensor, load_plan
-from seedbed.plan.deciding import InitializerLike, nearest_selectors
 from seedbed.plan.entries import about, as_initializer
+from seedbed.plan.rules import InitializerLike, nearest_selectors
 from seedbed.torch.fill import check_fans
 
 if TYPE_CHECKING:

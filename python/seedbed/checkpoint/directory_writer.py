@@ -16,20 +16,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedbed.checkpoint.comparing import compare
+from seedbed.checkpoint.comparison import compare
 from seedbed.checkpoint.destination import destination_of, sync_folder, write_file
+from seedbed.checkpoint.errors import write_errors
+from seedbed.checkpoint.file_writer import DRY_RUN_FILE, Summary, summary_of
 from seedbed.checkpoint.index import INDEX_SUFFIX
-from seedbed.checkpoint.layout import INDEX_NAME, MAX_SHARD_SIZE, Layout, as_size, index_text, shard_layouts
-from seedbed.checkpoint.making import Made, Output, make_files
+from seedbed.checkpoint.layout import DEFAULT_SHARD_SIZE, INDEX_NAME, Layout, as_size, index_text, shard_layouts
 from seedbed.checkpoint.manifest import MANIFEST_NAME, Manifest, read_manifest
+from seedbed.checkpoint.object_store import is_local, names_in, path_of
 from seedbed.checkpoint.parts import Part, as_part, positions_of
-from seedbed.checkpoint.ring import BLOCKS
-from seedbed.checkpoint.source import opened, read_bytes
-from seedbed.checkpoint.storage import is_local, names_in, path_of
-from seedbed.checkpoint.turns import Task, files_at_once, take_turns
-from seedbed.checkpoint.writing import NOT_MADE, Summary, naming, summary_of
+from seedbed.checkpoint.pipeline import CompletedFile, Output, make_files
+from seedbed.checkpoint.reader import opened, read_bytes
+from seedbed.checkpoint.ring_buffer import BLOCKS
+from seedbed.checkpoint.round_robin import Task, files_at_once, take_turns
 from seedbed.dtypes import FLOATS, name_of
-from seedbed.plan.model import check_plan
+from seedbed.plan.plan import check_plan
 from seedbed.seeds import SeedGenerator, as_seed
 from seedbed.strict_json import shown
 
@@ -45,7 +46,7 @@ def write_directory(
     directory: str | os.PathLike[str],
     *,
     seed: int = 0,
-    max_shard_size: int | str = MAX_SHARD_SIZE,
+    max_shard_size: int | str = DEFAULT_SHARD_SIZE,
     part: Part | None = None,
     resume: bool = False,
     dry_run: bool = False,
@@ -96,10 +97,10 @@ def write_directory(
     """
     start = time.perf_counter()
     run = DirectoryRun(plan, directory, seed=seed, max_shard_size=max_shard_size, part=part, files=files)
-    with naming(run.name):
+    with write_errors(run.name):
         if dry_run:
             run.check(resume)
-            return run.summary([NOT_MADE] * len(run.layouts), start, ())
+            return run.summary([DRY_RUN_FILE] * len(run.layouts), start, ())
         run.prepare(resume)
         kept = run.kept(progress) if resume else {}
         missing = [layout for layout in run.layouts if layout.name not in kept]
@@ -166,7 +167,7 @@ class DirectoryRun:
         for name, content in self._others.items():
             _write(self._folder / name, content)
 
-    def kept(self, progress: Callable[[PlannedTensor], None]) -> dict[str, Made]:
+    def kept(self, progress: Callable[[PlannedTensor], None]) -> dict[str, CompletedFile]:
         """Compare the shards of the part that are there; return those that are right, with their SHA-256."""
         present = [layout for layout in self.layouts if (self._folder / layout.name).exists()]
         at_once = files_at_once()
@@ -175,7 +176,7 @@ class DirectoryRun:
             for layout in present
         ]
         found = zip(present, take_turns(tasks, at_once), strict=True)
-        return {layout.name: Made(sha256, 0.0) for layout, sha256 in found if sha256 is not None}
+        return {layout.name: CompletedFile(sha256, 0.0) for layout, sha256 in found if sha256 is not None}
 
     def destination(self, layout: Layout) -> Destination:
         """Where a shard is written."""
@@ -195,7 +196,7 @@ class DirectoryRun:
                 _write(self._folder / name, content)
         return to_come
 
-    def summary(self, made: list[Made], start: float, to_come: tuple[str, ...]) -> Summary:
+    def summary(self, made: list[CompletedFile], start: float, to_come: tuple[str, ...]) -> Summary:
         """The summary of the shards of the part."""
         tensors = [tensor for layout in self.layouts for tensor, _ in layout.places]
         return summary_of(tensors, self.layouts, made, start, self.name, to_come)
@@ -284,7 +285,7 @@ def _check_run(folder: Path, manifest: Manifest) -> None:
         raise FileExistsError(errno.EEXIST, "the directory has another run, with another plan")
 
 
-def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: int) -> Made:
+def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: int) -> CompletedFile:
     """Write one shard of a directory that is prepared; with `resume` keep it, if it is there and right.
 
     Raises:
@@ -294,7 +295,7 @@ def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: i
     if resume and path.exists():
         [sha256] = take_turns([compared_shard(path, layout, root, blocks, lambda tensor: None)], 1)
         if sha256 is not None:
-            return Made(sha256, 0.0)
+            return CompletedFile(sha256, 0.0)
     [made] = make_files([Output(layout, destination_of(path, layout.size))], root, lambda tensor: None, blocks)
     return made
 

@@ -10,24 +10,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from seedbed.checkpoint.foreign import BEGINNING, description
-from seedbed.checkpoint.header import DTYPE_NAMES, dtype_of, read_header
-from seedbed.checkpoint.ring import Ring
-from seedbed.checkpoint.source import Source, opened, read_bytes
-from seedbed.checkpoint.turns import Task
-from seedbed.checkpoint.values import Values, write_range
+from seedbed.checkpoint.evaluation import Evaluator, write_range
+from seedbed.checkpoint.header import DTYPE_NAMES, dtype_of
+from seedbed.checkpoint.reader import HashingReader, opened, read_checkpoint_header
+from seedbed.checkpoint.ring_buffer import RingBuffer
+from seedbed.checkpoint.round_robin import Task
 from seedbed.seeds import SeedGenerator
 from seedbed.strict_json import shown
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from seedbed.checkpoint.header import Entry, Header
     from seedbed.lazy import LazyArray
     from seedbed.plan import PlannedTensor
@@ -74,7 +70,7 @@ class Difference:
         return f"{shown(self.name)} {what}"
 
 
-class Compared(NamedTuple):
+class FileComparison(NamedTuple):
     """A file that was compared."""
 
     size: int
@@ -89,29 +85,13 @@ class Compared(NamedTuple):
     """The number of all of them."""
 
 
-def read_checkpoint_header(file: IO[bytes], size: int) -> Header:
-    """Read the header of an open file.
-
-    Raises:
-        ValueError: the file is no safetensors file; the message says what it looks like.
-    """
-    try:
-        return read_header(partial(read_bytes, file), size)
-    except ValueError:
-        file.seek(0)
-        kind = description(read_bytes(file, min(size, BEGINNING)))
-        if kind is None:
-            raise
-        raise ValueError(f"a checkpoint must be a safetensors file. Received: {kind}") from None
-
-
 def compare(
     path: Path,
     tensors: Mapping[str, PlannedTensor],
     seed_of: Callable[[Header], int],
     blocks: int,
     progress: Callable[[PlannedTensor], None],
-) -> Task[Compared]:
+) -> Task[FileComparison]:
     """Compare the tensors of a file with those of a plan that have their names.
 
     Arguments:
@@ -131,7 +111,7 @@ def compare(
         aliases = _aliases(header, tensors)
         differences: list[Difference] = []
         different = 0
-        with closing(Source(file, size, Ring(size, blocks))) as source:
+        with closing(HashingReader(file, size, RingBuffer(size, blocks))) as source:
             for difference in _differences(source, header, aliases, tensors, root, progress):
                 if difference is not None:
                     different += 1
@@ -139,7 +119,7 @@ def compare(
                 yield False
             names = frozenset(entry.name for entry in header.entries)
             tied = frozenset().union(*aliases.values())
-            return Compared(size, source.hexdigest(), names, tied, differences, different)
+            return FileComparison(size, source.hexdigest(), names, tied, differences, different)
 
 
 def _aliases(header: Header, tensors: Mapping[str, PlannedTensor]) -> dict[str, list[str]]:
@@ -156,7 +136,7 @@ def _aliases(header: Header, tensors: Mapping[str, PlannedTensor]) -> dict[str, 
 
 
 def _differences(
-    source: Source,
+    source: HashingReader,
     header: Header,
     aliases: Mapping[str, list[str]],
     tensors: Mapping[str, PlannedTensor],
@@ -166,7 +146,7 @@ def _differences(
     """Yield what differs, and None after each piece."""
     yield from source.skip(header.start)
     buffer = bytearray(PIECE_BYTES)
-    values = Values(root)
+    values = Evaluator(root)
     for entry in header.entries:
         planned = [tensors[name] for name in (entry.name, *aliases.get(entry.name, ())) if name in tensors]
         same: list[PlannedTensor] = []
@@ -191,10 +171,10 @@ def _form(entry: Entry) -> str:
 
 
 def _differing_values(
-    source: Source, planned: list[tuple[PlannedTensor, LazyArray]], buffer: bytearray
+    source: HashingReader, planned: list[tuple[PlannedTensor, LazyArray]], buffer: bytearray
 ) -> Iterator[Difference | None]:
     """Compare the next tensor of a file with the values of one, or of several that are tied there."""
-    comparisons = [_Comparison(tensor, values) for tensor, values in planned]
+    comparisons = [_TensorComparison(tensor, values) for tensor, values in planned]
     size, itemsize = planned[0][0].size, planned[0][0].dtype.itemsize
     done = 0
     while done < size:
@@ -208,7 +188,7 @@ def _differing_values(
         yield comparison.difference()
 
 
-class _Comparison:
+class _TensorComparison:
     """The elements of a tensor that differ so far."""
 
     def __init__(self, tensor: PlannedTensor, values: LazyArray) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import os
 
-from seedbed.checkpoint.comparing import read_checkpoint_header
+from seedbed.checkpoint.errors import read_errors
 from seedbed.checkpoint.header import DTYPE_NAMES
 from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
-from seedbed.checkpoint.source import opened
-from seedbed.checkpoint.storage import path_of
-from seedbed.checkpoint.verifying import reading
+from seedbed.checkpoint.object_store import path_of
+from seedbed.checkpoint.reader import opened, read_checkpoint_header
 from seedbed.dtypes import as_dtype
+from seedbed.plan.applied_rules import Undecided
 from seedbed.plan.entries import as_name
-from seedbed.plan.overriding import Undecided
 from seedbed.strict_json import shown
 
 _DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
@@ -29,7 +28,7 @@ def tensors_of(path: str | os.PathLike[str]) -> list[Undecided]:
     """
     place = path_of(path)
     tensors: dict[str, Undecided] = {}
-    with reading(path):
+    with read_errors(path):
         files = shards_of(place).files if place.is_dir() or place.name.endswith(INDEX_SUFFIX) else (place,)
         if not files:
             raise FileNotFoundError(errno.ENOENT, "there is no safetensors file in the directory")

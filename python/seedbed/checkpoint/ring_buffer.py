@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seedbed.checkpoint.direct import ALIGNMENT
+from seedbed.checkpoint.direct_io import ALIGNMENT
 
 BLOCK_BYTES = 1 << 24
 """Bytes of a block: at a gigabyte a second 16 ms of work, so that what a block costs by itself does not count."""
@@ -24,7 +24,7 @@ class Block(NamedTuple):
     tasks: list[Future[Any]]
 
 
-class Ring:
+class RingBuffer:
     """Blocks of memory, used in turn."""
 
     def __init__(self, total: int, most: int = BLOCKS) -> None:

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from seedbed._html import html_table
+from seedbed.plan.json_writer import to_json
 from seedbed.plan.table import COLUMNS, row, table
 from seedbed.plan.tensor import PlannedTensor
-from seedbed.plan.writing import to_json
 from seedbed.strict_json import shown
 
 MAX_ROWS = 200

@@ -125,12 +125,6 @@ class Upload:
             _calling(file.discard)
 
 
-def reason_of(error: OSError) -> tuple[int, str]:
-    """Return the number and the text of an error. Those of fsspec often have a text alone."""
-    number = error.errno or (errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EIO)
-    return number, error.strerror or str(error)
-
-
 def _calling(function: Callable[[], T]) -> T:
     """Call a function of a store: an error that is none of the system, such as those of botocore, becomes one."""
     try:

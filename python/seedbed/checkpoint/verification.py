@@ -7,23 +7,23 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed import ALGORITHM
-from seedbed.checkpoint.comparing import MAX_SHOWN, Compared, Difference, compare
+from seedbed.checkpoint.comparison import MAX_SHOWN, Difference, FileComparison, compare
+from seedbed.checkpoint.errors import read_errors
+from seedbed.checkpoint.file_writer import WrittenFile
 from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, dtype_of
 from seedbed.checkpoint.index import INDEX_SUFFIX, shards_of
 from seedbed.checkpoint.layout import INDEX_NAME, shard_layouts
 from seedbed.checkpoint.manifest import manifest_of, seed_of_text
+from seedbed.checkpoint.object_store import is_local, path_of
 from seedbed.checkpoint.parts import Part, as_part, positions_of
-from seedbed.checkpoint.ring import BLOCKS
-from seedbed.checkpoint.storage import is_local, path_of, reason_of
-from seedbed.checkpoint.turns import Task, files_at_once, take_turns
-from seedbed.checkpoint.writing import WrittenFile
-from seedbed.plan.model import check_plan
+from seedbed.checkpoint.ring_buffer import BLOCKS
+from seedbed.checkpoint.round_robin import Task, files_at_once, take_turns
+from seedbed.plan.plan import check_plan
 from seedbed.seeds import as_seed
 from seedbed.strict_json import shown
 
@@ -115,7 +115,7 @@ def verify_checkpoint(
     """
     start = time.perf_counter()
     seeds = Seeds(None if seed is None else as_seed(seed))
-    with reading(path):
+    with read_errors(path):
         expected = expected_of(plan, path, part)
         files = expected.present()
         at_once = files_at_once()
@@ -134,7 +134,7 @@ def compared_file(
     seeds: Seeds,
     blocks: int,
     progress: Callable[[PlannedTensor], None],
-) -> Task[Compared]:
+) -> Task[FileComparison]:
     """Compare one file, as `compare` does; an error in one of several files names the file."""
     try:
         return (yield from compare(file, tensors, seeds.of, blocks, progress))
@@ -147,7 +147,9 @@ def compared_file(
         raise
 
 
-def verification_of(expected: Expected, compared: Mapping[Path, Compared], seeds: Seeds, start: float) -> Verification:
+def verification_of(
+    expected: Expected, compared: Mapping[Path, FileComparison], seeds: Seeds, start: float
+) -> Verification:
     """What was found in the files that are there, and what is not there, since `start` of `time.perf_counter`."""
     by_name = {file.name: found for file, found in compared.items()}
     others = [*_places(expected, by_name), *_missing(expected, by_name)]
@@ -327,7 +329,7 @@ def _seed_recorded(metadata: Mapping[str, str]) -> int | None:
     return seed_of_text(metadata[SEED_KEY]) if SEED_KEY in metadata else None
 
 
-def _places(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+def _places(expected: Expected, compared: Mapping[str, FileComparison]) -> Iterator[Difference]:
     """Tensors that are in several files, or in another one than the index says."""
     places: dict[str, str] = {}
     for file, found in compared.items():
@@ -345,7 +347,7 @@ def _places(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[Di
             yield Difference(name, "place", "an entry in the index", f"only the tensor in {file}")
 
 
-def _missing(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[Difference]:
+def _missing(expected: Expected, compared: Mapping[str, FileComparison]) -> Iterator[Difference]:
     """Files that are missing, and tensors that are in none of the others."""
     absent = {file.name for file in expected.files if file.name not in compared}
     for name in sorted(absent):
@@ -356,14 +358,3 @@ def _missing(expected: Expected, compared: Mapping[str, Compared]) -> Iterator[D
     for tensor in expected.required:
         if tensor.name not in present and (expected.weight_map or {}).get(tensor.name) not in absent:
             yield Difference(tensor.name, "missing")
-
-
-@contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """An error of the system names the path that the caller knows, or that of a file of the directory."""
-    try:
-        yield
-    except OSError as error:
-        name = error.filename or os.fspath(path)
-        number, reason = reason_of(error)
-        raise OSError(number, f"cannot read the checkpoint: {reason}", name) from error

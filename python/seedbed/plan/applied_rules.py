@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seedbed.initializers import Blocks
-from seedbed.plan.deciding import NameRule, RuleSource, around_constants, check_used, counted, decide, is_random
 from seedbed.plan.entries import about
-from seedbed.plan.model import Plan
+from seedbed.plan.plan import Plan
+from seedbed.plan.rules import NameRule, RuleSource, around_constants, check_used, counted, decide, is_random
 from seedbed.plan.tensor import PlannedTensor
 
 if TYPE_CHECKING:

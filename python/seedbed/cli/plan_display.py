@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedbed.checkpoint.values import values_of, write_range
+from seedbed.checkpoint.evaluation import values_of, write_range
 from seedbed.dtypes import name_of
+from seedbed.plan.json_writer import initializer_config
 from seedbed.plan.table import brief
-from seedbed.plan.writing import initializer_config
 from seedbed.saving import plain_name
 from seedbed.seeds import SeedGenerator
 

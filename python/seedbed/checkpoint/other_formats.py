@@ -21,11 +21,11 @@ _WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 _INDEX = re.compile(rb'\s*\{.*"(weight_map|total_size)"', re.DOTALL)
 _JSON = re.compile(rb"\s*[\[{]")
 
-BEGINNING = 4096
+RECOGNIZED_BYTES = 4096
 """How many bytes of a file tell what it is."""
 
 
-def description(beginning: bytes) -> str | None:
+def recognized_format(beginning: bytes) -> str | None:
     """Return what a file looks like that begins with these bytes; None for a safetensors file and what is unknown.
 
     >>> description(b"<!DOCTYPE html>")

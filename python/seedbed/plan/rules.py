@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from seedbed.arguments import nearest, shortened
 from seedbed.initializers import Blocks, Initializer
 from seedbed.plan.entries import about, as_initializer
-from seedbed.plan.model import Plan
+from seedbed.plan.plan import Plan
 from seedbed.seeds import UNBOUND
 
 SelectorLike: TypeAlias = "str | type | tuple[type, ...] | Callable[[str, Any], object]"

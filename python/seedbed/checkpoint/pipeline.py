@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from seedbed.checkpoint.ring import BLOCKS, Block, Ring
-from seedbed.checkpoint.turns import Task, files_at_once, take_turns
-from seedbed.checkpoint.values import Values, write_range
-from seedbed.checkpoint.worker import Worker
+from seedbed.checkpoint.evaluation import Evaluator, write_range
+from seedbed.checkpoint.ring_buffer import BLOCKS, Block, RingBuffer
+from seedbed.checkpoint.round_robin import Task, files_at_once, take_turns
+from seedbed.checkpoint.worker_thread import Worker
 from seedbed.lazy import LazyArray
 from seedbed.rules import Repeated
 
@@ -36,14 +36,16 @@ class Output(NamedTuple):
     destination: Destination
 
 
-class Made(NamedTuple):
+class CompletedFile(NamedTuple):
     """A file that is made: its SHA-256, and the seconds that the evaluation of its tensors took."""
 
     sha256: str
     fill_seconds: float
 
 
-def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progress, blocks: int = BLOCKS) -> list[Made]:
+def make_files(
+    outputs: Sequence[Output], root: SeedGenerator, progress: Progress, blocks: int = BLOCKS
+) -> list[CompletedFile]:
     """Evaluate the tensors of files and write these, some of them side by side.
 
     Whatever ends the work before its end, files that are not complete are discarded.
@@ -58,11 +60,13 @@ def make_files(outputs: Sequence[Output], root: SeedGenerator, progress: Progres
         OSError: a destination refuses.
         MemoryError: there is no memory for the blocks, or for a tensor that is computed as a whole.
     """
-    ring = Ring(sum(output.layout.size for output in outputs), blocks)
+    ring = RingBuffer(sum(output.layout.size for output in outputs), blocks)
     return take_turns([_make(*output, ring, root, progress) for output in outputs], files_at_once())
 
 
-def _make(layout: Layout, destination: Destination, ring: Ring, root: SeedGenerator, progress: Progress) -> Task[Made]:
+def _make(
+    layout: Layout, destination: Destination, ring: RingBuffer, root: SeedGenerator, progress: Progress
+) -> Task[CompletedFile]:
     sha256 = hashlib.sha256()
     hasher, writer = Worker(), Worker()
     try:
@@ -76,7 +80,7 @@ def _make(layout: Layout, destination: Destination, ring: Ring, root: SeedGenera
         hashed, finished = hasher.submit(sha256.hexdigest), writer.submit(destination.finish)
         yield True
         finished.result()
-        return Made(hashed.result(), contents.seconds)
+        return CompletedFile(hashed.result(), contents.seconds)
     finally:
         hasher.cancel()
         writer.cancel()
@@ -93,11 +97,11 @@ class _Contents:
 
     def __init__(self, layout: Layout, root: SeedGenerator, progress: Progress) -> None:
         self._layout = layout
-        self._values = Values(root)
+        self._values = Evaluator(root)
         self._progress = progress
         self.seconds = 0.0
 
-    def fill(self, ring: Ring) -> Iterator[tuple[Block, int]]:
+    def fill(self, ring: RingBuffer) -> Iterator[tuple[Block, int]]:
         """Fill block after block: return each with the number of bytes that are used, all but in the last."""
         block, used = ring.take(), 0
         for values, tensor in self._parts():

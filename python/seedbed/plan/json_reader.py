@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from seedbed.arguments import nearest
 from seedbed.config import check_size
 from seedbed.dtypes import as_dtype
-from seedbed.plan.deciding import nearest_selectors
 from seedbed.plan.entries import Entry, about, as_initializer, as_name, each, entry_dtype, entry_shape, parse_entry
 from seedbed.plan.limits import (
     MAX_COMPARED,
-    MAX_HELD,
+    MAX_DEFAULT_VALUES,
     MAX_MATCHES,
     MAX_NAMES,
     MAX_PATTERN,
@@ -26,8 +25,9 @@ from seedbed.plan.limits import (
     MAX_PLAN_BYTES,
     MAX_TENSORS,
 )
-from seedbed.plan.model import Plan
+from seedbed.plan.plan import Plan
 from seedbed.plan.ranges import expand
+from seedbed.plan.rules import nearest_selectors
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.strict_json import decode, members, shown, typed
 
@@ -246,9 +246,9 @@ def _default(entry: object, names: int) -> Default:
     dtype = entry_dtype(fields["dtype"]) if "dtype" in fields else None
     initializer = as_initializer(fields["initializer"])
     values = check_size(fields["initializer"]) if isinstance(fields["initializer"], dict) else 0
-    if names * values > MAX_HELD:
+    if names * values > MAX_DEFAULT_VALUES:
         raise ValueError(
-            f"tensors times the values of a configuration must be at most {MAX_HELD}. "
+            f"tensors times the values of a configuration must be at most {MAX_DEFAULT_VALUES}. "
             f"Received: {names} tensors, {values} values"
         )
     return Default(pattern, initializer, dtype)

@@ -13,15 +13,18 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from io import UnsupportedOperation
 from typing import IO
 
 import numpy as np
 
-from seedbed.checkpoint.direct import ALIGNMENT, DIRECT_BYTES, is_cached, set_direct
-from seedbed.checkpoint.ring import Block, Ring
-from seedbed.checkpoint.storage import is_local, open_remote, path_of
-from seedbed.checkpoint.worker import Worker
+from seedbed.checkpoint.direct_io import ALIGNMENT, DIRECT_BYTES, is_cached, set_direct
+from seedbed.checkpoint.header import Header, read_header
+from seedbed.checkpoint.object_store import is_local, open_remote, path_of
+from seedbed.checkpoint.other_formats import RECOGNIZED_BYTES, recognized_format
+from seedbed.checkpoint.ring_buffer import Block, RingBuffer
+from seedbed.checkpoint.worker_thread import Worker
 
 _CHANGED = "a checkpoint must stay as it is while it is verified. Received:"
 
@@ -82,10 +85,26 @@ def read_bytes(file: IO[bytes], count: int) -> bytes:
     return bytes(content)
 
 
-class Source:
+def read_checkpoint_header(file: IO[bytes], size: int) -> Header:
+    """Read the header of an open file.
+
+    Raises:
+        ValueError: the file is no safetensors file; the message says what it looks like.
+    """
+    try:
+        return read_header(partial(read_bytes, file), size)
+    except ValueError:
+        file.seek(0)
+        kind = recognized_format(read_bytes(file, min(size, RECOGNIZED_BYTES)))
+        if kind is None:
+            raise
+        raise ValueError(f"a checkpoint must be a safetensors file. Received: {kind}") from None
+
+
+class HashingReader:
     """The bytes of an open file from its beginning to its end, read in advance and hashed by other threads."""
 
-    def __init__(self, file: IO[bytes], size: int, ring: Ring) -> None:
+    def __init__(self, file: IO[bytes], size: int, ring: RingBuffer) -> None:
         """Begin to read a file of `size` bytes into the blocks of `ring`, which nothing else uses."""
         file.seek(0)
         descriptor = descriptor_of(file)

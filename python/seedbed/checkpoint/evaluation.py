@@ -54,7 +54,7 @@ def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
     return LazyArray(TensorPart(whole.rule, part_of(shape, count, offset)), count, tensor.dtype)
 
 
-class Values:
+class Evaluator:
     """The values of one tensor after the other, of which a part costs no more than the elements it has."""
 
     def __init__(self, root: SeedGenerator) -> None:

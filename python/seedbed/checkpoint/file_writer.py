@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seedbed.checkpoint.destination import Pipe, destination_of
+from seedbed.checkpoint.errors import write_errors
 from seedbed.checkpoint.layout import Layout, file_layout
-from seedbed.checkpoint.making import Made, Output, make_files
-from seedbed.checkpoint.storage import reason_of
-from seedbed.plan.model import check_plan
+from seedbed.checkpoint.pipeline import CompletedFile, Output, make_files
+from seedbed.plan.plan import check_plan
 from seedbed.seeds import SeedGenerator, as_seed
 
 if TYPE_CHECKING:
@@ -97,23 +96,23 @@ def write_checkpoint(
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
     destination = Pipe(path) if isinstance(path, int) else destination_of(name, layout.size)
-    with naming(name):
+    with write_errors(name):
         if dry_run:
             destination.check()
-            made = [NOT_MADE]
+            made = [DRY_RUN_FILE]
         else:
             made = make_files([Output(layout, destination)], SeedGenerator(seed), progress)
     return summary_of(plan.tensors, [layout], made, start)
 
 
-NOT_MADE = Made("", 0.0)
+DRY_RUN_FILE = CompletedFile("", 0.0)
 """A file of a dry run."""
 
 
 def summary_of(
     tensors: Sequence[PlannedTensor],
     layouts: list[Layout],
-    made: list[Made],
+    made: list[CompletedFile],
     start: float,
     folder: str = "",
     to_come: tuple[str, ...] = (),
@@ -131,13 +130,3 @@ def summary_of(
         ),
         to_come,
     )
-
-
-@contextmanager
-def naming(path: str, what: str = "the checkpoint") -> Iterator[None]:
-    """An error of the system names the path that the caller knows."""
-    try:
-        yield
-    except OSError as error:
-        number, reason = reason_of(error)
-        raise OSError(number, f"cannot write {what}: {reason}", path) from error
