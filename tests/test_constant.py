@@ -58,7 +58,7 @@ def test_the_configuration_of_an_array_is_lists_of_numbers():
     assert sb.Constant.from_config(config) == init
     assert sb.Constant.from_config(config)((2,), "complex128").tobytes() == init((2,), "complex128").tobytes()
     for bad in ({"real": 1}, {"real": [1], "imag": 2}, {"real": "1", "imag": "2"}, {"class_name": "x"}):
-        with pytest.raises((TypeError, ValueError), match="value must be a finite number"):
+        with pytest.raises(TypeError, match="value must be a finite number"):
             sb.Constant(bad)
 
 
@@ -79,9 +79,17 @@ def test_a_constant_without_elements_keeps_its_shape(shape, dtype):
             again.lazy((7, *shape[1:-1], 7))
 
 
-@pytest.mark.parametrize("value", [{"shape": [2, 3]}, {"shape": []}, {"shape": "0"}, {"shape": [0], "real": []}])
-def test_a_configuration_of_no_array_is_refused(value):
-    with pytest.raises((TypeError, ValueError), match="value must be a finite number"):
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"shape": [2, 3]}, ValueError),
+        ({"shape": []}, ValueError),
+        ({"shape": "0"}, TypeError),
+        ({"shape": [0], "real": []}, TypeError),
+    ],
+)
+def test_a_configuration_of_no_array_is_refused(value, kind):
+    with pytest.raises(kind, match="value must be a finite number"):
         sb.Constant(value)
 
 

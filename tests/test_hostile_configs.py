@@ -74,9 +74,10 @@ def test_any_configuration_is_an_initializer_or_an_error(config):
     ids=["value", "seed", "config", "class_name", "key", "list", "cycle"],
 )
 def test_a_configuration_of_any_depth_is_refused_in_all_registries(registry, config):
-    for read in (registry.get, registry.deserialize):
-        with pytest.raises((TypeError, ValueError), match="Received"):
-            read(config)
+    with pytest.raises(ValueError, match="Received"):
+        registry.get(config)
+    with pytest.raises(TypeError if registry is sb and type(config) is list else ValueError, match="Received"):
+        registry.deserialize(config)
 
 
 @pytest.mark.parametrize("value", [np.longdouble("0.1"), np.array([1, 2], np.longdouble), np.clongdouble("0.1")])

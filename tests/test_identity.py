@@ -15,7 +15,7 @@ def test_a_stack_of_identity_matrices_is_an_explicit_choice():
         sb.Identity()((3, 4, 5))
     with pytest.raises(ValueError, match="must be of rank 2 or more"):
         sb.Identity(stacked=True)((3,))
-    with pytest.raises((TypeError, ValueError), match="stacked must be True or False"):
+    with pytest.raises(TypeError, match="stacked must be True or False"):
         sb.Identity(stacked=1)
 
 
@@ -60,9 +60,20 @@ def test_a_gain_that_the_dtype_does_not_hold_is_an_error(gain, dtype):
         sb.Identity(gain)((3, 3), dtype)
 
 
-@pytest.mark.parametrize("gain", [None, "1", np.nan, np.inf, True, [1], 1j])
-def test_a_gain_that_is_not_finite_is_refused_at_once(gain):
-    with pytest.raises((TypeError, ValueError), match="gain must be a finite number"):
+@pytest.mark.parametrize(
+    ("gain", "kind"),
+    [
+        (None, TypeError),
+        ("1", TypeError),
+        (True, TypeError),
+        ([1], TypeError),
+        (1j, TypeError),
+        (np.nan, ValueError),
+        (np.inf, ValueError),
+    ],
+)
+def test_a_gain_that_is_not_finite_is_refused_at_once(gain, kind):
+    with pytest.raises(kind, match="gain must be a finite number"):
         sb.Identity(gain)
 
 
@@ -120,17 +131,21 @@ def test_an_empty_kernel_is_one(shape):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: sb.Dirac(0), "groups must be a positive integer. Received: groups=0"),
-        (lambda: sb.Dirac("1"), "groups must be a positive integer"),
-        (lambda: sb.Dirac(layout="tf"), "layout must be one of keras, torch"),
-        (lambda: sb.Dirac()((3, 3)), r"Dirac kernel must be of rank 3, 4 or 5. Received: shape=\(3, 3\)"),
-        (lambda: sb.Dirac().lazy((1,) * 6), "of rank 3, 4 or 5"),
-        (lambda: sb.Dirac(2)((3, 3, 3)), r"groups must divide the outputs. Received: groups=2, shape=\(3, 3, 3\)"),
-        (lambda: sb.Dirac(2, "torch")((3, 4, 4)), "groups must divide the outputs"),
+        (lambda: sb.Dirac(0), ValueError, "groups must be a positive integer. Received: groups=0"),
+        (lambda: sb.Dirac("1"), TypeError, "groups must be a positive integer"),
+        (lambda: sb.Dirac(layout="tf"), ValueError, "layout must be one of keras, torch"),
+        (lambda: sb.Dirac()((3, 3)), ValueError, r"Dirac kernel must be of rank 3, 4 or 5. Received: shape=\(3, 3\)"),
+        (lambda: sb.Dirac().lazy((1,) * 6), ValueError, "of rank 3, 4 or 5"),
+        (
+            lambda: sb.Dirac(2)((3, 3, 3)),
+            ValueError,
+            r"groups must divide the outputs. Received: groups=2, shape=\(3, 3, 3\)",
+        ),
+        (lambda: sb.Dirac(2, "torch")((3, 4, 4)), ValueError, "groups must divide the outputs"),
     ],
 )
-def test_what_is_no_dirac_kernel_is_an_error(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_what_is_no_dirac_kernel_is_an_error(make, kind, message):
+    with pytest.raises(kind, match=message):
         make()

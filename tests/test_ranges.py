@@ -17,6 +17,7 @@ from seedbed.plan import Part, Plan, PlannedTensor, load_plan, parse_plan, range
 from seedbed.plan.limits import MAX_NAMES, MAX_TENSORS
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.02}}
+ZEROS = {"name": "a", "shape": [], "initializer": "zeros"}
 SCHEMA = json.loads(resources.files("seedbed.plan").joinpath("schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -340,23 +341,27 @@ class TestSchema:
             assert parse_plan(plan.to_json()) == plan
 
     @pytest.mark.parametrize(
-        "change",
+        ("change", "kind", "message"),
         [
-            {"tensors": None},
-            {"more": 1},
-            {"dtype": 32},
-            {"config": []},
-            {"defaults": [{"pattern": "*"}]},
-            {"tensors": [{"name": "a"}]},
-            {"tensors": [{"name": "", "shape": []}]},
-            {"tensors": [{"name": "a", "shape": [-1]}]},
-            {"tensors": [{"name": "a", "shape": [1.5]}]},
-            {"tensors": [{"name": "a", "shape": [], "initializer": {"class_name": "Zeros", "config": {"seed": 1}}}]},
-            {"tensors": [{"name": "a", "shape": [], "initializer": "zeros", "part_of": "b"}]},
+            ({"tensors": None}, TypeError, '"tensors" must be a list'),
+            ({"more": 1}, ValueError, 'Received: "more"'),
+            ({"dtype": 32}, TypeError, "a dtype must be a string"),
+            ({"config": []}, TypeError, '"config" must be an object'),
+            ({"defaults": [{"pattern": "*"}]}, ValueError, 'must have the key "initializer"'),
+            ({"tensors": [{"name": "a"}]}, ValueError, 'must have the key "shape"'),
+            ({"tensors": [{**ZEROS, "name": ""}]}, ValueError, "a name must be neither empty"),
+            ({"tensors": [{**ZEROS, "shape": [-1]}]}, ValueError, "a dimension must not be negative"),
+            ({"tensors": [{**ZEROS, "shape": [1.5]}]}, TypeError, "a shape must be a list of integers"),
+            (
+                {"tensors": [{**ZEROS, "initializer": {"class_name": "Zeros", "config": {"seed": 1}}}]},
+                ValueError,
+                "an initializer must have no seed here",
+            ),
+            ({"tensors": [{**ZEROS, "part_of": "b"}]}, TypeError, "part_of must be an object"),
         ],
     )
-    def test_and_the_reader_refuse_the_same(self, change):
-        document = {"tensors": [{"name": "a", "shape": [], "initializer": "zeros"}], **change}
+    def test_and_the_reader_refuse_the_same(self, change, kind, message):
+        document = {"tensors": [ZEROS], **change}
         assert not VALIDATOR.is_valid(document)
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(kind, match=message):
             parse_plan(json.dumps(document))

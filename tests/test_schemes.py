@@ -383,27 +383,47 @@ def test_parts_of_a_tensor_are_drawn_in_its_shape():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: schemes.gpt2(layers=0), "layers must be a positive integer. Received: layers=0"),
-        (lambda: schemes.gpt2(layers=2.5), r"layers must be a positive integer. Received: layers=2\.5"),
-        (lambda: schemes.gpt2(layers=True), "layers must be a positive integer"),
-        (lambda: schemes.gpt2(layers=12, stddev=-1), "stddev must be positive. Received: stddev=-1"),
-        (lambda: schemes.mitchell(width=0), "width must be a positive integer. Received: width=0"),
-        (lambda: schemes.megatron(layers=2, width=8, base_width=0), "base_width must be a positive integer"),
-        (lambda: schemes.megatron(layers=2, base_width=8), "width must come with base_width"),
-        (lambda: schemes.deepnorm(width=8), "either layers, or encoder_layers and decoder_layers, must be given"),
-        (lambda: schemes.subln(width=8, encoder_layers=2), "either layers, or encoder_layers and decoder_layers"),
-        (lambda: schemes.deepnorm(width=8, layers=2, form="x"), "form must be one of paper, torchscale"),
-        (lambda: schemes.fixup(width=8, layers=2, branch_layers=1), "branch_layers must be at least 2"),
-        (lambda: schemes.skipinit(width=8, gain=math.nan), "gain must be a finite number"),
-        (lambda: schemes.named_scheme("mitchel", {}, {}), "unknown scheme .mitchel.\\. Did you mean .mitchell."),
-        (lambda: schemes.named_scheme("gpt2", {}, {}), "gpt2 needs layers. Received: no layers"),
-        (lambda: schemes.named_scheme("gpt2", {"heads": 3}, {}), "gpt2 takes layers, stddev. Received: heads=3"),
+        (lambda: schemes.gpt2(layers=0), ValueError, "layers must be a positive integer. Received: layers=0"),
+        (lambda: schemes.gpt2(layers=2.5), TypeError, r"layers must be a positive integer. Received: layers=2\.5"),
+        (lambda: schemes.gpt2(layers=True), TypeError, "layers must be a positive integer"),
+        (lambda: schemes.gpt2(layers=12, stddev=-1), ValueError, "stddev must be positive. Received: stddev=-1"),
+        (lambda: schemes.mitchell(width=0), ValueError, "width must be a positive integer. Received: width=0"),
+        (
+            lambda: schemes.megatron(layers=2, width=8, base_width=0),
+            ValueError,
+            "base_width must be a positive integer",
+        ),
+        (lambda: schemes.megatron(layers=2, base_width=8), ValueError, "width must come with base_width"),
+        (
+            lambda: schemes.deepnorm(width=8),
+            ValueError,
+            "either layers, or encoder_layers and decoder_layers, must be given",
+        ),
+        (
+            lambda: schemes.subln(width=8, encoder_layers=2),
+            ValueError,
+            "either layers, or encoder_layers and decoder_layers",
+        ),
+        (lambda: schemes.deepnorm(width=8, layers=2, form="x"), ValueError, "form must be one of paper, torchscale"),
+        (lambda: schemes.fixup(width=8, layers=2, branch_layers=1), ValueError, "branch_layers must be at least 2"),
+        (lambda: schemes.skipinit(width=8, gain=math.nan), ValueError, "gain must be a finite number"),
+        (
+            lambda: schemes.named_scheme("mitchel", {}, {}),
+            ValueError,
+            "unknown scheme .mitchel.\\. Did you mean .mitchell.",
+        ),
+        (lambda: schemes.named_scheme("gpt2", {}, {}), ValueError, "gpt2 needs layers. Received: no layers"),
+        (
+            lambda: schemes.named_scheme("gpt2", {"heads": 3}, {}),
+            ValueError,
+            "gpt2 takes layers, stddev. Received: heads=3",
+        ),
     ],
 )
-def test_bad_numbers(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_bad_numbers(make, kind, message):
+    with pytest.raises(kind, match=message):
         make()
 
 

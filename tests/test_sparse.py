@@ -113,21 +113,25 @@ def test_an_empty_matrix_is_one(shape):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: sb.Sparse(-0.1), "sparsity must be from 0 to 1. Received: sparsity=-0.1"),
-        (lambda: sb.Sparse(1.5), "sparsity must be from 0 to 1"),
-        (lambda: sb.Sparse(math.nan), "sparsity must be a finite number"),
-        (lambda: sb.Sparse(None), "sparsity must be a finite number"),
-        (lambda: sb.Sparse(0.5, -1), "stddev must not be negative. Received: stddev=-1.0"),
-        (lambda: sb.Sparse(0.5, "1"), "stddev must be a finite number"),
-        (lambda: sb.Sparse.from_config({"stddev": 1.0}), "sparsity must be a finite number. Received: sparsity=None"),
-        (lambda: sb.Sparse(0.5, 1e9)((2, 2), "float16"), "finite float16 numbers"),
-        (lambda: sb.Sparse(0.5)((2, 2), "int32"), "dtype must be a floating point type"),
+        (lambda: sb.Sparse(-0.1), ValueError, "sparsity must be from 0 to 1. Received: sparsity=-0.1"),
+        (lambda: sb.Sparse(1.5), ValueError, "sparsity must be from 0 to 1"),
+        (lambda: sb.Sparse(math.nan), ValueError, "sparsity must be a finite number"),
+        (lambda: sb.Sparse(None), TypeError, "sparsity must be a finite number"),
+        (lambda: sb.Sparse(0.5, -1), ValueError, "stddev must not be negative. Received: stddev=-1.0"),
+        (lambda: sb.Sparse(0.5, "1"), TypeError, "stddev must be a finite number"),
+        (
+            lambda: sb.Sparse.from_config({"stddev": 1.0}),
+            TypeError,
+            "sparsity must be a finite number. Received: sparsity=None",
+        ),
+        (lambda: sb.Sparse(0.5, 1e9)((2, 2), "float16"), ValueError, "finite float16 numbers"),
+        (lambda: sb.Sparse(0.5)((2, 2), "int32"), ValueError, "dtype must be a floating point type"),
     ],
 )
-def test_what_is_no_sparse_matrix_is_an_error(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_what_is_no_sparse_matrix_is_an_error(make, kind, message):
+    with pytest.raises(kind, match=message):
         make()
 
 

@@ -131,52 +131,83 @@ def test_a_kernel_made_in_pieces_is_the_same():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: sb.STFT("both"), "side must be one of real, imag. Received: side='both'"),
+        (lambda: sb.STFT("both"), ValueError, "side must be one of real, imag. Received: side='both'"),
         (
             lambda: sb.STFT(window="kaiser"),
+            ValueError,
             "window must be one that scipy.signal.get_window knows. Received: window='kaiser'",
         ),
-        (lambda: sb.STFT(window="han n"), "window must be one that scipy.signal.get_window knows"),
-        (lambda: sb.STFT(window=("kaiser", "a")), "window must be one that scipy.signal.get_window knows"),
-        (lambda: sb.STFT(window=("general_hamming", "a")), "a parameter of window must be a finite number"),
-        (lambda: sb.STFT(window=("gaussian", math.nan)), "a parameter of window must be a finite number"),
-        (lambda: sb.STFT(window=("kaiser", 2.0), scaling=None).lazy((2**21, 1, 2)), "must be at most 1048576"),
+        (lambda: sb.STFT(window="han n"), ValueError, "window must be one that scipy.signal.get_window knows"),
+        (lambda: sb.STFT(window=("kaiser", "a")), ValueError, "window must be one that scipy.signal.get_window knows"),
+        (lambda: sb.STFT(window=("general_hamming", "a")), TypeError, "a parameter of window must be a finite number"),
+        (lambda: sb.STFT(window=("gaussian", math.nan)), ValueError, "a parameter of window must be a finite number"),
+        (
+            lambda: sb.STFT(window=("kaiser", 2.0), scaling=None).lazy((2**21, 1, 2)),
+            ValueError,
+            "must be at most 1048576",
+        ),
         (
             lambda: sb.STFT(window=[[1.0]]),
+            ValueError,
             "window must be a name, a tuple of a name and parameters, a sequence of finite numbers or None",
         ),
-        (lambda: sb.STFT(window=[1, math.nan]), "window must be a name"),
-        (lambda: sb.STFT(window=[1, "2"]), "window must be a name"),
-        (lambda: sb.STFT(window=[1, 2j]), "window must be a name"),
-        (lambda: sb.STFT(window=3.0), "window must be a name"),
-        (lambda: sb.STFT(window=len), "window must be a name"),
-        (lambda: sb.STFT(window=[[1], [2, 3]]), "window must be a name"),
-        (lambda: sb.STFT(scaling="power"), "scaling must be one of density, spectrum. Received: scaling='power'"),
-        (lambda: sb.STFT(periodic=1), "periodic must be True or False. Received: periodic=1"),
-        (lambda: sb.STFT()((5, 4)), r"must be \(time, channels, frequencies\). Received: shape=\(5, 4\)"),
-        (lambda: sb.STFT()((5, 1, 1)), r"frequencies of an STFT kernel must be 2 or more, .*shape=\(5, 1, 1\)"),
-        (lambda: sb.STFT().lazy((0, 1, 1)), "must be 2 or more"),
-        (lambda: sb.STFT().lazy((2, 1, 2**34)), "must be 2 or more, and at most"),
-        (lambda: sb.STFT(scaling=None).lazy((2**48, 1, 2)), "window='hann' and scaling=None must be at most 687194767"),
-        (lambda: sb.STFT("imag", "hamming", None).lazy((2**56, 0, 2)), "scaling=None must be at most"),
+        (lambda: sb.STFT(window=[1, math.nan]), ValueError, "window must be a name"),
+        (lambda: sb.STFT(window=[1, "2"]), TypeError, "window must be a name"),
+        (lambda: sb.STFT(window=[1, 2j]), TypeError, "window must be a name"),
+        (lambda: sb.STFT(window=3.0), TypeError, "window must be a name"),
+        (lambda: sb.STFT(window=len), TypeError, "window must be a name"),
+        (lambda: sb.STFT(window=[[1], [2, 3]]), ValueError, "window must be a name"),
+        (
+            lambda: sb.STFT(scaling="power"),
+            ValueError,
+            "scaling must be one of density, spectrum. Received: scaling='power'",
+        ),
+        (lambda: sb.STFT(periodic=1), TypeError, "periodic must be True or False. Received: periodic=1"),
+        (lambda: sb.STFT()((5, 4)), ValueError, r"must be \(time, channels, frequencies\). Received: shape=\(5, 4\)"),
+        (
+            lambda: sb.STFT()((5, 1, 1)),
+            ValueError,
+            r"frequencies of an STFT kernel must be 2 or more, .*shape=\(5, 1, 1\)",
+        ),
+        (lambda: sb.STFT().lazy((0, 1, 1)), ValueError, "must be 2 or more"),
+        (lambda: sb.STFT().lazy((2, 1, 2**34)), ValueError, "must be 2 or more, and at most"),
+        (
+            lambda: sb.STFT(scaling=None).lazy((2**48, 1, 2)),
+            ValueError,
+            "window='hann' and scaling=None must be at most 687194767",
+        ),
+        (lambda: sb.STFT("imag", "hamming", None).lazy((2**56, 0, 2)), ValueError, "scaling=None must be at most"),
         (
             lambda: sb.STFT().lazy((2**20 + 1, 1, 2)),
+            ValueError,
             "scaling='density' must be at most 1048576. Received: 1048577 times",
         ),
-        (lambda: sb.STFT(scaling="spectrum").lazy((2**61, 1, 2)), "scaling='spectrum' must be at most 1048576"),
-        (lambda: sb.STFT(window=[1, 2])((3, 1, 4)), "window must have as many numbers as the shape has times"),
-        (lambda: sb.STFT(window=[0, 0])((2, 1, 4)), "window must have a scale that is positive and finite"),
-        (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), "window must have a scale"),
-        (lambda: sb.STFT(window=[1e308] * 9, scaling="spectrum")((9, 1, 4)), "window must have a scale"),
-        (lambda: sb.STFT().lazy((2, 1, 4)), "window must have a scale"),  # its Hann window is 0, 0
-        (lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)), "window must be representable as float32"),
-        (lambda: sb.STFT()((5, 1, 4), "int32"), "dtype must be a floating point type"),
+        (
+            lambda: sb.STFT(scaling="spectrum").lazy((2**61, 1, 2)),
+            ValueError,
+            "scaling='spectrum' must be at most 1048576",
+        ),
+        (
+            lambda: sb.STFT(window=[1, 2])((3, 1, 4)),
+            ValueError,
+            "window must have as many numbers as the shape has times",
+        ),
+        (lambda: sb.STFT(window=[0, 0])((2, 1, 4)), ValueError, "window must have a scale that is positive and finite"),
+        (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), ValueError, "window must have a scale"),
+        (lambda: sb.STFT(window=[1e308] * 9, scaling="spectrum")((9, 1, 4)), ValueError, "window must have a scale"),
+        (lambda: sb.STFT().lazy((2, 1, 4)), ValueError, "window must have a scale"),  # its Hann window is 0, 0
+        (
+            lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)),
+            ValueError,
+            "window must be representable as float32",
+        ),
+        (lambda: sb.STFT()((5, 1, 4), "int32"), ValueError, "dtype must be a floating point type"),
     ],
 )
-def test_what_is_no_transform_is_an_error(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_what_is_no_transform_is_an_error(make, kind, message):
+    with pytest.raises(kind, match=message):
         make()
 
 

@@ -271,10 +271,20 @@ class TestBadConfigurations:
         assert "never run" in done.stderr
         assert not (tmp_path / "ran").exists()
 
-    @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 10**5, b" " * ((1 << 24) + 1)])
-    def test_that_are_no_json_are_refused(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "kind"),
+        [
+            (b"", ValueError),
+            (b"[]", TypeError),
+            (b"\xff", ValueError),
+            (b"[" * 10**5, ValueError),
+            (b" " * ((1 << 24) + 1), ValueError),
+        ],
+        ids=["empty", "a list", "no Unicode", "too deep", "too long"],
+    )
+    def test_that_are_no_json_are_refused(self, tmp_path, content, kind):
         (tmp_path / "config.json").write_bytes(content)
-        with pytest.raises((TypeError, ValueError), match="a configuration must"):
+        with pytest.raises(kind, match="a configuration must"):
             seedbed.transformers.plan_of(tmp_path)
 
 

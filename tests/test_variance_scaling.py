@@ -61,18 +61,18 @@ def test_fans_that_are_no_64_bit_numbers_are_an_error():
 
 
 @pytest.mark.parametrize(
-    ("axes", "message"),
+    ("axes", "kind", "message"),
     [
-        ({"input_axes": (0,)}, "must be given together"),
-        ({"output_axes": (0,)}, "must be given together"),
-        ({"input_axes": (0.5,), "output_axes": (0,)}, "input_axes must be a sequence of integers"),
-        ({"input_axes": "01", "output_axes": (0,)}, "input_axes must be a sequence of integers"),
-        ({"input_axes": (0,), "output_axes": (True,)}, "output_axes must be a sequence of integers"),
+        ({"input_axes": (0,)}, ValueError, "must be given together"),
+        ({"output_axes": (0,)}, ValueError, "must be given together"),
+        ({"input_axes": (0.5,), "output_axes": (0,)}, TypeError, "input_axes must be a sequence of integers"),
+        ({"input_axes": "01", "output_axes": (0,)}, TypeError, "input_axes must be a sequence of integers"),
+        ({"input_axes": (0,), "output_axes": (True,)}, TypeError, "output_axes must be a sequence of integers"),
     ],
 )
-def test_axes_that_are_none_are_refused_in_the_constructor(axes, message):
+def test_axes_that_are_none_are_refused_in_the_constructor(axes, kind, message):
     for make in (sb.GlorotNormal, sb.VarianceScaling, lambda **axes: sb.compute_fans((2, 2), **axes)):
-        with pytest.raises((TypeError, ValueError), match=message):
+        with pytest.raises(kind, match=message):
             make(**axes)
 
 
@@ -83,47 +83,69 @@ def test_an_axis_outside_the_shape_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "kind", "message"),
     [
-        (lambda: sb.RandomNormal(stddev=-1), "stddev must not be negative. Received: stddev=-1.0"),
-        (lambda: sb.TruncatedNormal(stddev=-1e-9), "stddev must not be negative"),
-        (lambda: sb.RandomNormal(stddev=math.nan), "stddev must be a finite number. Received: stddev=nan"),
-        (lambda: sb.TruncatedNormal(mean=math.inf), "mean must be a finite number"),
-        (lambda: sb.RandomNormal(mean="0"), "mean must be a finite number. Received: mean='0'"),
-        (lambda: sb.RandomNormal(stddev=None), "stddev must be a finite number"),
-        (lambda: sb.RandomNormal(stddev=True), "stddev must be a finite number"),
-        (lambda: sb.TruncatedNormal(lower=1, upper=1), "lower must be less than upper. Received: lower=1, upper=1"),
-        (lambda: sb.TruncatedNormal(lower=3), "lower must be less than upper. Received: lower=3, upper=2.0"),
-        (lambda: sb.TruncatedNormal(lower=math.inf, upper=None), "lower must be a finite number. Received: lower=inf"),
-        (lambda: sb.TruncatedNormal(lower=math.nan), "lower must be a finite number. Received: lower=nan"),
-        (lambda: sb.TruncatedNormal(upper=math.nan), "upper must be a finite number"),
-        (lambda: sb.TruncatedNormal(upper="2"), "upper must be a finite number. Received: upper='2'"),
-        (lambda: sb.TruncatedNormal(lower=37.5, upper=None), "within 37 standard deviations. Received: lower=37.5"),
-        (lambda: sb.TruncatedNormal(lower=-50, upper=-38), "within 37 standard deviations. Received: lower=-50, upper"),
-        (lambda: sb.RandomUniform(1, 0), "minval must not exceed maxval. Received: minval=1.0, maxval=0.0"),
-        (lambda: sb.RandomUniform(math.nan, 0), "minval must be a finite number"),
-        (lambda: sb.RandomUniform(0, 10**400), "maxval must be a finite number"),
+        (lambda: sb.RandomNormal(stddev=-1), ValueError, "stddev must not be negative. Received: stddev=-1.0"),
+        (lambda: sb.TruncatedNormal(stddev=-1e-9), ValueError, "stddev must not be negative"),
+        (lambda: sb.RandomNormal(stddev=math.nan), ValueError, "stddev must be a finite number. Received: stddev=nan"),
+        (lambda: sb.TruncatedNormal(mean=math.inf), ValueError, "mean must be a finite number"),
+        (lambda: sb.RandomNormal(mean="0"), TypeError, "mean must be a finite number. Received: mean='0'"),
+        (lambda: sb.RandomNormal(stddev=None), TypeError, "stddev must be a finite number"),
+        (lambda: sb.RandomNormal(stddev=True), TypeError, "stddev must be a finite number"),
+        (
+            lambda: sb.TruncatedNormal(lower=1, upper=1),
+            ValueError,
+            "lower must be less than upper. Received: lower=1, upper=1",
+        ),
+        (
+            lambda: sb.TruncatedNormal(lower=3),
+            ValueError,
+            "lower must be less than upper. Received: lower=3, upper=2.0",
+        ),
+        (
+            lambda: sb.TruncatedNormal(lower=math.inf, upper=None),
+            ValueError,
+            "lower must be a finite number. Received: lower=inf",
+        ),
+        (lambda: sb.TruncatedNormal(lower=math.nan), ValueError, "lower must be a finite number. Received: lower=nan"),
+        (lambda: sb.TruncatedNormal(upper=math.nan), ValueError, "upper must be a finite number"),
+        (lambda: sb.TruncatedNormal(upper="2"), TypeError, "upper must be a finite number. Received: upper='2'"),
+        (
+            lambda: sb.TruncatedNormal(lower=37.5, upper=None),
+            ValueError,
+            "within 37 standard deviations. Received: lower=37.5",
+        ),
+        (
+            lambda: sb.TruncatedNormal(lower=-50, upper=-38),
+            ValueError,
+            "within 37 standard deviations. Received: lower=-50, upper",
+        ),
+        (lambda: sb.RandomUniform(1, 0), ValueError, "minval must not exceed maxval. Received: minval=1.0, maxval=0.0"),
+        (lambda: sb.RandomUniform(math.nan, 0), ValueError, "minval must be a finite number"),
+        (lambda: sb.RandomUniform(0, 10**400), ValueError, "maxval must be a finite number"),
         (
             lambda: sb.VarianceScaling(scale=0),
+            ValueError,
             "scale. must be positive float.* Received: scale=0.0",
         ),
-        (lambda: sb.VarianceScaling(scale=math.nan), "scale must be a finite number"),
+        (lambda: sb.VarianceScaling(scale=math.nan), ValueError, "scale must be a finite number"),
         (
             lambda: sb.VarianceScaling(mode="fan"),
+            ValueError,
             "mode must be one of fan_in, .*, spectral. Received: mode='fan'",
         ),
-        (lambda: sb.VarianceScaling(mode="FAN_IN"), "mode must be one of"),
-        (lambda: sb.VarianceScaling(mode=["fan_in"]), "mode must be one of"),
-        (lambda: sb.VarianceScaling(distribution="beta"), "distribution must be one of truncated_normal"),
-        (lambda: sb.VarianceScaling(distribution=None), "distribution must be one of"),
-        (lambda: sb.Constant(math.nan), "value must be a finite number"),
-        (lambda: sb.Constant("1"), "value must be a finite number"),
-        (lambda: sb.Constant([[1], [2, 3]]), "value must be a finite number"),
-        (lambda: sb.Constant(None), "value must be a finite number"),
+        (lambda: sb.VarianceScaling(mode="FAN_IN"), ValueError, "mode must be one of"),
+        (lambda: sb.VarianceScaling(mode=["fan_in"]), ValueError, "mode must be one of"),
+        (lambda: sb.VarianceScaling(distribution="beta"), ValueError, "distribution must be one of truncated_normal"),
+        (lambda: sb.VarianceScaling(distribution=None), ValueError, "distribution must be one of"),
+        (lambda: sb.Constant(math.nan), ValueError, "value must be a finite number"),
+        (lambda: sb.Constant("1"), TypeError, "value must be a finite number"),
+        (lambda: sb.Constant([[1], [2, 3]]), ValueError, "value must be a finite number"),
+        (lambda: sb.Constant(None), TypeError, "value must be a finite number"),
     ],
 )
-def test_bad_parameters_are_refused_in_the_constructor(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_bad_parameters_are_refused_in_the_constructor(make, kind, message):
+    with pytest.raises(kind, match=message):
         make()
 
 

@@ -228,7 +228,7 @@ def _as_window(window: object) -> Window:
         return named
     try:
         array = as_numbers(window)
-        kind = ValueError if array.dtype.kind in "iuf" else TypeError
+        kind = ValueError if array.ndim and array.dtype.kind in "iuf" else TypeError
         valid = kind is ValueError and array.ndim == 1 and np.isfinite(array.astype(np.float64)).all()
     except (TypeError, ValueError) as error:  # not an array, or a ragged one
         valid, kind = False, TypeError if isinstance(error, TypeError) else ValueError
