@@ -95,7 +95,7 @@ def test_skipped_layers_stay_as_they_are():
             nn.Linear(3, 3, device="meta"),
             torch.ones(4, 3),
             {},
-            "a weight must have memory, and be whole",
+            "a weight must have memory, and must not be sharded",
         ),
         (nn.LayerNorm(3), torch.ones(4, 3), {}, "must have a linear or convolutional layer"),
         (nn.Linear(3, 3), torch.ones(4, 3), {"tolerance": 0}, "tolerance must be positive. Received: tolerance=0"),

@@ -182,7 +182,7 @@ class TestFill:
             (lambda: torch.zeros(3, dtype=torch.int32), ValueError, "dtype must be a floating point"),
             (lambda: torch.zeros(3, dtype=torch.float8_e8m0fnu), ValueError, "dtype must have a zero"),
             (lambda: emptied(torch.zeros(3)), ValueError, r"a tensor must have memory for its elements. Received: 0"),
-            (nn.UninitializedParameter, ValueError, "a lazy parameter has no shape until"),
+            (nn.UninitializedParameter, ValueError, "a parameter must have a shape, which a lazy one gets"),
         ],
     )
     def test_what_is_no_memory_to_fill(self, make, error, message):
@@ -343,7 +343,7 @@ class TestInitialize:
             (lambda: nn.Linear(3, 4), {"bias": sb.Constant([1, 2])}, ValueError, "bias: value must broadcast"),
             (lambda: nn.Linear(3, 4), {"bias": sb.Orthogonal()}, ValueError, "bias: "),
             (lambda: nn.LazyLinear(4), None, ValueError, "a parameter must have a shape.* Received: 2: weight, bias"),
-            (lambda: Own(), None, ValueError, r"not known: build the module within .* Received: scale \(Own\)$"),
+            (lambda: Own(), None, ValueError, r"run again: build the module within .* Received: scale \(Own\)$"),
             (lambda: nn.Sequential(OwnReset(3, 4)), None, ValueError, "must have a rule.* Received: 0.bias"),
             (lambda: divided(), None, ValueError, r"computes is not .* 2: weight_hh_l0_g \(WeightNorm\), weight_hh"),
             (lambda: Rotary(), None, ValueError, "the values of a buffer must be known.* Received: angles$"),

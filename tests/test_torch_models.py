@@ -53,7 +53,7 @@ def test_a_model_built_elsewhere_has_the_bits_of_the_recorded(title, device):
 
 def test_a_torchvision_constructor_must_be_recorded():
     make, _ = MODELS["ResNet-18"]
-    with pytest.raises(ValueError, match=r'recording\(\), or say layers="default".* conv1.weight \(ResNet\)'):
+    with pytest.raises(ValueError, match=r'recording\(\), or pass layers="default".* conv1.weight \(ResNet\)'):
         st.initialize_(make(), seed=42)
     plan = {tensor.name: tensor for tensor in st.plan_of(EXAMPLE["recorded"](make)).tensors}
     assert plan["conv1.weight"].initializer.stddev == pytest.approx(math.sqrt(2 / (64 * 49)), rel=1e-6)

@@ -231,7 +231,7 @@ class TestOwnInitialization:
 
     @pytest.mark.parametrize("make", [Block, lambda: nn.Sequential(Block()), lambda: on_meta(Block)])
     def test_an_unrecorded_constructor_is_an_error_with_two_ways_out(self, make):
-        message = r"build the module within seedbed.torch.recording\(\), or say layers=\"default\".*weight \(Block\)"
+        message = r"build the module within seedbed.torch.recording\(\), or pass layers=\"default\".*weight \(Block\)"
         with pytest.raises(ValueError, match=message):
             st.initialize_(make(), seed=1)
         model = st.initialize_(make(), seed=1, layers="default")

@@ -109,7 +109,7 @@ def check_refusals(mesh):
     spread = distribute_tensor(torch.zeros(8, 2), mesh, [Shard(0)] * mesh.ndim)
     for tensor, init, arguments, message in [
         (partial, sb.RandomNormal(seed=1), {}, "must be Shard or Replicate"),
-        (wrong, sb.RandomNormal(seed=1), {}, "must hold what its placements say"),
+        (wrong, sb.RandomNormal(seed=1), {}, "a local shard must have the shape of its placements"),
         (spread, sb.RandomNormal(), {}, "an initializer must have a seed for a DTensor"),
         (spread, sb.RandomNormal(seed=1), {"shape": (9, 2)}, "a DTensor knows its whole"),
         (torch.empty_like(spread, device="meta"), sb.RandomNormal(seed=1), {}, "a tensor must have memory"),

@@ -1,4 +1,4 @@
-"""What decides each tensor of a module: a rule, or the module's own initialization."""
+"""The choice, for each tensor of a module, between a rule and the module's own initialization."""
 
 from __future__ import annotations
 
@@ -33,16 +33,20 @@ from seedbed.torch.own_initialization import Own, is_recorded, own_initializatio
 from seedbed.torch.weight_norm import Normed, Norms, normed_by, norms_of
 
 LAYERS = ("recorded", "default")
+"""Values of the argument `layers`."""
+
 UNUSED = ("error", "ignore")
+"""Values of the argument `unused`."""
 
 
 @dataclass(slots=True)
 class Choice:
-    """What decides a tensor."""
+    """What decides a tensor: its rule, or else its own initialization."""
 
     entry: Entry
     own: Own
     rule: NameRule | None
+    """None if no rule selects the tensor."""
 
 
 def decided(
@@ -56,7 +60,21 @@ def decided(
     *,
     for_file: bool = False,
 ) -> list[tuple[Entry, PlannedTensor]]:
-    """The tensors of a module that are to be initialized, each with its plan."""
+    """Return the tensors of a module to initialize, each with its plan.
+
+    Arguments:
+        module: a module, which may be wrapped or sharded.
+        rules: as for `initialize_`.
+        only: as for `initialize_`.
+        skip: as for `initialize_`.
+        prefix: as for `initialize_`.
+        unused: as for `initialize_`.
+        layers: as for `initialize_`.
+        for_file: omit buffers that a `state_dict` does not have, and accept tensors without memory.
+
+    Raises:
+        TypeError, ValueError: as `initialize_`.
+    """
     for what, value, known in (("unused", unused, UNUSED), ("layers", layers, LAYERS)):
         if value not in known:
             raise ValueError(
@@ -92,7 +110,11 @@ def _refuse(names: Sequence[str], rule: str) -> None:
 
 
 def tensors_of(module: nn.Module, prefix: str) -> list[Entry]:
-    """The tensors of a module, if they are such as can be initialized."""
+    """Return the tensors of a module, tied ones once.
+
+    Raises:
+        ValueError: if a tensor cannot be initialized: it is lazy, flattened by FSDP, or partitioned by DeepSpeed.
+    """
     flattened = class_of("torch.distributed.fsdp", "FullyShardedDataParallel")
     layers = module.named_modules() if flattened else ()
     _refuse(
@@ -120,7 +142,10 @@ def _is_partitioned(tensor: Any) -> bool:
 def _rules_of(
     entries: Sequence[Entry], rules: list[NameRule | RuleSource], wanted: list[bool], unused: str
 ) -> list[NameRule | None]:
-    """The rule that decides each entry: a buffer has one only by a rule that selects no parameter, and of no scheme."""
+    """Return the rule that decides each entry, or None.
+
+    A buffer is decided only by rules that select no parameter, and never by a scheme.
+    """
     if not rules:
         return [None] * len(entries)
     parameters = [entry for entry in entries if not entry.is_buffer]
@@ -144,8 +169,8 @@ def _check_known(choices: Sequence[Choice], computed: Sequence[Choice], layers: 
     """Raise a ValueError if no rule decides a tensor and its own initialization is not known.
 
     Arguments:
-        choices: what decides the tensors.
-        computed: those of them from which a parametrization or a hook computes a weight.
+        choices: the choices of all tensors.
+        computed: the choices of tensors from which a parametrization or a hook computes a weight.
         layers: as for `initialize_`.
     """
     undecided = [choice for choice in choices if choice.rule is None]
@@ -174,9 +199,9 @@ def _check_known(choices: Sequence[Choice], computed: Sequence[Choice], layers: 
         ]
         _refuse(
             [f"{name} ({cls.__name__})" for name, cls in unknown],
-            "what the constructor of a class did, which has no method to run again, is not known: build the module "
-            'within seedbed.torch.recording(), or say layers="default" if its layers are initialized as they are by '
-            "themselves, or give a rule",
+            "the constructor of a class without reset_parameters, init_weights or the like cannot be run again: build "
+            'the module within seedbed.torch.recording(), or pass layers="default" if the constructor leaves the '
+            "default initialization of its layers unchanged, or give a rule",
         )
     missing = [choice.entry for choice in undecided if choice.own.initializer is None]
     _refuse(
@@ -192,11 +217,14 @@ def _check_known(choices: Sequence[Choice], computed: Sequence[Choice], layers: 
 
 
 Magnitude: TypeAlias = "tuple[Choice, Normed]"
-"""The tensor v of a weight g v / |v|, of which g has the norms, and how."""
+"""Choice of the direction v of a weight g v / |v|, and how g has the norms of v."""
 
 
 def _magnitudes(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[int, Magnitude]:
-    """The magnitudes of weight norms that no rule decides by itself, by the identities of their choices."""
+    """Return the magnitudes g of weight norms that are computed from their direction, by the identity of the choice.
+
+    A magnitude is not computed if a rule of its own decides it, or if the direction's initialization is not known.
+    """
     by_tensor = {id(choice.entry.tensor): choice for choice in choices}
     found = {}
     for choice in computed:
@@ -217,7 +245,7 @@ def _planned(
 ) -> list[tuple[Entry, PlannedTensor]]:
     wide = _reaching_random(choices)
     _check_norms(choices, wide)
-    dtypes: dict[tuple[int, Any, Any], Any] = {}  # of what is checked already
+    dtypes: dict[tuple[int, Any, Any], Any] = {}  # Combinations that are checked already, and their NumPy dtype.
     planned = []
     for choice in choices:
         tensor = choice.entry.tensor
@@ -250,7 +278,7 @@ def _planned(
 
 
 def _reaching_random(choices: Sequence[Choice]) -> set[int]:
-    """The random rules that decide tensors which by themselves are random too, by their identities."""
+    """Return the identities of the random rules that decide a tensor whose own initialization is random too."""
     return {
         id(choice.rule)
         for choice in choices
@@ -259,7 +287,7 @@ def _reaching_random(choices: Sequence[Choice]) -> set[int]:
 
 
 def _is_constant(choice: Choice) -> bool:
-    """Whether a tensor is constant by itself: the weight of a norm, most biases."""
+    """Return whether a tensor's own initialization is constant, like the weight of a norm and most biases."""
     own = choice.own.initializer
     if own is not None:
         return not is_random(own)
@@ -267,12 +295,12 @@ def _is_constant(choice: Choice) -> bool:
 
 
 def _is_of_unknown_norm(entry: Entry) -> bool:
-    """Whether a vector belongs to a layer that by its name is a norm. How it begins is not known."""
+    """Return whether a vector belongs to a layer that is a norm by its name, for own initialization that is unknown."""
     return entry.tensor.ndim < 2 and "norm" in type(entry.layers[-1]).__name__.lower()
 
 
 def _check_norms(choices: Sequence[Choice], wide: set[int]) -> None:
-    """Raise a ValueError if a random rule about other layers decides norms whose own initialization is not known."""
+    """Raise a ValueError if a random rule for other layers decides a norm whose own initialization is not known."""
     norms = [
         choice
         for choice in choices
@@ -283,5 +311,5 @@ def _check_norms(choices: Sequence[Choice], wide: set[int]) -> None:
     ]
     _refuse(
         [f"{choice.entry.name} by the rule {choice.rule.label!r}" for choice in norms if choice.rule is not None],
-        "a random rule about other layers must not decide the weight of a norm: give norms a rule before it",
+        "a random rule for other layers must not decide the weight of a norm: put a rule for norms before it",
     )

@@ -1,4 +1,4 @@
-"""`fill_`: one tensor, in place."""
+"""`fill_`: fill one tensor in place."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ T = TypeVar("T", bound=Any)
 def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None, offset: ShapeLike | None = None) -> T:
     """Write the values of an initializer to a tensor, in place.
 
-    Contiguous memory of a CPU is written directly, and memory with other strides in pieces of 16 MB. Another device
-    evaluates independent float32, bfloat16 and float16 values itself, with the same bits (`device_report`); all else is
-    evaluated by the host, and copied in such pieces. Of a `torch.distributed.tensor.DTensor` each process evaluates its
-    own part, whatever the mesh and the placements, and talks to no other. Autograd sees a change in place, and records
-    nothing.
+    Contiguous memory of the CPU is written directly, other memory of the CPU in pieces of 16 MB. Another device
+    evaluates random float32, bfloat16 and float16 values itself, with the same bits (see `device_report`); all other
+    values are evaluated on the host and copied in pieces. For a `torch.distributed.tensor.DTensor`, each process
+    evaluates its own shard without communication, for any mesh and placements. Autograd treats the write as a change in
+    place, and records no operation.
 
     Arguments:
-        tensor: of any dtype that the initializer makes.
-        initializer: one of seedbed's. If it counts fans, it has `layout="torch"` or `input_axes` and `output_axes`; if
-            it draws and the tensor is a DTensor, it has a seed.
+        tensor: a tensor of any dtype that the initializer makes.
+        initializer: an initializer of seedbed. If it counts fans, it needs `layout="torch"`, or `input_axes` and
+            `output_axes`. If it is random and the tensor is a DTensor, it needs a seed.
         shape: shape of the whole tensor, if `tensor` is a part of it, such as the shard of a tensor-parallel layer.
-        offset: index of the first element of the part, along each axis; zeros by default.
+        offset: index of the part's first element in the whole tensor, along each axis; zeros by default.
 
     Returns:
         `tensor`.
 
     Raises:
         TypeError: if `tensor` is not a tensor, or `initializer` is not an initializer.
-        ValueError: if the tensor is on the meta device, not dense, has elements that share memory, has no memory, or is
-            the result of an operation; if fans would be counted in another layout than torch's, or of fewer than two
-            axes; if it is a DTensor of partial sums, or one with `shape`; and as the initializer does.
+        ValueError: if the tensor is on the meta device, is not dense, has no memory, has elements that share memory, or
+            is the result of an operation; if fans would be counted in another layout than torch's, or for fewer than
+            two axes; for a DTensor of partial sums, or a DTensor with `shape`; and where the initializer raises it.
 
     >>> import torch, seedbed as sb, seedbed.torch
     >>> init = sb.KaimingNormal(seed=42, layout="torch")
@@ -51,7 +51,7 @@ def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None
     >>> bool((shard == weight[10:20]).all())
     True
     """
-    if torch.compiler.is_compiling():  # compilers of torch do not trace the work of the host
+    if torch.compiler.is_compiling():  # A compiler cannot trace the call of the engine.
         return torch.compiler.disable(_fill_)(tensor, initializer, shape, offset)  # type: ignore[no-any-return]
     return _fill_(tensor, initializer, shape, offset)
 
@@ -75,7 +75,7 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
     check_fans(initializer, whole)
     if is_distributed(tensor) and initializer.get_config().get("seed", 0) is None:
         raise ValueError(
-            "an initializer must have a seed for a DTensor, which each process would else give values of its own. "
+            "an initializer must have a seed for a DTensor: without one, each process would draw different values. "
             f"Received: {shortened(initializer)}"
         )
     local, region = local_shard(tensor)
@@ -88,9 +88,10 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
 
 
 def check_fans(initializer: Initializer, shape: Shape) -> None:
-    """Raise a ValueError if fans would silently be those of another layout than torch's.
+    """Raise a ValueError if the initializer counts fans in another layout than torch's.
 
-    A kernel of Keras is (..., in, out), one of torch (out, in, ...). Torch counts no fans below two axes.
+    A kernel of Keras has the shape (..., in, out), one of torch (out, in, ...): counting the fans of a torch kernel in
+    Keras layout is silently wrong. Torch counts no fans for fewer than two axes.
     """
     if isinstance(initializer, Blocks):
         for part in initializer.parts(shape):
@@ -119,7 +120,7 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
 
 
 def _check_not_computed(tensor: Any) -> None:
-    """Raise a ValueError for the result of an operation, whose values are computed again and not kept."""
+    """Raise a ValueError if the tensor is the result of an operation, which would overwrite the values."""
     if tensor._is_view() and tensor._base is not None:
         tensor = tensor._base
     if tensor.grad_fn is not None:

@@ -1,4 +1,4 @@
-"""`initialize_` and `plan_of`: every parameter and buffer of a module."""
+"""`initialize_`, `plan_of` and `recorded_rules`: initialize whole modules."""
 
 from __future__ import annotations
 
@@ -39,43 +39,44 @@ def initialize_(
 ) -> T:
     """Give every parameter and buffer of a module its initial values, in place.
 
-    What a rule decides is initialized by the rule. All else is initialized as the module's own code does it: as it was
-    recorded, if the module was built within `recording()`; otherwise its code is run again, on the meta device
-    (`reset_parameters` of layers; `initialize_weights`, `init_weights` or `_init_weights` of models).
+    A tensor that a rule selects gets the rule's initializer. Every other tensor is initialized as the module's own code
+    does it: from the record, if the module was built within `recording()`; otherwise the code is run again, on the meta
+    device (`reset_parameters` of layers; `initialize_weights`, `init_weights` or `_init_weights` of models).
 
-    The tensor called `name` gets the values of `initializer.with_seed(SeedGenerator(seed).child(name))` in its whole
-    shape: what `seedbed init` writes for a plan of these names. Tensors that are tied have one name, the first.
+    The tensor called `name` gets the values of `initializer.with_seed(SeedGenerator(seed).child(name))` for its whole
+    shape, which `seedbed init` writes for a plan of these names too. Tied tensors have one name, the first.
 
-    Parameters and buffers on the meta device get memory, one by one, and are new objects: of the same class, with the
+    Parameters and buffers on the meta device get memory one by one, and become new objects of the same class, with the
     same attributes and ties. Those with memory keep it.
 
     Arguments:
-        module: a model, or a part of one, sharded by `fully_shard` or not. Wrappers such as `torch.compile` makes are
-            looked through.
-        rules: a mapping, or pairs, of selectors and initializers; or recorded rules, a plan, or a scheme of
-            `seedbed.schemes`, which may also be one of the pairs. A selector is a pattern
-            of names (`fnmatch.fnmatchcase`), a class of layers, or a function of a name and a tensor. The first rule
-            that selects a tensor decides it. An initializer is an object without a seed, a name or a configuration. A
-            random initializer does not reach what is constant by the tensor's own initialization, such as the weight of
-            a norm or the row of an embedding for padding, unless the rule decides nothing else, or is `Blocks`. A
-            buffer is decided only by a rule that selects no parameter.
-        seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
-        device: where tensors go that are on the meta device; by default the CPU, or the kind of device that the mesh of
-            a DTensor has.
-        only: a selector, or several: nothing else is initialized.
-        skip: a selector, or several: what they select stays as it is.
-        prefix: the beginning of all names, if the module is a part of a model.
-        unused: "error", or "ignore" if rules, `only` and `skip` may select nothing, as in the stages of a pipeline.
-        layers: "recorded", or "default" to trust that constructors of classes without a method to run again leave
-            their layers as these are by themselves.
+        module: a model, or a part of one, which may be sharded by `fully_shard`, or wrapped as by `torch.compile`.
+        rules: a mapping from selectors to initializers, or pairs of them; or recorded rules, a plan, or a scheme of
+            `seedbed.schemes`, which may also be one of the pairs. A selector is a pattern of names
+            (`fnmatch.fnmatchcase`), a class of layers, or a function of a name and a tensor. The first rule that
+            selects a tensor decides it. An initializer is an object without a seed, a name, or a configuration. A
+            random initializer does not change elements that are constant in the tensor's own initialization, such as
+            the weight of a norm or the padding row of an embedding, unless the rule decides only such tensors, or is
+            `Blocks`. A buffer is decided only by a rule that selects no parameter.
+        seed: an integer in [-2**255, 2**255), or a generator. A generator is not advanced: its children are used.
+        device: device for tensors that are on the meta device; by default the CPU, or the device type of the mesh of a
+            DTensor.
+        only: a selector, or several: initialize only the tensors that they select. By default, all.
+        skip: a selector, or several: leave the tensors that they select unchanged. By default, none.
+        prefix: text to put before all names, if the module is a part of a model.
+        unused: "error" to raise an error for a rule, `only` or `skip` that selects nothing; "ignore" to allow it, as
+            the stages of a pipeline need.
+        layers: "recorded" to refuse modules of a class whose constructor is not recorded and that has no method to run
+            again; "default" to assume that such a constructor leaves the default initialization of its layers as
+            it is.
 
     Returns:
         `module`.
 
     Raises:
         TypeError, ValueError: before anything is changed: if an argument is not as described; if a rule decides
-            nothing; if no rule decides a tensor and its own initialization is not known, or has no initializer; if a
-            tensor is one that its initializer or `fill_` does not make.
+            nothing; if no rule decides a tensor whose own initialization is unknown or has no initializer; if an
+            initializer does not make a tensor's shape or dtype, or `fill_` cannot fill the tensor.
 
     >>> import torch, seedbed as sb, seedbed.torch
     >>> with seedbed.torch.recording():
@@ -95,7 +96,7 @@ def initialize_(
     if sharded := class_of("torch.distributed.fsdp", "FSDPModule"):
         for layer in module.modules():
             if isinstance(layer, sharded):
-                layer.reshard()  # after a forward pass, its parameters are copies that it will throw away
+                layer.reshard()  # After a forward pass, the parameters are gathered copies that FSDP will drop.
     with uncollected():
         chosen = decided(module, rules, only, skip, prefix, unused, layers)
         values = _Values(root)
@@ -136,27 +137,30 @@ def plan_of(
     unused: str = "error",
     layers: str = "recorded",
 ) -> Plan:
-    """The plan of a module: what `initialize_` makes of it, for `seedbed.checkpoint` to write to a file, or to verify.
+    """Return the plan of a module: name, shape, dtype and initializer of each tensor that `initialize_` would fill.
 
-    Nothing is evaluated. The module may be on the meta device; of one that is sharded, the tensors are whole. Printed,
-    the plan is a table that says what decided each tensor: the rule, "recorded" for the module's own code, or "layer
-    default" for a layer of torch's own.
+    `seedbed.checkpoint` writes a plan to files, and verifies files with it. Nothing is evaluated, and the module may be
+    on the meta device. Tensors of a sharded module have their whole shapes. Printed, the plan is a table; its last
+    column is what decided the tensor: the rule, "recorded" for the module's own code, or "layer default" for a layer of
+    torch.
 
     Arguments:
-        module: a model.
-        rules: as for `initialize_`, and so are all others.
-        only: as above.
-        skip: as above.
-        prefix: as above.
-        unused: as above.
-        layers: as above.
+        module: a model, or a part of one, as for `initialize_`.
+        rules: a mapping from selectors to initializers, pairs of them, recorded rules, a plan, or a scheme, as for
+            `initialize_`. By default, no rules: the module's own initialization.
+        only: a selector, or several: plan only the tensors that they select. By default, all.
+        skip: a selector, or several: omit the tensors that they select. By default, none.
+        prefix: text to put before all names, if the module is a part of a model.
+        unused: "error", or "ignore" to allow rules, `only` and `skip` that select nothing.
+        layers: "recorded", or "default" to assume that constructors which were not recorded and cannot be run again
+            leave the default initialization of their layers unchanged.
 
     Returns:
-        A `seedbed.plan.Plan` of all parameters, and of the buffers that a `state_dict` has. Tensors that are tied are
-        there once, by their first name.
+        A `seedbed.plan.Plan` of all parameters, and of the buffers that a `state_dict` has. Tied tensors are in it
+        once, under their first name.
 
     Raises:
-        TypeError, ValueError: as `initialize_`.
+        TypeError, ValueError: for the same arguments and modules as `initialize_`.
 
     >>> import torch, seedbed.torch
     >>> print(seedbed.torch.plan_of(torch.nn.Linear(4, 3, device="meta"), {"bias": "zeros"}))
@@ -181,25 +185,28 @@ def _put(entry: Entry, target: Any) -> None:
 
 
 def _tensors_like(entry: Entry, layer: nn.Module) -> dict[str, Any]:
-    """The dictionary of a layer that has its tensors of an entry's kind."""
+    """Return the dictionary of a layer for parameters, or that for buffers, as the entry is one or the other."""
     tensors: dict[str, Any] = layer._buffers if entry.is_buffer else layer._parameters
     return tensors
 
 
 def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "recorded") -> RecordedRules:
-    """The own initialization of a module, as an object that can be printed, changed, saved and loaded again.
+    """Return a module's own initialization as an object that can be printed, changed, saved and loaded.
 
-    It is what was recorded when the module was built, or what its code does when it is run again. Loaded, it serves as
-    the rules of a module of the same names and shapes, without the code that it was recorded from.
+    It comes from the record of `recording()`, or from running the module's code again. Loaded from a file, it serves as
+    the rules of a module with the same names and shapes, without the original code.
 
     Arguments:
         module: a model, on any device.
-        prefix: as for `initialize_`.
-        layers: as for `initialize_`.
+        prefix: text to put before all names, if the module is a part of a model.
+        layers: "recorded", or "default" to assume that constructors which were not recorded and cannot be run again
+            leave the default initialization of their layers unchanged.
+
+    Returns:
+        A `RecordedRules`. Its `undecided` lists tensors whose own initialization is not known; they are not an error.
 
     Raises:
-        TypeError, ValueError: if `module` is not a module, or has tensors that cannot be initialized. A tensor whose
-            own initialization is not known is no error here: it is among the `undecided`.
+        TypeError, ValueError: if `module` is not a module, or has tensors that cannot be initialized.
 
     >>> import torch, seedbed.torch
     >>> with seedbed.torch.recording():
@@ -219,7 +226,7 @@ def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "record
             normed = normed_by(entry)
             direction = None if normed is None else own.get(id(normed.direction))
             if direction is not None and direction.initializer is not None:
-                continue  # a magnitude follows its direction
+                continue  # Its values are computed from those of the direction.
             reason = known.reason or (
                 "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
             )

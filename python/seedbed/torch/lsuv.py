@@ -1,4 +1,4 @@
-"""`lsuv_`: orthogonal kernels, scaled by what a model's activations are on a batch."""
+"""`lsuv_`: orthogonal kernels, scaled so that each layer's outputs on a batch have variance 1."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LAYERS = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
-"""Layers whose outputs are in proportion to their weights, if their biases are zeros."""
+"""Layers whose outputs are proportional to their weights, if their biases are zeros."""
 
 
 class Measured(NamedTuple):
-    """What was measured of a layer, and done to its weight."""
+    """Measurement of a layer by `lsuv_`."""
 
     scale: float
-    """What the orthogonal kernel was multiplied by."""
+    """Factor by which the orthogonal kernel was multiplied."""
     variance: float
-    """The variance of the layer's outputs after that."""
+    """Variance of the layer's outputs with the scaled kernel."""
     calls: int
-    """How often the layer was called to measure it."""
+    """Number of calls of the layer that were needed."""
 
 
 def lsuv_(
@@ -53,30 +53,30 @@ def lsuv_(
 ) -> dict[str, Measured]:
     """Layer-sequential unit variance: give each layer an orthogonal kernel, scaled so that its outputs have variance 1.
 
-    The weights of linear and convolutional layers become orthogonal matrices of (out, rest), their biases zeros. Then
-    the module is called on the batch, in its present mode, without gradients: as each layer is reached, its weight is
-    divided by the standard deviation of its outputs until their variance is within the tolerance of 1, and the layers
-    after it get the new outputs (Mishkin & Matas 2016, algorithm 1). All other parameters stay as they are.
+    The weights of linear and convolutional layers become orthogonal matrices of shape (out, rest), their biases zeros.
+    Then the module is called on the batch, in its present mode and without gradients. At the first call of each layer,
+    its weight is divided by the standard deviation of its outputs until their variance is within the tolerance of 1;
+    the next layers get the new outputs (Mishkin & Matas 2016, algorithm 1). Other parameters do not change.
 
-    The orthogonal matrices have the bits of `initialize_`; the numbers that scale them are measured, and depend on how
+    The orthogonal matrices have the bits of `initialize_`. The scales are measured, and depend on the order in which
     the device sums.
 
     Arguments:
-        module: a model with memory, whose weights are whole.
-        batch: what the module is called with: a tensor, a tuple of arguments, or a mapping of named ones.
-        seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
-        tolerance: how far from 1 the variance may be.
-        max_calls: the most calls of a layer; what is then outside the tolerance stays so.
-        only: a selector of weights, or several, as for `initialize_`: no other layer is initialized.
-        skip: a selector, or several: layers that stay as they are.
+        module: a model with memory that is not sharded.
+        batch: arguments of the module: a tensor, a tuple of arguments, or a mapping of keyword arguments.
+        seed: an integer in [-2**255, 2**255), or a generator. A generator is not advanced: its children are used.
+        tolerance: maximum of abs(variance - 1), a positive number.
+        max_calls: maximum number of calls of a layer. A layer that needs more keeps a variance outside the tolerance.
+        only: a selector of weights, or several, as for `initialize_`: initialize only the layers of these weights.
+        skip: a selector of weights, or several: leave the layers of these weights unchanged.
 
     Returns:
-        What was measured, by the names of the weights, in the order of the layers' first calls.
+        A `Measured` for each weight, by its name, in the order of the layers' first calls.
 
     Raises:
-        TypeError, ValueError: if an argument is not as described; a weight is on the meta device or sharded; the
-            outputs of a layer have no variance; or a layer is not called, as `out_proj` of `nn.MultiheadAttention`,
-            which computes its outputs without it.
+        TypeError, ValueError: if an argument is not as described; if a weight is on the meta device or sharded; if the
+            variance of a layer's outputs is zero or not finite; or if a layer is not called, like `out_proj` of
+            `nn.MultiheadAttention`, whose weight is used without calling it.
 
     >>> import torch, seedbed.torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.Tanh(), torch.nn.Linear(256, 10))
@@ -107,13 +107,13 @@ def lsuv_(
     missing = [name for name in names if name not in measured]
     if missing:
         raise ValueError(
-            f"a layer must be called when the module is; skip= leaves others as they are. Received: {counted(missing)}"
+            f"a layer must be called when the module is; exclude others by skip=. Received: {counted(missing)}"
         )
     return measured
 
 
 def _weights(module: nn.Module, only: Selection, skip: Selection) -> dict[nn.Module, Entry]:
-    """The layers that are initialized, and their weights."""
+    """Return the layers to initialize, each with its weight."""
     entries = [
         entry
         for entry in tensors_of(module, "")
@@ -124,7 +124,7 @@ def _weights(module: nn.Module, only: Selection, skip: Selection) -> dict[nn.Mod
         raise ValueError("a module must have a linear or convolutional layer to initialize. Received: none")
     bad = [entry.name for entry in chosen if entry.tensor.is_meta or is_distributed(entry.tensor)]
     if bad:
-        raise ValueError(f"a weight must have memory, and be whole. Received: {counted(bad)}, which is not so")
+        raise ValueError(f"a weight must have memory, and must not be sharded. Received: {counted(bad)}")
     return {entry.layers[-1]: entry for entry in chosen}
 
 
@@ -135,7 +135,7 @@ def _bias_of(layer: nn.Module, entry: Entry) -> str | None:
 
 
 def _is(*names: str) -> Callable[[str, Any], bool]:
-    """A selector of names, whatever characters they have."""
+    """Return a selector of exact names; patterns would interpret characters such as `*`."""
     known = frozenset(names)
 
     def is_named(name: str, tensor: Any) -> bool:
@@ -145,7 +145,7 @@ def _is(*names: str) -> Callable[[str, Any], bool]:
 
 
 def _scaler(name: str, measured: dict[str, Measured], tolerance: float, most: int) -> Callable[..., Any]:
-    """A hook that scales the weight of a layer at its first call, and returns the new outputs."""
+    """Return a hook that scales the weight of a layer at its first call, and returns the new outputs."""
 
     def scale(layer: Any, inputs: Any, named: Any, outputs: Any) -> Any:
         if name in measured:

@@ -1,4 +1,4 @@
-"""The memory of a tensor of torch: what of the whole this process holds there, and writing it."""
+"""The memory of a tensor of torch: allocation, the local shard of a DTensor, checks, and writing."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from seedbed.shapes import Shape
 from seedbed.torch.devices.ways import HOSTS, write_there
 
 ShardIndices: TypeAlias = "list[list[range]]"
-"""The indices that a tensor holds along each axis of the whole: ranges, one behind the other."""
+"""Indices of a local shard along each axis of the whole tensor: the concatenation of ranges."""
 
 _PLAIN = (torch.Tensor, nn.Parameter)
 
 PIECE_BYTES = 1 << 24
-"""What is evaluated at a time for memory that the engine cannot write in place: on a device, or not contiguous."""
+"""Size of a piece of values for memory that the engine cannot write in place (devices, strides), in bytes."""
 
 
 def materialised(tensor: Any, device: torch.device | str | None, memory: Any = None) -> Any:
-    """A tensor that has memory, for one on the meta device: of the same class, with the same attributes.
+    """Return a tensor with memory for one on the meta device, of the same class and with the same attributes.
 
     Arguments:
-        tensor: on the meta device.
-        device: of the result; by default the CPU, or the kind of device that the mesh of a DTensor has.
-        memory: a tensor whose memory the result has; memory of its own by default.
+        tensor: a tensor on the meta device.
+        device: device of the result; by default the CPU, or the device type of the mesh of a DTensor.
+        memory: a tensor whose memory the result shares; new memory by default.
     """
     if memory is not None:
         made = memory.detach()
     elif type(tensor) in _PLAIN and tensor.is_contiguous():
-        # `empty_like` would do, but of a tensor on the meta device it imports SymPy, which takes a second.
+        # Not `empty_like`: for a tensor on the meta device it imports SymPy, which takes a second.
         made = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu" if device is None else device)
     else:
         kind = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
@@ -81,9 +81,9 @@ def local_shard(tensor: Any) -> tuple[Any, ShardIndices | None]:
     if any(not placement.is_replicate() and not hasattr(placement, "dim") for placement in placements):
         raise ValueError(f"the placements of a DTensor must be Shard or Replicate. Received: {placements}")
     coordinate = mesh.get_coordinate()
-    if coordinate is None:  # this process has no part in it
+    if coordinate is None:  # This process is not in the mesh.
         return local, [[]]
-    # The axes of the mesh divide from the first to the last, unless the tensor has an order of its own.
+    # The axes of the mesh split the tensor from the first to the last, unless the tensor records another order.
     order = getattr(tensor._spec, "shard_order", None) or [(None, range(mesh.ndim))]
     for axis in chain.from_iterable(axes for _, axes in order):
         placement = placements[axis]
@@ -92,7 +92,8 @@ def local_shard(tensor: Any) -> tuple[Any, ShardIndices | None]:
             region[cut] = _shard(region[cut], mesh.size(axis), coordinate[axis], getattr(placement, "split_factor", 1))
     if tuple(local.shape) != tuple(sum(map(len, ranges)) for ranges in region):
         raise ValueError(
-            f"a DTensor must hold what its placements say. Received: {tuple(local.shape)} of {tuple(tensor.shape)} "
+            f"a local shard must have the shape of its placements. Received: {tuple(local.shape)} of "
+            f"{tuple(tensor.shape)} "
             f"at {coordinate} in a mesh of shape {tuple(mesh.shape)} with {placements}"
         )
     return local, region
@@ -105,7 +106,7 @@ def _shard(ranges: list[range], shards: int, index: int, split: int) -> list[ran
 
 
 def _chunk(ranges: list[range], chunks: int, index: int) -> list[range]:
-    """One of the chunks of `torch.chunk`: as long as the others, except the last ones, which may be empty."""
+    """Return a chunk as `torch.chunk` makes them: of equal length, except that the last ones are shorter or empty."""
     length = -(-sum(map(len, ranges)) // chunks)
     starts = accumulate(map(len, ranges), initial=0)
     cut = [
@@ -144,7 +145,7 @@ def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: 
 
 
 def _blocks(shape: Shape, region: ShardIndices) -> Iterator[tuple[list[Axis], tuple[slice, ...]]]:
-    """The boxes of which a region consists: each in the whole, and in memory that holds the region."""
+    """Yield the boxes that make up a region: their indices in the whole tensor, and in memory of the local shard."""
     placed = [list(zip(accumulate(map(len, ranges), initial=0), ranges, strict=False)) for ranges in region]
     for box in product(*placed):
         axes = [(length, indices.start, 1, len(indices)) for length, (_, indices) in zip(shape, box, strict=True)]
@@ -164,12 +165,12 @@ def _is_plain(tensor: Any) -> bool:
 
 
 def is_torchs(tensor: Any) -> bool:
-    """Whether its class leaves it to torch what is done with the memory."""
+    """Return whether a tensor's class leaves all operations on its memory to torch."""
     return type(tensor) in _PLAIN or type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
 
 
 _BITS = {1: torch.int8, 2: torch.int16}
-"""The types by whose bits NumPy and torch exchange small elements, of which NumPy does not know all."""
+"""Dtypes by element size, in bytes, through which NumPy and torch exchange float8, float16 and bfloat16."""
 
 
 def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
@@ -182,7 +183,7 @@ def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:
-    """Write a box by pieces, in memory of their own, that are then copied."""
+    """Write a box piece by piece: evaluate into a buffer, and copy the buffer to the tensor."""
     most = max(1, PIECE_BYTES // dtype.itemsize)
     buffer = np.empty(min(most, math.prod(shape_of(block))), dtype)
     if dtype.itemsize in _BITS:
@@ -201,9 +202,11 @@ def _stage(tensor: Any, rule: Rule, dtype: np.dtype, block: list[Axis]) -> None:
 
 
 def check_filled(tensor: Any, *, meta: bool = False) -> None:
-    """What a tensor must be to be written to; with memory, unless it may be on the meta device."""
+    """Raise a ValueError unless a tensor is dense and has a shape and memory; `meta` allows it to have no memory."""
     if is_lazy(tensor):
-        raise ValueError("a lazy parameter has no shape until its module's first call. Received: one before it")
+        raise ValueError(
+            "a parameter must have a shape, which a lazy one gets at its module's first call. Received: a lazy one"
+        )
     if tensor.layout is not torch.strided:
         raise ValueError(f"a tensor must be dense. Received: layout={tensor.layout}")
     if tensor.is_meta and not meta:
@@ -214,13 +217,13 @@ def check_filled(tensor: Any, *, meta: bool = False) -> None:
 
 
 def extent_of(tensor: Any) -> int:
-    """Number of elements from the first element of a tensor in memory to its last."""
+    """Return the distance in memory from the first element of a tensor to its last, both included, in elements."""
     extent: int = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return extent
 
 
 def check_memory(tensor: Any) -> None:
-    """Raise a ValueError unless each element of a tensor has memory of its own."""
+    """Raise a ValueError unless a tensor's storage has memory for each element, and no two elements share it."""
     if not is_torchs(tensor) or not tensor.numel():
         return
     if tensor.is_contiguous():

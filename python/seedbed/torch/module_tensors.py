@@ -1,4 +1,4 @@
-"""The tensors of a module: their names, the layers that they belong to, and which of them are one."""
+"""The parameters and buffers of a module: their names, the layers around them, and which of them are tied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRAPPERS: Mapping[tuple[str, str], str] = {
     ("torch.nn.parallel.distributed", "DistributedDataParallel"): "module",
     ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper"): "_checkpoint_wrapped_module",
 }
-"""Classes of modules that wrap another, and its name there, which is no part of the names of its tensors."""
+"""Classes of modules that wrap another, and the attribute with the wrapped one, which names of tensors omit."""
 
 
 @dataclass(slots=True)
@@ -29,17 +29,17 @@ class Entry:
     tensor: Any
     is_buffer: bool
     persistent: bool
-    """Whether it is in the state_dict."""
+    """Whether a `state_dict` has it."""
     layers: tuple[nn.Module, ...]
-    """The modules that it is in, from the whole to its own."""
+    """The modules around it, from the outermost to the one that has it as an attribute."""
     places: list[tuple[nn.Module, str]]
-    """Every module that has it, and its name there."""
+    """Every module that has it as an attribute, and the name of the attribute."""
     tied: list[Entry] = field(default_factory=list)
-    """Other tensors with the same memory, which come later."""
+    """Later entries with the same memory."""
 
 
 def unwrapped(module: Any) -> Any:
-    """The module that wrappers, such as `torch.compile` makes, are around."""
+    """Return the module inside wrappers such as that of `torch.compile`."""
     wrappers = Wrappers()
     while (inner := wrappers.inner(module)) is not None:
         module = module._modules[inner]
@@ -47,14 +47,14 @@ def unwrapped(module: Any) -> Any:
 
 
 class Wrappers:
-    """The classes of wrappers that are imported."""
+    """Those classes of `WRAPPERS` that are imported, and whether a module is one of them."""
 
     def __init__(self) -> None:
         self._classes = [(cls, inner) for (place, name), inner in WRAPPERS.items() if (cls := class_of(place, name))]
         self._known: dict[type, str | None] = {}
 
     def inner(self, module: nn.Module) -> str | None:
-        """The name of the module that a wrapper is around; None for a module that wraps none."""
+        """Return the attribute of a wrapper with the wrapped module; None for a module that is not a wrapper."""
         kind = type(module)
         if kind not in self._known:
             self._known[kind] = next((inner for cls, inner in self._classes if issubclass(kind, cls)), None)
@@ -62,7 +62,7 @@ class Wrappers:
 
 
 def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
-    """All parameters of a module, then all buffers, in its order; each once, however many modules share it."""
+    """Return all parameters of a module, then all buffers, in its order. A tensor shared by modules is one entry."""
     parameters: dict[int, Entry] = {}
     buffers: dict[int, Entry] = {}
     for start, layer, layers in _layers(unwrapped(module), prefix, (), set(), Wrappers()):
@@ -86,7 +86,7 @@ def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
 def _layers(
     module: nn.Module, prefix: str, above: tuple[nn.Module, ...], seen: set[int], wrappers: Wrappers
 ) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
-    """Each module, before its parts, with the beginning of its tensors' names and the modules that it is in."""
+    """Yield each module, parents first: the prefix of its tensors' names, the module, and the modules around it."""
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -99,10 +99,10 @@ def _layers(
 
 
 def without_ties(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, of those with the same memory the first.
+    """Return the entries without those whose memory an earlier entry has; these are added to its `tied`.
 
     Raises:
-        ValueError: if two share a part of their memory, or have it in different order.
+        ValueError: if two share only a part of their memory, or have it in a different order.
     """
     first: dict[int, list[Entry]] = {}
     kept = []
@@ -132,7 +132,7 @@ def _place(tensor: Any) -> tuple[Any, ...]:
 
 
 def _overlap(one: Any, other: Any) -> bool:
-    """Whether two tensors of one storage share elements."""
+    """Return whether two tensors of one storage share bytes."""
     (low, high), (start, end) = (
         (tensor.storage_offset() * tensor.itemsize, (tensor.storage_offset() + extent_of(tensor)) * tensor.itemsize)
         for tensor in (one, other)
@@ -147,7 +147,7 @@ def _overlap(one: Any, other: Any) -> bool:
 
 
 def computed_by(entry: Entry) -> str | None:
-    """What computes a weight from a tensor: the names of a parametrization or of a hook; None if there is none."""
+    """Return the name of the parametrization or hook that computes a weight from the tensor, or None."""
     owner, key = entry.places[0]
     for layer in entry.layers:
         if isinstance(layer, nn.utils.parametrize.ParametrizationList):

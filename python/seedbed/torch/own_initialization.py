@@ -1,13 +1,13 @@
-"""A module's own initialization: as it was recorded when it was built, or by running its code again.
+"""A module's own initialization: from the record of its construction, or by running its code again.
 
-What can be run again, on stand-ins for the tensors, on the meta device:
+Methods that are run again, with stand-ins on the meta device instead of the tensors:
 
-| of each layer, after its parts | of a model, instead of its parts |
+| method | is run |
 |---|---|
-| `reset_parameters`, `_reset_parameters` | `initialize_weights`, `init_weights`, `_init_weights` |
+| `reset_parameters`, `_reset_parameters` | for each layer, after those of its children |
+| `initialize_weights`, `init_weights`, `_init_weights` | for a model, instead of those of its children |
 
-What a constructor does besides, and what the constructor of a class without any of these does, is only known if it was
-recorded.
+All else that a constructor does is known only if it was recorded.
 """
 
 from __future__ import annotations
@@ -30,16 +30,22 @@ from seedbed.torch.recorder.context import RECORD, Recorded, recorded, results_o
 from seedbed.torch.recorder.dispatch import Recorder
 
 OF_LAYERS = ("reset_parameters", "_reset_parameters")
+"""Methods that initialize a layer."""
+
 OF_MODELS = ("initialize_weights", "init_weights", "_init_weights")
+"""Methods that initialize a model with all its layers."""
 
 RECORDED = "recorded"
+"""Source, in plans, of what the code of the module's author does."""
+
 LAYER_DEFAULT = "layer default"
+"""Source, in plans, of what `reset_parameters` of a class of torch does."""
 
 _NEUTRAL = ("torch", "builtins", "typing", "abc", "collections")
-"""Packages whose classes a class of torch's own may derive from."""
+"""Packages of the base classes of a class that torch defines."""
 
 _OF_MODULES = frozenset(vars(nn.Module()))
-"""The attributes that every module has."""
+"""Names of the attributes that every module has."""
 
 
 @dataclass(slots=True)
@@ -47,14 +53,15 @@ class Own:
     """The own initialization of a tensor."""
 
     initializer: Initializer | None
+    """None if the own initialization is not known, or has no initializer."""
     source: str
-    """What it is known by: "recorded" or "layer default"; empty if it is not known."""
+    """`RECORDED` or `LAYER_DEFAULT`, and a remark; empty if the own initialization is not known."""
     reason: str = ""
-    """Why there is no initializer; empty if the code of the module leaves the tensor as it is."""
+    """Why there is no initializer; empty if there is one, or if no code of the module sets the tensor."""
 
 
 def own_initialization(root: nn.Module, entries: Sequence[Entry]) -> dict[int, Own]:
-    """The own initialization of the tensors of a module, by the identities of the tensors."""
+    """Return the own initialization of each tensor of a module, by the identity of the tensor."""
     found: dict[int, Own] = {}
     for entry in entries:
         record = _record_of(entry)
@@ -69,7 +76,7 @@ def own_initialization(root: nn.Module, entries: Sequence[Entry]) -> dict[int, O
 
 
 def _record_of(entry: Entry) -> Recorded | None:
-    """What was recorded of a tensor when a module that has it was built."""
+    """Return the record of a tensor that was made when its module was built; None if there is no record."""
     for layer, key in entry.places:
         if RECORD in layer.__dict__:
             record: Recorded | None = layer.__dict__[RECORD].get(key)
@@ -79,12 +86,12 @@ def _record_of(entry: Entry) -> Recorded | None:
 
 
 def is_recorded(layer: nn.Module) -> bool:
-    """Whether a module was built while it was recorded."""
+    """Return whether a module was built within `recording()`."""
     return RECORD in layer.__dict__
 
 
 def is_torchs(cls: type) -> bool:
-    """Whether a class is one of torch's own."""
+    """Return whether torch defines a class."""
     known = _torchs.get(cls)
     if known is None:
         known = _torchs[cls] = all(base.__module__.partition(".")[0] in _NEUTRAL for base in cls.__mro__)
@@ -95,9 +102,10 @@ _torchs: dict[type, bool] = {}
 
 
 def unknown_class(entry: Entry) -> type | None:
-    """The class whose constructor may have initialized a tensor in a way that is not known; None if there is none.
+    """Return the class whose constructor may have initialized a tensor in an unknown way, or None.
 
-    That is the outermost of those that are not torch's own and were not recorded, if it has no method to run again.
+    It is the class of the outermost module around the tensor that was not recorded and is not one of torch's classes,
+    if that class has no method to run again.
     """
     for layer in entry.layers:
         if not is_recorded(layer) and not is_torchs(type(layer)):
@@ -106,14 +114,14 @@ def unknown_class(entry: Entry) -> type | None:
 
 
 def _own_class(layer: nn.Module) -> type:
-    """The class as its author wrote it: others derive from it at run time, to shard or to parametrize it."""
+    """Return the class that the author wrote: `fully_shard` and parametrizations derive classes at run time."""
     return next(
         base for base in type(layer).__mro__ if not is_torchs(base) and base.__module__.partition(".")[0] != "torch"
     )
 
 
 def _methods(cls: type, names: tuple[str, ...]) -> Sequence[Callable[[Any], object]]:
-    """Those methods of a class of modules that need no arguments, or each module as `apply` gives it."""
+    """Return the methods, among the names, that need no argument, or that take each module from `apply`."""
     methods = tuple(getattr(cls, name, None) for name in names)
     found = _callable.get(methods)
     if found is None:
@@ -129,7 +137,7 @@ def _methods(cls: type, names: tuple[str, ...]) -> Sequence[Callable[[Any], obje
 
 
 _callable: dict[tuple[Any, ...], list[Callable[[Any], object]]] = {}
-"""Of methods, those that can be called. It is found out once: signatures are slow."""
+"""Cache of `_methods`, since `inspect.signature` is slow."""
 
 
 def _applied(method: Callable[[Any, Any], object], layer: nn.Module) -> object:
@@ -145,11 +153,11 @@ def _binds(signature: inspect.Signature, *args: object) -> bool:
 
 
 Place: TypeAlias = "tuple[int, str]"
-"""The identity of a module, and the name of a tensor there."""
+"""The identity of a module, and the name of a tensor in it."""
 
 
 class Default(NamedTuple):
-    """What layers of torch's own with one configuration make of a tensor."""
+    """The initialization of a tensor by the layers of torch that have one class and configuration."""
 
     result: Recorded
     contents: Contents
@@ -158,23 +166,26 @@ class Default(NamedTuple):
 
 @dataclass
 class _Rerun:
-    """Runs of initialization code on stand-ins.
+    """Runs of initialization code with stand-ins instead of the tensors.
 
-    Tensors that are tied have a stand-in in each of their places, since layers are tied after they are initialized: the
-    first place decides, and a later one does not overwrite what it has.
+    A tied tensor has a stand-in in each of its places, because models tie layers after initializing them: the first
+    place decides, and code of a later place must not overwrite it.
     """
 
     recorder: Recorder = field(default_factory=Recorder)
     stand_ins: dict[Place, Any] = field(default_factory=dict)
-    """On the meta device; only where code was run."""
+    """The stand-ins, on the meta device, of the tensors of modules whose code was run."""
     defaults: dict[int, Mapping[str, Default]] = field(default_factory=dict)
-    """What layers of torch's own make, by their identities; of each configuration only one layer is run."""
+    """Initialization by layers of torch, by the identity of the layer and the name of the tensor."""
     sources: dict[Place, str] = field(default_factory=dict)
+    """`RECORDED` or `LAYER_DEFAULT`, for each stand-in that code has written."""
     failures: dict[Place, str] = field(default_factory=dict)
+    """Why code could not be run, for each tensor that it should have set."""
     known: dict[Any, dict[str, Default]] = field(default_factory=dict)
+    """The same as `defaults`, by configuration: of layers that are configured alike, only one is run."""
 
     def run(self, root: nn.Module) -> None:
-        """Run what can be run of the module."""
+        """Run all methods of the module that can be run again."""
         layers = [layer for layer in root.modules() if not is_recorded(layer)]
         classes = set(map(type, layers))
         methods = {cls: _methods(cls, OF_LAYERS)[:1] for cls in classes}
@@ -187,7 +198,7 @@ class _Rerun:
             self._models(root)
 
     def _models(self, module: nn.Module) -> None:
-        """Run the methods of models, each of which takes care of its parts."""
+        """Run the methods of models. A model's method initializes its children too, so theirs are not run."""
         methods = () if is_recorded(module) or is_torchs(type(module)) else _methods(type(module), OF_MODELS)
         if methods:
             self._call(module, methods[0], RECORDED)
@@ -221,7 +232,7 @@ class _Rerun:
         return True
 
     def _call(self, module: nn.Module, method: Callable[[Any], object], source: str) -> None:
-        """Call a method with stand-ins in the place of all tensors of a module, which then is as it was."""
+        """Call a method with stand-ins instead of all tensors of a module, and then restore the module."""
         with self._replaced(module) as places:
             before = [self._contents(place) for place in places]
             try:
@@ -240,14 +251,14 @@ class _Rerun:
 
     @contextmanager
     def _replaced(self, module: nn.Module) -> Iterator[list[Place]]:
-        """Stand-ins in the place of the tensors of a module; then all attributes of its layers as they were."""
+        """Replace the tensors of a module by stand-ins; at exit, restore all attributes of its layers."""
         layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
         states = [{name: (value, _copy(value)) for name, value in vars(layer).items()} for layer in layers]
         places: list[Place] = []
         guarded = set()
         try:
             for layer in layers:
-                layer.__dict__.pop("_is_hf_initialized", None)  # transformers' mark of what need not be run again
+                layer.__dict__.pop("_is_hf_initialized", None)  # transformers skips modules with this mark.
                 for own in (layer._parameters, layer._buffers):
                     for name, tensor in own.items():
                         if tensor is not None:
@@ -268,7 +279,7 @@ class _Rerun:
                     vars(layer)[name] = value
 
     def _follow(self, layers: Sequence[nn.Module], states: Sequence[Mapping[str, Any]]) -> None:
-        """Take the tensors that code has put in the place of stand-ins, as `self.table = ...` does."""
+        """Adopt tensors that the code assigned to the names of stand-ins, as `self.table = ...` does."""
         for layer, state in zip(layers, states, strict=True):
             for kind in ("_parameters", "_buffers"):
                 for name, tensor in state[kind][1].items():
@@ -291,14 +302,14 @@ class _Rerun:
         return made
 
     def results(self, entries: Sequence[Entry]) -> dict[int, Own]:
-        """The own initialization of tensors, as far as it is known."""
+        """Return the own initialization of tensors; where it is not known, an `Own` without initializer."""
         places = [
             (entry.name, number, place)
             for entry in (entries if self.stand_ins else ())
             for number, (layer, key) in enumerate(entry.places)
             if (place := (id(layer), key)) in self.stand_ins
         ]
-        # A name may have several places: those after the first get names of their own.
+        # A tied tensor has several places: make the names of those after the first unique.
         names = {place: f"{name} (place {number})" if number else name for name, number, place in places}
         results = results_of(self.recorder, {name: self.stand_ins[place] for place, name in names.items()})
         run = {place: self._result(place, results[name]) for place, name in names.items()}
@@ -321,7 +332,7 @@ class _Rerun:
         return self.defaults[layer].get(name) if layer in self.defaults else None
 
     def _result(self, place: Place, result: Recorded) -> Own:
-        """The own initialization of a tensor for which code was run."""
+        """Return the own initialization of a tensor whose code was run."""
         reason = self.failures.get(place, "")
         return Own(None, "", reason) if reason else _own(result, self.sources.get(place, ""))
 
@@ -331,12 +342,12 @@ def _own(result: Recorded, source: str) -> Own:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of what code may change in place, None for other values."""
+    """Return a copy of a dict or set, which code may change in place; None for other values."""
     return value.copy() if type(value) in (dict, set, OrderedDict) else None
 
 
 def _storage(tensor: Any) -> int | None:
-    """The address of a tensor's storage, where it has one."""
+    """Return the address of a tensor's storage; None if it has no storage."""
     try:
         address: int = tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):

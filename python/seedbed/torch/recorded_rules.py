@@ -1,4 +1,4 @@
-"""`recorded_rules`: a module's own initialization as an object that outlives the module's code."""
+"""`RecordedRules`: a module's own initialization as a mapping that can be changed, saved and loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedbed.shapes import Shape
 
 CHANGED = "changed"
-"""The source of an initializer that was put in the place of a recorded one."""
+"""Source, in plans, of an initializer that replaced a recorded one."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ class Undecided:
 
 
 class RecordedRules(MutableMapping[str, Initializer]):
-    """The initializer of each parameter and buffer of a module, by name, to read, change, save and load.
+    """A mapping from the name of each parameter and buffer of a module to its initializer.
 
-    Printed, it is a table. It is given to `initialize_` and `plan_of` in the place of rules. `plan` is the same as a
-    `seedbed.plan.Plan`. A pattern in the place of a name changes, or deletes, all tensors that it matches; what is
-    deleted is left to other rules.
+    `recorded_rules` makes one. Pass it as `rules` to `initialize_` and `plan_of`. Printed, it is a table; `plan` is the
+    same as a `seedbed.plan.Plan`. Assigning to, or deleting, a pattern (`fnmatch`) changes all tensors that it matches.
+    Other rules decide deleted tensors.
 
     Arguments:
-        tensors: the planned tensors, and those for which nothing decides. `recorded_rules` makes them.
+        tensors: `PlannedTensor` objects, and `Undecided` ones for tensors without an initializer.
+
+    Raises:
+        KeyError: at indexing, if no tensor has the name or matches the pattern, or if it has no initializer.
+        TypeError, ValueError: at assignment, if the initializer does not make the tensor.
 
     >>> import torch, seedbed.torch
     >>> rules = seedbed.torch.recorded_rules(torch.nn.Linear(4, 3, device="meta"))
@@ -58,27 +62,34 @@ class RecordedRules(MutableMapping[str, Initializer]):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the tensors that have an initializer."""
+        """Plan of the tensors that have an initializer."""
         return Plan(tuple(tensor for tensor in self._tensors.values() if isinstance(tensor, PlannedTensor)))
 
     @property
     def undecided(self) -> dict[str, str]:
-        """Why there is no initializer, for each tensor that has none."""
+        """The names of the tensors without an initializer, and the reason for each."""
         return {name: tensor.reason for name, tensor in self._tensors.items() if isinstance(tensor, Undecided)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the rules to a file, as a plan in JSON.
 
+        Arguments:
+            path: path of the file, which is overwritten.
+
         Raises:
             ValueError: if a tensor has no initializer, or one that JSON cannot express.
         """
         for name, reason in self.undecided.items():
-            raise ValueError(f"each tensor must have an initializer. Received: {name}, which has none: {reason}")
+            raise ValueError(f"each tensor must have an initializer. Received: {name}, without one: {reason}")
         Path(path).write_text(self.plan.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RecordedRules:
-        """Read rules from a file that `save` wrote, or from another plan."""
+        """Read rules from a file that `save` wrote, or from another plan.
+
+        Arguments:
+            path: path of the file.
+        """
         return cls(load_plan(path).tensors)
 
     def __getitem__(self, name: str) -> Initializer:
@@ -105,7 +116,8 @@ class RecordedRules(MutableMapping[str, Initializer]):
         if not names:
             near = ", ".join(map(repr, nearest_selectors(selector, [*self])))
             raise KeyError(
-                f"{selector!r} is the name of no tensor, and matches none" + (f" (near it: {near})" if near else "")
+                f"{selector!r} is not the name of a tensor, and does not match one"
+                + (f" (near it: {near})" if near else "")
             )
         return names
 

@@ -1,6 +1,6 @@
-"""Weight normalization: a weight is g v / |v|, and g is initialized with the norms of v.
+"""Weight normalization: a weight is g v / |v|, and the magnitude g is initialized with the norms of v.
 
-As `torch.nn.utils.parametrizations.weight_norm` and the older `torch.nn.utils.weight_norm` have it.
+For `torch.nn.utils.parametrizations.weight_norm` and the older `torch.nn.utils.weight_norm`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from seedbed.torch.module_tensors import Entry
 
 
 class Norms(SeededInitializer):
-    """The norms of a tensor that another initializer makes.
+    """Euclidean norms of a tensor that another initializer makes.
 
-    The squares are summed in float64 in an order that depends on the shape alone, so that the result has the same bits
-    on every machine.
+    The squares are summed in float64, in an order that depends only on the shape: the result has the same bits on every
+    machine.
 
     Arguments:
-        initializer: of the tensor, without a seed.
-        shape: of the tensor.
-        axis: the axis that has a norm for each index; None for one norm of the whole tensor.
-        seed: what the tensor is drawn from.
+        initializer: the initializer of the tensor, without a seed.
+        shape: the shape of the tensor.
+        axis: the axis with one norm for each index; None for one norm of the whole tensor.
+        seed: the seed of the tensor.
 
     >>> import seedbed as sb
     >>> Norms(sb.Constant(2.0), (3, 4), 0)((3, 1)).tolist()
@@ -64,7 +64,7 @@ def _write_norms(values: Rule, shape: Shape, axis: int | None, out: np.ndarray) 
 
 
 def _sums_of_squares(rows: np.ndarray) -> np.ndarray:
-    """The sum of the squares of each row, by halves: NumPy's own order of summation differs between machines."""
+    """Return the sum of squares of each row, adding halves: NumPy's order of summation differs between machines."""
     terms = rows.reshape(len(rows), math.prod(rows.shape[1:])).astype(np.float64) ** 2
     while terms.shape[1] > 1:
         half = terms.shape[1] // 2
@@ -77,14 +77,16 @@ def _sums_of_squares(rows: np.ndarray) -> np.ndarray:
 
 
 class Normed(NamedTuple):
-    """The tensor of whose norms another one consists."""
+    """The direction v whose norms a magnitude g has."""
 
     direction: Any
+    """The tensor v."""
     axis: int | None
+    """As in `Norms`."""
 
 
 def normed_by(entry: Entry) -> Normed | None:
-    """What a tensor has the norms of, if it is the magnitude of a weight norm; otherwise None."""
+    """Return the direction and axis of a tensor that is the magnitude of a weight norm; None for other tensors."""
     owner, key = entry.places[0]
     if isinstance(owner, parametrize.ParametrizationList):
         (part, *more) = owner
@@ -99,5 +101,5 @@ def normed_by(entry: Entry) -> Normed | None:
 
 
 def norms_of(initializer: Initializer, normed: Normed) -> Norms:
-    """The initializer of the magnitude of a weight norm."""
+    """Return the initializer of the magnitude of a weight norm, from that of the direction."""
     return Norms(initializer, tuple(normed.direction.shape), normed.axis, UNBOUND)

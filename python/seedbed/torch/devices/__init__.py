@@ -1,9 +1,10 @@
-"""Values that are evaluated on the device of a tensor, with the bits of the engine.
+"""Evaluation on the device of a tensor, with the bits of the engine.
 
-| module | has |
+| module | contents |
 |---|---|
 | `operations` | torch's operations on words and numbers |
-| `plain` | a region evaluated by operations of torch, on any device; and the custom operator for it |
-| `cuda` | a region evaluated by a kernel in CUDA C |
-| `ways` | which way a device takes, after a comparison with the engine; `device_report` |
+| `operators` | registration of an evaluation as one custom operator of torch |
+| `plain` | evaluation of a region by operations of torch, on any device |
+| `cuda` | evaluation of a region by a kernel in CUDA C |
+| `ways` | the choice between these and the host, after a comparison with the engine; `device_report` |
 """

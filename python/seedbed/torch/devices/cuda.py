@@ -1,7 +1,7 @@
-"""A region evaluated by a kernel in CUDA C, on a device of CUDA.
+"""Evaluation of a region by a kernel in CUDA C.
 
-NVRTC compiles the kernels when a device is first used, in about a second, and the driver launches them on torch's
-current stream. Both are called by `cuda.bindings`, which torch's packages for CUDA bring along.
+NVRTC compiles the kernels at the first use of a device, in about a second, and the driver launches them on torch's
+current stream. Both are called through `cuda.bindings`, on which torch's packages for CUDA depend.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seedbed.accelerators.samples import Runs, Sample
 from seedbed.torch.devices.operators import call, register, sample_for
 
 MAX_GROUPS = 2**31 - 1
-"""The greatest number of groups of a launch."""
+"""Maximum number of groups of threads in a launch."""
 
 
 def evaluate(out: Any, sample: Sample, key: Sequence[int], stream: Sequence[int], runs: Runs) -> None:
@@ -56,7 +56,7 @@ register("evaluate_by_kernel_", _evaluate)
 
 
 def launch(function: Any, groups: int, stream: int, *arguments: Any) -> None:
-    """Launch groups of threads on a stream. All get the same arguments, which are of `ctypes`."""
+    """Launch groups of threads on a stream. The arguments are objects of `ctypes`, the same for all threads."""
     from cuda.bindings import driver
 
     addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
@@ -94,7 +94,7 @@ def compiled(architecture: str) -> bytes:
     try:
         options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
         _checked(nvrtc.nvrtcCompileProgram(program, len(options), options))
-        # Of a virtual architecture, such as "compute_90", there is no machine code, but PTX.
+        # A virtual architecture such as "compute_90" has PTX instead of machine code.
         virtual = architecture.startswith("compute")
         size = _checked(nvrtc.nvrtcGetPTXSize(program) if virtual else nvrtc.nvrtcGetCUBINSize(program))
         code = bytes(size)
@@ -105,10 +105,10 @@ def compiled(architecture: str) -> bytes:
 
 
 def _checked(result: tuple[Any, ...]) -> Any:
-    """Return what a function of NVRTC or of the driver returns.
+    """Return the result of a function of NVRTC or of the driver, without its status.
 
     Raises:
-        RuntimeError: if it reports an error.
+        RuntimeError: if the status is an error.
     """
     status, *values = result
     if status != 0:

@@ -1,4 +1,4 @@
-"""Operations of torch on words, which are int32, and numbers, which are float32. They are those of any device."""
+"""Operations of torch on words (int32) and numbers (float32) that any device has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOP = -(1 << 31)
 
 
 class Operations:
-    """`seedbed.accelerators.arithmetic.Operations` on tensors of a device. Each operation is a kernel of its own."""
+    """`seedbed.accelerators.arithmetic.Operations` on tensors of a device. Each operation is one kernel."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -1,4 +1,4 @@
-"""Evaluations as operators of torch: its compilers do not look into one, and so fuse nothing there."""
+"""Registration of evaluations as custom operators of torch: a compiler does not see inside, and so fuses nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from seedbed.accelerators.samples import Runs, Sample
 
-# `torch.library.custom_op` would import the compilers at the first call, which takes seconds.
+# Not `torch.library.custom_op`: it imports the compilers at the first call, which takes seconds.
 _LIBRARY = torch.library.Library("seedbed", "DEF")
 
 

@@ -1,7 +1,7 @@
-"""A region evaluated by plain operations of torch, each a kernel of its own, on any device.
+"""Evaluation of a region by operations of torch, one kernel each, on any device.
 
-The work is done in chunks, in a custom operator: compilers of torch do not look into it, and so fuse no multiplication
-with an addition.
+The work is done in chunks, within a custom operator: a compiler of torch does not see inside, and so does not fuse
+multiplications with additions, which would change bits.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ from seedbed.torch.devices.operations import Operations
 from seedbed.torch.devices.operators import call, register, sample_for
 
 CHUNK = {"cpu": 1 << 15}
-"""Number of elements of a chunk, by the type of the device: those of a CPU stay in its caches."""
+"""Length of a chunk in elements, by device type. The chunks of a CPU fit into its caches."""
 
 CHUNK_OF_DEVICES = 1 << 21
-"""The same for all other devices, where each kernel costs some microseconds, and a chunk takes some 80 bytes an
-element."""
+"""Length of a chunk on all other devices: a launch takes microseconds there, and a chunk about 80 bytes an element."""
 
 
 def evaluate(out: Any, sample: Sample, key: Sequence[int], stream: Sequence[int], runs: Runs) -> None:
     """Write the elements of runs to memory.
 
     Arguments:
-        out: contiguous memory of a device, of any shape, with as many elements as the runs.
-        sample: the distribution.
-        key: the words of the key.
-        stream: the words of the stream.
-        runs: the numbers of the elements.
+        out: contiguous tensor on any device, of any shape, with as many elements as the runs.
+        sample: distribution of the values.
+        key: words of the key.
+        stream: words of the stream.
+        runs: indices of the elements in the whole tensor, flattened.
     """
     call("evaluate_", out, sample, key, stream, runs)
 
@@ -72,7 +71,7 @@ def _write(ops: Operations, sample: Sample, state: Any, firsts: Any, length: int
     high = _words(ops, state, firsts, length)
 
     def low(places: Any) -> Any:
-        """The low words of elements; few of them are far enough out to need theirs."""
+        """Return the low words of elements. Only few elements, far in a tail, need theirs."""
         numbers = torch.from_numpy(firsts).to(ops.device)[places // length] + places % length
         blocks = numbers >> 4
         made = _blocks(ops, state, blocks.to(torch.int32), (blocks >> 32).to(torch.int32) | ops.word(LOW_PLANE >> 32))
@@ -119,7 +118,7 @@ def _blocks(ops: Operations, state: Any, low: Any, high: Any) -> Any:
         d = rotate(ops, d.bitwise_xor_(a), 8)
         c += d
         b = rotate(ops, b.bitwise_xor_(c), 7)
-        # Odd rounds are along the diagonals: rows turn there, and back.
+        # Odd rounds mix the diagonals: rotate the rows before one, and back after it.
         way = -1 if turn % 2 == 0 else 1
         b, c, d = b.roll(way, 0), c.roll(2 * way, 0), d.roll(3 * way, 0)
     after = torch.cat([row + start for row, start in zip((a, b, c, d), before, strict=True)])
@@ -131,7 +130,7 @@ register("evaluate_", _evaluate)
 
 @lru_cache(maxsize=64)
 def _uniform(device: torch.device) -> Callable[[Operations, Sample, Any], Any]:
-    """Return the uniform as the device makes it: in float64, or in integers where it has none."""
+    """Return the function for uniform values: in float64 if the device has it, otherwise in integers."""
     try:
         torch.ones(1, dtype=torch.float64, device=device)
     except (RuntimeError, TypeError):

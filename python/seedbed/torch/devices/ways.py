@@ -1,4 +1,4 @@
-"""Which way a device takes to the values of the engine, after a comparison with them."""
+"""The choice of how a device evaluates values, after a comparison with the engine; `device_report`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from seedbed.torch.devices import cuda, plain
 Evaluate: TypeAlias = Callable[[Any, Sample, Sequence[int], Sequence[int], Runs], None]
 
 HOSTS = {"cpu", "meta"}
-"""Types of devices that need no way of their own."""
+"""Device types for which the host evaluates directly, or nothing is evaluated."""
 
 PIECE = 1 << 22
-"""Number of elements that are evaluated at a time for memory that is not contiguous."""
+"""Length of a piece for memory that is not contiguous, in elements."""
 
 BITS = {"float32": torch.int32, "bfloat16": torch.int16, "float16": torch.int16}
+"""Integer dtype of the same size, for each dtype that devices evaluate."""
 
 
 class Way(NamedTuple):
@@ -34,15 +35,15 @@ class Way(NamedTuple):
     name: str
     """"a kernel in CUDA C", "operations of torch", or "host": evaluated by the engine and copied."""
     evaluate: Evaluate | None
-    """The function that evaluates runs on the device; None for the host."""
+    """Function that evaluates runs on the device; None for the host."""
     compared: int = 0
-    """Number of values that were compared with the engine's, of which none differed."""
+    """Number of values that were compared with the engine's; none differed."""
     refused: tuple[str, ...] = ()
-    """Why other ways are not taken."""
+    """The ways that failed the comparison, each with what differed."""
 
 
 def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
-    """Return the ways that a device may take, the fastest first."""
+    """Return the name and function of each way that a device may take, the fastest first."""
     found: list[tuple[str, Evaluate]] = [("operations of torch", plain.evaluate)]
     if device.type == "cuda" and torch.version.cuda is not None and _has_bindings():
         found.insert(0, ("a kernel in CUDA C", cuda.evaluate))
@@ -50,21 +51,21 @@ def ways(device: torch.device) -> list[tuple[str, Evaluate]]:
 
 
 def _has_bindings() -> bool:
-    """Whether `cuda.bindings` is installed."""
+    """Return whether `cuda.bindings` is installed."""
     return find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
 
 
 @lru_cache(maxsize=64)
 def way_of(device: torch.device) -> Way:
-    """Return the way of a device. At the first use, values of it are compared with the engine's.
+    """Return the way of a device: the first whose values are those of the engine.
 
-    A way that differs is not taken, and a warning says what differed.
+    The comparison is made once for each device. A way that fails it is not taken, and a warning says what differed.
     """
     refused: list[str] = []
     for name, evaluate in ways(device):
         try:
             compared, differing = compare(partial(_bits, evaluate, device))
-        except Exception as error:  # of a device, a driver or a compiler, of whatever class
+        except Exception as error:  # Devices, drivers and compilers raise errors of many classes.
             differing = (f"{type(error).__name__}: {error}",)
         if not differing:
             return Way(name, evaluate, compared, tuple(refused))
@@ -88,12 +89,12 @@ def _bits(evaluate: Evaluate, device: torch.device, cases: list[tuple[Sample, Ru
 
 
 def write_there(tensor: Any, rule: Rule, axes: Sequence[Axis]) -> bool:
-    """Evaluate a region into the memory of a device, on that device; return False if the host is to do it.
+    """Evaluate a region on the device of a tensor; return False if the host has to evaluate it.
 
     Arguments:
-        tensor: memory of the region's shape, of which torch does what is done with it.
+        tensor: tensor of the region's shape, of a class that leaves all operations to torch.
         rule: the rule of the elements.
-        axes: the region.
+        axes: the region, along each axis.
     """
     if tensor.device.type in HOSTS or type(rule) is not Sampled or forced():
         return False
@@ -121,13 +122,13 @@ class DeviceReport(NamedTuple):
     device: str
     """The device, such as "cuda:0"."""
     hardware: str
-    """What it is, as torch names it."""
+    """Name of the hardware, from torch."""
     way: str
-    """How values are made there."""
+    """"engine", "a kernel in CUDA C", "operations of torch", or "host": evaluated by the engine and copied."""
     compared: int
     """Number of values that were compared with the engine's; none differed."""
     note: str
-    """What else is to be known."""
+    """Refused ways, and limits of the comparison."""
 
     def __str__(self) -> str:
         return f"{self.device} ({self.hardware}): {self.way}; {self.compared} values compared, 0 differ. {self.note}"
@@ -142,10 +143,13 @@ UNTRIED = (
 def device_report(device: torch.device | str | None = None) -> DeviceReport:
     """Return how the tensors of a device get their values.
 
-    If the device has not been used so far, values of it are compared with the engine's first.
+    At the first use of a device, its values are compared with those of the engine.
 
     Arguments:
-        device: a device; by default torch's current accelerator, or the CPU if there is none.
+        device: a device; by default torch's current accelerator, or the CPU on a machine without one.
+
+    Returns:
+        A `DeviceReport`.
 
     >>> import seedbed.torch
     >>> print(seedbed.torch.device_report("cpu"))
