@@ -1,1 +1,1 @@
-"""What docs/schemes.md is made with."""
+"""The generator of docs/schemes.md."""

@@ -1,4 +1,4 @@
-"""Make docs/schemes.md, or the picture in it.
+"""Write docs/schemes.md, or draw its picture.
 
 python -m tools.schemes page docs/schemes.md
 python -m tools.schemes plot docs/schemes.png

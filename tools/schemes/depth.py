@@ -1,4 +1,4 @@
-"""The picture in docs/schemes.md: activations and gradients by depth, before any step, for four schemes."""
+"""Draw the picture in docs/schemes.md: activations and gradients by depth, before training, for four schemes."""
 
 from __future__ import annotations
 

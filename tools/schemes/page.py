@@ -1,4 +1,4 @@
-"""The tables of docs/schemes.md, from the schemes themselves."""
+"""Write docs/schemes.md from the schemes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NUMBERS = {
     "base_width": 256,
     "heads": 12,
 }
-"""Numbers of a model, of which each scheme takes what it needs."""
+"""Numbers of a model. Each scheme uses those that it needs."""
 
 CHECKED = {
-    "gpt2": "transformers' GPT-2: the plans that ship, bit by bit",
+    "gpt2": "transformers' GPT-2: the plans that come with seedbed, bit by bit",
     "megatron": "megatron-core's TransformerConfig; the µP form by hand",
     "torchtitan": "torchtitan's Llama 3; by hand",
     "olmo": "olmo-core's Transformer; by hand",
@@ -43,7 +43,7 @@ CHECKED = {
     "umup": "unit-scaling's TransformerDecoder, and its learning rates of Adam; by hand",
     "spectral": "by hand",
 }
-"""What the tests compare each scheme with."""
+"""Reference with which the tests compare each scheme."""
 
 
 def page() -> str:
@@ -67,7 +67,7 @@ def _section(name: str) -> str:
 
 
 def _table(heads: Sequence[str], texts: Mapping[str, str]) -> str:
-    """A table of roles with the same text in one row."""
+    """Return a table with one row for all roles of the same text."""
     groups: dict[str, list[str]] = {}
     for role in schemes.ROLES:
         if role in texts:
