@@ -268,12 +268,12 @@ class TestTarget:
         assert caught.value.filename == str(target)
 
     def test_that_is_a_folder_is_refused(self, path):
-        with pytest.raises(OSError, match="not an ordinary file"):
+        with pytest.raises(OSError, match="not a regular file"):
             write_checkpoint(plan_of(*ENTRIES), path.parent)
 
     @pytest.mark.skipif(not Path("/dev/null").exists(), reason="no devices here")
     def test_that_is_a_device_is_refused(self):
-        with pytest.raises(OSError, match="not an ordinary file"):
+        with pytest.raises(OSError, match="not a regular file"):
             write_checkpoint(plan_of(*ENTRIES), "/dev/null")
         assert Path("/dev/null").is_char_device()
 

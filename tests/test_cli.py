@@ -123,11 +123,11 @@ class TestVerify:
         assert cli.main(["verify", plan, file, "--dtype", "bfloat16", "--seed", "8"]) == 3
         out, err = capsys.readouterr()
         assert out.count("differs in") == 4
-        assert "4 differences from what the plan says with seed 8 (the file has 7): " in err
+        assert "4 differences from what the plan says with seed 8 (the file records 7): " in err
         (tmp_path / "ones.json").write_text(json.dumps(ONES))
         assert cli.main(["init", str(tmp_path / "ones.json"), "-o", file, "--seed", "7"]) == 0
         assert cli.main(["verify", str(tmp_path / "ones.json"), file, "--seed", "8"]) == 0
-        assert table_of(capsys.readouterr().out)["seed"] == "8 (the file has 7)"
+        assert table_of(capsys.readouterr().out)["seed"] == "8 (the file records 7)"
 
     def test_tells_twenty_tensors_and_counts_the_others(self, tmp_path, output, capsys):
         tensors = [{"name": str(i), "shape": [2], "initializer": "he_normal"} for i in range(1030)]
@@ -145,7 +145,7 @@ class TestVerify:
         root = seedbed.SeedGenerator(3)
         save_file({n: seedbed.HeNormal(seed=root.child(n))(100) for n in "dcab"}, output)
         assert cli.main(["verify", plan, str(output)]) == 2
-        assert "a seed must be given where a checkpoint's metadata has none" in capsys.readouterr().err
+        assert "a seed must be given if the metadata of a checkpoint has no seed" in capsys.readouterr().err
         assert cli.main(["verify", plan, str(output), "--seed", "3"]) == 0
 
 
@@ -161,7 +161,7 @@ class TestVerify:
         (["init", "gpt2", "-o", "x", "--threads", "two"], 2, "argument --threads: invalid int value: 'two'"),
         (["init", "gpt2", "-o", "x", "--dtype", "float33"], 2, "float33"),
         (["init", "gpt2", "-o", "x", "--dtype", "int32"], 2, "int32"),
-        (["init", "broken.json", "-o", "x"], 2, "a plan must be JSON. Received: something else, Expecting value"),
+        (["init", "broken.json", "-o", "x"], 2, "a plan must be JSON. Received: invalid JSON: Expecting value"),
         (
             ["init", "nowhere.json", "-o", "x"],
             1,
@@ -170,23 +170,23 @@ class TestVerify:
         (["init", ".", "-o", "x"], 1, "there is neither seedbed.json nor config.json nor a safetensors file"),
         (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: there is no directory 'no': 'no/x'"),
         (["init", "gpt", "-o", "x"], 1, "the nearest name of one is 'gpt2': 'gpt'"),
-        (["init", "gpt2", "-o", "/dev/null"], 1, "not an ordinary file: '/dev/null'"),
+        (["init", "gpt2", "-o", "/dev/null"], 1, "not a regular file: '/dev/null'"),
         (["init", "gpt2", "-o", "x", "--max-shard-size", "0"], 2, "max_shard_size must be at least 1 byte"),
         (["init", "gpt2", "-o", "x", "--max-shard-size", "5 parsecs"], 2, "KB, MB, GB and TB, such as '5GB'"),
         (["init", "gpt2", "-o", "x.safetensors", "--resume"], 2, "--resume is for directories"),
         (["init", "gpt2", "-o", "-", "--max-shard-size", "1GB"], 2, "--max-shard-size is for directories"),
         (["init", "broken.json", "-o", "broken.json"], 2, "a plan must be JSON"),
         (["verify"], 2, "the following arguments are required: PATH"),
-        (["verify", "x"], 2, "a plan must be given for a checkpoint in whose directory there is no seedbed.json"),
+        (["verify", "x"], 2, "a plan must be given if the directory of the checkpoint has no seedbed.json"),
         (["verify", "x", "--dtype", "float16"], 2, "--dtype changes a plan, and needs a SOURCE before 'x'"),
         (["plan", "nowhere"], 1, "there is no such file"),
         (["plan", "gpt2", "-o", "no/x"], 1, "cannot write the plan: there is no directory 'no': 'no/x'"),
         (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),
         (["verify", "gpt2", "x", "--seed", str(2**255)], 2, str(2**255)),
         (["verify", "gpt2", "no/x"], 1, "cannot read the checkpoint: No such file or directory: 'no/x'"),
-        (["verify", "gpt2", "."], 1, "cannot read the checkpoint: there is no safetensors file in the directory: '.'"),
+        (["verify", "gpt2", "."], 1, "cannot read the checkpoint: the directory has no safetensors file: '.'"),
         (["verify", "gpt2", "broken.json"], 2, "a checkpoint must be a safetensors file. Received: an empty file"),
-        (["verify", "broken.json", "x"], 2, "a plan must be JSON. Received: something else, Expecting value"),
+        (["verify", "broken.json", "x"], 2, "a plan must be JSON. Received: invalid JSON: Expecting value"),
     ],
 )
 def test_an_error_is_one_line_and_a_status(arguments, status, message, tmp_path, monkeypatch, capsys):
@@ -355,7 +355,7 @@ class TestDirectory:
         (tmp_path / "out" / "model-00002-of-00004.safetensors").unlink()
         status, _, err = self.run(capsys, *command)
         assert status == 1
-        assert "there is a checkpoint in the directory, 'model-00001-of-00004.safetensors': resume the run" in err
+        assert "the directory contains a checkpoint, 'model-00001-of-00004.safetensors': resume it if" in err
         assert self.run(capsys, *command, "--resume")[0] == 0
         assert self.run(capsys, "verify", tmp_path / "out")[0] == 0
         assert self.run(capsys, *command, "--resume", "--seed", "1")[0] == 1

@@ -248,7 +248,7 @@ class TestCheckpoint:
         assert sorted(done) == sorted(tensor.name for tensor in PLAN.tensors)
         assert len(watched) == SHARDS
         assert (summary.tensors, summary.parameters) == (len(PLAN.tensors), PLAN.parameters)
-        with pytest.raises(FileExistsError, match="there is a checkpoint in the directory"):
+        with pytest.raises(FileExistsError, match="the directory contains a checkpoint"):
             self.write(client, folder)
         with pytest.raises(FileExistsError, match="another run, with seed 7, not 8"):
             seedbed.dask.write_checkpoint(PLAN, folder, **{**RUN, "seed": 8}, client=client, resume=True)
@@ -261,7 +261,7 @@ class TestCheckpoint:
             assert sorted(done) == sorted(tensor.name for tensor in PLAN.tensors)
             alone = verify_alone(plan, folder)
             assert (found.different, found.tensors, found.bytes) == (0, alone.tensors, alone.bytes)
-            assert (found.seed, found.seed_told, found.files) == (7, 7, alone.files)
+            assert (found.seed, found.seed_recorded, found.files) == (7, 7, alone.files)
 
         shards = sorted(folder.glob("*.safetensors"))
         content = bytearray(shards[2].read_bytes())

@@ -35,8 +35,8 @@ DEEP = b'{"a":' + b"[" * 10**6
 HOSTILE = [
     (b"", "must be a safetensors file. Received: an empty file"),
     (b"1234567", "in 8 bytes. Received: 7 bytes"),
-    (bytes(8), "a header must be a JSON object. Received: its end at character 0"),
-    ((1).to_bytes(8, "little"), "must end within its file. Received: one of 1 bytes in a file of 8"),
+    (bytes(8), "a header must be a JSON object. Received: the end of the header at character 0"),
+    ((1).to_bytes(8, "little"), "must end within its file. Received: a header of 1 bytes in a file of 8"),
     ((10**8).to_bytes(8, "little") + b"{}", "must end within its file"),
     ((10**8 + 1).to_bytes(8, "little") + b"{}", "must have at most 100000000 bytes. Received: 100000001"),
     (b"\xff" * 8 + b"{}", "must have at most 100000000 bytes. Received: 18446744073709551615"),
@@ -51,19 +51,19 @@ HOSTILE = [
     (file_of(b"[]"), "must be a JSON object"),
     (file_of(b"null"), "must be a JSON object"),
     (file_of(b'"{}"'), "must be a JSON object"),
-    (file_of(b"{"), 'must be JSON, an object of objects. Received: its end at character 1 for "'),
+    (file_of(b"{"), 'must be JSON, an object of objects. Received: the end of the header at character 1 instead of "'),
     (file_of(b"{,}"), "must be JSON"),
     (file_of(b"{a:1}"), "must be JSON"),
     (file_of(b"{}{}"), "must end with its object. Received"),
     (file_of(b"{}\0"), "must end with its object"),
-    (file_of(b'{"a'), "must be JSON. Received: something else, Unterminated string"),
-    (file_of(b'{"a\n":1}'), "must be JSON. Received: something else, Invalid control character"),
-    (file_of(b'{"\\x":1}'), "must be JSON. Received: something else, Invalid \\escape"),
+    (file_of(b'{"a'), "must be JSON. Received: invalid JSON: Unterminated string"),
+    (file_of(b'{"a\n":1}'), "must be JSON. Received: invalid JSON: Invalid control character"),
+    (file_of(b'{"\\x":1}'), "must be JSON. Received: invalid JSON: Invalid \\escape"),
     (file_of(b'{"a":1}'), '"a": the entry of a tensor must be an object'),
     (file_of(b'{"a":null}'), "must be an object"),
     (file_of(b'{"a":[{}]}'), "must be an object"),
     (file_of(b'{"a":{}}'), 'must have the key "dtype". Received: {}'),
-    (file_of(b'{"a":{"dtype"}}'), '"a": the entry of a tensor must be JSON. Received: something else'),
+    (file_of(b'{"a":{"dtype"}}'), '"a": the entry of a tensor must be JSON. Received: invalid JSON'),
     (file_of(b'{"a":' + json.dumps(ONE["a"]).encode() + b",}"), "must be JSON"),
     (file_of(b'{"a":' + json.dumps(ONE["a"]).encode() + b',"a":' + json.dumps(ONE["a"]).encode() + b"}"), "key once"),
     (file_of(b'{"__metadata__":{},"__metadata__":{}}'), "an object must have each key once"),
@@ -106,13 +106,13 @@ HOSTILE = [
     (file_of(entry(data_offsets=[0.0, 8]), DATA), "data_offsets must be a list of integers"),
     (file_of(entry(data_offsets=[8, 0]), DATA), "data_offsets must be two"),
     (file_of(entry(data_offsets=[-8, 0]), DATA), "must not be negative"),
-    (file_of(entry(data_offsets=[2**64, 2**64 + 8]), DATA), "must begin where the one before it ends"),
-    (file_of(entry(data_offsets=[8, 16]), DATA), 'Received: "a" at byte 8, where those before it end at 0'),
+    (file_of(entry(data_offsets=[2**64, 2**64 + 8]), DATA), "must start at the end of the previous one"),
+    (file_of(entry(data_offsets=[8, 16]), DATA), 'Received: "a" at byte 8 instead of 0'),
     (file_of(entry(dtype="F4", shape=[3], data_offsets=[0, 1]), DATA), "data_offsets must be two"),
-    (file_of(places((0, 5), (4, 8)), DATA), 'Received: "1" at byte 4, where those before it end at 5'),
-    (file_of(places((0, 3), (4, 8)), DATA), 'Received: "1" at byte 4, where those before it end at 3'),
-    (file_of(places((0, 8), (0, 8)), DATA), 'Received: "1" at byte 0, where those before it end at 8'),
-    (file_of(places((0, 8), (3, 3)), DATA), "at byte 3, where those before it end at"),
+    (file_of(places((0, 5), (4, 8)), DATA), 'Received: "1" at byte 4 instead of 5'),
+    (file_of(places((0, 3), (4, 8)), DATA), 'Received: "1" at byte 4 instead of 3'),
+    (file_of(places((0, 8), (0, 8)), DATA), 'Received: "1" at byte 0 instead of 8'),
+    (file_of(places((0, 8), (3, 3)), DATA), "at byte 3 instead of"),
     (file_of(places((0, 4), (4, 10**15)), DATA), "Received: 1000000000000000 bytes of tensors, and 8 in the file"),
 ]
 
@@ -187,7 +187,7 @@ class TestHostileFiles:
         write_checkpoint(plan, path)
         size = path.stat().st_size
         with pytest.raises(
-            ValueError, match=f"must stay as it is while it is verified. Received: one that became {change}"
+            ValueError, match=f"must not change while it is verified. Received: a file that became {change}"
         ):
             verify_checkpoint(
                 plan, path, progress=lambda _: os.truncate(path, size - 5 if change == "shorter" else size + 1)

@@ -169,14 +169,14 @@ class TestWriting:
     def test_into_a_directory_with_another_checkpoint_is_refused(self, folder, name):
         folder.mkdir()
         (folder / name).write_bytes(b"theirs")
-        with pytest.raises(FileExistsError, match=r"there are shards in the directory, but no seedbed\.json"):
+        with pytest.raises(FileExistsError, match=r"the directory contains shards, but no seedbed\.json"):
             write_directory(PLAN, folder, **RUN, part=(1, 2))
         assert set(hashes_in(folder)) == {name}
 
     def test_refuses_the_index_of_another_run(self, folder):
         write_directory(PLAN, folder, **RUN, part=(1, 2))
         (folder / "model.safetensors.index.json").write_text("{}")
-        with pytest.raises(FileExistsError, match=r"there is another 'model\.safetensors\.index\.json'"):
+        with pytest.raises(FileExistsError, match=r"the directory contains another 'model\.safetensors\.index\.json'"):
             write_directory(PLAN, folder, **RUN, part=(2, 2))
 
 
@@ -216,7 +216,7 @@ class TestVerifying:
         assert (found.different, found.tensors, found.files, found.seed) == (0, 0, (), 7)
 
     def test_of_a_file_is_refused(self, written):
-        with pytest.raises(ValueError, match="a part must be that of a directory"):
+        with pytest.raises(ValueError, match="part needs a directory"):
             verify_checkpoint(None, next(written.glob("*.safetensors")), part=(1, 2))
 
 

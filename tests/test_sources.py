@@ -114,7 +114,7 @@ def test_a_dtype_that_a_plan_cannot_have_is_refused(tmp_path, run):
 def test_a_name_in_two_files_is_refused(tmp_path, run):
     for name in ("one", "two"):
         save_file({"a": np.zeros(2)}, tmp_path / f"{name}.safetensors")
-    assert 'a tensor must be in one file. Received: "a" in several' in run("plan", tmp_path, status=2).err
+    assert 'a tensor must be in only one file. Received: "a" in several files' in run("plan", tmp_path, status=2).err
 
 
 def test_an_empty_directory_is_no_source(tmp_path, run):

@@ -98,7 +98,7 @@ def test_a_directory_at_a_url_is_that_of_a_disk(bucket, whole):
         found = verify_checkpoint(plan, url)
         assert (found.different, found.tensors, len(found.files)) == (0, 6, SHARDS)
     assert [tensor.name for tensor in tensors_of(url)] == [tensor.name for tensor in PLAN.tensors]
-    with pytest.raises(FileExistsError, match="there is a checkpoint in the directory"):
+    with pytest.raises(FileExistsError, match="the directory contains a checkpoint"):
         write_directory(PLAN, url, **RUN)
     with pytest.raises(FileExistsError, match="another run, with seed 7, not 8"):
         write_directory(PLAN, url, **{**RUN, "seed": 8}, resume=True)

@@ -90,7 +90,7 @@ class TestWhatInitWrites:
         for asked in (None, seed):
             found = verify_checkpoint(PLAN, path, seed=asked)
             assert (found.different, found.differences) == (0, ())
-            assert (found.seed, found.seed_told) == (seed, seed)
+            assert (found.seed, found.seed_recorded) == (seed, seed)
             assert (found.tensors, found.parameters, found.bytes, found.sha256) == (
                 summary.tensors,
                 summary.parameters,
@@ -114,7 +114,7 @@ class TestWhatInitWrites:
         assert {(difference.name, difference.kind) for difference in found.differences} == {
             (n, "values") for n in drawn
         }
-        assert (found.seed, found.seed_told, found.different) == (2, 1, len(drawn))
+        assert (found.seed, found.seed_recorded, found.different) == (2, 1, len(drawn))
 
     def test_of_a_machine_of_the_other_byte_order_is_proved_there_alone(self, path, monkeypatch):
         plan = plan_of({"name": "a", "shape": [40]})
@@ -162,7 +162,7 @@ class TestOtherWriters:
     def test_must_be_given_a_seed_where_none_is_told(self, path):
         save_file(fresh(PLAN, 5), path, metadata={"format": "pt"})
         with pytest.raises(
-            ValueError, match=r'a seed must be given .* has none\. Received: seed=None, and \["format"\]'
+            ValueError, match=r'a seed must be given .* has no seed\. Received: seed=None, and the metadata keys \["format"\]'
         ):
             verify_checkpoint(PLAN, path)
 
@@ -313,7 +313,7 @@ class TestNoOrdinaryFile:
     def test_is_an_os_error_that_names_it(self, path, tmp_path):
         for target, reason in (
             (path, "No such file or directory"),
-            (tmp_path, "there is no safetensors file in the directory"),
+            (tmp_path, "the directory has no safetensors file"),
         ):
             with pytest.raises(OSError, match="cannot read the checkpoint") as caught:
                 verify_checkpoint(PLAN, target)
@@ -328,14 +328,14 @@ class TestNoOrdinaryFile:
             (tmp_path / "file").touch()
             ordinary = (tmp_path / "file").stat()
             monkeypatch.setattr(Path, "stat", lambda self: ordinary)
-        with pytest.raises(OSError, match="not an ordinary file"):
+        with pytest.raises(OSError, match="not a regular file"):
             verify_checkpoint(PLAN, path)
 
     @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices here")
     @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
     def test_a_device_is_not_opened(self, device, monkeypatch):
         monkeypatch.setattr(os, "open", None)
-        with pytest.raises(OSError, match="not an ordinary file"):
+        with pytest.raises(OSError, match="not a regular file"):
             verify_checkpoint(PLAN, device)
 
     @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="sockets of POSIX")
@@ -343,7 +343,7 @@ class TestNoOrdinaryFile:
         monkeypatch.chdir(tmp_path)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("s")
-            with pytest.raises(OSError, match="not an ordinary file"):
+            with pytest.raises(OSError, match="not a regular file"):
                 verify_checkpoint(PLAN, "s")
 
 

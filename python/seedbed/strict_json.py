@@ -27,7 +27,7 @@ def decode(text: str, what: str) -> object:
             raise json.JSONDecodeError("Unexpected UTF-8 BOM", text, 0)
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{what} must be JSON. Received: something else, {error}") from None
+        raise ValueError(f"{what} must be JSON. Received: invalid JSON: {error}") from None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

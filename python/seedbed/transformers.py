@@ -96,7 +96,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"a configuration must be JSON. Received: something else, {error}") from None
+        raise ValueError(f"a configuration must be JSON. Received: invalid JSON: {error}") from None
     if not isinstance(content, dict):
         raise TypeError(f"a configuration must be an object. Received: {shown(content)}")
     return content

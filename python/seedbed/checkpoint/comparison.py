@@ -1,7 +1,7 @@
-"""A safetensors file compared with the tensors of a plan, bit by bit.
+"""Comparison of one safetensors file with the tensors of a plan, bit by bit.
 
-The file is read once, from its beginning to its end: other threads read it in advance and hash it, while the caller's
-thread evaluates the values anew and compares them.
+The file is read once, in order. Worker threads read it ahead and hash it, while the calling thread evaluates the values
+again and compares them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from seedbed.plan import PlannedTensor
 
 PIECE_BYTES = 1 << 22
-"""Bytes that are evaluated and compared at a time: about what a core's own cache holds."""
+"""Length of the piece that is evaluated and compared at a time, in bytes: about the size of a core's L2 cache."""
 
 MAX_SHOWN = 20
-"""The most differences of which the details are kept."""
+"""Maximum number of differences whose details are kept."""
 
 _WORDS = {
     "missing": "is missing",
@@ -45,11 +45,21 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """What is not as the plan says: a tensor, or a file of a directory.
+    """A difference between a checkpoint and its plan, in one tensor or one file.
 
-    `kind` is ``"missing"``; ``"unexpected"``; another ``"form"`` (dtype or shape); other ``"values"``; or another
-    ``"place"``, such as a file other than the one in the index. `expected` and `found` are the two forms or places, or
-    the two elements, with their bits, at `index`, the first of `count` of all `size` elements that differ.
+    | `kind` | the difference | `expected` and `found` |
+    |---|---|---|
+    | ``"missing"`` | the checkpoint lacks the tensor or file | empty |
+    | ``"unexpected"`` | the plan lacks the tensor | empty |
+    | ``"form"`` | another dtype or shape | dtype and shape |
+    | ``"values"`` | `count` of the `size` elements differ, the first at `index` | the first element, and its bits |
+    | ``"place"`` | the tensor is in another file than the index says | file names |
+
+    ``str(difference)`` is one line for a person.
+
+    >>> from seedbed.checkpoint import Difference
+    >>> print(Difference("lm_head.weight", "missing"))
+    "lm_head.weight" is missing
     """
 
     name: str
@@ -61,7 +71,7 @@ class Difference:
     index: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """A line for a person, in ASCII whatever the name holds."""
+        """Return one line for a person, in ASCII even if the name is not."""
         what = _WORDS[self.kind]
         if self.kind == "values":
             what = f"differs in {self.count:,} of {self.size:,} elements, first at {list(self.index)}: "
@@ -71,18 +81,19 @@ class Difference:
 
 
 class FileComparison(NamedTuple):
-    """A file that was compared."""
+    """The result of the comparison of one file."""
 
     size: int
+    """Length of the file, in bytes."""
     sha256: str
     names: frozenset[str]
-    """The tensors that it has."""
+    """Names of the tensors in the file."""
     aliases: frozenset[str]
-    """The tensors that its metadata has for others of its tensors, to which they are tied."""
+    """Names of tied tensors, which the metadata maps to a tensor in the file."""
     differences: list[Difference]
-    """The first of them."""
+    """The first `MAX_SHOWN` differences."""
     different: int
-    """The number of all of them."""
+    """Number of all differences."""
 
 
 def compare(
@@ -92,18 +103,21 @@ def compare(
     blocks: int,
     progress: Callable[[PlannedTensor], None],
 ) -> Task[FileComparison]:
-    """Compare the tensors of a file with those of a plan that have their names.
+    """Compare each tensor of a file with the tensor of the same name in a plan.
 
     Arguments:
-        path: the file.
-        tensors: those of the plan, by name. Which of them the file lacks, the caller finds out.
-        seed_of: returns the seed of the file, whose header it gets.
-        blocks: the most blocks of memory to use.
-        progress: called after each tensor of the plan that is in the file.
+        path: path of the file.
+        tensors: tensors of the plan, by name. Tensors that the file lacks are left to the caller.
+        seed_of: function that returns the seed for the header of the file.
+        blocks: maximum number of memory blocks.
+        progress: function that is called after each tensor that is in both.
+
+    Returns:
+        A task for `take_turns`, which ends with the result.
 
     Raises:
-        ValueError: the file is no safetensors file, or changes meanwhile.
-        OSError: the file cannot be read, or is not an ordinary one.
+        ValueError: if the file is not a safetensors file, or changes during the comparison.
+        OSError: if the file cannot be read, or is not a regular file.
     """
     with opened(path) as (file, size):
         header = read_checkpoint_header(file, size)
@@ -123,9 +137,9 @@ def compare(
 
 
 def _aliases(header: Header, tensors: Mapping[str, PlannedTensor]) -> dict[str, list[str]]:
-    """The tensors of the plan that the file has under other names.
+    """Return the names of tied tensors in the plan, by the name of the tensor that the file has.
 
-    Of tied tensors `safetensors.torch.save_model` writes one, and the name of each other one in the metadata.
+    `safetensors.torch.save_model` writes only one of several tied tensors, and the names of the others to the metadata.
     """
     present = {entry.name for entry in header.entries}
     aliases: dict[str, list[str]] = {}
@@ -143,7 +157,7 @@ def _differences(
     root: SeedGenerator,
     progress: Callable[[PlannedTensor], None],
 ) -> Iterator[Difference | None]:
-    """Yield what differs, and None after each piece."""
+    """Yield each difference, and None after each piece."""
     yield from source.skip(header.start)
     buffer = bytearray(PIECE_BYTES)
     values = Evaluator(root)
@@ -173,7 +187,7 @@ def _form(entry: Entry) -> str:
 def _differing_values(
     source: HashingReader, planned: list[tuple[PlannedTensor, LazyArray]], buffer: bytearray
 ) -> Iterator[Difference | None]:
-    """Compare the next tensor of a file with the values of one, or of several that are tied there."""
+    """Compare the next tensor of a file with the values of one planned tensor, or of several tied ones."""
     comparisons = [_TensorComparison(tensor, values) for tensor, values in planned]
     size, itemsize = planned[0][0].size, planned[0][0].dtype.itemsize
     done = 0
@@ -189,7 +203,7 @@ def _differing_values(
 
 
 class _TensorComparison:
-    """The elements of a tensor that differ so far."""
+    """The differing elements of one tensor: their number and the first one."""
 
     def __init__(self, tensor: PlannedTensor, values: LazyArray) -> None:
         self._tensor = tensor
@@ -198,12 +212,12 @@ class _TensorComparison:
         self._first: tuple[int, int, int] | None = None
 
     def add(self, start: int, found: np.ndarray, buffer: bytearray) -> None:
-        """Compare the bytes of the elements from `start` on, which are evaluated in `buffer`."""
+        """Compare the bytes of elements from `start` on. The expected values are evaluated into `buffer`."""
         evaluated = np.frombuffer(buffer, np.uint8, found.size)
         write_range(self._values, start, evaluated.view(self._values.dtype))
         bits = f"u{self._values.itemsize}"
         expected, received = evaluated.view(bits), found.view(bits)
-        # Where all of the buffer is used, bytes are compared by memcmp, which is twice as fast as NumPy.
+        # Comparing the whole buffer is one memcmp, which is twice as fast as NumPy.
         if buffer == found.data if len(buffer) == found.size else np.array_equal(expected, received):
             return
         differing = expected != received
@@ -213,7 +227,7 @@ class _TensorComparison:
         self._count += int(np.count_nonzero(differing))
 
     def difference(self) -> Difference | None:
-        """What differs; None where nothing does."""
+        """Return the difference, or None if all elements are equal."""
         if self._first is None:
             return None
         at, expected, found = self._first
@@ -223,7 +237,7 @@ class _TensorComparison:
 
 
 def _element(bits: int, dtype: np.dtype) -> str:
-    """A number and its bits, which a big-endian machine has read the wrong way round."""
+    """Return a number and its bits as text. A big-endian machine has read the little-endian bytes in reverse."""
     stored = np.array(bits, f"u{dtype.itemsize}")
     if sys.byteorder == "big":
         stored = stored.byteswap()

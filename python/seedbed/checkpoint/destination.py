@@ -1,8 +1,8 @@
-"""Where a file is written: block by block, from its beginning to its end, without seeking.
+"""Destinations of a file that is written block by block, in order, without seeking.
 
-A `Destination` is a new file, a pipe, or the upload of an object (`seedbed.checkpoint.object_store`). A new file has a
-temporary name in the folder of its final one, which nobody can guess and no file had, until it is whole and on the
-disk. Then it takes the final name in one step. Whatever ends the work before that leaves the final name as it was.
+A `Destination` is a new file, a pipe, or the upload of an object (`seedbed.checkpoint.object_store`). A new file first
+has a random temporary name in its final directory. It is renamed to its final name only when all of its bytes are on
+the disk. If the work ends before that, the file of the final name is unchanged.
 """
 
 from __future__ import annotations
@@ -23,67 +23,68 @@ from seedbed.checkpoint.direct_io import ALIGNMENT, DIRECT_BYTES, set_direct
 from seedbed.checkpoint.object_store import Upload, is_local, path_of
 
 COPY_BYTES = 1 << 24
-"""Bytes that are copied at a time."""
+"""Length of the piece that is copied at a time, in bytes."""
 
 
 class Destination(Protocol):
-    """What takes the bytes of a file in their order. Its methods may be called from any thread, one at a time."""
+    """An output that takes the bytes of a file in order. Any thread may call its methods, one at a time."""
 
     interruptible: bool
-    """Whether `write` returns in reasonable time, whatever others do."""
+    """Whether `write` always returns soon. A write to a pipe waits for its reader."""
 
     def check(self) -> None:
-        """Refuse what can be refused without making anything."""
+        """Raise an error if the destination cannot be written. Create nothing."""
 
     def open(self) -> None:
-        """Prepare to write, and refuse what can be refused before any work is done."""
+        """Prepare to write. Raise an error if the destination cannot be written."""
 
     def write(self, block: np.ndarray) -> None:
-        """Write the next bytes, all of them."""
+        """Write all bytes of the next block."""
 
     def finish(self) -> None:
-        """Make the file last: all of its bytes are written."""
+        """Make the file permanent, after the last block."""
 
     def discard(self) -> None:
-        """Remove what was written, unless `finish` is through."""
+        """Remove the written bytes, unless `finish` has succeeded."""
 
 
 class NewFile:
-    """A file of known size that takes the place of another, or of none.
+    """A new file of known size. It may replace an existing file.
 
-    The permissions are those of the file it replaces, and owner and group too where the process may set them. Symbolic
-    links are followed. Where the file system allows it, the space is reserved when the file is opened, and the page
-    cache is bypassed; elsewhere each block leaves the page cache for the disk before the next one enters it.
+    It gets the permissions of the file that it replaces, and its owner and group if the process may set them. Symbolic
+    links are followed. If the file system allows it, disk space is reserved on opening and the page cache is bypassed.
+    Otherwise each block is flushed to the disk and dropped from the page cache before the next one is written.
     """
 
     interruptible = True
 
     def __init__(self, path: str | os.PathLike[str], size: int, replaces: bool = True) -> None:
-        """Prepare for a file of `size` bytes; nothing is made before `open`.
+        """Prepare for a file of `size` bytes. Nothing is created before `open`.
 
-        Without `replaces`, `finish` refuses if there is a file by then, where the file system has hard links.
+        If `replaces` is false, `finish` raises an error if the file exists by then. (A file system without hard links
+        cannot check this, and the file is replaced.)
         """
-        self._path = os.fspath(path)  # a text: a `Path` has lost a separator at its end
+        self._path = os.fspath(path)  # a string: a `Path` drops a trailing separator
         self._size = size
         self._replaces = replaces
         self._descriptor: int | None = None
         self._temporary: Path | None = None
 
     def check(self) -> None:
-        """Refuse a destination that `open` refuses, without making anything.
+        """Raise the errors of `open` that can be found without creating a file.
 
         Raises:
-            OSError: there is no such folder; the destination is no ordinary file, or has the name of a folder; links
-                lead in a circle.
+            OSError: if the directory does not exist; if the destination exists and is not a regular file; if the path
+                ends with a separator; or if symbolic links form a loop.
         """
         self._replaced = self._status()
         self._target = _target_of(self._path)
 
     def open(self) -> None:
-        """Make the temporary file.
+        """Create the temporary file.
 
         Raises:
-            OSError: as `check` does; or there is no space.
+            OSError: as `check`; or if the disk has not enough space.
         """
         self.check()
         self._renames = self._replaced is None or not _is_mount_point(self._target)
@@ -95,7 +96,7 @@ class NewFile:
         self._direct = self._size >= DIRECT_BYTES and set_direct(self._descriptor, True)
 
     def write(self, block: np.ndarray) -> None:
-        """Write the next bytes, and begin to move them to the disk."""
+        """Write all bytes of the next block, past the page cache or flushed from it."""
         assert self._descriptor is not None
         view = block.data
         while view:
@@ -105,21 +106,23 @@ class NewFile:
             except OSError as error:
                 if not self._direct or error.errno != errno.EINVAL:
                     raise
-                written = 0  # this file system only seemed to agree to direct I/O
+                written = 0  # some file systems accept the flag for direct I/O, but no direct write
             view = view[written:]
-            if self._direct and (not written or written % ALIGNMENT):  # the last bytes: the rest goes the other way
+            if self._direct and (not written or written % ALIGNMENT):  # the rest is shorter than a page
                 self._direct = False
                 set_direct(self._descriptor, False)
         if not self._direct and self._size >= DIRECT_BYTES:
             _flush(self._descriptor)
 
     def finish(self) -> None:
-        """Give the file its final name, once it is on the disk.
+        """Flush the file to the disk and give it its final name.
+
+        A file that is a mount point cannot be replaced by a rename: the bytes are copied into it instead.
 
         Raises:
-            FileExistsError: there is a file now, and the new one must not replace it.
-            OSError: the disk or the folder refuses. A destination that is mounted by itself cannot be renamed to: the
-                bytes are copied to it, and the error names the temporary file if that fails half way.
+            FileExistsError: if the file exists by now, and must not be replaced.
+            OSError: if the disk or the directory refuses. If a copy fails, the error names the temporary file, which
+                is kept.
         """
         assert self._descriptor is not None
         assert self._temporary is not None
@@ -137,7 +140,7 @@ class NewFile:
         sync_folder(self._target.parent)
 
     def discard(self) -> None:
-        """Remove the temporary file, where there is one."""
+        """Remove the temporary file, if it exists."""
         self._close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
@@ -145,18 +148,18 @@ class NewFile:
 
     def _status(self) -> os.stat_result | None:
         try:
-            status = os.stat(self._path)  # noqa: PTH116  # `Path` drops a separator at the end
+            status = os.stat(self._path)  # noqa: PTH116  # `Path` drops a trailing separator
         except FileNotFoundError:
             return None
-        if not stat.S_ISREG(status.st_mode):  # a folder; or a device, which a rename would do away with
-            raise OSError(errno.EINVAL, "not an ordinary file")
+        if not stat.S_ISREG(status.st_mode):  # a directory; or a device, which a rename would delete
+            raise OSError(errno.EINVAL, "not a regular file")
         return status
 
     def _linked(self) -> bool:
-        """Give the file its final name as a second one; return whether the file system has such names."""
+        """Give the file its final name by a hard link. Return False if the file system has no hard links."""
         assert self._temporary is not None
         try:
-            os.link(self._temporary, self._target)  # unlike a rename, it refuses a name that is taken
+            os.link(self._temporary, self._target)  # unlike a rename, this fails if the name exists
         except FileExistsError:
             raise
         except OSError:
@@ -164,8 +167,11 @@ class NewFile:
         return True
 
     def _copy(self) -> None:
-        """Write the temporary file's bytes over those of the destination, and remove it."""
-        temporary, self._temporary = self._temporary, None  # from here on it is the only whole copy
+        """Copy the temporary file into the existing destination, and remove the temporary file."""
+        temporary, self._temporary = (
+            self._temporary,
+            None,
+        )  # from here on it is the only complete copy: `discard` must keep it
         assert temporary is not None
         try:
             with temporary.open("rb") as source, self._target.open("r+b") as copy:
@@ -185,7 +191,7 @@ class NewFile:
 
 
 class Pipe:
-    """A descriptor that is written to and not closed: a pipe, a socket or a terminal."""
+    """An open descriptor, such as a pipe, a socket or a terminal. It is written to, but not closed."""
 
     interruptible = False
 
@@ -194,32 +200,37 @@ class Pipe:
         self._descriptor = descriptor
 
     def check(self) -> None:
-        """Do nothing: it is open."""
+        """Do nothing: the descriptor is open."""
 
     def open(self) -> None:
-        """Do nothing: it is open."""
+        """Do nothing: the descriptor is open."""
 
     def write(self, block: np.ndarray) -> None:
-        """Write the next bytes, as fast as the reader takes them."""
+        """Write all bytes of the next block. This waits for the reader."""
         view = block.data
         while view:
             view = view[os.write(self._descriptor, view) :]
 
     def finish(self) -> None:
-        """Do nothing: it is the caller's to close."""
+        """Do nothing: the caller closes the descriptor."""
 
     def discard(self) -> None:
-        """Do nothing: what is written is gone."""
+        """Do nothing: written bytes cannot be taken back."""
 
 
 def destination_of(path: str | os.PathLike[str], size: int, replaces: bool = True) -> Destination:
-    """Return what a file of `size` bytes is written to: a new file, or the upload of an object at a URL."""
+    """Return the destination of a file of `size` bytes: a new local file, or the upload of an object at a URL."""
     place = path_of(path)
     return NewFile(path, size, replaces) if is_local(place) else Upload(place, size)
 
 
 def write_file(path: str | os.PathLike[str], content: bytes, replaces: bool = True) -> None:
-    """Write a small file as a new one, in one step; without `replaces`, refuse if there is one."""
+    """Write a small file in one step, so that it never exists in part.
+
+    Raises:
+        FileExistsError: if the file exists and `replaces` is false.
+        OSError: if the file cannot be written.
+    """
     file = destination_of(path, len(content), replaces)
     try:
         file.open()
@@ -230,29 +241,29 @@ def write_file(path: str | os.PathLike[str], content: bytes, replaces: bool = Tr
 
 
 def _target_of(path: str) -> Path:
-    """Return the absolute path of the file that `open` would make or replace: links are followed, its folder exists.
+    """Return the absolute path of a file, with symbolic links followed.
 
     Raises:
-        IsADirectoryError: the path, or what a link says, is the name of a folder: `new/`.
-        FileNotFoundError: there is no such folder.
+        IsADirectoryError: if the path, or the target of a link, ends with a separator, as in `new/`.
+        FileNotFoundError: if the directory of the file does not exist.
     """
     while True:
         folder, name = os.path.split(path)
         if name in ("", os.curdir, os.pardir):
-            raise IsADirectoryError(errno.EISDIR, "a file must have a name, which does not end with a separator")
+            raise IsADirectoryError(errno.EISDIR, "the name of a file must not be empty or end with a separator")
         place = Path(folder, name)
         if not place.is_symlink():
             break
-        path = os.path.join(folder, os.readlink(place))  # noqa: PTH115, PTH118  # `Path` drops a separator at the end
+        path = os.path.join(folder, os.readlink(place))  # noqa: PTH115, PTH118  # `Path` drops a trailing separator
     if not place.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {folder!r}")
     return place.parent.resolve() / name
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Reserve the file's space where the file system can; where it cannot, a full disk is noticed when it is full.
+    """Reserve disk space for a file, if the file system supports it, so that a full disk is found before the work.
 
-    `os.posix_fallocate` would not do: where the file system refuses, the C library writes to every block.
+    `os.posix_fallocate` is unsuitable: on a file system without support, the C library writes to each block instead.
     """
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_long) != 8 or size == 0:
         return
@@ -268,7 +279,7 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 def _flush(descriptor: int) -> None:
-    """Wait until all is on the disk, and drop it from the page cache: a full one is several times as slow."""
+    """Flush a file to the disk and drop it from the page cache: a full page cache slows writes down."""
     getattr(os, "fdatasync", os.fsync)(descriptor)
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
@@ -276,7 +287,7 @@ def _flush(descriptor: int) -> None:
 
 
 def _set_owner(descriptor: int, status: os.stat_result) -> None:
-    """Give a file owner, group and permissions of another, as far as the process may."""
+    """Give a file the owner, group and permissions of another file, as far as the process may."""
     if not hasattr(os, "fchown"):
         return
     for owner, group in ((status.st_uid, -1), (-1, status.st_gid)):
@@ -286,7 +297,7 @@ def _set_owner(descriptor: int, status: os.stat_result) -> None:
 
 
 def _is_mount_point(path: Path) -> bool:
-    """Whether a file is mounted by itself, as containers mount single files: such a name cannot be renamed to."""
+    """Return whether a file is a mount point. Containers mount single files; a rename cannot replace these."""
     try:
         lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
     except OSError:
@@ -298,8 +309,8 @@ def _is_mount_point(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last."""
-    if os.name != "posix":  # elsewhere a folder cannot be opened
+    """Flush the names in a directory to the disk."""
+    if os.name != "posix":  # Windows cannot open a directory
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

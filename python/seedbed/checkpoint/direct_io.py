@@ -1,4 +1,4 @@
-"""Direct I/O: between the disk and the blocks of a ring, past the page cache."""
+"""Direct I/O between the disk and memory, past the page cache."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 DIRECT_BYTES = 1 << 20
-"""A file shorter than this is read and written through the page cache: direct I/O does not pay."""
+"""Minimum file length for direct I/O, in bytes. For a shorter file the page cache is faster."""
 
 ALIGNMENT = 4096
-"""Addresses, offsets and lengths are multiples of this many bytes, a page, whatever the disk."""
+"""Alignment of memory addresses, file offsets and lengths, in bytes: a page, which satisfies every disk."""
 
 
 def set_direct(descriptor: int, direct: bool) -> bool:
-    """Turn direct I/O on or off; return whether it is on."""
+    """Turn direct I/O on or off for a descriptor. Return whether it is on now."""
     if fcntl is None or not hasattr(os, "O_DIRECT"):
         return False
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
@@ -29,11 +29,11 @@ def set_direct(descriptor: int, direct: bool) -> bool:
 
 
 def is_cached(descriptor: int, size: int) -> bool:
-    """Whether a file is in the page cache, by a few samples: reading it there is faster than from most disks."""
+    """Return whether a file seems to be in the page cache, by 16 samples. Reading from there beats most disks."""
     if not hasattr(os, "RWF_NOWAIT"):
         return False
     byte = bytearray(1)
     try:
         return all(os.preadv(descriptor, [byte], size * part // 16, os.RWF_NOWAIT) for part in range(16))
-    except OSError:  # EAGAIN: it is not
+    except OSError:  # EAGAIN: a sample is not in the page cache
         return False

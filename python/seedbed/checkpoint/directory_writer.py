@@ -1,7 +1,7 @@
-"""A plan evaluated into a directory of shards, as the Hugging Face hub has them.
+"""`write_directory`: evaluate a plan into a directory of shards, in the layout of the Hugging Face hub.
 
-The manifest comes first, then the configuration files, the shards, and at last the index. Each of them has its final
-name only when it is whole, so that whatever ends the work leaves whole files, and a directory that can be completed.
+The manifest is written first, then the configuration files, the shards, and last the index. Each file gets its final
+name only when it is complete. So an interrupted run leaves complete files, and can be resumed.
 """
 
 from __future__ import annotations
@@ -53,34 +53,38 @@ def write_directory(
     files: Mapping[str, bytes] | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Summary:
-    """Evaluate `plan` into shards in a directory, with their index, a manifest and configuration files.
+    """Evaluate a plan into a directory of safetensors shards, with index, manifest and configuration files.
 
-    The tensors have the values that `write_checkpoint` gives them. The manifest, ``seedbed.json``, has the plan and the
-    seed, with which `verify_checkpoint` verifies the directory and an interrupted run is resumed.
+    The tensors have the same values as in `write_checkpoint`. The manifest, ``seedbed.json``, records the plan and the
+    seed: `verify_checkpoint` needs nothing else to verify the directory, nor does an interrupted run to be resumed.
 
     Arguments:
-        plan: what to write.
-        directory: is made where it is missing, in a directory that exists. There must be no checkpoint in it, except
-            that of the same run with `resume`.
+        plan: the plan.
+        directory: path or URL of the directory. It is created if only its parent exists. It must not contain a
+            checkpoint, except one of the same run with `resume` or `part`.
         seed: an integer in [-2**255, 2**255).
-        max_shard_size: the most bytes of tensors in a shard, except where one tensor has more: an integer, or a text
-            with one of the decimal units KB, MB, GB and TB.
-        part: ``(3, 16)`` writes the shards of the third of sixteen parts and nothing else. Which shards these are
-            follows from the plan alone, so that parts run on any machines, in any order, again, or at the same time.
-            The part that completes the directory writes the index. There may be shards of the same run in the
-            directory; those of the part are written again, unless `resume` keeps them.
-        resume: keep the shards of the same plan, seed and `max_shard_size` that are there and right: every bit is
-            compared. Others are written anew.
-        dry_run: only check, and write nothing. The summary then has no SHA-256.
-        files: what else to write, by name: the configuration of a tokenizer, say. The plan's configuration becomes
-            ``config.json``.
-        progress: called after each tensor that is written, or compared.
+        max_shard_size: maximum size of the tensors of a shard: a number of bytes, or a string with one of the decimal
+            units KB, MB, GB and TB. A larger tensor has a shard of its own.
+        part: ``(3, 16)`` writes only the shards of the third of 16 parts. The plan alone determines which shards these
+            are, so that parts can run on different machines, at the same time, in any order, and repeatedly. The part
+            that completes the directory writes the index. Existing shards of the part are written again, unless
+            `resume` keeps them.
+        resume: keep existing shards of the same plan, seed and `max_shard_size` if every bit is right. The others are
+            written again.
+        dry_run: check everything, but write nothing. The SHA-256 in the summary is then empty.
+        files: contents of further files, by name, such as the configuration of a tokenizer. The configuration of the
+            plan is written to ``config.json``.
+        progress: function that is called after each tensor that is written or compared.
+
+    Returns:
+        A `Summary`: the files with their SHA-256, sizes and seconds.
 
     Raises:
-        TypeError, ValueError: the seed, `max_shard_size` or `part` is not one; the plan does not fit into safetensors
-            files, or has an initializer that has no configuration.
-        FileExistsError: there is another checkpoint in the directory, or a file of the same name and other content.
-        OSError: the directory cannot be made, a file cannot be written, or the disk is full.
+        TypeError: if an argument has a wrong type.
+        ValueError: if the seed, `max_shard_size` or `part` is out of range; if the plan does not fit into safetensors
+            files; or if an initializer has no configuration, which the manifest needs.
+        FileExistsError: if the directory contains another checkpoint, or a file of the same name with other content.
+        OSError: if the directory cannot be created, a file cannot be written, or the disk is full.
 
     >>> import os, tempfile
     >>> from seedbed.checkpoint import verify_checkpoint, write_directory
@@ -111,11 +115,10 @@ def write_directory(
 
 
 class DirectoryRun:
-    """A plan that is evaluated into a directory: what is written there, in which order, and what must not be there.
+    """One evaluation of a plan into a directory, or of a part of it: the files, and the checks before each step.
 
-    First come the manifest and the configuration files (`prepare`), then the shards, in any order and by any process,
-    and at last the index (`complete`). A run with a part has the shards of the part, and what all parts have in common
-    is written by the first that comes: the same bytes, whichever it is.
+    `prepare` writes the manifest and the configuration files. Then any process writes the shards, in any order. Finally
+    `complete` writes the index. If several parts run, the first one writes the common files; all write the same bytes.
     """
 
     def __init__(
@@ -128,7 +131,7 @@ class DirectoryRun:
         part: Part | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Check all that can be checked without looking at the directory; `write_directory` has the arguments."""
+        """Check the arguments, which are those of `write_directory`, without a look at the directory."""
         check_plan(plan)
         self.plan = plan
         self.manifest = Manifest(plan, as_seed(seed), as_size(max_shard_size))
@@ -138,7 +141,7 @@ class DirectoryRun:
         self.is_part = part is not None
         own = positions_of([layout.size for layout in self.all_layouts], (1, 1) if part is None else as_part(part))
         self.layouts = [self.all_layouts[position] for position in own]
-        """The shards of the part."""
+        """Layouts of the shards of the part."""
         self._folder = path_of(directory)
         _check_names(files or {})
         self._others = {MANIFEST_NAME: self.manifest.text().encode(), **_config_files(plan), **(files or {})}
@@ -146,12 +149,15 @@ class DirectoryRun:
         self._index = {INDEX_NAME: index_text(plan, self.all_layouts).encode()} if several else {}
 
     def check(self, resume: bool) -> None:
-        """Refuse a directory that cannot be written to, or that has another checkpoint.
+        """Check that the run may write to the directory. Write nothing.
 
-        Without `resume`, and unless this is a part, a checkpoint of the same run is another one too.
+        Raises:
+            FileExistsError: if the directory contains another checkpoint; or one of the same run, unless the run is
+                resumed or is a part.
+            OSError: if the directory cannot be created or read.
         """
-        if not self.name:  # to `Path` it is the current directory
-            raise FileNotFoundError(errno.ENOENT, "a directory must have a name")
+        if not self.name:  # `Path` would take it for the current directory
+            raise FileNotFoundError(errno.ENOENT, "the name of a directory must not be empty")
         _check_place(self._folder)
         if self._folder.exists():
             own = {layout.name for layout in self.all_layouts}
@@ -159,16 +165,16 @@ class DirectoryRun:
             _check(self._folder, self.manifest, own, contents, resume or self.is_part)
 
     def prepare(self, resume: bool) -> None:
-        """Check the directory, make it, and write what comes before the shards."""
+        """Check the directory, create it, and write the manifest and the configuration files."""
         self.check(resume)
-        if is_local(self._folder):  # elsewhere a directory is there once something is in it
+        if is_local(self._folder):  # a directory of an object store exists once it contains an object
             self._folder.mkdir(exist_ok=True)
             sync_folder(self._folder.parent)
         for name, content in self._others.items():
             _write(self._folder / name, content)
 
     def kept(self, progress: Callable[[PlannedTensor], None]) -> dict[str, CompletedFile]:
-        """Compare the shards of the part that are there; return those that are right, with their SHA-256."""
+        """Compare the existing shards of the part. Return the correct ones, with their SHA-256, by name."""
         present = [layout for layout in self.layouts if (self._folder / layout.name).exists()]
         at_once = files_at_once()
         tasks = [
@@ -179,16 +185,16 @@ class DirectoryRun:
         return {layout.name: CompletedFile(sha256, 0.0) for layout, sha256 in found if sha256 is not None}
 
     def destination(self, layout: Layout) -> Destination:
-        """Where a shard is written."""
+        """Return the destination of a shard."""
         return destination_of(self._folder / layout.name, layout.size)
 
     def complete(self) -> tuple[str, ...]:
-        """Write the index if all shards are there, whoever wrote them; else return the names of the others.
+        """Write the index if all shards exist. Otherwise return the names of the missing shards.
 
-        A shard has its name only when it is whole. It counts if it has the size that it must have.
+        A shard of the right size is complete, since it gets its name only after its last byte.
 
         Raises:
-            FileExistsError: meanwhile there is another manifest in the directory.
+            FileExistsError: if another run has replaced the manifest meanwhile.
         """
         to_come = tuple(layout.name for layout in self.all_layouts if not self._is_there(layout))
         if not to_come:
@@ -197,7 +203,7 @@ class DirectoryRun:
         return to_come
 
     def summary(self, made: list[CompletedFile], start: float, to_come: tuple[str, ...]) -> Summary:
-        """The summary of the shards of the part."""
+        """Return the summary of the shards of the part; `start` is a time of `time.perf_counter`."""
         tensors = [tensor for layout in self.layouts for tensor, _ in layout.places]
         return summary_of(tensors, self.layouts, made, start, self.name, to_come)
 
@@ -209,7 +215,7 @@ class DirectoryRun:
 
 
 def config_of(plan: Plan) -> dict[str, Any] | None:
-    """The configuration that is written next to a plan's tensors: with the dtype that these have.
+    """Return the configuration of a plan, with the most frequent dtype of its tensors, or None.
 
     >>> from seedbed.plan import parse_plan
     >>> tensor = '{"name": "a", "shape": [2], "initializer": "zeros"}'
@@ -237,59 +243,63 @@ def _check_names(files: Mapping[str, bytes]) -> None:
             or name == MANIFEST_NAME
             or name.endswith((".safetensors", INDEX_SUFFIX))
         ):
-            raise ValueError(f"a file must have a name of its own, without a directory. Received: {shown(name)}")
+            raise ValueError(
+                "the name of a further file must have no directory, and must not be that of a file of the checkpoint. "
+                f"Received: {shown(name)}"
+            )
 
 
 def _check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name")
+        raise NotADirectoryError(errno.ENOTDIR, "a file of this name exists")
     if is_local(folder) and not folder.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {os.fspath(folder.parent)!r}")
 
 
 def _check(folder: Path, manifest: Manifest, own: set[str], contents: Mapping[str, bytes], resume: bool) -> None:
-    """Refuse a directory that has another checkpoint, or another file of the name of one that is to be written."""
+    """Check that a directory has no other checkpoint, and no other content in the files that will be written."""
     present = names_in(folder)
     checkpoint = [name for name in present if name.endswith((".safetensors", INDEX_SUFFIX))]
     if checkpoint and not resume:
         raise FileExistsError(
             errno.EEXIST,
-            f"there is a checkpoint in the directory, {checkpoint[0]!r}: resume the run, if it is the same",
+            f"the directory contains a checkpoint, {checkpoint[0]!r}: resume it if it is of the same run",
         )
     if checkpoint or (resume and MANIFEST_NAME in present):
         _check_run(folder, manifest)
     for name in checkpoint:
         if name not in own and name not in contents:
-            raise FileExistsError(errno.EEXIST, f"there is another checkpoint in the directory, {name!r}")
+            raise FileExistsError(errno.EEXIST, f"the directory contains another checkpoint, {name!r}")
     for name in present:
         path = folder / name
         if name in contents and not (path.is_file() and path.read_bytes() == contents[name]):
-            raise FileExistsError(errno.EEXIST, f"there is another {name!r} in the directory")
+            raise FileExistsError(errno.EEXIST, f"the directory contains another {name!r}")
 
 
 def _check_run(folder: Path, manifest: Manifest) -> None:
-    """Check that a directory is one of the same run."""
+    """Check that the checkpoint in a directory is of the same run."""
     try:
         found = read_manifest(folder)
     except FileNotFoundError:
-        raise FileExistsError(errno.EEXIST, f"there are shards in the directory, but no {MANIFEST_NAME}") from None
+        raise FileExistsError(errno.EEXIST, f"the directory contains shards, but no {MANIFEST_NAME}") from None
     except (TypeError, ValueError) as error:
-        raise FileExistsError(errno.EEXIST, f"there is another {MANIFEST_NAME} in the directory: {error}") from None
+        raise FileExistsError(errno.EEXIST, f"the directory contains another {MANIFEST_NAME}: {error}") from None
     for what, there, here in (
         ("seed", found.seed, manifest.seed),
         ("max_shard_size", found.max_shard_size, manifest.max_shard_size),
     ):
         if there != here:
-            raise FileExistsError(errno.EEXIST, f"the directory has another run, with {what} {there}, not {here}")
+            raise FileExistsError(errno.EEXIST, f"the directory contains another run, with {what} {there}, not {here}")
     if found.plan.tensors != manifest.plan.tensors:
-        raise FileExistsError(errno.EEXIST, "the directory has another run, with another plan")
+        raise FileExistsError(errno.EEXIST, "the directory contains another run, with another plan")
 
 
 def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: int) -> CompletedFile:
-    """Write one shard of a directory that is prepared; with `resume` keep it, if it is there and right.
+    """Write one shard to a prepared directory. With `resume`, keep it if it exists and every bit is right.
 
     Raises:
-        OSError: as `make_files`.
+        OSError: if the shard cannot be written.
+        MemoryError: as `make_files`.
     """
     root, path = SeedGenerator(seed), folder / layout.name
     if resume and path.exists():
@@ -303,7 +313,7 @@ def write_shard(folder: Path, layout: Layout, seed: int, resume: bool, blocks: i
 def compared_shard(
     path: Path, layout: Layout, root: SeedGenerator, blocks: int, progress: Callable[[PlannedTensor], None]
 ) -> Task[str | None]:
-    """The SHA-256 of a shard; None where it is not that of the layout, bit for bit."""
+    """Compare a shard with its layout. The task ends with its SHA-256, or with None if a bit differs."""
     with opened(path) as (file, size):
         if size != layout.size or read_bytes(file, len(layout.header)) != layout.header:
             return None
@@ -313,7 +323,7 @@ def compared_shard(
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file unless it is there. Of several processes that do so at once one writes it, and all compare."""
+    """Write a file unless it exists, and check its content: another process may write it at the same time."""
     if not path.exists():
         if is_local(path):
             with suppress(FileExistsError):
@@ -321,4 +331,4 @@ def _write(path: Path, content: bytes) -> None:
         else:
             write_file(path, content)
     if path.read_bytes() != content:
-        raise FileExistsError(errno.EEXIST, f"there is another {path.name!r} in the directory")
+        raise FileExistsError(errno.EEXIST, f"the directory contains another {path.name!r}")

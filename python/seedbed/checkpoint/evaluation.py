@@ -1,4 +1,4 @@
-"""The bytes of a tensor in a file: the one rule by which they are written, and compared with what is read."""
+"""Evaluation of the bytes of planned tensors in a file. Writing and verification both use it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TensorPart(Rule):
-    """A part of a tensor that has another rule."""
+    """The rule of a tensor that is a part of another tensor."""
 
     rule: Rule
+    """Rule of the whole tensor."""
     axes: list[Axis]
-    """The part in the whole: each step is 1."""
+    """Region of the part in the whole tensor. Each step is 1."""
 
     @property
     def needs_whole(self) -> bool:
@@ -43,9 +44,10 @@ class TensorPart(Rule):
 
 
 def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
-    """The tensor, bound to the child of `root` that has its name, or the name of the tensor it is a part of.
+    """Return the values of a planned tensor, drawn from the child of `root` that has its name.
 
-    The result has the elements of the tensor in C order, and the shape of the part where it is one.
+    A part draws from the child with the name of its whole tensor. Its result has the shape of the partition, and the
+    elements of the tensor in C order.
     """
     if tensor.part is None:
         return tensor.initializer.with_seed(root.child(tensor.name)).lazy(tensor.shape, tensor.dtype)
@@ -55,7 +57,7 @@ def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
 
 
 class Evaluator:
-    """The values of one tensor after the other, of which a part costs no more than the elements it has."""
+    """Evaluation of one tensor after the other. Consecutive parts of one tensor share its evaluation."""
 
     def __init__(self, root: SeedGenerator) -> None:
         self._root = root
@@ -64,8 +66,8 @@ class Evaluator:
     def of(self, tensor: PlannedTensor) -> LazyArray:
         """Return the values of a tensor, as `values_of` does.
 
-        A tensor of which every element depends on the whole is evaluated here, into memory of its own. That memory
-        serves all tensors that are parts of it, if they follow one another.
+        If every element depends on the whole tensor, as in an orthogonal one, the whole tensor is evaluated here, into
+        new memory. The memory is kept for the following tensors as long as they are parts of the same whole.
         """
         values = values_of(tensor, self._root)
         if not values.rule.needs_whole:
@@ -74,7 +76,7 @@ class Evaluator:
         rule = values.rule
         axes = rule.axes if isinstance(rule, TensorPart) else axes_of(values.shape)
         if tensor.part is None or self._whole is None or not _same_whole(self._whole[0], tensor):
-            self._whole = None  # before the next one, which may be as large
+            self._whole = None  # free it before the next allocation
             whole = np.empty([length for length, *_ in axes], tensor.dtype)
             (rule.rule if isinstance(rule, TensorPart) else rule).write(whole)
             self._whole = tensor, whole
@@ -83,7 +85,7 @@ class Evaluator:
 
 
 def _same_whole(one: PlannedTensor, other: PlannedTensor) -> bool:
-    """Whether two tensors are parts of the same one."""
+    """Return whether two tensors are parts of the same whole tensor."""
     return (
         one.part is not None
         and other.part is not None
@@ -93,11 +95,11 @@ def _same_whole(one: PlannedTensor, other: PlannedTensor) -> bool:
 
 
 def write_range(values: LazyArray, start: int, out: np.ndarray) -> None:
-    """Write the elements from `start` on, in C order, to `out`: as many as it has, in the format's byte order."""
+    """Write the elements from `start` on, in C order, to `out`, until it is full, in little-endian byte order."""
     done = 0
     for axes in contiguous(values.shape, start, start + out.size):
         count = prod(shape_of(axes))
         values.rule.write(out[done : done + count], axes)
         done += count
-    if sys.byteorder == "big":  # the format is little-endian
+    if sys.byteorder == "big":  # safetensors is little-endian
         out.byteswap(inplace=True)

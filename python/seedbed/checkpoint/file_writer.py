@@ -1,4 +1,4 @@
-"""A plan evaluated into a safetensors file, or into a directory of them."""
+"""`write_checkpoint`: evaluate a plan into one safetensors file. Summaries of written files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that was written: its path, its number of bytes, and its SHA-256 (empty after a dry run)."""
+    """A written or verified file: its path, its length in bytes, and its SHA-256 (empty after a dry run)."""
 
     path: str
     bytes: int
@@ -30,30 +30,32 @@ class WrittenFile:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written: the numbers of tensors, of their elements and of the files' bytes, the time, and the files.
-
-    `fill_seconds` is the evaluation of all tensors; `seconds` is everything, until the files are hashed, on the disk
-    and under their final names. Of one part of a directory all this is what the part has, and `to_come` has the names
-    of the shards that other parts have yet to write; when there is none, the index is written.
-    """
+    """The result of `write_checkpoint` or `write_directory`. For a part of a directory it covers only the part."""
 
     tensors: int
+    """Number of written tensors."""
     parameters: int
+    """Number of elements of the tensors."""
     bytes: int
+    """Length of all files."""
     fill_seconds: float
+    """Time of the evaluation of the tensors."""
     seconds: float
+    """Time of the whole run, until the files are on the disk under their final names."""
     files: tuple[WrittenFile, ...]
+    """The files: one for each shard."""
     to_come: tuple[str, ...] = ()
+    """Names of the shards that other parts have not written yet. If it is empty, the index is written."""
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the file.
+        """The SHA-256 of the only file.
 
         Raises:
-            ValueError: there are several files, or none.
+            ValueError: if the number of files is not one.
         """
         if len(self.files) != 1:
-            raise ValueError(f"one file must have been written. Received: {len(self.files)} files")
+            raise ValueError(f"sha256 needs a single file; use files. Received: {len(self.files)} files")
         return self.files[0].sha256
 
 
@@ -65,21 +67,25 @@ def write_checkpoint(
     dry_run: bool = False,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Summary:
-    """Evaluate `plan` into a safetensors file at `path`; a file that is there is replaced.
+    """Evaluate a plan into a safetensors file. An existing file is replaced.
 
     The tensor called `name` is ``initializer.with_seed(SeedGenerator(seed).child(name))(shape, dtype)``.
 
     Arguments:
-        plan: what to write.
-        path: the final name; symbolic links are followed. Or an integer: a descriptor, open for writing, of a pipe or
-            anything else that takes bytes in their order.
+        plan: the plan.
+        path: path or URL of the file; symbolic links are followed. Or the descriptor, an integer, of a pipe or another
+            open file that is written in order.
         seed: an integer in [-2**255, 2**255).
-        dry_run: only check, and write nothing. The summary then has no SHA-256.
-        progress: called after each tensor, in the order of the file.
+        dry_run: check everything, but write nothing. The SHA-256 in the summary is then empty.
+        progress: function that is called after each tensor, in the order of the file.
+
+    Returns:
+        A `Summary`: the file with its SHA-256, sizes and seconds.
 
     Raises:
-        TypeError, ValueError: the seed is not one, or the plan does not fit into a safetensors file.
-        OSError: the file cannot be written, or the disk is full.
+        TypeError: if `plan` is not a plan.
+        ValueError: if the seed is not an integer in range, or the plan does not fit into a safetensors file.
+        OSError: if the file cannot be written, or the disk is full.
 
     >>> import tempfile
     >>> from seedbed.checkpoint import write_checkpoint
@@ -91,7 +97,7 @@ def write_checkpoint(
     (1, 10, 232)
     """
     check_plan(plan)
-    seed = as_seed(seed)  # no generator: the draws of one are no part of a file
+    seed = as_seed(seed)  # a SeedGenerator is refused: a file records a seed, not a number of draws
     start = time.perf_counter()
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
@@ -106,7 +112,7 @@ def write_checkpoint(
 
 
 DRY_RUN_FILE = CompletedFile("", 0.0)
-"""A file of a dry run."""
+"""The result for a file of a dry run."""
 
 
 def summary_of(
@@ -117,7 +123,7 @@ def summary_of(
     folder: str = "",
     to_come: tuple[str, ...] = (),
 ) -> Summary:
-    """The summary of files that were made in a folder since `start`, a time of `time.perf_counter`."""
+    """Return the summary of files that were written to a folder since `start`, a time of `time.perf_counter`."""
     return Summary(
         len(tensors),
         sum(tensor.size for tensor in tensors),
@@ -125,7 +131,7 @@ def summary_of(
         sum(file.fill_seconds for file in made),
         time.perf_counter() - start,
         tuple(
-            WrittenFile(os.path.join(folder, layout.name), layout.size, file.sha256)  # noqa: PTH118  # a text
+            WrittenFile(os.path.join(folder, layout.name), layout.size, file.sha256)  # noqa: PTH118  # a string
             for layout, file in zip(layouts, made, strict=True)
         ),
         to_come,

@@ -1,16 +1,17 @@
-"""The header of a safetensors file, made and read.
+"""The header of a safetensors file: encode it, and parse it strictly.
 
-::
+The file format::
 
-    length of the header, 8 bytes, little-endian
-    header: JSON, name -> dtype, shape, first and last byte; spaces up to a multiple of 64 bytes
-    the tensors, one behind the other
+    8 bytes: length of the header, little-endian
+    header: a JSON object, name -> dtype, shape and data_offsets; padded with spaces to a multiple of 64 bytes
+    the data of the tensors, without gaps
 
-What another program wrote is read by the letter of the format: an object of texts under ``__metadata__``, and of
-entries that take up the rest of the file, each byte once. It is read here and not by the safetensors library, which has
-no offsets to tell, takes one of two entries of the same name, and maps the file: where one becomes shorter, reading a
-map ends in a signal. Nor is it read as JSON of any kind: 100 MB can be lists of lists, in twenty times the memory. This
-takes a few times the header's bytes, whatever they are.
+A header of another program must obey the format exactly: ``__metadata__`` is an object of strings, and the entries
+cover each byte of the data once. The safetensors library does not check this: it exposes no offsets, and silently
+accepts duplicate names. It also maps the file, and reading a map of a truncated file kills the process by a signal.
+
+A general JSON parser is not used either, because nested lists would take twenty times their length in memory. This
+parser takes a small multiple of the length of any header.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from seedbed.plan.limits import MAX_TENSORS
 from seedbed.strict_json import decode, integers, members, shown, typed
 
 ALIGNMENT = 64
-"""The data begin at a multiple of this many bytes: a cache line, and the widest SIMD load."""
+"""Alignment of the data in the file, in bytes: a cache line, and the widest SIMD load."""
 
 LENGTH_BYTES = 8
-"""The bytes that tell the length of the header, at the beginning of the file."""
+"""Size of the field with the length of the header, in bytes."""
 
 MAX_HEADER_BYTES = 100_000_000
-"""The longest header that the safetensors library reads."""
+"""Maximum length of a header, in bytes, as in the safetensors library."""
 
 MAX_KEYS = MAX_TENSORS + 1
-"""The most keys of an object: as many tensors as a plan may have, and the metadata."""
+"""Maximum number of keys of an object: the tensors of the largest plan, and the metadata."""
 
 MAX_ENTRY = 4096
-"""The longest text of one entry, its name aside: 64 dimensions take half of it."""
+"""Maximum length of one entry without its name, in characters: 64 dimensions take half of it."""
 
 METADATA = "__metadata__"
 ALGORITHM_KEY = "seedbed.algorithm"
@@ -47,7 +48,7 @@ SEED_KEY = "seedbed.seed"
 
 DTYPE_NAMES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64", "bool": "BOOL"}
 DTYPE_NAMES |= {f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
-"""What safetensors calls the dtypes that it shares with NumPy and that seedbed writes."""
+"""Names in safetensors of the dtypes that seedbed writes, by their NumPy names."""
 
 _FLOAT8 = {
     "float8_e4m3fn": "F8_E4M3",
@@ -59,7 +60,7 @@ _FLOAT8 = {
 
 BITS = {name: 8 if name == "BOOL" else int(name.lstrip("BFIU")) for name in DTYPE_NAMES.values()}
 BITS |= {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64, **dict.fromkeys(_FLOAT8.values(), 8)}
-"""All dtypes of safetensors, and the bits of an element."""
+"""Size of an element in bits, by the safetensors name of its dtype, for all dtypes of the format."""
 
 DTYPE_NAMES |= _FLOAT8
 
@@ -69,7 +70,7 @@ _TEXT = json.JSONDecoder()
 
 
 class Entry(NamedTuple):
-    """What a header says of a tensor: its name, dtype and shape, and its bytes, counted from where the data begin."""
+    """The entry of a tensor in a header. `start` and `stop` are offsets from the start of the data, in bytes."""
 
     name: str
     dtype: str
@@ -80,19 +81,19 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What is said of the file, and its tensors in the order in which they stand there."""
+    """A header: the metadata of the file, and the entries of its tensors in the order of their data."""
 
     metadata: Mapping[str, str]
     entries: tuple[Entry, ...]
     start: int = field(default=0, compare=False)
-    """Bytes of the file before the data, where it is read from one."""
+    """Offset of the data in the file, in bytes, if the header was read from a file."""
 
 
 def dtype_of(tensor: PlannedTensor) -> str:
-    """What the format calls the dtype of a tensor.
+    """Return the safetensors name of the dtype of a tensor.
 
     Raises:
-        ValueError: where it has no name for it.
+        ValueError: if the format has no such dtype.
     """
     if tensor.dtype.name not in DTYPE_NAMES:
         known = ", ".join(DTYPE_NAMES)
@@ -101,10 +102,10 @@ def dtype_of(tensor: PlannedTensor) -> str:
 
 
 def encode_header(header: Header) -> bytes:
-    """The bytes of a file before its data.
+    """Return the bytes of a file before its data.
 
     Raises:
-        ValueError: where there are more than a header may have.
+        ValueError: if the header is longer than `MAX_HEADER_BYTES`.
     """
     document: dict[str, object] = {METADATA: header.metadata}
     for name, dtype, shape, start, stop in header.entries:
@@ -115,25 +116,26 @@ def encode_header(header: Header) -> bytes:
 
 
 def read_header(read: Callable[[int], bytes], size: int) -> Header:
-    """The header of a file.
+    """Read the header of a file.
 
     Arguments:
-        read: returns as many bytes as it is asked for, the next ones of the file, from its beginning.
-        size: of the file.
+        read: function that returns the next n bytes of the file, from its start.
+        size: length of the file, in bytes.
 
     Raises:
-        ValueError: where the file is no safetensors file, or is cut short, or has more behind its tensors.
+        ValueError: if the file is not a safetensors file, is truncated, or has bytes after its tensors.
     """
     if size < LENGTH_BYTES:
         raise ValueError(
-            f"a checkpoint must begin with the length of its header, in {LENGTH_BYTES} bytes. "
-            f"Received: {size} bytes; the file is empty or cut short"
+            f"a checkpoint must start with the length of its header, in {LENGTH_BYTES} bytes. "
+            f"Received: {size} bytes; the file is empty or truncated"
         )
     length = _checked_length(int.from_bytes(read(LENGTH_BYTES), "little"))
     data_bytes = size - LENGTH_BYTES - length
     if data_bytes < 0:
         raise ValueError(
-            f"a header must end within its file. Received: one of {length} bytes in a file of {size}; it is cut short"
+            f"a header must end within its file. Received: a header of {length} bytes in a file of {size} bytes; "
+            "the file is truncated"
         )
     content = read(length)
     try:
@@ -156,19 +158,19 @@ def _check_places(entries: Iterable[Entry], data_bytes: int) -> None:
     for entry in entries:
         if entry.start != end:
             raise ValueError(
-                "each tensor of a checkpoint must begin where the one before it ends. "
-                f"Received: {shown(entry.name)} at byte {entry.start}, where those before it end at {end}"
+                "each tensor of a checkpoint must start at the end of the previous one. "
+                f"Received: {shown(entry.name)} at byte {entry.start} instead of {end}"
             )
         end = entry.stop
     if end != data_bytes:
         raise ValueError(
-            f"the tensors of a checkpoint must end where the file does. Received: {end} bytes of tensors, "
-            f"and {data_bytes} in the file{', which is cut short' * (data_bytes < end)}"
+            f"the tensors of a checkpoint must end at the end of the file. Received: {end} bytes of tensors, "
+            f"and {data_bytes} in the file{', which is truncated' * (data_bytes < end)}"
         )
 
 
 class _Reader:
-    """A header's text, and how far it is read."""
+    """A parser of the text of a header."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -190,7 +192,7 @@ class _Reader:
         return Header(metadata, tuple(sorted(entries, key=lambda entry: (entry.start, entry.stop))))
 
     def _keys(self) -> Iterator[str]:
-        """The keys of the object that comes next. The value under each is to be read before the next key."""
+        """Yield the keys of the next object. The caller reads the value of each key before it takes the next key."""
         keys: set[str] = set()
         self._take("{")
         self._skip_blank()
@@ -204,7 +206,7 @@ class _Reader:
                 raise ValueError(f"an object must have each key once. Received: {shown(key)} again")
             keys.add(key)
             if len(keys) > MAX_KEYS:
-                raise ValueError(f"an object in a header must have at most {MAX_KEYS} keys. Received: more")
+                raise ValueError(f"an object in a header must have at most {MAX_KEYS} keys. Received: more keys")
             self._take(":")
             yield key
             mark = self._take(",", "}")
@@ -221,7 +223,7 @@ class _Reader:
         try:
             return _entry(name, decode(found[0], "the entry of a tensor"))
         except RecursionError:
-            raise ValueError(f"{shown(name)}: a shape must be a list of integers. Received: a deeper one") from None
+            raise ValueError(f"{shown(name)}: a shape must be a list of integers. Received: nested lists") from None
         except (TypeError, ValueError) as error:
             raise ValueError(f"{shown(name)}: {error}") from None
 
@@ -231,16 +233,18 @@ class _Reader:
             text: str
             text, self._at = _TEXT.raw_decode(self._text, self._at - 1)
         except json.JSONDecodeError as error:
-            raise ValueError(f"a header must be JSON. Received: something else, {error}") from None
+            raise ValueError(f"a header must be JSON. Received: invalid JSON: {error}") from None
         return text
 
     def _take(self, *marks: str) -> str:
-        """Read what has to come next: one of these characters."""
+        """Read the next character, which must be one of these marks."""
         self._skip_blank()
         mark = self._text[self._at : self._at + 1]
         if mark not in marks:
             expected = " or ".join(marks)
-            raise ValueError(f"a header must be JSON, an object of objects. Received: {self._next()} for {expected}")
+            raise ValueError(
+                f"a header must be JSON, an object of objects. Received: {self._next()} instead of {expected}"
+            )
         self._at += 1
         return mark
 
@@ -249,7 +253,7 @@ class _Reader:
 
     def _next(self) -> str:
         rest = self._text[self._at : self._at + 20]
-        return f"{shown(rest)} at character {self._at}" if rest else f"its end at character {self._at}"
+        return f"{shown(rest)} at character {self._at}" if rest else f"the end of the header at character {self._at}"
 
 
 def _entry(name: str, document: object) -> Entry:
@@ -263,7 +267,7 @@ def _entry(name: str, document: object) -> Entry:
     bits = math.prod(shape) * BITS[dtype]
     if len(offsets) != 2 or (offsets[1] - offsets[0]) * 8 != bits:
         raise ValueError(
-            "data_offsets must be two, as far apart as a tensor of the dtype and shape has bytes. "
+            "data_offsets must be two offsets whose difference is the size of the tensor in bytes. "
             f"Received: {shown(offsets)} for {dtype} {shown(shape)}"
         )
     return Entry(name, dtype, tuple(shape), *offsets)

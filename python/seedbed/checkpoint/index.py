@@ -1,4 +1,4 @@
-"""The index of a directory of shards, which another program may have written: read, and refused where it is hostile."""
+"""The index of a directory of shards: read it, and refuse an invalid or hostile one of another program."""
 
 from __future__ import annotations
 
@@ -15,28 +15,32 @@ from seedbed.strict_json import decode, shown, typed
 INDEX_SUFFIX = ".safetensors.index.json"
 
 MAX_INDEX_BYTES = 1 << 25
-"""The most bytes of an index: that of most experts has half of them."""
+"""Maximum length of an index, in bytes: twice that of the model with the most experts."""
 
 MAX_FILES = 1 << 16
-"""The most shards of a directory."""
+"""Maximum number of shards of a directory."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The safetensors files of a directory, and what its index says of them."""
+    """The safetensors files of a directory, and the contents of its index."""
 
     files: tuple[Path, ...]
     index: Path | None
     weight_map: Mapping[str, str] | None
-    """The name of the file that has a tensor, by the name of the tensor; None where there is no index."""
+    """Name of the file of each tensor, by the name of the tensor; None if there is no index."""
 
 
 def shards_of(path: Path) -> Shards:
-    """Return the shards of a directory, or of the index at `path`.
+    """Return the shards of a directory, or of an index.
+
+    Arguments:
+        path: path of the directory or of the index.
 
     Raises:
-        OSError: the directory or the index cannot be read.
-        TypeError, ValueError: there are several indexes; the index is none, or names a file outside its directory.
+        OSError: if the directory or the index cannot be read.
+        TypeError: if a value in the index has a wrong type.
+        ValueError: if the directory has several indexes, or the index is invalid or names a file outside its directory.
     """
     if not path.is_dir():
         return _indexed(path)
@@ -45,7 +49,9 @@ def shards_of(path: Path) -> Shards:
     if INDEX_NAME in indexes:
         return _indexed(path / INDEX_NAME)
     if len(indexes) > 1:
-        raise ValueError(f"a directory must have one index. Received: {', '.join(indexes)}; say which is meant")
+        raise ValueError(
+            f"a directory must have one index. Received: {', '.join(indexes)}; give the path of one of them"
+        )
     if indexes:
         return _indexed(path / indexes[0])
     return Shards(tuple(path / name for name in names if name.endswith(".safetensors")), None, None)
@@ -55,7 +61,7 @@ def _indexed(path: Path) -> Shards:
     with path.open("rb") as file:
         content = file.read(MAX_INDEX_BYTES + 1)
     if len(content) > MAX_INDEX_BYTES:
-        raise ValueError(f"an index must have at most {MAX_INDEX_BYTES} bytes. Received: more")
+        raise ValueError(f"an index must have at most {MAX_INDEX_BYTES} bytes. Received: a longer one")
     try:
         document = decode(content.decode("utf-8"), "an index")
     except UnicodeDecodeError as error:
@@ -63,7 +69,7 @@ def _indexed(path: Path) -> Shards:
             f"an index must be UTF-8. Received: {content[error.start]:#04x} at byte {error.start}"
         ) from None
     except RecursionError:
-        raise ValueError("an index must be a few levels deep at most. Received: one too deep to be read") from None
+        raise ValueError("an index must be nested a few levels deep at most. Received: a deeper one") from None
     fields = typed(document, dict, "an index must be an object")
     if "weight_map" not in fields:
         raise ValueError(f'an index must have the key "weight_map". Received: {shown(list(fields))}')
@@ -80,13 +86,13 @@ def _indexed(path: Path) -> Shards:
 
 
 def _check_within(directory: Path, names: list[str]) -> None:
-    """Check that names are those of files of the directory, and no paths to others."""
+    """Check that each name is that of a file in the directory, not a path or link to another place."""
     inside = os.path.realpath(directory) if is_local(directory) else None
     for name in names:
         if name in ("", ".", "..") or "\0" in name or {"/", "\\", ":"} & set(name):
-            raise ValueError(f"a file of an index must be a name without a directory. Received: {shown(name)}")
+            raise ValueError(f"a file name in an index must have no directory. Received: {shown(name)}")
         if inside is not None and os.path.dirname(os.path.realpath(directory / name)) != inside:  # noqa: PTH120
             raise ValueError(
-                "a file of an index must be in its directory, and no symbolic link to another place. "
-                f"Received: {shown(name)}, which leads to {shown(os.path.realpath(directory / name))}"
+                "a file of an index must be in its directory, not a symbolic link to another directory. "
+                f"Received: {shown(name)}, a link to {shown(os.path.realpath(directory / name))}"
             )

@@ -1,8 +1,8 @@
-"""Which tensor is where: in which shard of a directory, and at which bytes of its file.
+"""The layout of a checkpoint: the shard of each tensor, and its offsets in the file.
 
-The shards are those that the Hugging Face hub's programs make: tensors go into a shard in the plan's order until the
-next one would take it over the limit; a tensor over the limit by itself has a shard of its own. One shard is called
-``model.safetensors``, several ``model-00001-of-00004.safetensors`` and so on, with an index.
+The shards are the same as those of `huggingface_hub`: tensors are added to a shard in the order of the plan until the
+next one would exceed the size limit, and a tensor above the limit gets a shard of its own. A single shard is called
+``model.safetensors``; several are called ``model-00001-of-00004.safetensors`` and so on, and have an index.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from seedbed.plan import Plan, PlannedTensor
 
 DEFAULT_SHARD_SIZE = "50GB"
-"""The limit of a shard where none is asked for: that of `save_pretrained` in transformers 5."""
+"""Default maximum size of the tensors of a shard, as in `save_pretrained` of transformers 5."""
 
 MAX_DATA_BYTES = 1 << 62
-"""The most bytes of all tensors. (The disk itself refuses what it cannot hold.)"""
+"""Maximum size of all tensors of a file, in bytes. (A file system has a lower limit of its own.)"""
 
 MAX_SHARDS = 99_999
-"""The most shards: a shard's number has five digits."""
+"""Maximum number of shards: the number in a file name has five digits."""
 
 INDEX_NAME = "model.safetensors.index.json"
 
@@ -36,23 +36,27 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 @dataclass(frozen=True)
 class Layout:
-    """A file: its name, the bytes before the tensors, and the tensors in the order of the file."""
+    """The layout of one file."""
 
     name: str
     header: bytes
+    """The bytes before the data."""
     places: tuple[tuple[PlannedTensor, Entry], ...]
+    """The tensors and their entries in the header, in the order of the data."""
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Length of the file, in bytes."""
         return len(self.header) + (self.places[-1][1].stop if self.places else 0)
 
 
 def file_layout(name: str, tensors: Iterable[PlannedTensor], seed: int) -> Layout:
-    """Return the layout of a file: tensors by falling item size, so that each is aligned, and then in their order.
+    """Return the layout of a file.
+
+    Tensors are sorted by item size, the largest first, so that each tensor is aligned. Otherwise they keep their order.
 
     Raises:
-        ValueError: the format has no name for a dtype, or the tensors or their header are too large.
+        ValueError: if safetensors has no such dtype, or the tensors or their header are too large.
     """
     places = []
     start = 0
@@ -67,12 +71,18 @@ def file_layout(name: str, tensors: Iterable[PlannedTensor], seed: int) -> Layou
 
 
 def shard_layouts(plan: Plan, seed: int, max_shard_size: int | str = DEFAULT_SHARD_SIZE) -> list[Layout]:
-    """Return the layouts of the shards of a directory; `file_layout` says what is raised."""
+    """Return the layouts of the shards of a directory.
+
+    Raises:
+        TypeError: if `max_shard_size` is neither an integer nor a string.
+        ValueError: if `max_shard_size` is not a positive size, or there would be more than `MAX_SHARDS` shards; and as
+            `file_layout`.
+    """
     shards = _shards(plan.tensors, as_size(max_shard_size))
     if len(shards) > MAX_SHARDS:
         raise ValueError(
             f"a directory must have at most {MAX_SHARDS} shards. "
-            f"Received: max_shard_size={max_shard_size!r}, which makes {len(shards)}"
+            f"Received: max_shard_size={max_shard_size!r}, which needs {len(shards)}"
         )
     if len(shards) <= 1:
         return [file_layout("model.safetensors", plan.tensors, seed)]
@@ -83,13 +93,13 @@ def shard_layouts(plan: Plan, seed: int, max_shard_size: int | str = DEFAULT_SHA
 
 
 def _shards(tensors: Iterable[PlannedTensor], limit: int) -> list[list[PlannedTensor]]:
-    """Divide tensors as `huggingface_hub.split_torch_state_dict_into_shards` does, in its order of shards."""
+    """Divide tensors into shards, in the order of `huggingface_hub.split_torch_state_dict_into_shards`."""
     shards: list[list[PlannedTensor]] = []
     shard: list[PlannedTensor] = []
     size = 0
     for tensor in tensors:
         if tensor.nbytes > limit:
-            shards.append([tensor])  # before the shard that others are still added to
+            shards.append([tensor])  # before the shard that is still being filled, as in huggingface_hub
             continue
         if size + tensor.nbytes > limit:
             shards.append(shard)
@@ -100,17 +110,18 @@ def _shards(tensors: Iterable[PlannedTensor], limit: int) -> list[list[PlannedTe
 
 
 def index_text(plan: Plan, layouts: Sequence[Layout]) -> str:
-    """Return the index of a directory of shards, as transformers writes it."""
+    """Return the text of the index of a directory of shards, as transformers writes it."""
     weight_map = {entry.name: layout.name for layout in layouts for _, entry in layout.places}
     metadata = {"total_parameters": plan.parameters, "total_size": plan.nbytes}
     return json.dumps({"metadata": metadata, "weight_map": weight_map}, indent=2, sort_keys=True) + "\n"
 
 
 def as_size(size: int | str) -> int:
-    """The bytes of a size: an integer, or a number with one of the decimal units KB, MB, GB and TB.
+    """Return a size in bytes. A string is a number, with one of the decimal units KB, MB, GB and TB or without.
 
     Raises:
-        TypeError, ValueError: it is neither, or not at least 1.
+        TypeError: if the size is neither an integer nor a string.
+        ValueError: if a string is not a size, or the size is less than 1 byte.
 
     >>> as_size("5GB"), as_size("1.5 MB"), as_size(4096)
     (5000000000, 1500000, 4096)
@@ -118,8 +129,8 @@ def as_size(size: int | str) -> int:
     found = _SIZE.fullmatch(str(size)) if type(size) in (int, str) else None
     if found is None:
         raise (ValueError if type(size) in (int, str) else TypeError)(
-            "max_shard_size must be a number of bytes, or a number with one of the units KB, MB, GB and TB, such as "
-            f"'5GB'. Received: {size!r}"
+            "max_shard_size must be a positive number of bytes, or a string with one of the units KB, MB, GB and TB, "
+            f"such as '5GB'. Received: {size!r}"
         )
     whole, _, fraction = found[1].partition(".")
     scaled: int = int(whole + fraction) * _UNITS.get((found[2] or "").upper(), 1) // 10 ** len(fraction)

@@ -1,4 +1,4 @@
-"""The tensors that a checkpoint has: their names, shapes and dtypes, without their values."""
+"""List the tensors of a checkpoint: their names, shapes and dtypes, without their values."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ def tensors_of(path: str | os.PathLike[str]) -> list[Undecided]:
     """Return the tensors of a safetensors file, an index or a directory, in the order of the files.
 
     Raises:
-        OSError: a file cannot be read, or there is none.
-        TypeError, ValueError: a file is no safetensors file, or has a dtype that a plan cannot have; a name is in two
-            files.
+        OSError: if a file cannot be read, or the directory has no safetensors file.
+        TypeError: if a value in an index has a wrong type.
+        ValueError: if a file is not a safetensors file or has a dtype that a plan cannot have, or if two files have the
+            same tensor.
     """
     place = path_of(path)
     tensors: dict[str, Undecided] = {}
     with read_errors(path):
         files = shards_of(place).files if place.is_dir() or place.name.endswith(INDEX_SUFFIX) else (place,)
         if not files:
-            raise FileNotFoundError(errno.ENOENT, "there is no safetensors file in the directory")
+            raise FileNotFoundError(errno.ENOENT, "the directory has no safetensors file")
         for file_path in files:
             with opened(file_path) as (file, size):
                 entries = read_checkpoint_header(file, size).entries
             for entry in entries:
                 if entry.name in tensors:
-                    raise ValueError(f"a tensor must be in one file. Received: {shown(entry.name)} in several")
+                    raise ValueError(
+                        f"a tensor must be in only one file. Received: {shown(entry.name)} in several files"
+                    )
                 if entry.dtype not in _DTYPES:
                     known = ", ".join(_DTYPES)
                     raise ValueError(f"{entry.name!r}: a dtype must be one of {known}. Received: {entry.dtype}")

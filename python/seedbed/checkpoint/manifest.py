@@ -1,7 +1,7 @@
-"""The manifest of a directory of shards: which plan is evaluated there, from which seed, in shards of which size.
+"""The manifest of a directory of shards: its plan, its seed, and the size limit of its shards.
 
-It is written before the first shard. An interrupted run goes on by it, and a finished one is verified by it, without
-the source of the plan.
+It is written before the first shard. With it, an interrupted run is resumed and a finished one is verified without the
+source of the plan.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from seedbed.strict_json import decode, members, shown, typed
 MANIFEST_NAME = "seedbed.json"
 
 SEED_TEXT = re.compile(r"0|-?[1-9][0-9]{0,76}")
-"""A seed as files have it: a text, since it may have more digits than a number of JSON."""
+"""Pattern of a seed in a file. It is a string, because many JSON parsers round integers of more than 53 bits."""
 
 
 class Manifest(NamedTuple):
-    """The plan of a directory, its seed, and the limit of its shards in bytes."""
+    """The contents of a manifest. `max_shard_size` is in bytes."""
 
     plan: Plan
     seed: int
     max_shard_size: int
 
     def text(self) -> str:
-        """The manifest as JSON. The plan is without a configuration, which has a file of its own.
+        """Return the manifest as JSON, without the configuration of the model, which has a file of its own.
 
         Raises:
-            ValueError: an initializer of the plan has no configuration.
+            ValueError: if an initializer of the plan has no configuration.
         """
         plan = replace(self.plan, config=None).to_json().rstrip().replace("\n", "\n  ")
         return (
@@ -49,23 +49,24 @@ def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a directory.
 
     Raises:
-        OSError: there is none, or it cannot be read.
-        TypeError, ValueError: it is none, or of another algorithm than that of this version.
+        OSError: if it does not exist or cannot be read.
+        TypeError: if a value in it has a wrong type.
+        ValueError: if it is invalid, or of another algorithm than this version of seedbed.
     """
     path = directory / MANIFEST_NAME
     with path.open("rb") as file:
         content = file.read(2 * MAX_PLAN_BYTES + 1)
     if len(content) > 2 * MAX_PLAN_BYTES:
-        raise ValueError(f"{MANIFEST_NAME} must have at most {2 * MAX_PLAN_BYTES} bytes. Received: more")
+        raise ValueError(f"{MANIFEST_NAME} must have at most {2 * MAX_PLAN_BYTES} bytes. Received: a longer one")
     try:
         document = decode(content.decode("utf-8", "replace"), MANIFEST_NAME)
         fields = members(document, MANIFEST_NAME, required=("algorithm", "seed", "max_shard_size", "plan"))
         plan = plan_of_document(fields["plan"])
     except RecursionError:
-        raise ValueError(f"{MANIFEST_NAME} must be a few levels deep at most. Received: a deeper one") from None
+        raise ValueError(f"{MANIFEST_NAME} must be nested a few levels deep at most. Received: a deeper one") from None
     if fields["algorithm"] != ALGORITHM:
         raise ValueError(
-            f"the algorithm of a checkpoint must be {ALGORITHM}, the one of this version of seedbed. "
+            f"the algorithm of a checkpoint must be {ALGORITHM}, as in this version of seedbed. "
             f"Received: {shown(fields['algorithm'])} in {MANIFEST_NAME}"
         )
     size = typed(fields["max_shard_size"], int, "max_shard_size must be an integer")
@@ -73,27 +74,27 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def manifest_of(path: Path) -> Manifest:
-    """Read the manifest next to a file, or that of a directory.
+    """Read the manifest of a directory, or of the directory of a file.
 
     Raises:
-        OSError: it cannot be read.
-        TypeError, ValueError: there is none, or it is not valid.
+        OSError: if it cannot be read.
+        TypeError: if a value in it has a wrong type.
+        ValueError: if it does not exist or is invalid.
     """
     try:
         return read_manifest(path if path.is_dir() else path.parent)
     except FileNotFoundError:
         raise ValueError(
-            f"a plan must be given for a checkpoint in whose directory there is no {MANIFEST_NAME}. "
-            f"Received: {str(path)!r}"
+            f"a plan must be given if the directory of the checkpoint has no {MANIFEST_NAME}. Received: {str(path)!r}"
         ) from None
 
 
 def seed_of_text(text: object) -> int:
-    """The seed that a file records.
+    """Return the seed that a file records.
 
     Raises:
-        ValueError: it is none.
+        ValueError: if the text is not a seed.
     """
     if not isinstance(text, str) or not SEED_TEXT.fullmatch(text):
-        raise ValueError(f"the seed of a file must be an integer in [-2**255, 2**255). Received: {shown(text)}")
+        raise ValueError(f"the seed in a file must be an integer in [-2**255, 2**255). Received: {shown(text)}")
     return as_seed(int(text))

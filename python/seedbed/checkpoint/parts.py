@@ -1,7 +1,7 @@
-"""Parts of a checkpoint: which shards are written or verified by which of several processes that never talk.
+"""Parts of a checkpoint: division of its shards among several processes that do not communicate.
 
-Part K of N is decided by the sizes of the shards alone. Shards go from the largest to the smallest to the part that has
-the fewest bytes so far, so that parts differ by at most one shard.
+Part K of N depends only on the sizes of the shards. The shards are assigned from the largest to the smallest, each to
+the part with the fewest bytes so far. So the sizes of two parts differ by at most one shard.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import TypeAlias
 from seedbed.arguments import as_integer
 
 Part: TypeAlias = tuple[int, int]
-"""The number of a part, counted from 1, and the number of all parts."""
+"""A pair: the number of a part, counted from 1, and the number of parts."""
 
 
 def as_part(part: object) -> Part:
-    """Return a part, checked.
+    """Check a part and return it as two plain integers.
 
     Raises:
-        TypeError, ValueError: it is not a pair (K, N) of integers with 1 <= K <= N.
+        TypeError: if the part is not a pair of integers.
+        ValueError: if it is not a part K of N with 1 <= K <= N.
 
     >>> as_part((3, 16))
     (3, 16)
@@ -37,13 +38,15 @@ def as_part(part: object) -> Part:
 
 
 def positions_of(sizes: Sequence[int], part: Part) -> list[int]:
-    """Return which of several shards belong to a part.
+    """Return the positions of the shards of a part in the sequence of all shard sizes.
 
     >>> [positions_of([10, 40, 20, 30, 5], (number, 2)) for number in (1, 2)]
     [[0, 1, 4], [2, 3]]
     """
     number, count = part
-    loads = [(0, other) for other in range(1, min(count, len(sizes)) + 1)]  # further parts stay empty
+    loads = [
+        (0, other) for other in range(1, min(count, len(sizes)) + 1)
+    ]  # parts beyond the number of shards are empty
     own = []
     for position in sorted(range(len(sizes)), key=lambda position: (-sizes[position], position)):
         load, other = loads[0]

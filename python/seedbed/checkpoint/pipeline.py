@@ -1,7 +1,7 @@
-"""Files made block by block: one block is filled while those before it are hashed and written.
+"""A pipeline that evaluates, hashes and writes files, one block after the other.
 
-The caller's thread evaluates the tensors into a ring of blocks; two threads a file hash and write each block when it is
-full.
+The calling thread evaluates tensors into the blocks of a ring buffer. For each file one worker thread hashes the full
+blocks, and another one writes them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Progress = Callable[["PlannedTensor"], None]
 
 
 class Output(NamedTuple):
-    """A file that is to be made."""
+    """A file to write: its layout and its destination."""
 
     layout: Layout
     destination: Destination
 
 
 class CompletedFile(NamedTuple):
-    """A file that is made: its SHA-256, and the seconds that the evaluation of its tensors took."""
+    """The result for a written file: its SHA-256, and the time of the evaluation of its tensors, in seconds."""
 
     sha256: str
     fill_seconds: float
@@ -46,19 +46,22 @@ class CompletedFile(NamedTuple):
 def make_files(
     outputs: Sequence[Output], root: SeedGenerator, progress: Progress, blocks: int = BLOCKS
 ) -> list[CompletedFile]:
-    """Evaluate the tensors of files and write these, some of them side by side.
+    """Evaluate and write files, several of them at a time.
 
-    Whatever ends the work before its end, files that are not complete are discarded.
+    If the work ends early, for whatever reason, incomplete files are discarded.
 
     Arguments:
         outputs: the files.
-        root: the generator whose children the tensors draw from.
-        progress: called after each tensor, by the thread that calls this function.
-        blocks: the most blocks of memory to use.
+        root: generator of the seeds. Each tensor draws from the child of its name.
+        progress: function that is called after each tensor, in the calling thread.
+        blocks: maximum number of memory blocks.
+
+    Returns:
+        The results in the order of `outputs`.
 
     Raises:
-        OSError: a destination refuses.
-        MemoryError: there is no memory for the blocks, or for a tensor that is computed as a whole.
+        OSError: if a destination cannot be written.
+        MemoryError: if there is no memory for the blocks, or for a tensor that is computed as a whole.
     """
     ring = RingBuffer(sum(output.layout.size for output in outputs), blocks)
     return take_turns([_make(*output, ring, root, progress) for output in outputs], files_at_once())
@@ -93,7 +96,7 @@ def _make(
 
 
 class _Contents:
-    """The bytes of a file, in their order; and the seconds that their evaluation has taken so far."""
+    """The bytes of a file in order. `seconds` is the time that their evaluation has taken so far."""
 
     def __init__(self, layout: Layout, root: SeedGenerator, progress: Progress) -> None:
         self._layout = layout
@@ -102,7 +105,7 @@ class _Contents:
         self.seconds = 0.0
 
     def fill(self, ring: RingBuffer) -> Iterator[tuple[Block, int]]:
-        """Fill block after block: return each with the number of bytes that are used, all but in the last."""
+        """Yield each filled block and the number of its bytes in use: all of them, except in the last block."""
         block, used = ring.take(), 0
         for values, tensor in self._parts():
             done = 0
@@ -117,13 +120,13 @@ class _Contents:
                 self.seconds += time.perf_counter() - start
                 done += count
                 used = stop
-            del values  # so that the memory of a tensor that is computed as a whole is free for the next
+            del values  # free the memory of a tensor that was computed as a whole before the next one is
             if tensor is not None:
                 self._progress(tensor)
         yield block, used
 
     def _parts(self) -> Iterator[tuple[LazyArray, PlannedTensor | None]]:
-        """The bytes of the header, and the values of each tensor."""
+        """Yield the bytes of the header, and then each tensor with its values."""
         header = np.frombuffer(self._layout.header, np.uint8)
         yield LazyArray(Repeated(header), header.shape, header.dtype), None
         for tensor, _ in self._layout.places:

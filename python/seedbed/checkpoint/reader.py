@@ -1,6 +1,6 @@
-"""A file that is read from its beginning to its end, and hashed, ahead of whoever compares it.
+"""Reading of a checkpoint file: open it safely, parse its header, and read and hash it ahead of its consumer.
 
-It is not mapped: where a file becomes shorter while it is read, a map ends in a signal, a read in an error.
+Files are read, not mapped: if a file is truncated meanwhile, a read ends with an error, but a map with a signal.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from seedbed.checkpoint.other_formats import RECOGNIZED_BYTES, recognized_format
 from seedbed.checkpoint.ring_buffer import Block, RingBuffer
 from seedbed.checkpoint.worker_thread import Worker
 
-_CHANGED = "a checkpoint must stay as it is while it is verified. Received:"
+_CHANGED = "a checkpoint must not change while it is verified. Received: a file"
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], int]]:
-    """Open an ordinary file, or an object at a URL, and return its size. No device is opened, no pipe waited for."""
+    """Open a regular file, or an object at a URL, and return it with its size. Refuse devices and pipes."""
 
     def checked(status: os.stat_result) -> int:
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not an ordinary file")
+            raise OSError(errno.EINVAL, "not a regular file")
         return status.st_size
 
     def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # should a pipe take the place of what was looked at
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # in case a pipe has replaced the checked file
 
     place = path_of(path)
     if not is_local(place):
@@ -52,7 +52,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], int]]:
 
 
 def descriptor_of(file: IO[bytes]) -> int | None:
-    """Return the descriptor of a file of this machine; None for an object."""
+    """Return the descriptor of a local file, or None for an object."""
     try:
         return file.fileno()
     except (AttributeError, UnsupportedOperation):
@@ -60,7 +60,7 @@ def descriptor_of(file: IO[bytes]) -> int | None:
 
 
 def size_of(file: IO[bytes]) -> int:
-    """Return the size that an open file has now; an object keeps its size."""
+    """Return the current size of an open file, in bytes."""
     descriptor = descriptor_of(file)
     if descriptor is not None:
         return os.fstat(descriptor).st_size
@@ -71,16 +71,16 @@ def size_of(file: IO[bytes]) -> int:
 
 
 def read_bytes(file: IO[bytes], count: int) -> bytes:
-    """Return the next bytes of a file.
+    """Return the next `count` bytes of a file.
 
     Raises:
-        ValueError: the file ends before.
+        ValueError: if the file ends before.
     """
     content = bytearray()
     while len(content) < count:
         received = file.read(count - len(content))
         if not received:
-            raise ValueError(f"{_CHANGED} one that became shorter")
+            raise ValueError(f"{_CHANGED} that became shorter")
         content += received
     return bytes(content)
 
@@ -89,7 +89,7 @@ def read_checkpoint_header(file: IO[bytes], size: int) -> Header:
     """Read the header of an open file.
 
     Raises:
-        ValueError: the file is no safetensors file; the message says what it looks like.
+        ValueError: if the file is not a safetensors file. The message names its format, if that is known.
     """
     try:
         return read_header(partial(read_bytes, file), size)
@@ -102,10 +102,10 @@ def read_checkpoint_header(file: IO[bytes], size: int) -> Header:
 
 
 class HashingReader:
-    """The bytes of an open file from its beginning to its end, read in advance and hashed by other threads."""
+    """The bytes of an open file, in order. Worker threads read them ahead and hash them."""
 
     def __init__(self, file: IO[bytes], size: int, ring: RingBuffer) -> None:
-        """Begin to read a file of `size` bytes into the blocks of `ring`, which nothing else uses."""
+        """Start to read a file of `size` bytes into the blocks of a ring buffer, which must have no other user."""
         file.seek(0)
         descriptor = descriptor_of(file)
         self._direct = (
@@ -116,20 +116,20 @@ class HashingReader:
         )
         self._file = file
         self._size = size
-        self._left = size  # bytes for which no block is taken yet
+        self._left = size  # bytes without a block so far
         self._ring = ring
         self._sha256 = hashlib.sha256()
         self._reader, self._hasher = Worker(), Worker()
         self._ahead: deque[tuple[np.ndarray, Block, Future[None]]] = deque()
         self._current = np.empty(0, np.uint8)
         self.available = 0
-        """Bytes of the current block that are not yet read."""
+        """Number of unread bytes in the current block."""
 
     def read(self, count: int) -> np.ndarray:
-        """Return the next bytes, which later calls overwrite.
+        """Return the next `count` bytes. Later calls may overwrite them.
 
         Raises:
-            ValueError: the file has become shorter.
+            ValueError: if the file was truncated meanwhile.
         """
         if not self.available:
             self._advance()
@@ -141,24 +141,24 @@ class HashingReader:
         return np.concatenate([head, self.read(count - head.size)])
 
     def skip(self, count: int) -> Iterator[None]:
-        """Pass over the next bytes, and yield after each block."""
+        """Skip the next `count` bytes, and yield after each block."""
         while count:
             count -= self.read(min(count, self.available or ALIGNMENT)).size
             yield
 
     def hexdigest(self) -> str:
-        """Return the SHA-256 of the file, all of which is read.
+        """Return the SHA-256 of the file, after its last byte was read.
 
         Raises:
-            ValueError: the file has another size than it had.
+            ValueError: if the size of the file has changed.
         """
         size = size_of(self._file)
         if size != self._size:
-            raise ValueError(f"{_CHANGED} one that became {'shorter' if size < self._size else 'longer'}")
+            raise ValueError(f"{_CHANGED} that became {'shorter' if size < self._size else 'longer'}")
         return self._hasher.submit(self._sha256.hexdigest).result()
 
     def close(self) -> None:
-        """End the threads."""
+        """End the worker threads."""
         self._reader.cancel()
         self._hasher.cancel()
         self._reader.join()
@@ -176,7 +176,7 @@ class HashingReader:
         self._current, self.available = memory, memory.size
 
     def _read_block(self, memory: np.ndarray, count: int) -> None:
-        """Read the next `count` bytes to the beginning of a memory; direct I/O needs all of it."""
+        """Read the next `count` bytes into a block. Direct I/O needs the whole block, a multiple of the alignment."""
         view = memory.data if self._direct else memory.data[:count]
         done = 0
         while done < count:
@@ -185,10 +185,10 @@ class HashingReader:
             except OSError as error:
                 if not self._direct or error.errno != errno.EINVAL:
                     raise
-                self._direct = set_direct(self._file.fileno(), False)  # this file system only seemed to agree
+                self._direct = set_direct(self._file.fileno(), False)  # this file system accepts the flag only
                 continue
             if not received:
-                raise ValueError(f"{_CHANGED} one that became shorter")
+                raise ValueError(f"{_CHANGED} that became shorter")
             done += received
         if done > count:
-            raise ValueError(f"{_CHANGED} one that became longer")
+            raise ValueError(f"{_CHANGED} that became longer")

@@ -1,4 +1,4 @@
-"""Memory that is used in turn: a block is filled or read while those before it are hashed, written or compared."""
+"""A ring buffer of memory blocks: one block is filled while worker threads hash, write or compare earlier ones."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 from seedbed.checkpoint.direct_io import ALIGNMENT
 
 BLOCK_BYTES = 1 << 24
-"""Bytes of a block: at a gigabyte a second 16 ms of work, so that what a block costs by itself does not count."""
+"""Length of a block, in bytes. At 1 GB/s it is 16 ms of work, so that the overhead per block is negligible."""
 
 BLOCKS = 8
-"""The most blocks, 128 MiB in all: the disk, the hash and the fill may be so far apart."""
+"""Maximum number of blocks, 128 MiB in all: how far the fill may be ahead of the hash and the disk."""
 
 
 class Block(NamedTuple):
-    """A part of the memory, and the tasks that use it."""
+    """A block of memory, and the running tasks that use it."""
 
     memory: np.ndarray
     tasks: list[Future[Any]]
 
 
 class RingBuffer:
-    """Blocks of memory, used in turn."""
+    """Blocks of memory that are reused in turn."""
 
     def __init__(self, total: int, most: int = BLOCKS) -> None:
-        """Allocate memory for a stream of `total` bytes: blocks for all of it, or `most`.
+        """Allocate the blocks for a stream of `total` bytes, at most `most` blocks.
 
         Raises:
-            MemoryError: the system has not as much.
+            MemoryError: if the system has not enough memory.
         """
         self.count = count = min(most, max(1, -(-total // BLOCK_BYTES)))
         size = min(BLOCK_BYTES, max(ALIGNMENT, -(-total // ALIGNMENT) * ALIGNMENT))
@@ -42,10 +42,10 @@ class RingBuffer:
         )
 
     def take(self) -> Block:
-        """Return the block that was taken longest ago, as soon as its tasks are done, without tasks.
+        """Wait for the tasks of the least recently taken block, and return the block without tasks.
 
         Raises:
-            BaseException: what one of its tasks raised.
+            BaseException: the exception of one of its tasks.
         """
         block = self._blocks.popleft()
         self._blocks.append(block)

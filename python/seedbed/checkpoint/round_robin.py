@@ -1,4 +1,4 @@
-"""Tasks that take turns: several files under way in one thread."""
+"""Round-robin execution of several tasks in one thread, such as the evaluation of several files."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from seedbed.threads import get_num_threads
 T = TypeVar("T")
 
 Task: TypeAlias = Generator[bool, None, T]
-"""A function that yields after each step: True after the last one that computes, when it only has to wait."""
+"""A generator that yields after each step: False while it computes, True when it only waits for worker threads."""
 
 MAX_AT_ONCE = 4
-"""The most files under way at once: together they hash about as much as a fast disk writes."""
+"""Maximum number of files that are processed at once: together they are hashed about as fast as a disk writes."""
 
 
 def files_at_once() -> int:
-    """The number of files to have under way at once.
+    """Return the number of files to process at once: half the number of threads.
 
-    A hash goes from block to block and so uses one core, while another core evaluates about as many bytes a second.
-    With so many files half of the cores hash.
+    Hashing a file is sequential, so that it uses one core. One other core evaluates about as many bytes per second.
     """
     return max(1, min(MAX_AT_ONCE, get_num_threads() // 2))
 
 
 def take_turns(tasks: Sequence[Task[T]], at_once: int) -> list[T]:
-    """Run tasks, `at_once` of them a step each in turn, and return what they return.
+    """Run tasks, one step of each in turn, and return their results in the order of the tasks.
 
-    A task that only has to wait gets its last turn when as many others have come to their ends too. Whatever ends the
-    work before that closes all tasks.
+    At most `at_once` tasks compute at the same time. Tasks that only wait for worker threads are resumed when more than
+    `at_once` of them wait, or when no task computes. On an exception all tasks are closed.
     """
     results: dict[int, T] = {}
     waiting = deque(enumerate(tasks))

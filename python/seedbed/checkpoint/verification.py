@@ -1,4 +1,4 @@
-"""A checkpoint compared with a plan: a file, a directory of shards, or one shard of a directory."""
+"""`verify_checkpoint`: compare a file, a directory of shards, or one shard of a directory with a plan."""
 
 from __future__ import annotations
 
@@ -36,32 +36,41 @@ _NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found: the tensors and parameters of the plan, the bytes of the files, the time, and the files.
-
-    `seed` is the one that was asked for, or else the one that the files record, which is `seed_told` (None where they
-    record none). `different` is the number of differences, `differences` has the first 20, in the order of the files
-    and then of the plan.
-    """
+    """The result of `verify_checkpoint`. The checkpoint is right if `different` is 0."""
 
     tensors: int
+    """Number of tensors of the plan; of a part, only its own tensors."""
     parameters: int
+    """Number of elements of the tensors."""
     bytes: int
+    """Length of all files."""
     seconds: float
+    """Time of the verification."""
     seed: int
-    seed_told: int | None
+    """The seed of the expected values: the argument, or else the recorded seed."""
+    seed_recorded: int | None
+    """The seed that the files record, or None."""
     different: int
+    """Number of differences."""
     differences: tuple[Difference, ...]
+    """The first 20 differences, in the order of the files and then of the plan."""
     files: tuple[WrittenFile, ...]
+    """The files with their SHA-256."""
+
+    @property
+    def seed_told(self) -> int | None:
+        """The former name of `seed_recorded`."""
+        return self.seed_recorded
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the file.
+        """The SHA-256 of the only file.
 
         Raises:
-            ValueError: there are several files, or none.
+            ValueError: if the number of files is not one.
         """
         if len(self.files) != 1:
-            raise ValueError(f"the SHA-256 of one file must be asked for. Received: a directory of {len(self.files)}")
+            raise ValueError(f"sha256 needs a single file; use files. Received: {len(self.files)} files")
         return self.files[0].sha256
 
 
@@ -73,29 +82,36 @@ def verify_checkpoint(
     part: Part | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Verification:
-    """Compare every bit of every tensor of a checkpoint with what `write_checkpoint` writes.
+    """Compare every bit of every tensor of a checkpoint with the values of a plan and a seed.
 
-    The checkpoint may come from any program, and have its tensors in any order. Bits are compared, not numbers: -0.0 is
-    not 0.0, and NaNs are not all alike. Of tied tensors one is enough where the metadata has the names of the others,
-    as `safetensors.torch.save_model` writes them. It takes at most 200 MB of memory, and that of a tensor where one is
-    computed as a whole, orthogonal or sparse.
+    Any program may have written the checkpoint, with its tensors in any order. Bits are compared, not numbers: -0.0
+    differs from 0.0, and NaNs may differ from each other. If tensors are tied, the file may have only one of them, and
+    the names of the others in its metadata, as `safetensors.torch.save_model` writes it.
+
+    The verification takes at most 200 MB of memory, plus the size of a tensor that is computed as a whole, such as an
+    orthogonal one.
 
     Arguments:
-        plan: what the checkpoint should have. None takes the plan that `write_directory` left in the directory.
-        path: an ordinary file, a link to one, a directory, or its index, a file whose name ends with
-            ``.safetensors.index.json``. Of a file with a name such as ``model-00002-of-00004.safetensors`` those
-            tensors are compared that it has.
-        seed: an integer in [-2**255, 2**255). None takes the seed that the files record. Where both are there and
-            differ, the values are compared with those of this one, and the result has both.
-        part: ``(3, 16)`` verifies the shards of the third of sixteen parts of a directory, and looks for the index.
-            `write_directory` has the rule; without a manifest the shards' sizes are those on the disk.
-        progress: called after each tensor of the plan that is in a file, in the file's order.
+        plan: the plan. None: the plan in the manifest that `write_directory` has written to the directory.
+        path: path or URL of a regular file, a directory, or an index, whose name ends with
+            ``.safetensors.index.json``. If the name is that of one of several shards, such as
+            ``model-00002-of-00004.safetensors``, the file need not have all tensors of the plan.
+        seed: an integer in [-2**255, 2**255). None: the seed that the files record. If the files record another seed
+            than this argument, the argument counts; the result has both.
+        part: ``(3, 16)`` verifies only the shards of the third of 16 parts of a directory, and that the index exists.
+            The shards are divided as in `write_directory`; without a manifest, by their sizes on the disk.
+        progress: function that is called after each tensor of the plan that is in a file, in the order of the file.
+
+    Returns:
+        A `Verification`: the number of differences, the first differences, and the files with their SHA-256.
 
     Raises:
-        TypeError, ValueError: the seed or the part is not one; there is no seed, or there are several; the plan does
-            not fit into a safetensors file; a file is not one, is cut short, or was written with another algorithm than
-            that of this version; an index is none, or names files outside its directory.
-        OSError: a file cannot be read, or is not an ordinary one; there is none.
+        TypeError: if an argument, or a value in an index or a manifest, has a wrong type.
+        ValueError: if the seed or the part is out of range; if `seed` is None and the files record no seed, or several;
+            if the plan does not fit into a safetensors file; if a file is not a safetensors file, is truncated, or has
+            another algorithm than this version of seedbed; or if an index is invalid or names a file outside its
+            directory.
+        OSError: if no file exists, or a file cannot be read or is not a regular file.
 
     >>> import tempfile
     >>> from seedbed.checkpoint import verify_checkpoint, write_checkpoint
@@ -107,7 +123,7 @@ def verify_checkpoint(
     ...     other = verify_checkpoint(plan, f"{folder}/model.safetensors", seed=8)
     >>> same.seed, same.different, same.sha256 == summary.sha256
     (7, 0, True)
-    >>> other.seed, other.seed_told, other.different
+    >>> other.seed, other.seed_recorded, other.different
     (8, 7, 1)
     >>> print(other.differences[0])
     "w" differs in 50 of 50 elements, first at [0, 0]:
@@ -135,7 +151,7 @@ def compared_file(
     blocks: int,
     progress: Callable[[PlannedTensor], None],
 ) -> Task[FileComparison]:
-    """Compare one file, as `compare` does; an error in one of several files names the file."""
+    """Compare one file, as `compare` does. If there are several files, an error names the file."""
     try:
         return (yield from compare(file, tensors, seeds.of, blocks, progress))
     except ValueError as error:
@@ -150,7 +166,7 @@ def compared_file(
 def verification_of(
     expected: Expected, compared: Mapping[Path, FileComparison], seeds: Seeds, start: float
 ) -> Verification:
-    """What was found in the files that are there, and what is not there, since `start` of `time.perf_counter`."""
+    """Return the result for the compared files, plus missing ones; `start` is a time of `time.perf_counter`."""
     by_name = {file.name: found for file, found in compared.items()}
     others = [*_places(expected, by_name), *_missing(expected, by_name)]
     differences = [difference for found in compared.values() for difference in found.differences]
@@ -169,34 +185,35 @@ def verification_of(
 
 @dataclass(frozen=True)
 class Expected:
-    """What should be there."""
+    """The expected contents of a checkpoint."""
 
     tensors: tuple[PlannedTensor, ...]
-    """The tensors that may be in the files."""
+    """Tensors that the files may have."""
     files: tuple[Path, ...]
+    """Files that should exist."""
     required: tuple[PlannedTensor, ...]
-    """Those of them that must be there."""
+    """Tensors that the files must have."""
     index: Path | None = None
-    """The index, where there should be one."""
+    """Path of the index that should exist, or None."""
     weight_map: Mapping[str, str] | None = None
-    """The name of the file that should have a tensor, as the index says it."""
+    """Contents of the index: the name of the file of each tensor. None if there is no index."""
     seed: int | None = None
-    """The seed that the manifest has."""
-    absence: str = "there is no safetensors file in the directory"
-    """What is said where there is no file."""
+    """Seed of the manifest, or None."""
+    absence: str = "the directory has no safetensors file"
+    """Text of the error if no file exists."""
     is_part: bool = False
-    """Whether they are the files of a part of a directory, which may have none."""
+    """Whether the files are those of a part of a directory. A part may have no files."""
 
     @property
     def counted(self) -> tuple[PlannedTensor, ...]:
-        """The tensors whose number is part of the result."""
+        """The tensors that the result counts."""
         return self.required if self.is_part else self.tensors
 
     def present(self) -> list[Path]:
-        """Return the files that are there.
+        """Return the existing files.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: if no file exists, unless the files are those of a part.
         """
         files = [file for file in self.files if file.exists()]
         if not files and not self.is_part:
@@ -205,20 +222,20 @@ class Expected:
 
 
 def expected_of(plan: Plan | None, path: str | os.PathLike[str], part: object = None) -> Expected:
-    """Return what `verify_checkpoint` expects, which has the arguments and what is raised."""
+    """Return the expected contents of a checkpoint. Arguments and errors are those of `verify_checkpoint`."""
     place = path_of(path)
     expected = _expected(plan, place, None if part is None else as_part(part))
     for tensor in expected.tensors:
         dtype_of(tensor)
     if is_local(place):
-        os.stat(path)  # noqa: PTH116  # `Path` takes an empty name for the current directory, and `file/` for a file
+        os.stat(path)  # noqa: PTH116  # `Path` would read an empty name as the current directory, and `file/` as a file
     return expected
 
 
 def _expected(plan: Plan | None, path: Path, part: Part | None) -> Expected:
     is_directory = path.is_dir() or path.name.endswith(INDEX_SUFFIX)
     if part is not None and not is_directory:
-        raise ValueError(f"a part must be that of a directory or an index. Received: {str(path)!r}")
+        raise ValueError(f"part needs a directory or an index. Received: {str(path)!r}")
     if plan is None:
         return _by_manifest(path, is_directory, part)
     check_plan(plan)
@@ -230,18 +247,18 @@ def _expected(plan: Plan | None, path: Path, part: Part | None) -> Expected:
 
 
 def _by_names(plan: Plan, path: Path) -> Expected:
-    """What a directory should have, by its index or the numbers in the names of its shards."""
+    """Return the expected contents of a directory, from its index or from the numbers in the names of its shards."""
     shards = shards_of(path)
     numbered = next((found for file in shards.files if (found := _NUMBERED.fullmatch(file.name))), None)
     if shards.index is not None or numbered is None:
         return Expected(plan.tensors, shards.files, plan.tensors, shards.index, shards.weight_map)
-    begin, _, count = numbered.groups()
-    names = [f"{begin}-{number:05}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
-    return Expected(plan.tensors, tuple(path / name for name in names), plan.tensors, path / f"{begin}{INDEX_SUFFIX}")
+    prefix, _, count = numbered.groups()
+    names = [f"{prefix}-{number:05}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
+    return Expected(plan.tensors, tuple(path / name for name in names), plan.tensors, path / f"{prefix}{INDEX_SUFFIX}")
 
 
 def _part_of(expected: Expected, part: Part) -> Expected:
-    """The part of a directory that was written by another program."""
+    """Return the expected contents of a part of a directory that another program has written."""
     sizes = [file.stat().st_size if file.exists() else 0 for file in expected.files]
     files = tuple(expected.files[position] for position in positions_of(sizes, part))
     names = {None, *(file.name for file in files)}  # a tensor that the index lacks is missing in each part
@@ -273,48 +290,48 @@ def _by_manifest(path: Path, is_directory: bool, part: Part | None) -> Expected:
 
 
 class Seeds:
-    """The seed of a verification: the one that was asked for, or the one that all files record."""
+    """The seed of a verification: the argument `seed`, or else the seed that all files record."""
 
     def __init__(self, asked: int | None) -> None:
         self.asked = asked
         self.recorded: int | None = None
-        """What the files record."""
+        """The seed that the files record, or None."""
 
     def used(self, of_manifest: int | None = None) -> int:
-        """The seed in use, once all files are read; that of the manifest if there are none.
+        """Return the seed in use: the argument, the recorded seed, or the one of the manifest if there are no files.
 
         Raises:
-            ValueError: there is none.
+            ValueError: if there is no seed.
         """
         for seed in (self.asked, self.recorded, of_manifest):
             if seed is not None:
                 return seed
-        raise ValueError("a seed must be given where a part has no files. Received: seed=None")
+        raise ValueError("a seed must be given if a part has no files. Received: seed=None")
 
     def of(self, header: Header) -> int:
-        """Return the seed of a file.
+        """Return the seed for a file.
 
         Raises:
-            ValueError: there is none, or another than that of the files before, or the file has another algorithm.
+            ValueError: if there is no seed, if an earlier file records another seed, or if the algorithm differs.
         """
         recorded = _seed_recorded(header.metadata)
         if self.asked is None and recorded is None:
             raise ValueError(
-                "a seed must be given where a checkpoint's metadata has none. "
-                f"Received: seed=None, and {shown(sorted(header.metadata))} in the metadata"
+                "a seed must be given if the metadata of a checkpoint has no seed. "
+                f"Received: seed=None, and the metadata keys {shown(sorted(header.metadata))}"
             )
         self.add(recorded)
         return self.used()
 
     def add(self, recorded: int | None) -> None:
-        """Take note of the seed that a file records.
+        """Add the seed that a file records.
 
         Raises:
-            ValueError: it is another than that of the files before, and none was asked for.
+            ValueError: if an earlier file records another seed, and there is no argument `seed`.
         """
         if self.asked is None and self.recorded not in (None, recorded):
             raise ValueError(
-                f"the files of a checkpoint must record one seed. Received: {self.recorded} and {recorded}"
+                f"the files of a checkpoint must all record the same seed. Received: {self.recorded} and {recorded}"
             )
         self.recorded = recorded if self.recorded is None else self.recorded
 
@@ -323,14 +340,14 @@ def _seed_recorded(metadata: Mapping[str, str]) -> int | None:
     algorithm = metadata.get(ALGORITHM_KEY, ALGORITHM)
     if algorithm != ALGORITHM:
         raise ValueError(
-            f"the algorithm of a checkpoint must be {ALGORITHM}, the one of this version of seedbed. "
+            f"the algorithm of a checkpoint must be {ALGORITHM}, as in this version of seedbed. "
             f"Received: {ALGORITHM_KEY}={shown(algorithm)}"
         )
     return seed_of_text(metadata[SEED_KEY]) if SEED_KEY in metadata else None
 
 
 def _places(expected: Expected, compared: Mapping[str, FileComparison]) -> Iterator[Difference]:
-    """Tensors that are in several files, or in another one than the index says."""
+    """Yield the tensors that are in several files, or in another file than the index says."""
     places: dict[str, str] = {}
     for file, found in compared.items():
         for name in found.names:
@@ -348,7 +365,7 @@ def _places(expected: Expected, compared: Mapping[str, FileComparison]) -> Itera
 
 
 def _missing(expected: Expected, compared: Mapping[str, FileComparison]) -> Iterator[Difference]:
-    """Files that are missing, and tensors that are in none of the others."""
+    """Yield the missing files, and the missing tensors of the other files."""
     absent = {file.name for file in expected.files if file.name not in compared}
     for name in sorted(absent):
         yield Difference(name, "missing")

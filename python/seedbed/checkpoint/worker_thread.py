@@ -1,4 +1,4 @@
-"""A thread that runs its tasks in order, next to the caller's."""
+"""A worker thread that runs its tasks in order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 
 class Worker:
-    """A thread that runs one task after the other. Where the system refuses a thread, the caller runs them.
+    """A thread that runs one task after the other. If the system refuses a thread, the calling thread runs them.
 
-    After a task that raised an exception none is run: the exception is that of all later tasks too. A file whose block
-    was not written is not completed.
+    After a task has raised an exception, later tasks are not run, and raise the same exception. So a file is never
+    finished after one of its blocks was not written.
 
-    The thread is a daemon, unlike those of `concurrent.futures`: a task that waits for ever, such as a write to a pipe
-    that nobody reads, does not keep the process from ending.
+    The thread is a daemon, unlike those of `concurrent.futures`: a task that waits forever, such as a write to a pipe
+    without a reader, does not prevent the end of the process.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Worker:
             self._thread = None
 
     def submit(self, task: Callable[..., T], *arguments: object) -> Future[T]:
-        """Run `task(*arguments)` after all tasks before it. The future has its result, or its exception."""
+        """Run `task(*arguments)` after all earlier tasks. Return the future of its result or exception."""
         future: Future[T] = Future()
         entry = (future, lambda: task(*arguments))
         if self._thread is None:
@@ -42,11 +42,11 @@ class Worker:
         return future
 
     def cancel(self) -> None:
-        """Run no other task than the one that runs now. The futures of the others never have a result."""
+        """Run no further task after the current one. The futures of the cancelled tasks never get a result."""
         self._cancelled = True
 
     def join(self) -> None:
-        """Wait until the thread has ended: after its tasks, or after the one at hand where they are cancelled."""
+        """Wait for the end of the thread: after its last task, or after the current one if `cancel` was called."""
         self._tasks.put(None)
         if self._thread is not None:
             self._thread.join()
@@ -54,7 +54,7 @@ class Worker:
     def _run(self) -> None:
         while (entry := self._tasks.get()) is not None and not self._cancelled:
             self._complete(*entry)
-            del entry  # it refers to memory that may be large
+            del entry  # it refers to a memory block
 
     def _complete(self, future: Future[T], task: Callable[[], T]) -> None:
         try:

@@ -302,5 +302,5 @@ def _rate(done: Summary | Verification, seconds: float) -> str:
 
 
 def _seed(found: Verification) -> str:
-    told = found.seed_told
-    return str(found.seed) if told in (None, found.seed) else f"{found.seed} (the file has {told})"
+    recorded = found.seed_recorded
+    return str(found.seed) if recorded in (None, found.seed) else f"{found.seed} (the file records {recorded})"

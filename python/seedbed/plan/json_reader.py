@@ -105,7 +105,7 @@ def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") ->
     try:
         return plan_of_document(decode(text, "a plan"), dtype, unused)
     except RecursionError:
-        raise ValueError("a plan must be a few levels deep at most. Received: one too deep to be read") from None
+        raise ValueError("a plan must be nested a few levels deep at most. Received: a deeper one") from None
 
 
 def shipped_plans() -> list[str]:
@@ -125,7 +125,7 @@ def _read(source: str) -> str:
         reason = f"there is no such file, and no plan of this name that ships; {hint}"
         raise FileNotFoundError(errno.ENOENT, reason, source) from None
     if len(content) > MAX_PLAN_BYTES:
-        raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: more")
+        raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: a longer one")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
