@@ -205,7 +205,7 @@ def listed(heading):
     return re.findall(r"^  (\w+) ", part.group(1), re.MULTILINE)
 
 
-def test_the_map_has_the_python_modules_in_the_order_of_their_layers():
+def test_the_map_lists_python_modules_in_layer_order():
     level = {name: i for i, layer in enumerate(LAYERS) for name in layer}
     modules = listed("python/seedbed/")
     packages = (path.parent.name for path in PACKAGE.glob("*/__init__.py"))
@@ -215,31 +215,31 @@ def test_the_map_has_the_python_modules_in_the_order_of_their_layers():
         assert level[above] >= level[below], f"{above} is above {below} in the map"
 
 
-def test_the_map_has_the_rust_modules_in_the_order_of_their_layers():
+def test_the_map_lists_rust_modules_in_layer_order():
     assert listed("src/") == RUST_LAYERS[::-1]
     assert sorted(RUST_LAYERS) == sorted(path.stem for path in (ROOT / "src").glob("*.rs") if path.stem != "lib")
 
 
-def test_every_place_that_the_architecture_names_exists():
+def test_every_path_in_the_architecture_page_exists():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     places = re.findall(r"`((?:src|python|tools|docs|tests)/[\w./]*)`", page)
     assert len(places) > 20
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
-def test_unsafe_is_for_instructions_and_the_interface_of_c():
+def test_unsafe_code_is_in_three_places_only():
     for path in (ROOT / "src").rglob("*.rs"):
         code = re.sub(r"//.*", "", path.read_text(encoding="utf-8"))
         assert "unsafe" not in code or path.parent.name == "backend" or path.stem in ("float_state", "xla_ffi"), path
 
 
 @pytest.mark.parametrize("module", ["ml_dtypes", "rich", "safetensors", "keras", "torch", "jax", "tensorflow", "scipy"])
-def test_import_needs_numpy_and_nothing_else(module):
+def test_importing_seedbed_loads_numpy_only(module):
     program = f"import sys; sys.modules['{module}'] = None; import seedbed; seedbed.GlorotNormal(seed=1)((3, 3))"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_import_brings_no_command_line_along():
+def test_importing_seedbed_does_not_import_the_command_line():
     program = "import sys, seedbed; print([m for m in sys.modules if m.startswith('seedbed.')])"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert "seedbed.cli" not in loaded

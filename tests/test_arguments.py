@@ -52,13 +52,13 @@ TAKEN_BY_CONSTANT = (complex, bool, np.complexfloating, np.bool_, np.ndarray)
 
 @pytest.mark.parametrize("half", HALVES, ids=lambda half: f"{type(half).__name__} {half!r}")
 @pytest.mark.parametrize("parameter", REAL)
-def test_a_real_number_of_any_library_is_that_number(parameter, half):
+def test_real_numbers_of_any_library_are_accepted(parameter, half):
     assert REAL[parameter](half) == REAL[parameter](0.5)
 
 
 @pytest.mark.parametrize("value", NOT_REAL, ids=lambda value: f"{type(value).__name__} {value!r:.20}")
 @pytest.mark.parametrize("parameter", REAL)
-def test_what_is_no_real_number_is_refused(parameter, value):
+def test_other_types_are_refused_as_real_numbers(parameter, value):
     if parameter == "value of Constant" and isinstance(value, TAKEN_BY_CONSTANT) and value is not np.ma.masked:
         pytest.skip("a constant may be complex, bool or an array")
     if parameter in ("mean of RandomNormal", "mean of TruncatedNormal") and isinstance(value, (complex, np.complex64)):
@@ -73,7 +73,7 @@ def test_what_is_no_real_number_is_refused(parameter, value):
         REAL[parameter](value)
 
 
-def test_arrays_may_be_of_any_librarys_numbers():
+def test_arrays_of_any_librarys_numbers_are_accepted():
     want = sb.Constant([[0.5], [2.0]])
     for value in (
         [[Decimal("0.5")], [Fraction(2)]],
@@ -124,14 +124,14 @@ TAKES_SEVERAL = {
 
 @pytest.mark.parametrize("endless", ENDLESS, ids=lambda endless: type(endless).__name__)
 @pytest.mark.parametrize("argument", TAKES_SEVERAL)
-def test_what_has_no_end_is_refused_at_once(argument, endless):
+def test_endless_iterables_are_refused_at_once(argument, endless):
     with pytest.raises(ValueError, match=rf"{argument} must .*at most \d+.* Received: more"):
         TAKES_SEVERAL[argument](endless)
 
 
 @pytest.mark.parametrize("value", [3.5, object(), len, None])
 @pytest.mark.parametrize("argument", TAKES_SEVERAL)
-def test_what_cannot_be_iterated_is_refused_by_the_arguments_name(argument, value):
+def test_the_error_names_an_argument_that_is_not_iterable(argument, value):
     if value is None and argument in ("batch_axes", "partition_offset"):
         pytest.skip("None is a value of it")
     # As Keras, a ValueError for a float dimension. None is a permitted type of input_axes, but not of one alone.
@@ -142,25 +142,25 @@ def test_what_cannot_be_iterated_is_refused_by_the_arguments_name(argument, valu
 
 
 @pytest.mark.parametrize("config", [None, 3, "zeros", [("seed", 1)], itertools.count(), sb.Zeros()])
-def test_a_configuration_that_is_no_mapping_is_refused(config):
+def test_a_configuration_must_be_a_mapping(config):
     for cls in (sb.Zeros, sb.RandomNormal, sb.Sparse, sb.SeedGenerator):
         with pytest.raises(TypeError, match=f"config of a {cls.__name__} must be a dict"):
             cls.from_config(config)
 
 
 @pytest.mark.parametrize("text", [None, 3, b"{}", {}, [], open])
-def test_a_plan_that_is_no_text_is_a_type_error(text):
+def test_a_plan_must_be_text(text):
     with pytest.raises(TypeError, match=f"a plan must be text. Received: {type(text).__name__}"):
         parse_plan(text)
 
 
-def test_a_generator_has_at_most_so_many_names():
+def test_the_length_of_a_generators_path_is_limited():
     deepest = sb.SeedGenerator(1, path=["a"] * 2**16)
     with pytest.raises(ValueError, match=re.escape("path must have at most 65536 names. Received: one more, 'b'")):
         deepest.child("b")
 
 
-def test_the_name_of_a_child_is_unicode():
+def test_the_name_of_a_child_must_be_valid_unicode():
     with pytest.raises(ValueError, match=r"without lone surrogates. Received: '\\ud800'"):
         sb.SeedGenerator(1).child("\ud800")
 

@@ -28,14 +28,14 @@ def output(tmp_path_factory):
     return folder
 
 
-def test_a_quick_run_writes_its_page_and_its_picture(output):
+def test_a_quick_run_writes_a_page_and_a_picture(output):
     page = (output / "benchmarks.md").read_text(encoding="utf-8")
     for row in ("| seedbed | 1.00 | 1.00 |", "| NumPy |", "| np.full |", "| import seedbed |", "12 tensors of GPT-2"):
         assert row in page
     assert (output / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_all_that_ours_made_is_compared(output):
+def test_every_result_of_seedbed_is_compared(output):
     figures = json.loads((output / "benchmarks.json").read_text(encoding="utf-8"))
     ours = sum(name.startswith("seedbed") for times in figures["seconds"].values() for name in times)
     assert figures["compared"] == ours >= 2 * len(figures["seconds"])
@@ -54,11 +54,11 @@ def test_wrong_values_end_the_run(monkeypatch):
             rounds.measure([Case("normal", (64, 64))])
 
 
-def test_a_rival_that_cannot_be_imported_is_left_out_and_named(output):
+def test_a_missing_competitor_is_left_out_and_named(output):
     assert "| mkl_random | ImportError: it is not here |" in (output / "benchmarks.md").read_text(encoding="utf-8")
 
 
-def test_the_page_is_the_same_from_the_same_figures(output):
+def test_equal_results_give_an_equal_page(output):
     page = (output / "benchmarks.md").read_text(encoding="utf-8")
     (output / "benchmarks.md").unlink()
     bench("--render", "--output", output)

@@ -24,7 +24,7 @@ def mixed(seed=3):
     return sb.Blocks(NORMAL, MIXED, seed)
 
 
-def test_each_element_has_the_value_of_its_address_in_the_whole():
+def test_an_elements_value_depends_on_its_address_in_the_tensor():
     shape, key = (8, 7), sb.SeedGenerator(3).child("Blocks/1")
     expected = NORMAL.with_seed(3)(shape)
     expected[2:5] = sb.Orthogonal(seed=key)((3, 7))
@@ -72,7 +72,7 @@ def test_regions_are_intersected_exactly():
         assert found == [i for i in indices(one).tolist() if i in set(indices(other).tolist())], (one, other)
 
 
-def test_blocks_of_one_distribution_are_the_tensor_of_it():
+def test_blocks_of_one_initializer_equal_the_undivided_tensor():
     parts = [(np.s_[at : at + 3], sb.RandomNormal()) for at in (0, 3, 6)]
     assert (sb.Blocks("zeros", parts, 5)((9, 4)) == sb.RandomNormal(seed=5)((9, 4))).all()
     experts = sb.Blocks("zeros", [(e, sb.HeNormal(layout="torch")) for e in range(5)], seed=42)
@@ -80,14 +80,14 @@ def test_blocks_of_one_distribution_are_the_tensor_of_it():
     assert (experts((5, 6, 4)) == stacked((5, 6, 4))).all()
 
 
-def test_tensors_that_need_the_whole_differ_from_block_to_block():
+def test_blocks_of_orthogonal_tensors_differ():
     made = sb.Blocks("zeros", [(np.s_[:, at : at + 5], sb.Orthogonal()) for at in (0, 5)], seed=1)((5, 10), "float64")
     for block in (made[:, :5], made[:, 5:]):
         assert abs(block.T @ block - np.eye(5)).max() < 1e-14
     assert not (made[:, :5] == made[:, 5:]).any()
 
 
-def test_one_draw_is_taken_for_the_whole():
+def test_blocks_take_one_draw_per_tensor():
     root = sb.SeedGenerator(3)
     first, second = mixed(root)((8, 7)), mixed(root)((8, 7))
     assert root.draws == 2
@@ -98,7 +98,7 @@ def test_one_draw_is_taken_for_the_whole():
     assert root.draws == 2
 
 
-def test_the_default_is_not_evaluated_where_blocks_have_all(monkeypatch):
+def test_a_fully_covered_default_is_not_evaluated(monkeypatch):
     written = []
     write = blocks.Patch.write
     monkeypatch.setattr(blocks.Patch, "write", lambda self, *args: (written.append(self), write(self, *args)))
@@ -109,7 +109,7 @@ def test_the_default_is_not_evaluated_where_blocks_have_all(monkeypatch):
     assert overlapping((8, 3)).sum() == 12
 
 
-def test_configurations_are_json_and_come_back():
+def test_configurations_survive_a_round_trip_through_json():
     config = json.loads(json.dumps(sb.serialize(mixed())))
     again = sb.deserialize(config)
     assert again == mixed() == sb.Blocks.from_config(config["config"]) == mixed().clone()

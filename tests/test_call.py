@@ -44,14 +44,14 @@ def test_numbers_scalars_and_empty_tensors_are_shapes_too(shape):
         ((2**40, 0, 2**40), ValueError, r"fewer than 2\*\*63 elements, dimensions of 0 left out"),
     ],
 )
-def test_a_shape_that_is_not_one_is_refused_before_anything_is_drawn(init, shape, error, message):
+def test_a_bad_shape_is_refused_before_a_draw_is_taken(init, shape, error, message):
     with pytest.raises(error, match=message):
         init(shape)
     with pytest.raises(error, match=message):
         init.lazy(shape)
 
 
-def test_memory_that_is_not_there_is_a_memory_error():
+def test_a_tensor_larger_than_memory_raises_memory_error():
     with pytest.raises(MemoryError):
         sb.RandomNormal(seed=1)((2**30, 2**20))
 
@@ -82,7 +82,7 @@ def test_an_unknown_dtype_is_a_value_error(init, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32"), "<f4", "f", None])
-def test_a_dtype_goes_by_any_of_its_names(dtype):
+def test_a_dtype_may_be_given_in_any_form(dtype):
     assert sb.HeNormal(seed=1)((2, 2), dtype).dtype == np.float32
 
 
@@ -145,7 +145,7 @@ def test_out_may_be_part_of_a_larger_array_or_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("init", [sb.Ones(), sb.RandomNormal(seed=1)])
-def test_an_out_that_does_not_fit_is_refused_untouched(init):
+def test_an_unsuitable_out_is_refused_and_left_unchanged(init):
     def refused(out, error, message, **more):
         before = np.array(out, copy=True)
         with pytest.raises(error, match=message):
@@ -186,7 +186,7 @@ def test_a_part_outside_the_tensor_is_refused(part, offset, message):
             init((10, 6), partition_shape=part, partition_offset=offset)
 
 
-def test_fans_are_those_of_the_whole():
+def test_fans_of_a_part_are_those_of_the_tensor():
     whole = sb.GlorotUniform(seed=1)((10_000, 50))
     part = sb.GlorotUniform(seed=1)((10_000, 50), partition_shape=(5, 50), partition_offset=(9_000, 0))
     assert (part == whole[9_000:9_005]).all()
@@ -204,7 +204,7 @@ def test_fans_are_those_of_the_whole():
         ("int32", sb.Constant(0.5), "must be representable as int32"),
     ],
 )
-def test_parameters_that_the_dtype_has_no_numbers_for_are_refused(dtype, init, message):
+def test_parameters_out_of_the_dtypes_range_are_refused(dtype, init, message):
     with pytest.raises(ValueError, match=message):
         init((2, 2), dtype)
 
@@ -220,7 +220,7 @@ def test_bounds_hold_as_numpy_compares_them():
         assert (abs(w - 0.3) <= 0.2 + 1e-15).all()
 
 
-def test_a_number_that_equals_a_frameworks_dtype_is_no_dtype():
+def test_an_object_equal_to_a_framework_dtype_is_not_a_dtype():
     class Float32:
         name = "float32"
 

@@ -72,13 +72,13 @@ def test_safetensors_reads_back_every_tensor_bit_for_bit(path):
     assert tensors["half"].std() > 0
 
 
-def test_the_header_tells_the_algorithm_and_the_seed_and_no_version(path):
+def test_the_header_records_algorithm_and_seed_but_no_version(path):
     write_checkpoint(plan_of(*ENTRIES), path, seed=-(2**255))
     with safetensors.safe_open(path, "numpy") as file:
         assert file.metadata() == {"format": "pt", "seedbed.algorithm": "v1", "seedbed.seed": str(-(2**255))}
 
 
-def test_tensors_stand_without_gaps_each_aligned_to_its_items(path):
+def test_tensors_are_stored_without_gaps_and_aligned(path):
     plan = plan_of(*ENTRIES)
     write_checkpoint(plan, path)
     text, data = header_of(path)
@@ -97,13 +97,13 @@ def test_tensors_stand_without_gaps_each_aligned_to_its_items(path):
 
 
 @pytest.mark.parametrize("length", range(1, 65, 7))
-def test_the_data_begin_at_a_multiple_of_64_bytes_whatever_the_names(path, length):
+def test_the_data_start_at_a_multiple_of_64_bytes(path, length):
     write_checkpoint(plan_of({"name": "n" * length, "shape": [2]}), path)
     text, data = header_of(path)
     assert ((8 + len(text)) % 64, len(data)) == (0, 8)
 
 
-def test_the_summary_counts_what_stands_in_the_file(path):
+def test_the_summary_counts_the_contents_of_the_file(path):
     plan = plan_of(*ENTRIES)
     summary = write_checkpoint(plan, path)
     content = path.read_bytes()
@@ -112,13 +112,13 @@ def test_the_summary_counts_what_stands_in_the_file(path):
     assert 0 < summary.fill_seconds < summary.seconds
 
 
-def test_a_plan_of_no_tensors_is_a_file_of_none(path):
+def test_an_empty_plan_makes_a_file_without_tensors(path):
     summary = write_checkpoint(plan_of(), path)
     assert load_file(path) == {}
     assert (summary.tensors, summary.parameters, summary.bytes) == (0, 0, path.stat().st_size)
 
 
-def test_the_bytes_are_the_same_in_blocks_of_any_size(path, monkeypatch):
+def test_the_block_size_does_not_change_the_bytes(path, monkeypatch):
     digests = set()
     for size in (64, 4096, 1 << 24):
         monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", size)
@@ -127,13 +127,13 @@ def test_the_bytes_are_the_same_in_blocks_of_any_size(path, monkeypatch):
     assert len(digests) == 1
 
 
-def test_progress_is_told_after_each_tensor_in_the_order_of_the_file(path):
+def test_progress_is_reported_after_each_tensor_in_file_order(path):
     told = []
     write_checkpoint(plan_of(*ENTRIES), path, progress=lambda tensor: told.append(tensor.name))
     assert told == LAYOUT
 
 
-def test_the_bytes_depend_on_plan_and_seed_alone(path, threads, monkeypatch):
+def test_the_bytes_depend_on_plan_and_seed_only(path, threads, monkeypatch):
     plan = plan_of(*ENTRIES, {"name": "large", "shape": [1023, 1025]})
 
     def digest(seed):
@@ -146,7 +146,7 @@ def test_the_bytes_depend_on_plan_and_seed_alone(path, threads, monkeypatch):
     assert digest(2) != first
 
 
-def test_a_machine_of_the_other_byte_order_writes_the_same_order(path, monkeypatch):
+def test_a_big_endian_machine_writes_the_same_bytes(path, monkeypatch):
     plan = plan_of(*ENTRIES)
     write_checkpoint(plan, path)
     here = load_file(path)
@@ -173,7 +173,7 @@ def test_tensors_of_one_shape_under_two_names_differ(path):
     assert not np.array_equal(tensors["a"], tensors["b"])
 
 
-def test_the_memory_is_that_of_some_blocks_whatever_the_tensors_take(path):
+def test_memory_use_is_bounded_by_blocks_not_by_tensors(path):
     plan = plan_of({"name": "a", "shape": [32 << 20]}, {"name": "b", "shape": [32 << 20], "dtype": "bfloat16"})
     tracemalloc.start()
     write_checkpoint(plan, path)
@@ -192,13 +192,13 @@ def test_the_file_has_the_permissions_of_any_new_file(path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_file_of_the_name_is_replaced(path):
+def test_an_existing_file_is_replaced(path):
     path.write_bytes(b"old" * 1000)
     summary = write_checkpoint(plan_of(*ENTRIES), path)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == summary.sha256
 
 
-def test_a_link_keeps_pointing_at_the_file_it_names(path, tmp_path_factory):
+def test_a_symbolic_link_is_followed_not_replaced(path, tmp_path_factory):
     link = tmp_path_factory.mktemp("links") / "link"
     link.symlink_to(path)
     write_checkpoint(plan_of(*ENTRIES), link)
@@ -211,7 +211,7 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize("kind", [Interrupted, KeyboardInterrupt, ValueError, MemoryError])
-def test_whatever_ends_the_work_leaves_the_old_file_and_nothing_else(path, kind):
+def test_an_exception_leaves_only_the_old_file(path, kind):
     path.write_bytes(b"old")
 
     def stop(tensor):
@@ -224,13 +224,13 @@ def test_whatever_ends_the_work_leaves_the_old_file_and_nothing_else(path, kind)
 
 
 @pytest.mark.parametrize("seed", [2**255, -(2**255) - 1, "1", 1.0, True, None, seedbed.SeedGenerator(1)])
-def test_a_seed_that_is_none_is_refused_before_a_file_is_made(path, seed):
+def test_an_invalid_seed_is_refused_before_a_file_is_made(path, seed):
     with pytest.raises(ValueError, match="a seed must be"):
         write_checkpoint(plan_of(*ENTRIES), path, seed=seed)
     assert not path.exists()
 
 
-def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
+def test_a_dtype_that_checkpoints_lack_is_refused(path):
     tensor = PlannedTensor("a", (2,), np.dtype("complex64"), plan_of(*ENTRIES).tensors[0].initializer)
     with pytest.raises(
         ValueError,
@@ -247,7 +247,7 @@ def test_a_header_longer_than_safetensors_reads_is_refused(path, monkeypatch):
     assert not path.exists()
 
 
-def test_more_bytes_than_any_disk_has_are_refused(path):
+def test_a_size_larger_than_any_disk_is_refused(path):
     plan = plan_of(*({"name": str(index), "shape": [2**60]} for index in range(2)))
     with pytest.raises(
         ValueError, match=r"must have at most 4611686018427387904 bytes\. Received: 9223372036854775808"
@@ -260,7 +260,7 @@ def test_more_bytes_than_any_disk_has_are_refused(path):
 
 
 class TestTarget:
-    def test_in_a_folder_that_is_missing_is_an_os_error_that_names_it(self, path):
+    def test_in_a_missing_folder_is_an_os_error_that_names_it(self, path):
         target = path / "model.safetensors"
         with pytest.raises(FileNotFoundError) as caught:
             write_checkpoint(plan_of(*ENTRIES), target)
@@ -337,7 +337,7 @@ def test_a_disk_that_fills_is_an_os_error_and_leaves_nothing(tmp_path, reserve):
     assert process.returncode == 1
 
 
-def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path):
+def test_a_killed_process_leaves_no_file_of_the_final_name(tmp_path):
     process = run(WRITE, tmp_path / "model", 60)
     assert process.stdout.readline() == "filled a\n"
     process.kill()
@@ -357,7 +357,7 @@ def test_ctrl_c_leaves_nothing_behind(path):
     assert not path.exists()
 
 
-def test_after_a_killed_process_the_next_run_writes_the_file(tmp_path):
+def test_the_run_after_a_killed_one_writes_the_file(tmp_path):
     process = run(WRITE, tmp_path / "model", 60)
     assert process.stdout.readline() == "filled a\n"
     process.kill()
@@ -369,7 +369,7 @@ def test_after_a_killed_process_the_next_run_writes_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 5, 100, 1000])
-def test_a_file_that_was_cut_short_is_replaced_by_a_whole_one(path, length):
+def test_a_truncated_file_is_replaced(path, length):
     whole = write_checkpoint(plan_of(*ENTRIES), path).sha256
     os.truncate(path, length)
     with pytest.raises(safetensors.SafetensorError):
@@ -392,7 +392,7 @@ def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch, 
     assert len(hashed) - hashed.index("stop") <= 3
 
 
-def test_without_a_thread_to_hash_in_the_file_is_the_same(path, monkeypatch):
+def test_without_a_hash_thread_the_file_is_the_same(path, monkeypatch):
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 
@@ -402,7 +402,7 @@ def test_without_a_thread_to_hash_in_the_file_is_the_same(path, monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
-def test_memory_that_is_refused_is_a_memory_error_and_leaves_nothing(path):
+def test_failed_allocation_raises_memory_error_and_leaves_no_file(path):
     limit = """
 import resource
 pages = int(open("/proc/self/statm").read().split()[0])

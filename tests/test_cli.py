@@ -46,19 +46,19 @@ def test_init_writes_the_file_and_a_table_of_it(plan, output, capsys):
     assert load_file(output)["a"].dtype == "float16"
 
 
-def test_progress_is_plain_lines_where_there_is_no_terminal(plan, output, capsys):
+def test_progress_is_plain_lines_without_a_terminal(plan, output, capsys):
     assert cli.main(["init", plan, "-o", str(output)]) == 0
     _, err = capsys.readouterr()
     assert err.splitlines() == ["writing 4 tensors, 400 parameters", " 20 %", " 50 %", " 70 %", "100 %"]
 
 
-def test_a_plan_of_no_tensors_is_written(tmp_path, output, capsys):
+def test_a_plan_without_tensors_is_written(tmp_path, output, capsys):
     (tmp_path / "empty.json").write_text('{"tensors": []}')
     assert cli.main(["init", str(tmp_path / "empty.json"), "-o", str(output)]) == 0
     assert load_file(output) == {}
 
 
-def test_the_seed_is_0_unless_it_is_said(tmp_path, output, capsys):
+def test_the_default_seed_is_0(tmp_path, output, capsys):
     (tmp_path / "plan.json").write_text('{"tensors": [{"name": "a", "shape": [9], "initializer": "he_normal"}]}')
     digests = []
     for seed in ([], ["--seed", "0"], ["--seed", "-1"], ["--seed", str(2**255 - 1)]):
@@ -68,7 +68,7 @@ def test_the_seed_is_0_unless_it_is_said(tmp_path, output, capsys):
     assert len(set(digests)) == 3
 
 
-def test_threads_are_those_asked_for(plan, output):
+def test_the_number_of_threads_is_the_requested_one(plan, output):
     before = seedbed.get_num_threads()
     try:
         assert cli.main(["init", plan, "-o", str(output), "--threads", "3"]) == 0
@@ -129,7 +129,7 @@ class TestVerify:
         assert cli.main(["verify", str(tmp_path / "ones.json"), file, "--seed", "8"]) == 0
         assert table_of(capsys.readouterr().out)["seed"] == "8 (the file records 7)"
 
-    def test_tells_twenty_tensors_and_counts_the_others(self, tmp_path, output, capsys):
+    def test_lists_twenty_tensors_and_counts_the_others(self, tmp_path, output, capsys):
         tensors = [{"name": str(i), "shape": [2], "initializer": "he_normal"} for i in range(1030)]
         (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
         assert cli.main(["init", str(tmp_path / "plan.json"), "-o", str(output)]) == 0
@@ -214,7 +214,7 @@ def test_an_error_is_one_line_and_a_status(arguments, status, message, tmp_path,
         (ImportError("bfloat16 needs ml_dtypes"), 2, "bfloat16 needs ml_dtypes"),
     ],
 )
-def test_what_stops_the_work_is_told_without_a_traceback(error, status, line, plan, output, monkeypatch, capsys):
+def test_failures_are_reported_without_a_traceback(error, status, line, plan, output, monkeypatch, capsys):
     def fail(*arguments, **options):
         raise error
 
@@ -329,7 +329,7 @@ class TestDirectory:
         out, err = capsys.readouterr()
         return status, out, err
 
-    def test_is_written_where_the_output_is_no_file(self, plan, tmp_path, capsys):
+    def test_is_written_if_the_output_has_no_safetensors_suffix(self, plan, tmp_path, capsys):
         for name in ("out", "new/", "v1.0"):
             status, out, _ = self.run(capsys, "init", plan, "-o", tmp_path / name, "--max-shard-size", "0.5KB")
             assert status == 0
@@ -341,7 +341,7 @@ class TestDirectory:
             assert self.run(capsys, "verify", plan, folder)[0] == 0
             assert self.run(capsys, "verify", folder / "model-00002-of-00004.safetensors")[0] == 0
 
-    def test_is_replaced_by_no_file_and_no_file_by_it(self, plan, tmp_path, capsys):
+    def test_keeps_the_kind_of_an_existing_output(self, plan, tmp_path, capsys):
         (tmp_path / "d.safetensors").mkdir()
         (tmp_path / "f").touch()
         assert self.run(capsys, "init", plan, "-o", tmp_path / "d.safetensors")[0] == 0
@@ -438,7 +438,7 @@ class TestJson:
         assert gpt2 == {"name": "gpt2", "tensors": 148, "parameters": 124439808, "bytes": 497759232}
 
 
-def test_quiet_says_nothing(plan, output, capsys):
+def test_quiet_prints_nothing(plan, output, capsys):
     assert cli.main(["init", plan, "-o", str(output), "--quiet"]) == 0
     assert cli.main(["verify", plan, str(output), "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -478,7 +478,7 @@ class TestStreams:
         done = self.run(["init", plan, "-o", "-", "--seed", "3", "--quiet"], "| cat")
         assert (done.stdout, done.stderr) == (output.read_bytes(), b"")
 
-    def test_a_file_in_a_pipe_has_its_result_on_the_standard_error(self, plan):
+    def test_with_the_file_in_a_pipe_results_go_to_standard_error(self, plan):
         done = self.run(["init", plan, "-o", "-", "--json", "--quiet"])
         result = json.loads(done.stderr)
         assert result["files"][0]["sha256"] == hashlib.sha256(done.stdout).hexdigest()
@@ -490,7 +490,7 @@ class TestStreams:
         assert out == ""
         assert "which is a terminal: redirect it" in err
 
-    def test_a_reader_that_leaves_the_file_is_an_error(self, tmp_path):
+    def test_a_reader_that_closes_the_pipe_is_an_error(self, tmp_path):
         (tmp_path / "large.json").write_text(
             json.dumps({"tensors": [{"name": "a", "shape": [10**6], "initializer": "ones"}]})
         )
@@ -500,13 +500,13 @@ class TestStreams:
         assert b"Traceback" not in done.stderr
 
     @pytest.mark.parametrize("redirect", ["| true", ">&-", "2>&-", ">&- 2>&-", "2>&1 | true", "> /dev/null"])
-    def test_a_report_that_nobody_reads_is_no_failure(self, plan, output, redirect):
+    def test_an_unread_report_is_not_a_failure(self, plan, output, redirect):
         for command in (["init", plan, "-o", output], ["verify", plan, output], ["plans"], ["plan", plan]):
             done = self.run(command, f'{redirect}; exit "${{PIPESTATUS[0]}}"')
             assert (done.returncode, b"rror" in done.stderr) == (0, False), done
         assert load_file(output).keys() == set("abcd")
 
-    def test_the_standard_output_that_is_closed_gets_no_file(self, plan):
+    def test_a_closed_standard_output_gets_no_file(self, plan):
         done = self.run(["init", plan, "-o", "-"], ">&-")
         assert done.returncode == 2
         assert b"the standard output, which is closed" in done.stderr
@@ -519,7 +519,7 @@ class TestStreams:
         assert b"No space left on device" in done.stderr
         assert output.exists()
 
-    def test_names_are_shown_in_any_encoding(self, tmp_path, output):
+    def test_names_are_printed_in_any_encoding(self, tmp_path, output):
         tensors = [{"name": "\x1b[31mgröße", "shape": [2], "initializer": "ones"}]
         (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
         environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -581,7 +581,7 @@ class TestSignals:
         assert cli.main([*map(str, command), "--resume"]) == 0
         assert cli.main(["verify", str(tmp_path / "out")]) == 0
 
-    def test_that_are_ignored_stay_ignored(self, plan, output):
+    def test_stay_ignored_if_they_were(self, plan, output):
         program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + SLOW_PROGRESS.replace("60", "0.5")
         command = [sys.executable, "-c", program, "init", plan, "-o", str(output)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

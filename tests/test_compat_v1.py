@@ -152,7 +152,7 @@ def test_configurations_are_those_of_tf_1(name):
     assert [*config] == [*CONFIGS[name]]
 
 
-def test_configurations_keep_what_was_given():
+def test_configurations_keep_the_arguments_given():
     assert v1.VarianceScaling(distribution="Normal").get_config()["distribution"] == "normal"
     assert v1.RandomUniform(maxval=None).get_config()["maxval"] is None
     assert json.dumps(v1.RandomUniform(0, 10, 1, "int32").get_config()) == (
@@ -252,7 +252,7 @@ def test_bounds_of_integers_are_integers(arguments, message):
         v1.RandomUniform(0, 2**54, dtype="int64")
 
 
-def test_constants_are_reshaped_where_they_fit():
+def test_constants_are_reshaped_if_they_fit():
     assert v1.constant([1, 2, 3, 4])((2, 2)).tolist() == [[1, 2], [3, 4]]
     assert v1.constant(np.arange(4).reshape(2, 2), dtype="int32")([4]).tolist() == [0, 1, 2, 3]
     assert v1.constant(5)((2, 2), verify_shape=False).tolist() == [[5, 5], [5, 5]]
@@ -284,7 +284,7 @@ def draws(initializer, n=2):
 
 
 @pytest.mark.parametrize("name", [name for name in SEEDED if name not in SHAPES])
-def test_the_pair_of_seeds_says_where_the_values_come_from(name):
+def test_the_pair_of_seeds_determines_the_values(name):
     make = getattr(v1, name)
 
     unseeded = [*draws(make()), *draws(make())]
@@ -323,7 +323,7 @@ def test_the_pair_is_a_documented_seed():
     assert (np.asarray(v1.glorot_normal(seed=np.int64(-3)).lazy((4, 4))) == both).all()
 
 
-def test_the_global_seed_is_that_of_the_call_and_of_this_module_alone():
+def test_the_global_seed_is_read_at_the_call_and_is_this_modules():
     initializer = v1.glorot_normal()
     v1.set_random_seed(1)
     first = initializer((4, 4))
@@ -380,7 +380,7 @@ def test_a_partition_is_the_slice_of_the_whole(name):
         ([5], [0.5], ValueError, "each dimension of var_offset must be an integer"),
     ],
 )
-def test_a_partition_that_is_none_is_refused(full, offset, error, message):
+def test_an_invalid_partition_is_refused(full, offset, error, message):
     with pytest.raises(error, match=message):
         v1.PartitionInfo(full, offset)
     info = types.SimpleNamespace(full_shape=full, var_offset=offset)
@@ -389,7 +389,7 @@ def test_a_partition_that_is_none_is_refused(full, offset, error, message):
             initializer((1,), partition_info=info)
 
 
-def test_a_slice_beyond_the_whole_is_refused():
+def test_a_slice_outside_the_tensor_is_refused():
     for shape in [(4, 6), (3, 7), (3,), (3, 6, 1)]:
         with pytest.raises(ValueError, match="must lie within the shape"):
             v1.GlorotNormal(seed=1)(shape, partition_info=v1.PartitionInfo((10, 6), (7, 0)))
@@ -401,7 +401,7 @@ def test_a_slice_beyond_the_whole_is_refused():
 # Names and configurations
 
 
-def test_names_and_configurations_are_got():
+def test_get_takes_names_and_configurations():
     assert v1.get(None) is None
     assert v1.get("glorot_normal").get_config() == {"seed": None, "dtype": "float32"}
     assert v1.get("random_normal_initializer").stddev == 1.0
@@ -542,18 +542,18 @@ def ours(expression):
     return outcome(expression, {"m": v1, "i": core, "k": v1, "nan": math.nan, "inf": math.inf})
 
 
-def test_every_name_of_tensorflow_is_here(facts):
+def test_every_tensorflow_name_exists(facts):
     for name in [*facts["names"], *facts["initializers"], *facts["keras"]]:
         assert hasattr(v1, name), name
 
 
 @pytest.mark.parametrize("expression", SAME)
-def test_what_tensorflow_takes_refuses_and_makes_is_what_is_here(facts, expression):
+def test_results_and_errors_are_those_of_tensorflow(facts, expression):
     assert ours(expression) == facts["outcomes"][expression]
 
 
 @pytest.mark.parametrize("expression", OTHERWISE)
-def test_what_is_otherwise_is_so(facts, expression):
+def test_documented_differences_are_real(facts, expression):
     theirs, here = OTHERWISE[expression]
     assert facts["outcomes"][expression] == theirs
     assert ours(expression) == here

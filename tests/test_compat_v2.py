@@ -66,7 +66,7 @@ def test_the_example_of_tf_2_4_runs():
 
 @pytest.mark.parametrize("name", SEEDED)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_integer_seeds_give_the_bits_of_the_top_level_at_each_call(name, dtype):
+def test_integer_seeds_give_the_top_level_bits_at_each_call(name, dtype):
     for shape in [(6, 4), (3, 3, 4, 8)]:
         want = getattr(sb, name)(seed=11)(shape, dtype).tobytes()
         initializer = make(name, 11)
@@ -130,14 +130,14 @@ def test_parts_have_the_scale_of_the_whole():
     assert part.std() == pytest.approx(math.sqrt(1 / 100_000), rel=0.02)
 
 
-def test_parts_of_an_unseeded_initializer_are_not_parts_of_one_tensor():
+def test_parts_of_an_unseeded_initializer_are_unrelated():
     initializer = v2.GlorotNormal()
     parts = [initializer((4, 4), partition_shape=(2, 4), partition_offset=(k, 0)).tobytes() for k in (0, 0, 2)]
     assert len({*parts}) == 3
 
 
 @pytest.mark.parametrize("name", SEEDED + DRAWLESS)
-def test_unknown_keywords_are_named(name):
+def test_an_unknown_keyword_is_named_in_the_error(name):
     for keyword in ("foo", "layout", "partition_info"):
         with pytest.raises(TypeError, match=rf"partition_shape, partition_offset and out. Received: \['{keyword}'\]"):
             make(name)((4, 4), **{keyword: None})
@@ -168,7 +168,7 @@ def test_configurations_are_those_of_tf_keras(name):
             type(initializer).from_config(bad)
 
 
-def test_the_alias_normal_is_stored_as_what_it_means():
+def test_the_alias_normal_is_stored_as_its_meaning():
     assert v2.VarianceScaling(distribution="normal").get_config()["distribution"] == "truncated_normal"
     for bad in ({"mode": "fan_geo_avg"}, {"mode": "FAN_IN"}, {"distribution": "beta"}, {"scale": 0}):
         with pytest.raises(ValueError, match=r"must be"):
@@ -189,14 +189,14 @@ def test_integers_are_the_float64_values_rounded_down():
         v2.RandomUniform()((2,), "int32")
 
 
-def test_constants_are_reshaped_where_they_fit():
+def test_constants_are_reshaped_if_they_fit():
     assert v2.Constant([1, 2, 3, 4])((2, 2)).tolist() == [[1, 2], [3, 4]]
     assert v2.Constant([3])((2, 2), "int32").tolist() == [[3, 3], [3, 3]]
     with pytest.raises(ValueError, match="as many as the tensor has elements"):
         v2.Constant([1, 2])((2, 2))
 
 
-def test_names_and_configurations_are_got():
+def test_get_takes_names_and_configurations():
     assert v2.get(None) is None
     assert v2.get("normal") != v2.get("random_normal")  # each draws a seed of its own
     assert type(v2.get("zero")) is v2.Zeros
@@ -371,18 +371,18 @@ def facts():
     return facts_of(PROGRAM, "tensorflow", "tf_keras", TF_USE_LEGACY_KERAS="1")
 
 
-def test_every_name_of_tf_keras_is_here(facts):
+def test_every_tf_keras_name_exists(facts):
     for name in [*facts["names"], *facts["core"]]:
         assert hasattr(v2, name), name
 
 
 @pytest.mark.parametrize("expression", SAME)
-def test_what_tf_keras_takes_refuses_and_makes_is_what_is_here(facts, expression):
+def test_results_and_errors_are_those_of_tf_keras(facts, expression):
     assert outcome(expression, {"k": v2}) == facts["outcomes"][expression]
 
 
 @pytest.mark.parametrize("expression", OTHERWISE)
-def test_what_is_otherwise_is_so(facts, expression):
+def test_documented_differences_are_real(facts, expression):
     theirs, here = OTHERWISE[expression]
     assert facts["outcomes"][expression] == theirs
     assert outcome(expression, {"k": v2, "nan": math.nan, "inf": math.inf}) == here
@@ -404,7 +404,7 @@ def test_moments_are_those_of_tf_keras(facts, name):
 
 
 @pytest.mark.parametrize("name", MOMENTS)
-def test_what_tf_keras_serialized_loads_here_and_is_written_alike(facts, name):
+def test_tf_keras_serialization_is_read_and_written_alike(facts, name):
     initializer = v2.deserialize(facts["legacy"][name])
     assert initializer == getattr(v2, name)(seed=4)
     assert v2.serialize(initializer) == facts["legacy"][name]

@@ -16,7 +16,7 @@ def test_a_mean_is_added_to_each_part(cls, dtype):
     assert (cls(1 - 2j, 0.5, seed=1).lazy(SHAPE, dtype)[5:9, ::3] == moved[5:9, ::3]).all()
 
 
-def test_stddev_is_that_before_the_truncation():
+def test_stddev_is_the_one_before_truncation():
     w = sb.TruncatedNormal(3j, 0.5, seed=1)((1000, 1000), "complex128")
     assert abs(w - 3j).max() <= 1.0 + 1e-15
     described = sb.TruncatedNormal(3j, 0.5).describe((2,), "complex128")
@@ -47,6 +47,6 @@ def test_a_complex_mean_survives_its_configuration():
         (lambda: sb.RandomNormal(complex("nan")), "mean must be a finite number"),
     ],
 )
-def test_what_has_no_values_is_an_error(make, error):
+def test_impossible_parameters_are_an_error(make, error):
     with pytest.raises(ValueError, match=error):
         make()

@@ -72,12 +72,12 @@ def keras_3(name, arguments, **more):
 
 
 @pytest.mark.parametrize(("name", "cls"), PAIRS)
-def test_every_name_that_a_keras_has_is_known(name, cls):
+def test_every_name_of_any_keras_is_known(name, cls):
     for made in (sb.get(name), sb.deserialize(name), sb.get({"class_name": name, "config": {}})):
         assert type(made) is getattr(initializers, cls)
 
 
-def test_the_documented_names_and_limits_are_those_of_the_code():
+def test_the_documented_names_and_limits_match_the_code():
     text = (Path(__file__).parents[1] / "docs" / "compatibility.md").read_text(encoding="utf-8")
     rows = re.findall(
         r"^\| (`.*`) \| (`.*`) \|$", text.partition("## Names")[2].partition("and each but")[0], re.MULTILINE
@@ -116,7 +116,7 @@ def test_other_names_are_refused(name):
         sb.get(name)
 
 
-def test_what_an_error_lists_does_not_depend_on_the_process():
+def test_an_error_does_not_depend_on_the_hash_seed():
     program = "import seedbed as sb\ntry: sb.get('glorot')\nexcept ValueError as error: print(error)"
     texts = {
         subprocess.run(
@@ -161,7 +161,7 @@ def test_a_configuration_may_lack_arguments():
     assert sb.deserialize("constant") == sb.get("constant") == sb.Constant(0.0)
 
 
-def test_what_keras_2_wrote_is_read():
+def test_keras_2_configurations_are_read():
     legacy = [
         ({"class_name": "GlorotUniform", "config": {"seed": 1, "dtype": "float32"}}, sb.GlorotUniform(1)),
         ({"class_name": "Zeros", "config": {"dtype": "float32"}}, sb.Zeros()),
@@ -202,7 +202,7 @@ def test_arrays_as_keras_writes_them_are_read(kind, dtype):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_what_is_written_is_json_and_says_whose_it_is(name):
+def test_serialized_configurations_are_json_and_name_their_package(name):
     try:
         init = getattr(initializers, name)()
     except TypeError:
@@ -220,7 +220,7 @@ def test_axes_are_lists_in_a_configuration():
     assert sb.deserialize(sb.serialize(init)) == init
 
 
-def test_a_foreign_class_of_our_name_is_not_written_as_ours():
+def test_a_foreign_class_of_the_same_name_is_not_serialized():
     class Zeros(sb.Initializer):
         def rule(self, shape, dtype):
             return sb.Ones().rule(shape, dtype)
@@ -230,7 +230,7 @@ def test_a_foreign_class_of_our_name_is_not_written_as_ours():
         sb.serialize(Zeros())
 
 
-def test_custom_objects_are_those_that_the_caller_hands_over():
+def test_custom_objects_come_from_the_caller_only():
     class Half(sb.RandomInitializer):
         def sampling(self, shape):
             return "uniform", (0.0, 0.5)
@@ -412,7 +412,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_configurations_are_errors_that_load_nothing(name):
+def test_hostile_configurations_are_refused_and_run_nothing(name):
     modules, start = set(sys.modules), time.monotonic()
     for load in (sb.get, sb.deserialize):
         with pytest.raises(ValueError, match=r"must|unknown initializer|a configuration has|the keys of") as error:
@@ -422,7 +422,7 @@ def test_hostile_configurations_are_errors_that_load_nothing(name):
     assert time.monotonic() - start < 60, "it is refused, not built"
 
 
-def test_the_limits_are_far_from_what_is_used():
+def test_the_limits_exceed_ordinary_use():
     square = [[0.5] * 1000] * 1000
     assert sb.deserialize(keras_3("Constant", {"value": square}))((1000, 1000)).sum() == 500_000
     assert sb.deserialize(keras_3("Constant", {"value": nested(20)}))((1,) * 20).size == 1
@@ -466,7 +466,7 @@ def test_any_json_is_an_initializer_or_a_value_error(name, arguments, other):
     st.sampled_from(["stddev", "mean", "minval", "maxval", "scale", "mode", "distribution", "seed", "input_axes"]), JSON
 )
 @settings(max_examples=400, deadline=None)
-def test_any_argument_is_right_or_a_value_error(name, value):
+def test_any_argument_is_accepted_or_a_value_error(name, value):
     for cls in ("RandomNormal", "RandomUniform", "VarianceScaling", "GlorotNormal"):
         arguments = {name: value, **({"output_axes": value} if name == "input_axes" else {})}
         try:
@@ -477,13 +477,13 @@ def test_any_argument_is_right_or_a_value_error(name, value):
         assert all(map(math.isfinite, numbers))
 
 
-def test_classes_of_another_generation_are_not_serialized_as_keras_3():
+def test_compat_classes_are_not_serialized_as_keras_3():
     with pytest.raises(ValueError, match="at its top level"):
         sb.serialize(seedbed.compat.v1.glorot_normal(seed=1))
     assert sb.deserialize(sb.serialize(seedbed.compat.v2.GlorotNormal(seed=1))) == sb.GlorotNormal(seed=1)
 
 
-def test_generators_that_drew_seeds_of_their_own_are_not_equal():
+def test_unseeded_generators_are_not_equal():
     generator = sb.SeedGenerator()
     assert sb.HeNormal(generator) == sb.HeNormal(generator)
     assert sb.HeNormal(generator) != sb.HeNormal(sb.SeedGenerator())

@@ -20,7 +20,7 @@ def example(name):
 
 
 @pytest.mark.parametrize("name", CONCRETE)
-def test_configurations_make_the_round_trip_through_json(name):
+def test_configurations_survive_json(name):
     init, shape = example(name)
     cls = type(init)
     for config in (init.get_config(), json.loads(json.dumps(init.get_config()))):
@@ -46,7 +46,7 @@ def test_initializers_and_lazy_tensors_survive_a_pickle(name, protocol):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_generator_goes_on_from_its_draw_after_a_pickle_and_a_copy(protocol):
+def test_a_pickled_or_copied_generator_continues_at_its_draw(protocol):
     generator = sb.SeedGenerator(3).child("a")
     generator.next(), generator.next()
     for again in (pickle.loads(pickle.dumps(generator, protocol)), copy.copy(generator), copy.deepcopy(generator)):
@@ -79,7 +79,7 @@ def test_the_configurations_are_those_of_keras():
     }
 
 
-def test_a_generator_in_a_configuration_begins_anew():
+def test_a_generator_from_a_configuration_starts_at_draw_0():
     init = sb.GlorotNormal(sb.SeedGenerator(7).child("a"))
     first, second = init((9,)), init((9,))
     again = sb.deserialize(json.loads(json.dumps(sb.serialize(init))))
@@ -87,7 +87,7 @@ def test_a_generator_in_a_configuration_begins_anew():
     assert (again((9,)) == second).all()
 
 
-def test_equality_goes_by_configuration():
+def test_equal_configurations_mean_equal_initializers():
     assert sb.GlorotNormal(1) == sb.GlorotNormal(1)
     assert sb.GlorotNormal(1) != sb.GlorotNormal(2)
     assert sb.GlorotNormal(1) != sb.GlorotUniform(1)
@@ -121,7 +121,7 @@ def test_equal_initializers_have_equal_hashes(objects):
     assert len(set(EQUAL[objects])) == 1
 
 
-def test_with_seed_changes_the_seed_alone():
+def test_with_seed_changes_only_the_seed():
     init = sb.RandomUniform(-1, 2, seed=1)
     assert init.with_seed(5) == sb.RandomUniform(-1, 2, seed=5)
     assert init.seed == 1
@@ -152,12 +152,12 @@ def test_unknown_keys_of_a_configuration_are_refused(name):
         (3.5, "an initializer must be a name"),
     ],
 )
-def test_what_names_no_initializer_is_refused(identifier, message):
+def test_identifiers_that_name_no_initializer_are_refused(identifier, message):
     with pytest.raises(ValueError, match=message):
         sb.get(identifier)
 
 
-def test_get_takes_what_keras_takes():
+def test_get_accepts_what_keras_accepts():
     assert sb.get(None) is None
     assert isinstance(sb.get("glorot_normal"), sb.GlorotNormal)
     assert isinstance(sb.get("GlorotNormal"), sb.GlorotNormal)

@@ -97,7 +97,7 @@ BOTH = [("a terminal", "a terminal"), ("closed", "closed"), ("a full device", "a
 
 @pytest.mark.parametrize("streams", [*OUTPUTS, *ERRORS, *BOTH], ids=" and ".join)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_does_its_work_whatever_its_streams_are(command, streams, folder):
+def test_a_command_does_its_work_with_any_streams(command, streams, folder):
     if "a full device" in streams and not Path("/dev/full").exists():
         pytest.skip("no full device here")
     arguments, status = COMMANDS[command]
@@ -121,7 +121,7 @@ def test_a_command_does_its_work_whatever_its_streams_are(command, streams, fold
         assert made == model
 
 
-def test_a_terminal_that_goes_away_does_not_end_the_work(folder):
+def test_a_closed_terminal_does_not_end_the_work(folder):
     """A reader of the progress that leaves in the middle of it."""
     (folder / "large.json").write_text(
         json.dumps({"tensors": [{"name": f"{i}", "shape": [50_000], "initializer": "he_normal"} for i in range(400)]})
@@ -137,7 +137,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_work(folder):
     assert hashlib.sha256((folder / "large.safetensors").read_bytes()).hexdigest() in output.decode()
 
 
-def test_the_streams_of_the_calling_program_are_its_own_again(folder, capsys):
+def test_the_callers_streams_are_restored(folder, capsys):
     before = sys.stdout, sys.stderr
     for arguments in (["--version"], ["bogus"], ["verify", str(folder / WRONG), str(folder / "model.safetensors")]):
         cli.main(arguments)

@@ -36,12 +36,12 @@ def test_constants_broadcast_but_never_change_the_shape():
         ([1, 2j], "int32"),
     ],
 )
-def test_a_constant_that_the_dtype_does_not_hold_is_an_error(value, dtype):
+def test_a_constant_the_dtype_cannot_represent_is_an_error(value, dtype):
     with pytest.raises(ValueError, match=r"value must be representable as \w+. Received: value="):
         sb.Constant(value)((2,), dtype)
 
 
-def test_constants_are_whole_numbers_wherever_they_are_told_as_such():
+def test_whole_constants_are_exact_in_every_dtype():
     assert sb.Constant(2.0)((1,), "int8").tolist() == [2]
     assert sb.Constant(2**63)((1,), "uint64").tolist() == [2**63]
     assert sb.Constant(2.0**63)((1,), "uint64").tolist() == [2**63]
@@ -49,7 +49,7 @@ def test_constants_are_whole_numbers_wherever_they_are_told_as_such():
     assert sb.Constant(2**53 + 1)((1,), "int64").tolist() == [2**53 + 1]
 
 
-def test_the_configuration_of_an_array_is_lists_of_numbers():
+def test_an_array_is_lists_of_numbers_in_a_configuration():
     assert sb.Constant(np.array([[1, 2], [3, 4]], "int16")).get_config() == {"value": [[1, 2], [3, 4]]}
     assert sb.Constant(np.float32(0.5)).get_config() == {"value": 0.5}
     init = sb.Constant(np.array([1 + 2j, -0.0]))
@@ -88,18 +88,18 @@ def test_a_constant_without_elements_keeps_its_shape(shape, dtype):
         ({"shape": [0], "real": []}, TypeError),
     ],
 )
-def test_a_configuration_of_no_array_is_refused(value, kind):
+def test_a_malformed_array_configuration_is_refused(value, kind):
     with pytest.raises(kind, match="value must be a finite number"):
         sb.Constant(value)
 
 
-def test_a_constant_array_is_its_own():
+def test_a_constant_copies_its_array():
     array = np.ones(3)
     init = sb.Constant(array)
     array[0] = init.value[1] = 5
     assert init((3,)).tolist() == [1, 1, 1]
 
 
-def test_constants_are_complex_where_they_are_asked_to_be():
+def test_constants_may_be_complex():
     assert sb.Zeros()((2,), "complex64").tolist() == [0, 0]
     assert sb.Ones()((2,), "complex128").tolist() == [1, 1]

@@ -49,7 +49,7 @@ class TestOnTheCpu:
         assert (compared, wrong) == (8 * len(CASES) * COUNT, 0)
 
     @pytest.mark.skipif("fma" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"), reason="the CPU fuses nothing")
-    def test_they_differ_if_the_compiler_fuses(self, tmp_path):
+    def test_the_bits_differ_if_the_compiler_fuses(self, tmp_path):
         compared, wrong = differing(evaluated_by(compiled(tmp_path, "-ffp-contract=fast", "-mfma")))
         assert wrong > 0.002 * compared
 
@@ -76,7 +76,7 @@ class TestOnTheCpu:
 @compiles_cuda
 class TestCompiled:
     @pytest.mark.parametrize("architecture", VIRTUAL)
-    def test_no_operation_is_fused_and_none_flushes(self, architecture):
+    def test_no_operation_is_fused_or_flushes_subnormals(self, architecture):
         text = machine_code(architecture).decode()
         assert not re.search(r"\bfma\.|\bmad\.\w*\.?f\d|\.ftz|\b(mul|add|sub)\.f(32|64)", text)
         assert len(re.findall(r"\bmul\.rn\.f32", text)) > 100
@@ -84,7 +84,7 @@ class TestCompiled:
             f"{kind}_{dtype}" for kind in ("uniform", "truncated_normal", "normal") for dtype in ("float32", "float16")
         } <= {*re.findall(r"\.entry (\w+)", text)}
 
-    def test_plain_operations_would_be_fused(self, monkeypatch):
+    def test_plain_operators_would_be_fused(self, monkeypatch):
         pytest.importorskip("torch")
         cuda = importlib.import_module("seedbed.torch.devices.cuda")
         plain = re.sub(r"__fadd_rn\(__fmul_rn\(x, f\), (.*?)\);", r"x * f + \1;", source())

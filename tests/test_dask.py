@@ -69,12 +69,12 @@ class TestArray:
 
     @pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda each: type(each).__name__)
     @pytest.mark.parametrize("chunks", [(7, 100), 64, -1, ((50, 30, 0, 20), (1, 79))])
-    def test_of_any_chunks_has_the_bits_of_the_whole(self, initializer, chunks):
+    def test_has_the_same_bits_in_any_chunks(self, initializer, chunks):
         made = seedbed.dask.array(initializer, (100, 80), chunks=chunks)
         assert np.array_equal(made.compute(scheduler="sync"), initializer((100, 80)))
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64"])
-    def test_has_the_dtype_before_and_after(self, dtype):
+    def test_has_its_dtype_before_and_after_compute(self, dtype):
         made = seedbed.dask.array(sb.GlorotNormal(seed=1), (10, 20), dtype)
         assert (made.shape, made.dtype.name) == ((10, 20), dtype)
         assert (made._meta.shape, made._meta.dtype.name) == ((0, 0), dtype)
@@ -125,7 +125,7 @@ class TestArray:
         initializer = len(distributed.protocol.pickle.dumps(sb.GlorotNormal(seed=1).lazy(Stored.shape)))
         assert own + initializer <= plain + 2048
 
-    def test_evaluates_what_depends_on_the_whole_once(self, monkeypatch):
+    def test_evaluates_orthogonal_tensors_once(self, monkeypatch):
         calls = []
         write = Computed.write
         monkeypatch.setattr(Computed, "write", lambda *arguments: calls.append(1) or write(*arguments))
@@ -151,7 +151,7 @@ class TestArray:
         made.to_zarr(str(tmp_path / "w.zarr"), compute=True)
         assert np.array_equal(zarr.open(str(tmp_path / "w.zarr"))[:], sb.GlorotNormal(seed=42)((300, 200)))
 
-    def test_refuses_what_is_no_initializer_and_chunks_that_do_not_fit(self):
+    def test_refuses_other_objects_and_chunks_that_do_not_fit(self):
         with pytest.raises(TypeError, match=r"initializer must be one of seedbed's. Received: str"):
             seedbed.dask.array("glorot_normal", (3, 3))
         with pytest.raises(ValueError, match="Chunks"):
@@ -239,7 +239,7 @@ class TestCheckpoint:
     def write(self, client, folder, **options):
         return seedbed.dask.write_checkpoint(PLAN, folder, **RUN, client=client, **options)
 
-    def test_is_that_of_one_process_and_is_verified(self, cluster, client, folder, whole):
+    def test_equals_that_of_one_process_and_is_verified(self, cluster, client, folder, whole):
         workers = [cluster.start_worker() for _ in range(2)]
         done, watched = [], []
         summary = self.write(client, folder, progress=lambda tensor: done.append(tensor.name), watch=watched.extend)
@@ -307,7 +307,7 @@ class TestCheckpoint:
             writing.result()
         assert hashes_in(folder) == whole
 
-    def test_writes_on_other_workers_what_a_full_disk_refuses(self, cluster, client, folder, whole):
+    def test_moves_shards_away_from_a_full_disk(self, cluster, client, folder, whole):
         cluster.start_worker("--name", "full", "--preload", PROGRAMS / "full_disk.py")
         client.wait_for_workers(1, timeout=30)
         with pytest.raises(
@@ -320,7 +320,7 @@ class TestCheckpoint:
         self.write(client, folder, resume=True)
         assert hashes_in(folder) == whole
 
-    def test_goes_on_when_the_scheduler_is_restarted(self, cluster, client, folder, whole):
+    def test_continues_when_the_scheduler_is_restarted(self, cluster, client, folder, whole):
         workers = [cluster.start_worker()]
         client.wait_for_workers(1, timeout=30)
         with ThreadPoolExecutor(1) as pool:
@@ -346,7 +346,7 @@ class TestCheckpoint:
                     writing.result()
         assert not (folder / "model.safetensors.index.json").exists()
 
-    def test_writes_a_shard_again_that_was_lost(self, cluster, client, folder, whole):
+    def test_rewrites_a_lost_shard(self, cluster, client, folder, whole):
         cluster.start_worker()
         lost = []
 
@@ -359,7 +359,7 @@ class TestCheckpoint:
         assert lost
         assert hashes_in(folder) == whole
 
-    def test_has_no_more_bytes_under_way_than_the_limit(self, cluster, client, folder, whole):
+    def test_keeps_bytes_in_flight_below_the_limit(self, cluster, client, folder, whole):
         cluster.start_worker("--nthreads", 4)
         client.wait_for_workers(1, timeout=30)
         submit, under_way, most = client.submit, [], []
@@ -375,7 +375,7 @@ class TestCheckpoint:
         assert max(most) == 2
         assert hashes_in(folder) == whole
 
-    def test_refuses_what_cannot_be_before_a_file_is_made(self, client, folder):
+    def test_refuses_bad_arguments_before_a_file_is_made(self, client, folder):
         with pytest.raises(ValueError, match=r"a cluster must have a client, .*Received: None"):
             self.write(None, folder)
         with pytest.raises(ValueError, match=r"a cluster must have a client, .*Received: 'tcp://"):
@@ -406,7 +406,7 @@ class TestCommand:
         assert main(["verify", str(folder), "--dask", cluster.address]) == 0
         assert main([*run, "--resume", "--quiet"]) == 0
 
-    def test_refuses_a_cluster_where_it_has_no_part(self, source, folder, tmp_path, capsys):
+    def test_refuses_a_cluster_for_parts_and_files(self, source, folder, tmp_path, capsys):
         assert main(["init", source, "-o", str(folder), "--dask", "tcp://127.0.0.1:1", "--part", "1/2"]) == 2
         assert "--dask has no parts" in capsys.readouterr().err
         assert main(["init", source, "-o", str(tmp_path / "a.safetensors"), "--dask", "tcp://127.0.0.1:1"]) == 2

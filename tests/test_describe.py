@@ -141,7 +141,7 @@ def test_bounds_are_the_extreme_numbers_of_the_dtype(dtype):
     assert sb.RandomNormal(1 / 3, 0.0).describe((2,), dtype).minimum == float(sb.Constant(1 / 3)((1,), dtype)[0])
 
 
-def test_the_standard_deviation_is_the_one_after_truncation():
+def test_the_standard_deviation_is_that_after_truncation():
     init = sb.GlorotNormal(seed=42)
     assert init.describe((64, 192)).stddev == pytest.approx(math.sqrt(2 / 256), rel=1e-15)
     assert sb.TruncatedNormal(stddev=1.0).describe((2,)).stddev == pytest.approx(0.87962566103423978, rel=1e-15)
@@ -175,7 +175,7 @@ def test_complex_tensors_have_the_variance_and_no_order(dtype):
     assert described == (None, None, 2 + 1j, math.sqrt(2), None, None)
 
 
-def test_fans_are_those_that_the_initializer_counts():
+def test_fans_are_the_initializers():
     kernel = (3, 3, 64, 128)
     assert sb.HeNormal().describe(kernel)[:2] == (576, 1152)
     assert sb.HeNormal(groups=4).describe(kernel)[:2] == (576, 288)
@@ -193,7 +193,7 @@ def test_a_description_is_readable():
     assert str(sb.RandomNormal().describe(3)).splitlines()[-1] == "maximum  -"
 
 
-def test_it_takes_no_draw_and_raises_what_a_call_raises():
+def test_describe_takes_no_draw_and_raises_the_errors_of_a_call():
     generator = sb.SeedGenerator(1)
     sb.GlorotNormal(generator).describe((3, 3))
     sb.Orthogonal(seed=generator).describe((3, 3))
@@ -211,7 +211,7 @@ def test_it_takes_no_draw_and_raises_what_a_call_raises():
             initializer.describe(shape, dtype)
 
 
-def test_tensors_without_elements_have_no_moments_of_their_own():
+def test_moments_of_tensors_without_elements():
     for initializer in (sb.Zeros(), sb.Identity(), sb.Orthogonal()):
         assert initializer.describe((0, 3)) == (None,) * 6
     assert sb.GlorotNormal().describe((0, 3)).fan_out == 3
@@ -219,14 +219,14 @@ def test_tensors_without_elements_have_no_moments_of_their_own():
     assert sb.Sparse(1.0).describe((5, 3))[2:] == (0, 0, 0, 0)
 
 
-def test_blocks_that_cover_parts_of_uneven_blocks_have_no_known_mean():
+def test_partly_covered_uneven_blocks_have_no_known_mean():
     blocks = sb.Blocks("zeros", [(np.s_[:, :2], sb.Identity()), (np.s_[0, 0], "ones")])
     assert blocks.describe((4, 4)) == (None, None, None, None, 0, 1)
     covered = sb.Blocks(sb.RandomNormal(), [(..., "ones")])
     assert covered.describe((4, 4)) == (None, None, 1, 0, 1, 1)
 
 
-def test_many_blocks_that_overlap_in_many_ways_are_no_hang():
+def test_many_overlapping_blocks_do_not_hang():
     blocks = [(np.s_[i : 400 - i, 2 * i :: 3], sb.Constant(float(i))) for i in range(60)]
     initializer = sb.Blocks("zeros", blocks)
     described = initializer.describe((400, 500))
@@ -240,7 +240,7 @@ def test_every_initializer_is_described():
     assert {cls for cls in classes if issubclass(cls, sb.Initializer) and not inspect.isabstract(cls)} <= tested
 
 
-def test_an_initializer_of_ones_own_says_what_is_known():
+def test_a_user_defined_initializer_has_no_known_moments():
     class Halves(sb.Initializer):
         def rule(self, shape, dtype):
             return sb.Constant(0.5).rule(shape, dtype)

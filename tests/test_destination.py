@@ -41,7 +41,7 @@ def digest(path):
 class TestPermissions:
     @posix
     @pytest.mark.parametrize("mode", [0o600, 0o640, 0o777, 0o400])
-    def test_are_those_of_the_file_that_is_replaced(self, path, mode):
+    def test_are_taken_from_the_replaced_file(self, path, mode):
         path.touch()
         path.chmod(mode)
         write_checkpoint(SMALL, path)
@@ -49,7 +49,7 @@ class TestPermissions:
 
     @posix
     @as_root
-    def test_and_so_are_owner_and_group_where_the_process_may(self, path):
+    def test_include_owner_and_group_if_the_process_may_set_them(self, path):
         path.touch()
         os.chown(path, 12345, 23456)
         path.chmod(0o640)
@@ -58,7 +58,7 @@ class TestPermissions:
         assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o640)
 
     @posix
-    def test_a_file_is_written_if_its_owner_may_not_be_changed(self, path, monkeypatch):
+    def test_the_file_is_written_even_if_its_owner_may_not_be_set(self, path, monkeypatch):
         def refuse(*_):
             raise PermissionError(errno.EPERM, "refused")
 
@@ -69,7 +69,7 @@ class TestPermissions:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     @posix
-    def test_of_the_temporary_file_let_nobody_read_what_nobody_could(self, path):
+    def test_of_the_temporary_file_are_no_wider(self, path):
         path.touch(0o600)
         modes = []
 
@@ -93,7 +93,7 @@ class TestSymbolicLink:
         assert {entry.name for entry in tmp_path.iterdir()} == {"there", "link"}
 
     @posix
-    def test_that_leads_in_a_circle_is_refused(self, tmp_path):
+    def test_that_is_circular_is_refused(self, tmp_path):
         (tmp_path / "a").symlink_to("b")
         (tmp_path / "b").symlink_to("a")
         with pytest.raises(OSError, match="cannot write the checkpoint") as caught:
@@ -109,7 +109,7 @@ class TestSymbolicLink:
         assert {entry.name for entry in tmp_path.iterdir()} == {"link"}
 
     @posix
-    def test_is_followed_from_the_folder_that_has_it(self, tmp_path):
+    def test_is_resolved_relative_to_its_own_folder(self, tmp_path):
         for folder in ("a", "b", "c"):
             (tmp_path / folder).mkdir()
         (tmp_path / "a" / "link").symlink_to("../b/link")
@@ -133,7 +133,7 @@ class TestSymbolicLink:
 @pytest.mark.parametrize(
     "name", ["", "new/", "new//", "new/.", "new/..", "file/", "file/.", "folder", "folder/", "folder/..", "x" * 300]
 )
-def test_a_name_that_open_refuses_is_refused_and_nothing_is_written(name, tmp_path, monkeypatch):
+def test_names_that_open_refuses_are_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("file").write_text("mine")
@@ -146,7 +146,7 @@ def test_a_name_that_open_refuses_is_refused_and_nothing_is_written(name, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["new", "./new", "folder/../new", "folder/./new", "folder//new", "~", "new.", " "])
-def test_a_name_that_open_takes_is_the_file_that_open_makes(name, tmp_path, monkeypatch):
+def test_names_mean_the_file_that_open_would_make(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path(name).touch()
@@ -175,7 +175,7 @@ class TestFileSystem:
         monkeypatch.setattr(destination, "set_direct", lambda descriptor, direct: False)
         assert write_checkpoint(LARGE, path).sha256 == digest(path) == expected
 
-    def test_that_only_seems_to_agree_to_direct_io(self, path, expected, monkeypatch):
+    def test_that_accepts_the_direct_io_flag_but_not_the_write(self, path, expected, monkeypatch):
         """The flag is taken, and the first write refused."""
         write, refused = os.write, []
 
@@ -190,17 +190,17 @@ class TestFileSystem:
         assert refused
 
     @pytest.mark.parametrize("most", [1 << 12, 100_001])
-    def test_that_writes_less_than_it_is_given(self, path, expected, monkeypatch, most):
+    def test_that_writes_less_than_requested(self, path, expected, monkeypatch, most):
         write = os.write
         monkeypatch.setattr(os, "write", lambda descriptor, view: write(descriptor, view[:most]))
         assert write_checkpoint(LARGE, path).sha256 == digest(path) == expected
 
-    def test_without_a_way_to_reserve_space(self, path, expected, monkeypatch):
+    def test_that_cannot_reserve_space(self, path, expected, monkeypatch):
         monkeypatch.setattr(destination, "_reserve", lambda descriptor, size: None)
         assert write_checkpoint(LARGE, path).sha256 == digest(path) == expected
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reserves with fallocate")
-    def test_has_the_space_reserved_before_a_value_is_evaluated(self, path):
+    def test_reserves_space_before_a_value_is_evaluated(self, path):
         sizes = []
         plan = parse_plan(
             json.dumps({"tensors": [{"name": n, "shape": [1 << 20], "initializer": "zeros"} for n in "ab"]})
@@ -211,7 +211,7 @@ class TestFileSystem:
         assert min(sizes) >= plan.nbytes
 
     @pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="direct I/O of Linux")
-    def test_gets_blocks_that_direct_io_takes(self, tmp_path):
+    def test_gets_blocks_that_direct_io_accepts(self, tmp_path):
         with (tmp_path / "probe").open("wb") as probe:
             if not set_direct(probe.fileno(), True):
                 pytest.skip("this file system has no direct I/O")
@@ -267,7 +267,7 @@ class TestFileThatIsMountedByItself:
     def test_is_written_over(self, tmp_path):
         assert self.write(tmp_path) == [digest(tmp_path / "outside"), "[]"]
 
-    def test_keeps_the_whole_file_where_that_fails_half_way(self, tmp_path):
+    def test_keeps_the_temporary_file_if_the_copy_fails(self, tmp_path):
         message, left = self.write(tmp_path, "fail")
         (name,) = json.loads(left.replace("'", '"'))
         kept = tmp_path / "a b" / name
@@ -293,7 +293,7 @@ class TestPipe:
         os.close(reader)
         assert received.hexdigest() == summary.sha256 == expected
 
-    def test_that_nobody_reads_any_more_is_an_error(self):
+    def test_that_is_closed_by_its_reader_is_an_error(self):
         reader, writer = os.pipe()
         os.close(reader)
         with pytest.raises(BrokenPipeError):
@@ -301,7 +301,7 @@ class TestPipe:
         os.close(writer)
 
     @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-    def test_that_is_full_does_not_keep_the_process_from_ending(self):
+    def test_that_is_full_does_not_prevent_the_process_from_exiting(self):
         program = """
 import json, signal, sys
 from seedbed.checkpoint import write_checkpoint
@@ -353,7 +353,7 @@ class TestWorker:
         assert done == []
 
 
-def test_a_block_that_is_not_written_keeps_the_file_from_its_name(path, monkeypatch):
+def test_a_failed_block_prevents_the_rename(path, monkeypatch):
     """The last block fails, when nobody waits for a block any more."""
     path.write_text("old")
 

@@ -74,14 +74,14 @@ def as_device(monkeypatch):
 
 class TestTables:
     @pytest.mark.parametrize(("kind", "name"), [("normal", "NORMAL_F32"), ("truncated_normal", "TRUNCATED_F32")])
-    def test_they_are_those_of_the_engine(self, kind, name):
+    def test_are_those_of_the_engine(self, kind, name):
         own, right = tables.rows(kind), reference.table(name)
         assert own.offset == right.offset
         assert own.shift == right.shift
         assert own.origin.view(np.int32).tolist() == right.origins
         assert np.array_equal(own.coefficients, np.array(right.coefficients, np.float32))
 
-    def test_the_tails_are_those_of_the_engine(self):
+    def test_of_tails_are_those_of_the_engine(self):
         assert np.array_equal(
             tables.tail().coefficients.T, np.array(reference.tail_rows("NORMAL_TAIL_F32"), np.float32)
         )
@@ -91,7 +91,7 @@ class TestRuns:
     @pytest.mark.parametrize(
         "index", [np.s_[:], np.s_[1:3], np.s_[:, 2:4], np.s_[2:3, :, 1:], np.s_[::-2, 1:, ::3], np.s_[:0]]
     )
-    def test_they_are_the_elements_of_a_region_in_order(self, index):
+    def test_are_the_elements_of_a_region_in_order(self, index):
         shape = (4, 5, 7)
         numbers = np.arange(140).reshape(shape)[index]
         items = (*(index if isinstance(index, tuple) else (index,)), *[slice(None)] * 3)[:3]
@@ -119,7 +119,7 @@ class TestSamples:
             ("uniform", (1e-40, 1.0), "float32"),
         ],
     )
-    def test_the_host_makes_what_devices_have_no_arithmetic_for(self, distribution, parameters, dtype):
+    def test_other_distributions_and_dtypes_are_left_to_the_host(self, distribution, parameters, dtype):
         assert sample_of(_core.Recipe(distribution, parameters, dtype)) is None
 
     def test_bounds_of_two_deviations_are_the_truncated_normal(self):
@@ -130,7 +130,7 @@ class TestPlain:
     def test_all_cases_have_the_bits_of_the_engine(self):
         assert differing(bits_of(plain.evaluate)) == (len(CASES) * COUNT, 0)
 
-    def test_values_without_float64_have_them_too(self, monkeypatch):
+    def test_values_without_float64_have_the_same_bits(self, monkeypatch):
         monkeypatch.setattr(plain, "_uniform", lambda device: by_integers)
         monkeypatch.setattr(torch.ops.seedbed, "evaluate_", plain._evaluate)  # modes do not look into an operator
         chosen = CASES if "SEEDBED_COMPARED" in os.environ else CASES[::5]
@@ -163,7 +163,7 @@ class TestPlain:
             own, right = by_integers(ops, sample, high), plain._by_doubles(ops, sample, high)
             assert torch.equal(own.view(torch.int32), right.view(torch.int32))
 
-    def test_narrow_numbers_are_the_nearest_and_the_even_one_of_two(self):
+    def test_narrow_values_are_rounded_to_nearest_even(self):
         ends = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)  # all finite float16 numbers
         middle = (ends[:-1] + ends[1:]) / 2
         numbers = np.concatenate([ends, middle, np.nextafter(middle, 0), np.nextafter(middle, np.float32(1e6))])
@@ -173,7 +173,7 @@ class TestPlain:
             right = numbers.astype(sb.dtypes.as_dtype(dtype)).view(np.uint16)
             assert np.array_equal(own.numpy(), right)
 
-    def test_a_compiler_does_not_look_into_it(self):
+    def test_the_compiler_treats_it_as_one_operator(self):
         recipe = _core.Recipe("truncated_normal", (0.3, 0.1), "float32")
         runs = Runs(np.array([7], np.uint64), 5000)
         key, stream = sb.accelerators.samples.key_words(sb.seeds.address_of(3))
@@ -242,14 +242,14 @@ class TestEntryPoints:
     @pytest.mark.parametrize(
         "init", [sb.Orthogonal(seed=3), sb.Sparse(0.4, seed=3), sb.RandomNormal(stddev=1e-38, seed=3), sb.Ones()]
     )
-    def test_the_host_makes_all_else(self, as_device, init):
+    def test_everything_else_is_left_to_the_host(self, as_device, init):
         assert np.array_equal(st.fill_(torch.zeros(7, 5), init).numpy(), init((7, 5)))
         assert not as_device
 
     def test_an_empty_tensor_is_filled(self, as_device):
         assert st.fill_(torch.zeros(0, 5), sb.RandomNormal(seed=3)).shape == (0, 5)
 
-    def test_the_environment_has_the_host_evaluate(self, as_device, monkeypatch):
+    def test_an_environment_variable_makes_the_host_evaluate(self, as_device, monkeypatch):
         monkeypatch.setenv("SEEDBED_DEVICE", "host")
         st.fill_(torch.zeros(7, 5), sb.RandomNormal(seed=3))
         assert not as_device
@@ -258,7 +258,7 @@ class TestEntryPoints:
         with pytest.raises(ValueError, match=r"SEEDBED_DEVICE must be \"host\", or not be set. Received: 'gpu'"):
             st.fill_(torch.zeros(7, 5), sb.RandomNormal(seed=3))
 
-    def test_parts_of_distributed_tensors_are_evaluated_there(self):
+    def test_parts_of_distributed_tensors_are_evaluated_on_the_device(self):
         program = ROOT / "tests" / "programs" / "torch_device_parts.py"
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(
@@ -293,7 +293,7 @@ class TestGuard:
     def test_each_distribution_has_64_addresses(self):
         assert [len({*elements}) for elements in ELEMENTS.values()] == [64, 64, 64]
 
-    def test_the_plain_way_passes(self):
+    def test_plain_torch_operations_pass(self):
         compared, wrong = compare(lambda cases: ways._bits(plain.evaluate, CPU, cases))
         assert (compared, wrong) == (3 * 2 * 3 * 64, ())
 
@@ -327,7 +327,7 @@ class TestGuard:
         with pytest.warns(RuntimeWarning, match="NotImplementedError: no such kernel"):
             assert ways.way_of(CPU).name == "plain"
 
-    def test_a_kernel_is_the_first_way_on_cuda_alone(self, monkeypatch):
+    def test_the_kernel_is_tried_first_on_cuda_only(self, monkeypatch):
         monkeypatch.setattr(ways, "_has_bindings", lambda: True)
         monkeypatch.setattr(torch.version, "cuda", "13.0")
         cuda, names = torch.device("cuda:0"), ["a kernel in CUDA C", "operations of torch"]
@@ -336,7 +336,7 @@ class TestGuard:
         monkeypatch.setattr(torch.version, "cuda", None)  # as for ROCm
         assert [name for name, _ in ways.ways(cuda)] == names[1:]
 
-    def test_the_report_says_what_was_compared(self, as_device):
+    def test_the_report_states_the_comparison(self, as_device):
         report = st.device_report("cpu")
         assert (report.way, report.compared) == ("operations of torch", 1152)
         assert "No way of a device has been run on hardware" in str(report)

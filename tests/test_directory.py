@@ -71,7 +71,7 @@ def threads(request):
 
 
 class TestShards:
-    def test_have_the_names_and_tensors_that_the_hub_gives_them(self, folder, written, threads):
+    def test_have_the_names_and_tensors_of_the_hub(self, folder, written, threads):
         assert {path.name for path in folder.glob("*.safetensors")} == {name_of(number) for number in SHARDS}
         for number, names in SHARDS.items():
             assert sorted(load_file(folder / name_of(number))) == sorted(names)
@@ -83,7 +83,7 @@ class TestShards:
         assert text == json.dumps(index, indent=2, sort_keys=True) + "\n"
         assert text.startswith('{\n  "metadata": {\n    "total_parameters": 480,\n    "total_size": 1920\n  },\n')
 
-    def test_say_that_they_are_of_torch(self, folder, written):
+    def test_say_that_they_are_for_torch(self, folder, written):
         for number in SHARDS:
             with safetensors.safe_open(folder / name_of(number), "numpy") as file:
                 assert file.metadata() == {"format": "pt", "seedbed.algorithm": "v1", "seedbed.seed": "7"}
@@ -105,7 +105,7 @@ class TestShards:
         with pytest.raises(ValueError, match=r"sha256 needs a single file; use files. Received: 4 files"):
             _ = written.sha256
 
-    def test_have_the_same_bytes_however_many_are_under_way(self, tmp_path, threads):
+    def test_have_the_same_bytes_on_any_number_of_threads(self, tmp_path, threads):
         plan = plan_of(
             *({"name": str(i), "shape": [1000 + i]} for i in range(9)),
             {"name": "q", "shape": [30, 30], "initializer": "orthogonal"},
@@ -116,7 +116,7 @@ class TestShards:
         ]
         assert verify_checkpoint(None, tmp_path / "out").different == 0
 
-    def test_that_would_be_one_are_a_file_without_an_index(self, folder):
+    def test_of_a_single_file_have_no_index(self, folder):
         write_directory(PLAN, folder, seed=7)
         assert sorted(files_in(folder)) == ["model.safetensors", "seedbed.json"]
         assert verify_checkpoint(PLAN, folder / "model.safetensors").different == 0
@@ -140,7 +140,7 @@ class TestShards:
         ours = {layout.name: [tensor.name for tensor, _ in layout.places] for layout in shard_layouts(plan, 0, limit)}
         assert ours == (split.filename_to_tensors if sizes else {"model.safetensors": []})
 
-    def test_are_read_by_transformers_own_index_reader(self, folder, written):
+    def test_are_read_by_the_index_reader_of_transformers(self, folder, written):
         hub = pytest.importorskip("transformers.utils.hub")
         files, metadata = hub.get_checkpoint_shard_files(
             folder, folder / "model.safetensors.index.json", local_files_only=True
@@ -217,14 +217,14 @@ class TestConfigFiles:
         assert json.loads((folder / "config.json").read_text()) == CONFIG
         assert (folder / "tokenizer.json").read_bytes() == b"{}"
 
-    def test_that_are_there_with_the_same_content_stay(self, folder):
+    def test_that_exist_with_the_same_content_are_kept(self, folder):
         folder.mkdir()
         (folder / "a.json").write_bytes(b"1")
         (folder / "mine.txt").write_bytes(b"2")
         write_directory(PLAN, folder, files={"a.json": b"1"})
         assert (folder / "mine.txt").read_bytes() == b"2"
 
-    def test_that_are_there_with_another_content_are_an_error(self, folder):
+    def test_that_exist_with_other_content_are_an_error(self, folder):
         folder.mkdir()
         (folder / "a.json").write_bytes(b"mine")
         with pytest.raises(FileExistsError, match=r"the directory contains another 'a.json'"):
@@ -247,14 +247,14 @@ class TestDirectory:
         assert caught.value.strerror == f"cannot write the checkpoint: there is no directory {str(tmp_path / 'a')!r}"
         assert caught.value.filename == str(tmp_path / "a" / "b")
 
-    def test_has_a_name(self, tmp_path, monkeypatch):
+    def test_must_have_a_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(FileNotFoundError, match="the name of a directory must not be empty"):
             write_directory(PLAN, "")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("name", ["", "file/", "file/.", "new", "folder/new"])
-    def test_is_verified_under_a_name_that_open_takes(self, name, tmp_path, monkeypatch):
+    def test_is_verified_under_any_name_that_open_accepts(self, name, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         write_directory(PLAN, "folder")
         write_checkpoint(PLAN, "file")
@@ -306,7 +306,7 @@ class TestResume:
         assert {name: (folder / name).stat().st_ino for name in kept} == kept
 
     @pytest.mark.parametrize("damage", ["bit", "short", "long", "empty", "header", "other"])
-    def test_checks_the_shards_that_are_there(self, folder, written, whole, damage):
+    def test_checks_the_existing_shards(self, folder, written, whole, damage):
         shard = folder / name_of(3)
         content = bytearray(shard.read_bytes())
         if damage == "bit":
@@ -444,7 +444,7 @@ class TestVerify:
         return [str(difference) for difference in result.differences]
 
     @pytest.mark.parametrize("plan", [PLAN, None])
-    def test_proves_a_directory_its_index_and_each_shard(self, folder, plan, threads):
+    def test_proves_the_index_and_each_shard(self, folder, plan, threads):
         assert self.found(plan, folder) == []
         assert self.found(plan, folder / "model.safetensors.index.json") == []
         for number in SHARDS:
@@ -487,7 +487,7 @@ class TestVerify:
         path.write_text(json.dumps(index))
 
     @pytest.mark.parametrize("plan", [PLAN, None])
-    def test_names_what_the_index_says_and_the_headers_do_not(self, folder, plan):
+    def test_names_entries_of_the_index_that_the_headers_contradict(self, folder, plan):
         def change(weight_map):
             weight_map["b"] = name_of(4)
             weight_map["ghost"] = name_of(2)
@@ -505,7 +505,7 @@ class TestVerify:
         save_file(both, folder / name_of(4), {"seedbed.seed": "7"})
         assert self.found(PLAN, folder) == [f'"a" is elsewhere: expected one file, found {name_of(1)} and {name_of(4)}']
 
-    def test_counts_tensors_that_plan_or_files_lack(self, folder):
+    def test_counts_tensors_missing_from_plan_or_files(self, folder):
         other = plan_of(*({"name": name, "shape": [60]} for name in "abz"))
         assert sorted(self.found(other, folder)) == [
             *(f'"{name}" is not in the plan' for name in "cdef"),
@@ -514,7 +514,7 @@ class TestVerify:
         assert self.found(other, folder / name_of(1)) == []  # the other shards have the rest
         assert self.found(other, folder / name_of(4)) == ['"f" is not in the plan']
 
-    def test_needs_a_plan_where_there_is_no_manifest(self, folder):
+    def test_needs_a_plan_if_there_is_no_manifest(self, folder):
         (folder / "seedbed.json").unlink()
         for path in (folder, folder / name_of(1)):
             with pytest.raises(ValueError, match=r"a plan must be given if the directory of the checkpoint has no"):
@@ -554,7 +554,7 @@ class TestVerify:
         with pytest.raises(FileNotFoundError, match="No such file"):
             verify_checkpoint(PLAN, tmp_path / "nowhere", seed=0)
 
-    def test_names_the_file_that_is_none(self, folder):
+    def test_names_the_file_that_is_invalid(self, folder):
         (folder / name_of(2)).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
         with pytest.raises(
             ValueError, match=f"{name_of(2)}: a checkpoint must be a safetensors file. Received: a Git LFS"
@@ -562,7 +562,7 @@ class TestVerify:
             verify_checkpoint(PLAN, folder)
 
     @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-    def test_waits_for_no_pipe(self, folder):
+    def test_does_not_wait_for_a_pipe(self, folder):
         (folder / name_of(2)).unlink()
         os.mkfifo(folder / name_of(2))
         with pytest.raises(OSError, match="not a regular file") as caught:
@@ -655,13 +655,13 @@ class TestTiedTensors:
         values = seedbed.RandomNormal(0.5, 0.02, seed=seed)((20, 3))
         save_file({name: values, "norm": np.ones(3, "f4")}, path, metadata)
 
-    def test_count_as_there(self, path):
+    def test_count_as_present(self, path):
         self.save(path, {"format": "pt", "embed": "head"})
         assert verify_checkpoint(self.PLAN, path, seed=3).differences == ()
         (difference,) = verify_checkpoint(self.PLAN, path, seed=4).differences
         assert (difference.name, difference.kind) == ("embed", "values")
 
-    def test_count_as_there_under_both_names(self, path):
+    def test_count_as_present_under_both_names(self, path):
         self.save(path, {"tied": "embed"}, "embed")
         both = plan_of(
             *({"name": name, "shape": [20, 3]} for name in ("embed", "tied")),
@@ -697,12 +697,12 @@ class TestNoSafetensorsFile:
             (b'{"architectures": ["A"]}', "a JSON file"),
         ],
     )
-    def test_is_named(self, path, content, kind):
+    def test_is_named_in_the_error(self, path, content, kind):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"^a checkpoint must be a safetensors file. Received: {kind}"):
             verify_checkpoint(PLAN, path, seed=0)
 
-    def test_but_cut_short_is_said_to_be_that(self, path):
+    def test_that_is_truncated_is_said_to_be(self, path):
         write_checkpoint(PLAN, path)
         content = path.read_bytes()
         for length in (7, 100, len(content) - 1):

@@ -31,7 +31,7 @@ PROMISED = sorted(set(promised()))
 
 
 @pytest.mark.parametrize(("name", "arguments"), PROMISED)
-def test_what_the_table_promises_is_there(name, arguments):
+def test_the_names_of_the_feature_table_exist(name, arguments):
     assert name in sb.__all__
     assert set(arguments) <= set(inspect.signature(getattr(sb, name)).parameters)
 
@@ -63,7 +63,7 @@ def test_links_of_the_readme_work_on_pypi():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_every_file_that_is_named_is_there(page):
+def test_every_file_that_a_page_names_exists(page):
     missing = [name for name in FILE.findall(page.read_text("utf-8")) if not any(ROOT.glob(name))]
     assert not missing
 

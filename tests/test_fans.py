@@ -42,7 +42,7 @@ DEPTHWISE = {"input_axes": (), "output_axes": (-1,), "batch_axes": (-2,)}
         ((8, 9), {"input_axes": 0, "output_axes": (0, 1), "groups": 3}, (8, 24)),
     ],
 )
-def test_each_axis_has_the_part_that_it_is_given(shape, arguments, fans):
+def test_each_axis_has_the_role_it_is_given(shape, arguments, fans):
     assert sb.compute_fans(shape, **arguments) == fans
     for init in (sb.VarianceScaling(**arguments), sb.HeNormal(**arguments), sb.KaimingNormal(**arguments)):
         assert sb.fans(init, shape) == init.fans(shape) == fans
@@ -76,7 +76,7 @@ def test_each_axis_has_the_part_that_it_is_given(shape, arguments, fans):
         ({"batch_axes": (1,), "input_axes": 0}, ValueError, "must be given together"),
     ],
 )
-def test_what_says_nothing_about_fans_is_refused_in_the_constructor(arguments, kind, message):
+def test_bad_arguments_about_fans_are_refused_in_the_constructor(arguments, kind, message):
     for make in (sb.VarianceScaling, sb.LecunUniform, sb.XavierNormal, sb.KaimingUniform):
         with pytest.raises(kind, match=message):
             make(**arguments)
@@ -96,7 +96,7 @@ def test_what_says_nothing_about_fans_is_refused_in_the_constructor(arguments, k
         ((5, 5), {"input_axes": 0, "output_axes": (1, -2), "batch_axes": ()}, "must be named once"),
     ],
 )
-def test_what_the_shape_does_not_have_is_an_error_of_the_call(shape, arguments, message):
+def test_axes_missing_from_the_shape_are_an_error_of_the_call(shape, arguments, message):
     for init in (sb.GlorotNormal(seed=1, **arguments), sb.XavierUniform(seed=1, **arguments)):
         with pytest.raises(ValueError, match=message):
             init(shape)
@@ -117,7 +117,7 @@ def test_the_geometric_mean_is_a_mode():
     assert sb.VarianceScaling(1.0, "fan_geo_avg", seed=1)((0, 3)).shape == (0, 3)
 
 
-def test_a_configuration_has_more_than_keras_only_if_used():
+def test_keys_unknown_to_keras_are_omitted_at_their_defaults():
     init = sb.HeNormal(seed=1, batch_axes=(0,), groups=2)
     assert init.get_config() == {
         "seed": 1,

@@ -62,7 +62,7 @@ def test_values_are_those_of_float32_rounded_within_the_bounds(init, shape, dtyp
 
 
 @pytest.mark.parametrize("dtype", FLOAT8)
-def test_every_number_is_a_bound_that_holds(dtype):
+def test_every_number_is_respected_as_a_bound(dtype):
     """Bounds at a number of the dtype and at its second neighbour."""
     numbers = FINITE.view(getattr(ml_dtypes, dtype)).astype(float)
     numbers = np.unique(numbers[np.isfinite(numbers)])
@@ -72,7 +72,7 @@ def test_every_number_is_a_bound_that_holds(dtype):
     assert numbers[-1] == float(ml_dtypes.finfo(dtype).max)
 
 
-def test_zero_has_a_sign_only_where_the_dtype_has_one():
+def test_zero_is_signed_only_if_the_dtype_has_signed_zeros():
     for dtype in FLOAT8:
         values = codes(sb.RandomNormal(stddev=1e-9, seed=1)((100,), dtype))
         assert set(values) == ({0} if dtype.endswith("fnuz") else {0, 0x80})
@@ -88,7 +88,7 @@ def test_zero_has_a_sign_only_where_the_dtype_has_one():
         (sb.Orthogonal(), "dtype must have a zero and negative numbers. Received: float8_e8m0fnu"),
     ],
 )
-def test_what_powers_of_two_cannot_represent_is_an_error(init, error):
+def test_values_that_are_no_powers_of_two_are_an_error(init, error):
     with pytest.raises(ValueError, match=error):
         init((3, 3), "float8_e8m0fnu")
 
@@ -109,7 +109,7 @@ def test_scales_may_be_powers_of_two():
         (lambda: sb.Zeros()((2,), "int4"), "dtype must name an element type"),
     ],
 )
-def test_what_has_no_values_is_an_error(make, error):
+def test_impossible_parameters_are_an_error(make, error):
     with pytest.raises(ValueError, match=error):
         make()
 
@@ -126,7 +126,7 @@ PLAN = """{"tensors": [
     {"name": "scale", "shape": [1], "dtype": "float8_e8m0fnu", "initializer": "ones"}]}"""
 
 
-def test_plans_and_files_have_them(tmp_path):
+def test_plans_and_files_support_them(tmp_path):
     plan = parse_plan(PLAN)
     path = tmp_path / "model.safetensors"
     write_checkpoint(plan, path, seed=42)
@@ -140,7 +140,7 @@ def test_plans_and_files_have_them(tmp_path):
     assert expected.tobytes() in data
 
 
-def test_torch_tensors_have_them():
+def test_torch_tensors_support_them():
     torch = pytest.importorskip("torch")
     import seedbed.torch
 

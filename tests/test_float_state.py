@@ -58,7 +58,7 @@ def test_the_states_change_what_numpy_computes(name):
 
 
 @in_each_state
-def test_golden_values_hold_in_every_state(name):
+def test_golden_values_are_the_same_in_every_state(name):
     def other_values():
         return [name for case in make.CASES for name, digest in make.digests(*case).items() if digest != GOLDEN[name]]
 
@@ -101,12 +101,12 @@ def bits(kind):
 
 @in_each_state
 @pytest.mark.parametrize("kind", SMALL)
-def test_small_values_hold_in_every_state(kind, name):
+def test_small_values_are_the_same_in_every_state(kind, name):
     assert in_state(name, lambda: bits(kind)) == bits(kind)
 
 
 @in_each_state
-def test_an_orthogonal_matrix_on_many_threads_holds_in_every_state(name):
+def test_threaded_orthogonal_matrices_are_the_same_in_every_state(name):
     before = sb.get_num_threads()
     sb.set_num_threads(3)
     try:

@@ -31,7 +31,7 @@ def test_the_values_are_those_of_the_algorithm(case):
         assert digest == GOLDEN.get(name), name
 
 
-def test_every_frozen_value_is_made():
+def test_the_golden_file_has_exactly_the_values_of_the_cases():
     made = {name for case in make.CASES for name in make.tensors(*case)}
     assert GOLDEN.keys() == made
 
@@ -51,7 +51,7 @@ class TestMake:
         assert json.loads((tmp_path / "v1.json").read_text("utf-8")) == {"a": "1", "b": "2"}
 
     @pytest.mark.parametrize("made", [{"a": "2"}, {"b": "2"}])
-    def test_changes_what_stands_only_when_told_to(self, tmp_path, made):
+    def test_changes_values_only_with_replace(self, tmp_path, made):
         make.update(tmp_path / "v1.json", {"a": "1"}, replace=False)
         with pytest.raises(SystemExit, match=r"\na$"):
             make.update(tmp_path / "v1.json", made, replace=False)

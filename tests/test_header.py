@@ -172,7 +172,7 @@ class TestHostileFiles:
         tracemalloc.stop()
         assert peak < 5 * len(text) + (1 << 20)
 
-    def test_which_promise_more_than_they_hold_take_no_memory(self, path):
+    def test_that_declare_more_than_they_contain_take_no_memory(self, path):
         path.write_bytes((10**8).to_bytes(8, "little") + b"{" * 100)
         tracemalloc.start()
         with pytest.raises(ValueError, match="within its file"):
@@ -182,7 +182,7 @@ class TestHostileFiles:
         assert peak < 1 << 20
 
     @pytest.mark.parametrize("change", ["shorter", "longer"])
-    def test_which_change_while_they_are_read_are_an_error(self, path, monkeypatch, change):
+    def test_that_change_while_they_are_read_are_an_error(self, path, monkeypatch, change):
         plan = plan_of({"name": "a", "shape": [3 << 20]}, {"name": "b", "shape": [1 << 20]})
         write_checkpoint(plan, path)
         size = path.stat().st_size

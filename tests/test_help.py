@@ -44,14 +44,14 @@ def test_each_argument_is_documented_by_itself(made):
 
 
 @pytest.mark.parametrize("name", sb.__all__)
-def test_what_is_at_the_top_has_an_example(name):
+def test_every_top_level_name_has_an_example(name):
     made = getattr(sb, name)
     if callable(made) and not hasattr(made, "_fields") and made is not sb.Initializer:
         assert ">>> " in made.__doc__
 
 
 @pytest.mark.parametrize("cls", [cls for cls in vars(sb).values() if inspect.isclass(cls) and hasattr(cls, "choice")])
-def test_named_initializers_say_the_same_of_fans(cls):
+def test_named_initializers_document_fans_alike(cls):
     for name in FAN_PARAMETERS:
         assert documented(cls)[name] == documented(sb.GlorotNormal)[name]
         assert documented(cls)[name].partition(",")[0].partition(".")[0] in documented(sb.VarianceScaling)[name]

@@ -107,7 +107,7 @@ def test_any_fans_are_the_products_or_an_error(shape, inputs, outputs):
 
 @hostile
 @given(small_shapes, st.lists(st.integers(-6, 6)), st.lists(st.integers(-6, 6)))
-def test_any_axes_have_their_products_for_fans_or_are_an_error(shape, inputs, outputs):
+def test_fans_along_any_axes_are_products_or_an_error(shape, inputs, outputs):
     made = outcome(lambda: sb.compute_fans(shape, inputs, outputs))
     inside = all(-len(shape) <= axis < len(shape) for axis in inputs + outputs)
     if made is None:
@@ -136,7 +136,7 @@ def test_any_seed_generator(seed, name, path, child):
 
 @hostile
 @given(anything)
-def test_any_setting_is_taken_or_refused_and_stays_as_it_was(value):
+def test_any_setting_is_taken_or_refused_without_effect(value):
     before = sb.get_num_threads(), sb.floatx()
     try:
         for change in (sb.set_num_threads, sb.set_floatx):
@@ -153,12 +153,12 @@ def test_any_setting_is_taken_or_refused_and_stays_as_it_was(value):
 @pytest.mark.parametrize(
     "init", [sb.Zeros(), sb.Constant(3.0), sb.Constant([[2], [3]]), v2.Constant(3.0), sb.HeNormal(1)]
 )
-def test_all_the_dimensions_that_arrays_have(init):
+def test_shapes_may_have_64_dimensions(init):
     shape = (1,) * 62 + (2, 1)
     assert init(shape).shape == init.lazy(shape)[...].shape == shape
 
 
-def test_names_of_dtypes_are_remembered_by_what_they_say():
+def test_dtype_names_are_cached_by_their_text():
     class Liar(str):
         __hash__ = str.__hash__
 

@@ -41,7 +41,7 @@ def test_any_call_of_the_extension_itself(size, memory, dtype, distribution, add
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_the_extension_itself_takes_no_memory_but_as_it_has_to_be(kind):
+def test_the_extension_refuses_unsuitable_memory(kind):
     odd = ODD[kind]()
     with pytest.raises(ValueError, match="out must"):
         _core.Recipe("normal", (0.0, 1.0), "float64").fill(odd, (bytes(32), 0), None, 1)

@@ -58,7 +58,7 @@ def test_any_other_index_is_numpys_or_an_error(tensor, index):
 
 @hostile
 @given(st.lists(st.sampled_from([1, 3, 2**20, 2**31, 2**40, 2**62]), min_size=1, max_size=4), st.data())
-def test_any_slice_of_a_tensor_beyond_any_memory(shape, data):
+def test_any_slice_of_a_tensor_larger_than_memory(shape, data):
     tensor = outcome(lambda: sb.RandomUniform(0.0, 1.0, seed=3).lazy(shape, "float64"))
     if tensor is None:
         return
@@ -81,7 +81,7 @@ def test_any_slice_of_a_tensor_beyond_any_memory(shape, data):
 
 @hostile
 @given(small_shapes, st.data(), st.sampled_from(FLOATS))
-def test_any_partition_is_that_slice_of_the_whole_or_an_error(shape, data, dtype):
+def test_any_partition_is_a_slice_of_the_tensor_or_an_error(shape, data, dtype):
     wanted = st.tuples(*[st.integers(-1, length + 1) for length in shape]) | shapes
     part, offset = data.draw(wanted), data.draw(wanted | st.none())
     init = sb.TruncatedNormal(seed=5)
@@ -97,7 +97,7 @@ def test_any_partition_is_that_slice_of_the_whole_or_an_error(shape, data, dtype
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("writable", [True, False])
 @pytest.mark.parametrize("kind", MEMORY)
-def test_any_out_is_written_in_full_and_nothing_beside_it_or_refused(kind, writable):
+def test_any_out_is_written_exactly_or_refused(kind, writable):
     memory = np.full(256, 0xA5, np.uint8)
     memory.flags.writeable = writable
     out = MEMORY[kind](memory)

@@ -43,7 +43,7 @@ def test_the_identity_is_numpys_in_every_dtype(shape, dtype):
     assert made.astype("complex64").tolist() == np.eye(*shape).tolist()
 
 
-def test_the_gain_is_that_of_the_diagonal_and_of_the_configuration():
+def test_the_gain_is_on_the_diagonal_and_in_the_configuration():
     init = sb.Identity(gain=-2.5)
     assert (init((3, 4)) == -2.5 * np.eye(3, 4)).all()
     assert init.get_config() == {"gain": -2.5}
@@ -55,7 +55,7 @@ def test_the_gain_is_that_of_the_diagonal_and_of_the_configuration():
 @pytest.mark.parametrize(
     ("gain", "dtype"), [(0.5, "int32"), (2, bool), (-1, "uint8"), (1e5, "float16"), (256, "uint8"), (1e39, "bfloat16")]
 )
-def test_a_gain_that_the_dtype_does_not_hold_is_an_error(gain, dtype):
+def test_a_gain_the_dtype_cannot_represent_is_an_error(gain, dtype):
     with pytest.raises(ValueError, match=r"gain must be representable as .*\. Received: gain="):
         sb.Identity(gain)((3, 3), dtype)
 
@@ -78,7 +78,7 @@ def test_a_gain_that_is_not_finite_is_refused_at_once(gain, kind):
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 3, 3)])
-def test_an_identity_is_a_matrix(shape):
+def test_an_identity_must_be_a_matrix(shape):
     for make in (sb.Identity(), sb.Identity().lazy):
         with pytest.raises(ValueError, match="must be of rank 2, or more with stacked=True"):
             make(shape)
@@ -103,7 +103,7 @@ def convolve(x, kernel, groups):
 
 @pytest.mark.parametrize("width", [1, 3, 4, 5])
 @pytest.mark.parametrize(("groups", "inputs", "outputs"), [(1, 4, 4), (1, 4, 2), (1, 2, 5), (2, 3, 6), (3, 2, 9)])
-def test_a_convolution_with_a_dirac_kernel_hands_on_its_inputs(width, groups, inputs, outputs):
+def test_a_convolution_with_a_dirac_kernel_copies_its_inputs(width, groups, inputs, outputs):
     x = np.random.default_rng(1).standard_normal((11, groups * inputs))
     y = convolve(x, sb.Dirac(groups)((width, inputs, outputs), "float64"), groups)
     for g in range(groups):
@@ -126,7 +126,7 @@ def test_the_layouts_are_the_same_kernel_with_its_axes_moved(spatial, groups, dt
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 2), (3, 0, 2), (3, 2, 0)])
-def test_an_empty_kernel_is_one(shape):
+def test_a_kernel_may_be_empty(shape):
     assert sb.Dirac()(shape).shape == shape
 
 
@@ -146,6 +146,6 @@ def test_an_empty_kernel_is_one(shape):
         (lambda: sb.Dirac(2, "torch")((3, 4, 4)), ValueError, "groups must divide the outputs"),
     ],
 )
-def test_what_is_no_dirac_kernel_is_an_error(make, kind, message):
+def test_bad_dirac_arguments_are_errors(make, kind, message):
     with pytest.raises(kind, match=message):
         make()

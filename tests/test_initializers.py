@@ -10,7 +10,7 @@ from support.reference import NAMED
 import seedbed as sb
 
 
-def test_an_initializer_of_ones_own_is_an_initializer():
+def test_a_user_defined_initializer_works():
     class Half(sb.RandomInitializer):
         def sampling(self, shape):
             return "uniform", (0.0, 0.5)
@@ -36,11 +36,11 @@ def test_words_are_those_of_the_keystream():
         sb.random_words(None, 1)
 
 
-def test_the_algorithm_is_the_first():
+def test_the_algorithm_is_v1():
     assert sb.ALGORITHM == "v1"
 
 
-def test_a_configuration_has_the_bounds_that_keras_lacks():
+def test_a_configuration_has_nondefault_bounds():
     plain = sb.TruncatedNormal(seed=1, lower=-2, upper=2)
     assert plain == sb.TruncatedNormal(seed=1)
     assert plain.get_config() == {"mean": 0.0, "stddev": 0.05, "seed": 1}
@@ -60,7 +60,7 @@ def test_bounds_hold_in_every_dtype_and_differ_from_those_of_keras():
     assert (sb.TruncatedNormal(0.25, 0.0, seed=3, lower=6, upper=None)((5,)) == 0.25).all()
 
 
-def test_complex_tensors_are_of_those_that_have_them():
+def test_only_some_initializers_make_complex_tensors():
     for name in ["VarianceScaling", *NAMED, "RandomNormal", "TruncatedNormal"]:
         init = getattr(sb, name)(seed=3)
         for dtype in ("complex64", "complex128"):

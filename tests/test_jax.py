@@ -77,7 +77,7 @@ def test_every_check_of_flax_equinox_haiku_optax_and_orbax_passes(tmp_path):
         pytest.skip(f"not installed: {', '.join(result['missing'])}")
 
 
-def test_two_processes_evaluate_what_they_hold():
+def test_each_of_two_processes_evaluates_its_shards_only():
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -115,7 +115,7 @@ class TestArray:
     def test_the_values_are_those_of_numpy(self, init, dtype):
         same(sj.array(init, (33, 20), dtype), init((33, 20), dtype))
 
-    def test_complex_tensors_and_matrices_that_are_computed_as_a_whole(self):
+    def test_complex_and_orthogonal_tensors(self):
         same(sj.array(sb.HeNormal(seed=3), (33, 20), "complex64"), sb.HeNormal(seed=3)((33, 20), "complex64"))
         same(sj.array(sb.Orthogonal(seed=3), (33, 20)), sb.Orthogonal(seed=3)((33, 20)))
 
@@ -123,7 +123,7 @@ class TestArray:
         for shape in ((), 5, (0,), (3, 0)):
             same(sj.array(sb.RandomNormal(seed=3), shape), sb.RandomNormal(seed=3)(shape))
 
-    def test_jax_takes_over_the_memory_of_the_values(self):
+    def test_jax_adopts_the_memory_of_the_values(self):
         arrays = importlib.import_module("seedbed.jax.arrays")
         values = arrays._memory(240_000)
         assert jax.device_put(values).unsafe_buffer_pointer() == values.ctypes.data
@@ -140,7 +140,7 @@ class TestArray:
         with pytest.raises(ValueError, match="dtype must be a floating point"):
             sj.array(sb.RandomUniform(), 3, jnp.int32)
 
-    def test_what_is_no_initializer_or_no_sharding_is_refused(self):
+    def test_other_initializers_and_shardings_are_refused(self):
         with pytest.raises(TypeError, match=r"initializer must be one of seedbed's\. Received: str"):
             sj.array("zeros", 3)
         with pytest.raises(TypeError, match="sharding must be a sharding of JAX, a device or a PartitionSpec"):
@@ -159,14 +159,14 @@ class TestInitializer:
         for key in (words, jnp.asarray(words), jax.random.wrap_key_data(words, impl="rbg")):
             same(sj.initializer("he_uniform")(key, (5, 7)), sb.HeUniform(seed=seed)((5, 7)))
 
-    def test_split_and_folded_keys_give_layers_of_their_own(self):
+    def test_split_and_folded_keys_give_different_values(self):
         function = sj.initializer(sb.RandomNormal())
         root = jax.random.key(42)
         for keys in (jax.random.split(root, 3), [jax.random.fold_in(root, number) for number in range(3)]):
             layers = {np.asarray(function(key, (4, 4))).tobytes() for key in (root, *keys)}
             assert len(layers) == 4
 
-    def test_a_path_binds_the_values_to_a_name(self):
+    def test_a_path_makes_the_values_depend_on_a_name(self):
         function = sj.initializer(sb.GlorotNormal(), path="encoder/kernel")
         expected = child(sb.GlorotNormal(), 42, "encoder/kernel", (3, 4))
         same(function(jax.random.key(42), (3, 4)), expected)
@@ -188,7 +188,7 @@ class TestInitializer:
         assert made.shape == (10**6, 10**6)
         assert made.dtype == jnp.float32
 
-    def test_equal_functions_are_compiled_for_once(self):
+    def test_equal_functions_are_compiled_once(self):
         one, other = sj.initializer(sb.HeNormal()), sj.initializer("he_normal")
         assert one == other
         assert hash(one) == hash(other)
@@ -203,7 +203,7 @@ class TestInitializer:
         same(jax.vmap(lambda key: function(key, (3, 4)))(keys), expected)
         same(jax.jit(jax.vmap(lambda key: function(key, (3, 4))))(keys), expected)
 
-    def test_what_is_no_key_or_has_a_seed_is_refused(self):
+    def test_other_objects_and_seeded_initializers_are_refused(self):
         function = sj.initializer(sb.HeNormal())
         for key in (42, jax.random.split(jax.random.key(1)), jnp.zeros(2), jnp.zeros((2, 2), jnp.uint32)):
             with pytest.raises(TypeError, match=r"key must be one key, such as jax.random.key\(42\)"):
@@ -263,7 +263,7 @@ class TestTraced:
         assert (expected != 0).all()
         same(made, expected)
 
-    def test_constants_and_matrices_are_not_evaluated_by_the_engine(self):
+    def test_constants_and_orthogonal_tensors_bypass_the_engine(self):
         for init in (sb.Zeros(), sb.Orthogonal()):
             assert self.evaluated(init, (30, 20))[1] == 0
 
@@ -293,7 +293,7 @@ class TestTraced:
         )
         same(folded, sum(np.asarray(function(jax.random.fold_in(keys[0], n), (3, 4))) for n in range(3)))
 
-    def test_gradients_pass_by_and_are_the_values(self):
+    def test_gradients_treat_the_values_as_constants(self):
         function, key = sj.initializer("he_normal"), jax.random.key(1)
         expected = sb.HeNormal(seed=1)((3, 4))
         loss = lambda x, key: (function(key, (3, 4)) * x).sum()  # noqa: E731
@@ -343,7 +343,7 @@ class TestTraced:
             ({"dtype": np.int32}, "dtype must be a float"),
         ],
     )
-    def test_the_handler_refuses_what_does_not_fit(self, changed, message):
+    def test_the_handler_refuses_bad_attributes(self, changed, message):
         call = {"distribution": "normal", "parameters": np.array([0.0, 1.0]), "lengths": np.array([3, 4]), **changed}
         result = jax.ShapeDtypeStruct((3, 4), call.pop("dtype", np.float32))
         words = call.pop("words", np.zeros(2, np.uint32))
@@ -381,7 +381,7 @@ class TestTree:
         same(params["embed"]["embedding"], tensors["embed/embedding"])
         same(params["dense"][1]["kernel"], tensors["dense/1/kernel"])
 
-    def test_a_scheme_decides_by_roles_and_yields_to_rules_before_it(self):
+    def test_a_scheme_decides_by_roles_after_earlier_rules(self):
         tree = shapes(
             {"layers": [{"mlp": {"up_proj": {"kernel": (8, 32), "bias": (32,)}, "down_proj": {"kernel": (32, 8)}}}]}
         )
@@ -401,7 +401,7 @@ class TestTree:
         plan = sj.plan_of(shapes(TREE), rules)
         assert [tensor.initializer for tensor in plan.tensors if len(tensor.shape) == 1] == [sb.Zeros()] * 2
 
-    def test_what_is_skipped_or_no_array_stays_as_it_is(self):
+    def test_skipped_leaves_and_other_objects_are_unchanged(self):
         tree = {"a": jnp.ones(3), "b": jnp.ones(3), "act": jax.nn.relu, "none": None, "key": jax.random.key(3)}
         for selection in ({"only": "a"}, {"skip": ["b", "key"]}):
             params = sj.initialize(tree, {"*": "zeros"}, seed=1, **selection)
@@ -455,7 +455,7 @@ class TestTree:
         with pytest.raises(ValueError, match=r"a name must belong to one array\. Received: 'a/b' twice"):
             sj.plan_of({"a": {"b": jnp.ones(2)}, "a/b": jnp.ones(2)}, {"*": "zeros"})
 
-    def test_keys_are_no_arrays_that_a_rule_can_decide(self):
+    def test_a_rule_cannot_decide_a_key(self):
         with pytest.raises(ValueError, match=r"^key: dtype must "):
             sj.initialize({"key": jax.random.key(3)}, {"*": "zeros"}, seed=1)
 

@@ -80,7 +80,7 @@ def test_the_example_runs():
     assert "the same bits as seedbed" in output
 
 
-def test_what_is_so_before_and_after_the_adapter_is_imported():
+def test_saving_depends_on_the_adapter_as_documented():
     program = """
 import sys, seedbed as sb
 sb.get("he_normal")((3, 3))

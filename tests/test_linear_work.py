@@ -165,7 +165,7 @@ def test_a_model_of_torch_is_initialized_in_linear_work():
     assert_linear(work_for)
 
 
-def test_a_child_of_a_child_costs_what_a_child_costs():
+def test_deep_children_cost_no_more_than_shallow_ones():
     def work_for(count):
         def descend():
             generator = SeedGenerator(42)

@@ -52,7 +52,7 @@ def test_weights_are_those_of_initialize_times_a_number():
     assert weight @ weight.T == pytest.approx(measured[name].scale ** 2 * np.eye(64), abs=1e-4)
 
 
-def test_a_layer_within_the_tolerance_is_left_orthogonal():
+def test_a_layer_within_the_tolerance_stays_orthogonal():
     model = nn.Linear(64, 64, bias=False)
     inputs = torch.from_numpy(sb.RandomNormal(0, 1, seed=1)((4096, 64)))
     assert seedbed.torch.lsuv_(model, inputs, seed=1)["weight"].scale == 1

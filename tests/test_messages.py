@@ -61,7 +61,7 @@ WRONG_VALUES = {
 
 
 @pytest.mark.parametrize("words", [*MATCHED_BY_OTHERS, *SUGGESTED])
-def test_a_message_has_the_words(words):
+def test_a_message_contains_the_words(words):
     with pytest.raises(ValueError, match=re.escape(words)):
         (MATCHED_BY_OTHERS | SUGGESTED)[words]()
 
@@ -102,6 +102,6 @@ def test_a_long_value_is_shortened(value):
     assert len(str(caught.value)) < 400
 
 
-def test_the_nearest_names_are_as_they_are_written():
+def test_the_nearest_names_keep_their_spelling():
     assert nearest("GLOROT_UNIFROM", ["glorot_uniform", "GlorotUniform"], 1) == ["glorot_uniform"]
     assert nearest(5, ["5"]) == []

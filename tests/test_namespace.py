@@ -21,17 +21,17 @@ def run(program):
 
 
 @pytest.mark.parametrize("name", ["compat.v1", "compat.v2", "initializers"])
-def test_a_module_lists_its_public_names_alone(name):
+def test_a_module_lists_only_its_public_names(name):
     module = import_module(f"seedbed.{name}")
     assert dir(module) == sorted(module.__all__)
 
 
-def test_the_package_lists_its_public_names_and_light_submodules():
+def test_the_package_lists_public_names_and_light_submodules():
     program = "import seedbed as sb; print(sorted(set(dir(sb)) - set(sb.__all__)))"
     assert run(program) == "['checkpoint', 'compat', 'plan', 'schemes']\n"
 
 
-def test_the_package_lists_an_adapter_once_its_framework_is_loaded():
+def test_the_package_lists_adapters_of_loaded_frameworks():
     skip_without("torch")
     assert run("import torch, seedbed; print([n for n in dir(seedbed) if n in ('jax', 'torch')])") == "['torch']\n"
 

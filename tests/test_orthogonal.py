@@ -54,7 +54,7 @@ class TestSpecification:
         [(shape, "float32") for shape in [(1, 1), (2, 1), (5, 3), (40, 40), (101, 99)]]
         + [(shape, "float64") for shape in [(1, 1), (7, 2), (6, 6)]],
     )
-    def test_a_matrix_has_the_bits_that_the_specification_says(self, shape, dtype, gain):
+    def test_a_matrix_has_the_specified_bits(self, shape, dtype, gain):
         want = reference.orthogonal(normals(shape, dtype), gain)
         assert want.dtype == dtype
         init = sb.Orthogonal(gain, seed=1)
@@ -65,7 +65,7 @@ class TestSpecification:
             for narrow in DTYPES[:2]:
                 assert init(shape, narrow).tobytes() == want.astype(narrow).tobytes()
 
-    def test_the_reference_fuses(self):
+    def test_the_reference_uses_fused_operations(self):
         a, b, c = (np.float32(x) for x in (1 + 2**-12, 1 + 2**-12, 2**-60))
         assert reference.fma(a, b, np.float32(-1) - np.float32(2**-11)) == np.float32(2**-24)
         assert reference.fma(a, b, c) == np.nextafter(np.float32(1 + 2**-11), np.float32(2)), "above the middle"
@@ -79,14 +79,14 @@ class TestSpecification:
         assert abs(init(shape, "float64") - want).max() < 2e-14
         assert abs(init(shape, "float32") - want).max() < 1e-5
 
-    def test_it_is_the_q_of_its_reflections(self):
+    def test_a_matrix_is_the_q_factor_of_its_normals(self):
         """Of a matrix A with this factorisation: Q' A is an upper triangle with a positive diagonal."""
         g = normals((8, 1))
         q = sb.Orthogonal(seed=1)((8, 1), "float64")
         assert np.allclose(q, g / np.linalg.norm(g), atol=1e-15)
 
     @pytest.mark.parametrize("spatial", [1, 2, 3])
-    def test_a_convolution_is_what_the_specification_says(self, spatial):
+    def test_a_convolution_has_the_specified_bits(self, spatial):
         size, m, n = 3, 4, 5
         pieces = [reference.child_key(reference.key_of(1), f"ConvolutionOrthogonal/{i}") for i in range(20)]
 
@@ -191,7 +191,7 @@ class TestAccuracy:
             out = sum(np.roll(signal, tap, axis=0) @ kernel[tap] for tap in range(sizes[0]))
             assert np.allclose(np.linalg.norm(out), 2 * np.linalg.norm(signal), rtol=1e-13)
 
-    def test_a_fixed_order_product_is_a_product(self):
+    def test_a_product_in_fixed_order_is_accurate(self):
         left, right = normals((70, 130)), normals((130, 45), seed=2)
         out = np.empty((70, 45))
         _core.matmul(out, left, right, 2)
@@ -287,12 +287,12 @@ class TestSlices:
             assert np.asarray(lazy[index]).tobytes() == np.asarray(whole[index]).tobytes()
         assert lazy[:0].size == 0
 
-    def test_it_is_written_where_it_is_wanted(self, init, shape, dtype):
+    def test_it_is_written_to_out(self, init, shape, dtype):
         out = np.full(shape, 7, dtype)
         assert init(shape, out=out) is out
         assert out.tobytes() == init(shape, dtype).tobytes()
 
-    def test_a_generator_gives_one_draw_for_each_tensor(self, init, shape, dtype):
+    def test_a_generator_takes_one_draw_per_tensor(self, init, shape, dtype):
         drawing = init.with_seed(sb.SeedGenerator(5))
         first, second = drawing(shape, dtype), drawing.lazy(shape, dtype)
         assert drawing.seed.draws == 2
@@ -301,7 +301,7 @@ class TestSlices:
 
 
 @pytest.mark.parametrize("axis", [-3, -2, -1, 0, 1, 2])
-def test_the_column_axis_has_the_columns(axis):
+def test_the_columns_are_along_the_column_axis(axis):
     shape = (4, 30, 5)
     made = sb.Orthogonal(seed=5, column_axis=axis)(shape, "float64")
     matrix = np.moveaxis(made, axis, -1).reshape(-1, shape[axis])
@@ -378,7 +378,7 @@ def test_configurations_are_those_of_keras():
         ),
     ],
 )
-def test_what_is_not_orthogonal_is_an_error(call, kind, message):
+def test_bad_orthogonal_arguments_are_errors(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
 
@@ -422,7 +422,7 @@ sb.Orthogonal(seed=1)((20, 20))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-def test_no_memory_is_a_memory_error():
+def test_a_failed_allocation_raises_memory_error():
     done = output(
         """
 import resource
@@ -479,7 +479,7 @@ class TestMemory:
         assert peak < 3 * result + 4 * 2**20
 
 
-def test_a_matrix_of_a_thousand_takes_no_time_to_speak_of():
+def test_a_matrix_of_a_thousand_rows_is_quick():
     init = sb.Orthogonal(seed=1)
     start = time.perf_counter()
     init((1000, 1000))
@@ -493,6 +493,6 @@ def test_a_delta_orthogonal_kernel_has_the_matrix_of_that_column_axis(axis):
     assert np.count_nonzero(kernel) == np.count_nonzero(kernel[1, 1])
 
 
-def test_an_axis_that_a_matrix_has_not_is_an_error():
+def test_a_bad_column_axis_is_an_error():
     with pytest.raises(ValueError, match=r"column_axis must be an axis of the matrix, from -2 to 1\. Received: 2"):
         sb.DeltaOrthogonal(column_axis=2)

@@ -57,24 +57,24 @@ class TestPositions:
         loads = [sum(sizes[position] for position in part) for part in parts]
         assert max(loads) - min(loads) <= max(sizes, default=0)
 
-    def test_of_more_parts_than_shards_are_one_each_and_none(self):
+    def test_of_more_parts_than_shards_are_one_or_none(self):
         assert [positions_of([5, 6], (number, 4)) for number in range(1, 5)] == [[1], [0], [], []]
         assert positions_of([5, 6], (10**15, 10**15)) == []
 
     @pytest.mark.parametrize("part", [(0, 3), (4, 3), (17, 16), (-1, 2), (1, 0)])
-    def test_of_a_part_that_there_is_not_are_refused(self, part):
+    def test_of_a_part_out_of_range_are_refused(self, part):
         with pytest.raises(ValueError, match=rf"K from 1 to N. Received: {part[0]}/{part[1]}"):
             as_part(part)
 
     @pytest.mark.parametrize("part", [None, 3, (1, 2, 3), "3/16", ("1", "2"), (1.0, 2), (True, 2)])
-    def test_of_what_is_no_part_are_refused(self, part):
+    def test_of_malformed_parts_are_refused(self, part):
         with pytest.raises(TypeError, match="a part must be a pair of integers"):
             as_part(part)
 
 
 class TestWriting:
     @pytest.mark.parametrize("order", [(1, 2, 3, 4), (3, 1, 4, 2), (2, 2, 4, 1, 3, 1)])
-    def test_in_any_order_and_again_makes_the_files_of_one_process(self, folder, whole, order):
+    def test_in_any_order_makes_the_files_of_one_process(self, folder, whole, order):
         seen = set()
         for number in order:
             summary = write_directory(PLAN, folder, **RUN, part=(number, 4))
@@ -84,7 +84,7 @@ class TestWriting:
             assert hashes_in(folder).items() <= whole.items()
         assert hashes_in(folder) == whole
 
-    def test_writes_the_shards_of_the_part_and_names_those_to_come(self, folder, whole):
+    def test_writes_the_shards_of_the_part_and_lists_the_missing(self, folder, whole):
         summary = write_directory(PLAN, folder, **RUN, part=(2, 3))
         own = {Path(file.path).name for file in summary.files}
         shards = {name for name in whole if name.endswith(".safetensors")}
@@ -106,12 +106,12 @@ class TestWriting:
             assert hashes_in(folder) == whole
             assert any(not summary.to_come for summary in summaries)
 
-    def test_of_more_parts_than_shards_leaves_some_without(self, folder, whole):
+    def test_of_more_parts_than_shards_leaves_some_empty(self, folder, whole):
         summaries = [write_directory(PLAN, folder, **RUN, part=(number, 12)) for number in range(12, 0, -1)]
         assert [len(summary.files) for summary in summaries] == [0] * (12 - COUNT) + [1] * COUNT
         assert hashes_in(folder) == whole
 
-    def test_resumed_keeps_what_is_right_and_repairs_what_is_not(self, folder, whole):
+    def test_resuming_keeps_good_shards_and_repairs_others(self, folder, whole):
         for number in (1, 2):
             write_directory(PLAN, folder, **RUN, part=(number, 2))
         first, second = (Path(file.path) for file in write_directory(PLAN, folder, **RUN, part=(1, 2)).files[:2])
@@ -123,7 +123,7 @@ class TestWriting:
         assert hashes_in(folder) == whole
         assert second.stat().st_ino == kept
 
-    def test_does_not_take_a_shard_that_was_cut_short_as_whole(self, folder):
+    def test_does_not_accept_a_truncated_shard(self, folder):
         write_directory(PLAN, folder, **RUN, part=(1, 2))
         shard = next(folder.glob("*.safetensors"))
         shard.write_bytes(shard.read_bytes()[:-1])
@@ -147,7 +147,7 @@ class TestWriting:
             write_directory(other, folder, **{**RUN, **changes}, part=(2, 2))
         assert hashes_in(folder) == before
 
-    def test_of_two_runs_at_the_same_time_lets_one_through(self, tmp_path):
+    def test_of_two_simultaneous_runs_only_one_succeeds(self, tmp_path):
         """The manifest is made once: the second to make it finds another one."""
         for attempt in range(10):
             folder = tmp_path / str(attempt)
@@ -237,7 +237,7 @@ class TestLaunchers:
             ("auto/8", {"JOB_COMPLETION_INDEX": "7"}, (8, 8)),
         ],
     )
-    def test_say_which_part_a_process_has(self, text, environment, part):
+    def test_assign_a_part_to_each_process(self, text, environment, part):
         assert find_part(text, environment).part == part
 
     @pytest.mark.parametrize("step", ["2", "3"])
@@ -277,7 +277,7 @@ class TestLaunchers:
             ("auto", {"SLURM_ARRAY_TASK_ID": "5"}, "needs the variable SLURM_ARRAY_TASK_MIN too"),
         ],
     )
-    def test_that_say_nothing_or_nonsense_are_refused(self, text, environment, message):
+    def test_with_missing_or_bad_variables_are_refused(self, text, environment, message):
         with pytest.raises(ValueError, match=message):
             find_part(text, environment)
 
@@ -308,7 +308,7 @@ class TestCommand:
             assert f"part {rank + 1}/3, by RANK={rank}, WORLD_SIZE=3\n" in errors
         assert hashes_in(folder) == whole
 
-    def test_says_what_is_to_come(self, source, folder, capsys):
+    def test_lists_the_missing_shards(self, source, folder, capsys):
         run = ["init", source, "-o", str(folder), "--max-shard-size", "4KB"]
         assert main([*run, "--part", "1/2"]) == 0
         assert re.search(r"^part +1/2, \d shards; \d shards of other parts are to come$", capsys.readouterr().out, re.M)
@@ -318,7 +318,7 @@ class TestCommand:
         assert main([*run, "--part", "1/2", "--resume"]) == 0
 
     @pytest.mark.parametrize("part", ["17/16", "0/1", "x"])
-    def test_refuses_a_part_that_there_is_not(self, source, folder, part, capsys):
+    def test_refuses_a_part_out_of_range(self, source, folder, part, capsys):
         assert main(["init", source, "-o", str(folder), "--part", part]) == 2
         assert not folder.exists()
 

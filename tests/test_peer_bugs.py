@@ -68,7 +68,7 @@ def test_the_elements_are_at_the_ends():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(("minval", "maxval"), [(0.0, 1.0), (1.0, 1.1), (-2.0, -1.0), (-0.05, 0.05), (0.0, 6e-5)])
-def test_uniform_never_returns_the_excluded_bound_in_16_bits(minval, maxval, dtype):
+def test_a_16_bit_uniform_excludes_its_upper_bound(minval, maxval, dtype):
     """A float32 uniform below 1 rounds up to 1 in float16 (pytorch#96947) and bfloat16 (pytorch#197079): here the last
     number below the bound has what would be rounded to the bound, and the bound nothing.
     """
@@ -83,7 +83,7 @@ def test_uniform_never_returns_the_excluded_bound_in_16_bits(minval, maxval, dty
 
 
 @pytest.mark.parametrize(("minval", "maxval"), [(0.0, 1.0), (1.0, 2.0), (-1.0, 1.0), (0.0, 2.0**-30), (-3.0, -2.0)])
-def test_uniform_never_returns_the_excluded_bound_in_float32(minval, maxval):
+def test_a_float32_uniform_excludes_its_upper_bound(minval, maxval):
     """53 random bits in float64, or 32 of them, round up to 1 on their way to 24 (numba#10810, cupy#1614, numpy#3155,
     tensorflow#51465, pytorch#2740): the last of our 2^32 words would as well.
     """
@@ -113,7 +113,7 @@ def test_a_scaled_uniform_does_not_round_up_to_its_bound(bounds, dtype):
         assert greatest < maxval
 
 
-def test_the_naive_formula_rounds_up_where_ours_does_not():
+def test_the_naive_formula_rounds_up_and_ours_does_not():
     """The same bug where it is certain: 1 + u / 8, for the last u of float64 and of float32."""
     assert 1.0 + (1 - 2.0**-53) * 0.125 == 1.125
     assert np.float32(1.0) + np.float32(1 - 2.0**-24) * np.float32(0.125) == 1.125
@@ -158,7 +158,7 @@ def test_16_bit_values_are_not_all_zero_or_infinite(kind, dtype, numbers):
 
 
 @pytest.mark.parametrize("dtype", SINGLE_OR_NARROWER)
-def test_a_truncated_normal_is_not_stuck_on_its_bound(dtype):
+def test_a_truncated_normal_does_not_pile_up_at_its_bound(dtype):
     """In bfloat16, 2 erf(...) - 1 and its inverse round to the bound, and a share of the values with them
     (pytorch#145498, #175046). On the bound should be what is nearer to it than to the number before it.
     """
@@ -191,7 +191,7 @@ def test_the_outermost_words_are_finite_values(kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tails_are_neither_clamped_nor_on_the_wrong_side(dtype):
+def test_tails_are_not_clamped_and_have_the_right_sign(dtype):
     """A float32 normal by 1 - 2 u has steps in its far tails, or a pile where it is clamped, and one side may be on the
     other (jax#10951, numpyro#1606). Both tails of ours have the law's weight, as far out as 3 x 10^7 values go, all of
     them different.
@@ -208,7 +208,7 @@ def test_tails_are_neither_clamped_nor_on_the_wrong_side(dtype):
         assert least < 0 < greatest
 
 
-def test_no_parameter_and_no_generator_makes_a_sampler_hang():
+def test_no_parameter_makes_a_sampler_hang():
     """A rejection loop ends by chance alone: not with a generator that repeats itself (pytorch#196562), nor with a
     standard deviation of NaN, whose every value is refused (Keras on NumPy). In a process of its own, and a minute.
     """
@@ -233,7 +233,7 @@ for _ in range(1000):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_no_try_is_the_last_one(dtype):
+def test_no_truncated_normal_is_outside_its_bounds(dtype):
     """Four normals, and the first of them where none was within bounds: 6 in 10^6 were outside (Keras on torch). Of
     ours, none in 10^7: each is made in one try, within the bounds.
     """

@@ -41,12 +41,12 @@ def keras():
 class TestTorch:
     @pytest.mark.parametrize("groups", [1, 2])
     @pytest.mark.parametrize("shape", [(8, 2, 5), (8, 3, 4, 5), (6, 9, 2, 3, 4), (4, 4, 1)])
-    def test_dirac_is_torchs(self, torch, shape, groups):
+    def test_dirac_equals_torchs(self, torch, shape, groups):
         theirs = torch.nn.init.dirac_(torch.empty(shape), groups).numpy()
         assert (sb.Dirac(groups, "torch")(shape) == theirs).all()
 
     @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
-    def test_the_identity_is_torchs(self, torch, shape):
+    def test_identity_equals_torchs(self, torch, shape):
         assert (sb.Identity()(shape) == torch.nn.init.eye_(torch.empty(shape)).numpy()).all()
 
     @pytest.mark.parametrize("sparsity", [0.0, 0.07, 0.1, 1 / 3, 0.5, 0.9, 1.0])
@@ -56,7 +56,7 @@ class TestTorch:
         ours = sb.Sparse(sparsity, seed=1)((rows, 5))
         assert ((ours == 0).sum(axis=0) == (theirs == 0).sum(axis=0)).all()
 
-    def test_gains_are_torchs(self, torch):
+    def test_gains_equal_torchs(self, torch):
         for name in ("linear", "conv1d", "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
             assert sb.calculate_gain(name) == torch.nn.init.calculate_gain(name)
         for slope in (0, 0.2, 1, -3.5, 5**0.5):
@@ -89,7 +89,7 @@ class TestTorch:
                 assert min(abs(made).max(), abs(filled).max()) > 4 * made.std(), ours
 
     @pytest.mark.parametrize("shape", [(8, 2), (8, 3, 4), (6, 9, 2, 3, 4)])
-    def test_fans_are_torchs(self, torch, shape):
+    def test_fans_equal_torchs(self, torch, shape):
         theirs = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
         assert sb.compute_fans(shape, layout="torch") == theirs
 
@@ -99,13 +99,13 @@ class TestJax:
         ("in_axis", "out_axis", "batch_axis"),
         [(-2, -1, ()), (0, 1, ()), (1, 0, ()), ((0, 1), -1, ()), (-2, -1, (0,)), (0, 2, (1, 3)), ((), -1, (-2,))],
     )
-    def test_fans_are_jaxs_where_batch_axes_are_given(self, initializers, in_axis, out_axis, batch_axis):
+    def test_fans_with_batch_axes_equal_jaxs(self, initializers, in_axis, out_axis, batch_axis):
         shape = (3, 4, 5, 6)
         theirs = initializers._compute_fans(shape, in_axis, out_axis, batch_axis)
         assert sb.compute_fans(shape, in_axis, out_axis, batch_axes=batch_axis) == theirs
 
     @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
-    def test_modes_are_jaxs(self, initializers, mode):
+    def test_modes_equal_jaxs(self, initializers, mode):
         import jax
 
         shape = (10, 100, 1000)
@@ -122,18 +122,18 @@ class TestKeras:
     @pytest.mark.parametrize("periodic", [False, True])
     @pytest.mark.parametrize("window", ["hann", "hamming", None, "numbers"])
     @pytest.mark.parametrize("side", ["real", "imag"])
-    def test_stft_is_keras(self, keras, side, window, periodic, scaling, shape):
+    def test_stft_equals_keras(self, keras, side, window, periodic, scaling, shape):
         numbers = np.linspace(-1, 2, shape[0]) if window == "numbers" else window
         theirs = np.asarray(keras.initializers.STFT(side, numbers, scaling, periodic)(shape, "float32"))
         assert np.abs(sb.STFT(side, numbers, scaling, periodic)(shape) - theirs).max() < 3e-5  # of theirs: 400 radians
 
     @pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
     @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
-    def test_the_identity_is_keras(self, keras, shape, dtype):
+    def test_identity_equals_keras(self, keras, shape, dtype):
         assert (sb.Identity()(shape, dtype) == np.asarray(keras.initializers.Identity()(shape, dtype))).all()
 
     @pytest.mark.parametrize("axes", [((0,), (1,)), ((0, 1), (2, 3)), ((-1,), (0, 2))])
-    def test_fans_along_axes_are_keras(self, keras, axes):
+    def test_fans_along_axes_equal_keras(self, keras, axes):
         shape = (10, 20, 50, 100)
         init = keras.initializers.VarianceScaling(1.0, "fan_avg", "uniform", 1, *axes)
         made = sb.VarianceScaling(1.0, "fan_avg", "uniform", 1, *axes)(shape)

@@ -28,7 +28,7 @@ def settings(initializer):
 
 
 class TestGPT2:
-    def test_has_148_tensors_and_124439808_parameters_in_float32(self):
+    def test_has_148_tensors_and_124439808_float32_parameters(self):
         plan = load_plan("gpt2")
         assert len(plan.tensors) == 148
         assert plan.parameters == 124_439_808
@@ -66,7 +66,7 @@ def test_the_order_of_the_plan_is_kept():
     assert [tensor.name for tensor in plan.tensors] == ["c", "a", "b"]
 
 
-def test_the_first_default_whose_pattern_matches_serves():
+def test_the_first_matching_default_applies():
     defaults = [{"pattern": "*.bias", "initializer": "zeros"}, {"pattern": "*", "initializer": NORMAL}]
     plan = plan_of({"name": "a.bias", "shape": [2]}, {"name": "a.Bias", "shape": [2]}, defaults=defaults)
     assert [settings(tensor.initializer)[0] for tensor in plan.tensors] == ["Zeros", "RandomNormal"]
@@ -82,7 +82,7 @@ def test_the_first_default_whose_pattern_matches_serves():
         (["*", "*.weight"], r'^defaults\[1\] "\*\.weight": a pattern must be the first .* Received: one that is not$'),
     ],
 )
-def test_a_default_that_serves_no_tensor_is_an_error_unless_allowed(patterns, message):
+def test_an_unused_default_is_an_error_unless_allowed(patterns, message):
     defaults = [{"pattern": pattern, "initializer": "zeros"} for pattern in patterns]
     text = json.dumps({"defaults": defaults, "tensors": [{"name": "a.weight", "shape": [2]}]})
     with pytest.raises(ValueError, match=message):
@@ -97,7 +97,7 @@ def test_the_source_of_a_tensor_says_what_decided_it():
     assert [tensor.source for tensor in plan.tensors] == ["*.bias", "*", "own entry"]
 
 
-def test_the_initializer_of_a_tensor_comes_before_every_default():
+def test_a_tensors_own_initializer_precedes_defaults():
     defaults = [{"pattern": "*", "initializer": "zeros"}]
     plan = plan_of({"name": "a", "shape": [2], "initializer": "ones"}, defaults=defaults)
     assert settings(plan.tensors[0].initializer)[0] == "Ones"
@@ -113,7 +113,7 @@ def test_the_initializer_of_a_tensor_comes_before_every_default():
         (None, None, None, None, "float32"),
     ],
 )
-def test_the_dtype_of_a_tensor_is_the_one_said_closest_to_it(tensor, default, asked, plan, expected):
+def test_the_most_specific_dtype_applies(tensor, default, asked, plan, expected):
     def said(dtype):
         return {} if dtype is None else {"dtype": dtype}
 
@@ -129,12 +129,12 @@ def test_the_dtype_of_a_tensor_is_the_one_said_closest_to_it(tensor, default, as
     ("shape", "size"),
     [([], 1), ([0], 0), ([3, 0, 2**59], 0), ([2, 3], 6), ([1] * MAX_RANK, 1), ([2**61 - 1], 2**61 - 1)],
 )
-def test_a_shape_is_any_that_an_array_can_have(shape, size):
+def test_a_shape_may_be_any_that_an_array_can_have(shape, size):
     tensor = plan_of({"name": "a", "shape": shape, "initializer": NORMAL}).tensors[0]
     assert (tensor.shape, tensor.size, tensor.nbytes) == (tuple(shape), size, 4 * size)
 
 
-def test_a_plan_of_no_tensors_is_a_plan():
+def test_a_plan_may_have_no_tensors():
     assert plan_of().tensors == ()
 
 
@@ -236,13 +236,13 @@ def default(**fields):
         ),
     ],
 )
-def test_a_bad_plan_is_refused_with_the_rule_it_breaks(text, kind, message):
+def test_the_error_of_a_bad_plan_states_the_broken_rule(text, kind, message):
     with pytest.raises(kind) as caught:
         parse_plan(text)
     assert message in str(caught.value)
 
 
-def test_a_name_that_occurs_twice_is_refused_with_both_places():
+def test_the_error_of_a_duplicate_name_has_both_positions():
     entries = [{"name": name, "shape": [2], "initializer": "ones"} for name in ("a", "b", "a")]
     with pytest.raises(
         ValueError, match=r'^tensors\[2\] "a": a name must occur once. Received: the name of tensors\[0\]$'
@@ -256,13 +256,13 @@ def test_a_seed_of_null_is_no_seed():
     assert settings(tensor.initializer) == ("RandomNormal", {"mean": 0.0, "stddev": 0.02})
 
 
-def test_what_was_received_is_cut_where_it_is_long():
+def test_a_long_received_value_is_shortened():
     with pytest.raises(TypeError) as caught:
         parse_plan(json.dumps({"tensors": "x" * 10_000}))
     assert str(caught.value) == '"tensors" must be a list. Received: "' + "x" * 76 + "..."
 
 
-def test_a_dtype_that_nobody_knows_is_refused_when_it_is_asked_for():
+def test_an_unknown_dtype_is_refused():
     with pytest.raises(ValueError, match="float33"):
         load_plan("gpt2", dtype="float33")
 
@@ -283,7 +283,7 @@ def names_of(text):
 
 
 @given(st.fixed_dictionaries({"tensors": st.lists(entries | json_values, max_size=3)}) | json_values)
-def test_any_json_is_a_plan_or_is_refused_by_a_value_or_a_type_error(document):
+def test_any_json_is_a_plan_or_refused(document):
     with suppress(TypeError, ValueError):
         plan = parse_plan(json.dumps(document))
         names = [name for entry in document["tensors"] for name in names_of(entry["name"])]
@@ -298,7 +298,7 @@ class TestFile:
         assert load_plan(path) == load_plan(str(path))
         assert load_plan(path).tensors[0].name == "größe"
 
-    def test_called_as_a_shipped_plan_is_reached_by_its_path_only(self, tmp_path, monkeypatch):
+    def test_named_like_a_shipped_plan_needs_an_explicit_path(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "gpt2").write_text(a())
         assert len(load_plan("gpt2").tensors) == 148
@@ -362,13 +362,13 @@ class TestLimits:
         with pytest.raises(ValueError, match=r"at most 65536 characters in all\. Received: 66000"):
             parse_plan(json.dumps({"defaults": defaults, "tensors": []}))
 
-    def test_of_what_it_takes_to_match_names(self):
+    def test_of_the_work_to_match_names(self):
         """Of `a...a` and `*a...ab` the product of their lengths, and a plan has room for long ones."""
         plan = {"tensors": [{"name": "a" * 10**7, "shape": []}], "defaults": [{"pattern": "*" + "a" * 999 + "b"}]}
         with pytest.raises(ValueError, match=r"at most 4294967296\. Received: 10000000 in names, 1001 in patterns"):
             parse_plan(json.dumps(plan))
 
-    def test_of_the_values_that_tensors_are_held_against(self):
+    def test_of_the_values_of_initializers(self):
         constant = {"class_name": "Constant", "config": {"value": [0] * 10**5}}
         tensors = [{"name": str(i), "shape": [10**5]} for i in range(200)]
         plan = {"defaults": [{"pattern": "*", "initializer": constant}], "tensors": tensors}
@@ -393,7 +393,7 @@ class TestLimits:
             with pytest.raises(kind):
                 parse_plan(f'{{"tensors": [{number}]}}')
 
-    def test_a_pattern_takes_no_more_time_than_its_length_allows(self):
+    def test_matching_a_pattern_takes_linear_time(self):
         defaults = [{"pattern": "*" + "a*" * 300 + "b", "initializer": NORMAL}, {"pattern": "*", "initializer": NORMAL}]
         text = json.dumps({"defaults": defaults, "tensors": [{"name": "a" * 5000, "shape": [2]}]})
         assert len(parse_plan(text, unused="ignore").tensors) == 1
@@ -404,7 +404,7 @@ class TestLimits:
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "/dev/null", "C:\\x", "a\0b", "a\nb", ".", "__metadata__/", "x" * 10**5]
 )
-def test_a_name_is_text_and_no_path(name, tmp_path):
+def test_a_tensors_name_is_never_used_as_a_path(name, tmp_path):
     from safetensors.numpy import load_file
 
     from seedbed.checkpoint import write_checkpoint
@@ -414,7 +414,7 @@ def test_a_name_is_text_and_no_path(name, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
-def test_the_state_of_pythons_random_stays_as_it_is():
+def test_the_state_of_pythons_random_does_not_change():
     """An initializer without a seed draws one from there. That of a plan, a rule or a block has no use for it."""
     before = random.getstate()
     load_plan("gpt2")
@@ -440,7 +440,7 @@ class TestPlan:
             Plan(tensors)
 
     @pytest.mark.parametrize("plan", ["gpt2", 5, (TENSOR,), TENSOR, b"{}"])
-    def test_is_what_writers_and_verifiers_take_and_not_its_name(self, plan, tmp_path):
+    def test_must_be_a_plan_not_its_name(self, plan, tmp_path):
         for call in (
             lambda: write_checkpoint(plan, tmp_path / "new"),
             lambda: write_directory(plan, tmp_path / "new"),

@@ -58,7 +58,7 @@ FILLS = {
 
 @posix
 @pytest.mark.parametrize("fill", FILLS)
-def test_ctrl_c_cuts_a_long_fill_short_and_leaves_the_process_usable(fill):
+def test_ctrl_c_interrupts_a_long_fill(fill):
     """Cut short means: the last element stands as it was. On an idle machine the exception comes within 100 ms."""
     threads, dtype, call = FILLS[fill]
     program = """
@@ -103,7 +103,7 @@ def test_ctrl_c_cuts_a_long_fill_short_and_leaves_the_process_usable(fill):
 
 
 @posix
-def test_what_a_signal_handler_raises_ends_the_fill_and_is_raised():
+def test_an_exception_of_a_signal_handler_interrupts_a_fill():
     succeeds(
         """
         import signal, numpy as np, seedbed as sb
@@ -130,7 +130,7 @@ def test_what_a_signal_handler_raises_ends_the_fill_and_is_raised():
 
 @posix
 @pytest.mark.parametrize("depth", [1, 3])
-def test_a_forked_child_fills_as_its_parent_does_and_so_does_its_own(depth):
+def test_forked_children_fill_as_their_parent_does(depth):
     succeeds(
         """
         import os, sys, seedbed as sb
@@ -148,7 +148,7 @@ def test_a_forked_child_fills_as_its_parent_does_and_so_does_its_own(depth):
 
 
 @posix
-def test_a_child_forked_while_other_threads_fill_and_draw_does_both():
+def test_a_child_forked_during_fills_and_draws_works():
     succeeds(
         """
         import os, signal, sys, threading
@@ -205,7 +205,7 @@ DRAWS_WITHIN = {
 
 @posix
 @pytest.mark.parametrize("within", DRAWS_WITHIN)
-def test_a_draw_within_a_draw_neither_hangs_nor_takes_the_same_stream(within):
+def test_a_draw_within_a_draw_takes_another_stream(within):
     succeeds(
         f"""
         import signal, sys, seedbed as sb
@@ -219,7 +219,7 @@ def test_a_draw_within_a_draw_neither_hangs_nor_takes_the_same_stream(within):
     )
 
 
-def test_a_fill_within_the_first_fill_of_a_process_fills():
+def test_a_fill_within_the_first_fill_of_a_process_works():
     """At its first use, NumPy's C interface is looked up by Python code, which a trace function sees."""
     succeeds(
         """
@@ -261,14 +261,14 @@ if __name__ == "__main__":
 
 @posix
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_pools_of_processes_fill_as_their_parent_does_nested_ones_too(method, tmp_path):
+def test_process_pools_fill_as_their_parent_does(method, tmp_path):
     (tmp_path / "pools.py").write_text(POOLS)
     # A program in a file: its children import it.
     become = "import os, sys; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     succeeds(become, str(tmp_path / "pools.py"), method)
 
 
-def test_many_threads_at_once_do_not_disturb_each_other():
+def test_simultaneous_fills_do_not_disturb_each_other():
     init = sb.TruncatedNormal(seed=1)
     want = init((300, 1000)).tobytes()
     with ThreadPoolExecutor(16) as pool:
@@ -291,7 +291,7 @@ def test_threads_that_share_a_generator_make_the_same_tensors():
     assert len(set(made)) == 64
 
 
-def test_memory_that_a_fill_writes_to_is_refused_to_another():
+def test_two_fills_cannot_write_to_the_same_memory():
     succeeds(
         """
         import threading, time, numpy as np, seedbed as sb
@@ -315,7 +315,7 @@ def test_memory_that_a_fill_writes_to_is_refused_to_another():
 
 
 @pytest.mark.parametrize("call", ["RandomNormal(seed=1)((1 << 28,), 'float16')", "Orthogonal(seed=1)((3000, 3000))"])
-def test_the_interpreter_runs_on_meanwhile(call):
+def test_the_interpreter_runs_during_a_fill(call):
     done = run(
         f"""
         import threading, time
@@ -354,7 +354,7 @@ def test_a_thread_with_a_small_stack_fills():
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("ends", "status"), [("sys.exit(3)", 3), ("1 / 0", 1), ("", 0), ("os._exit(4)", 4)])
-def test_a_process_ends_during_a_fill_in_a_daemon_thread(ends, status, threads):
+def test_a_process_exits_during_a_fill_of_a_daemon_thread(ends, status, threads):
     program = """
         import os, sys, threading, time
         import numpy as np, seedbed as sb
@@ -391,7 +391,7 @@ MAY_IMPORT = {
 
 
 @pytest.mark.parametrize("call", [*NEEDS_NO_IMPORT, *MAY_IMPORT])
-def test_a_first_call_at_shutdown_works_or_is_refused(call):
+def test_a_first_call_at_shutdown_works_or_raises(call):
     """`__del__` of a module's variable runs when nothing can be imported any more."""
     expression = {**NEEDS_NO_IMPORT, **MAY_IMPORT}[call]
     done = run(
@@ -413,7 +413,7 @@ def test_a_first_call_at_shutdown_works_or_is_refused(call):
     assert done.stderr == ""
 
 
-def test_a_process_fills_while_it_ends():
+def test_a_process_can_fill_while_it_exits():
     done = run(
         """
         import atexit, seedbed as sb
@@ -463,7 +463,7 @@ def limit(room):
 
 @linux
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_memory_that_is_refused_is_a_memory_error(dtype):
+def test_a_fill_without_memory_raises_memory_error(dtype):
     succeeds(
         LIMITED
         + """
@@ -484,7 +484,7 @@ assert init((1000,), sys.argv[1]).tobytes() == want
 
 
 @linux
-def test_no_shortage_of_memory_ends_the_process():
+def test_a_shortage_of_memory_never_aborts_the_process():
     """From nothing left to 40 MiB left, with 16 threads to start: right values or a MemoryError, never an abort."""
     said = succeeds(
         LIMITED
@@ -513,7 +513,7 @@ print(ended)
 
 @linux
 @pytest.mark.parametrize("work", ["init(out.shape, out=out)", "sb._core.matmul(out, left, right, 4)"])
-def test_a_shortage_of_memory_ends_no_matrix_product(work):
+def test_a_matrix_product_without_memory_raises_memory_error(work):
     """All that is made on the way from seed to matrix is refused as NumPy's memory is."""
     program = """
 import hashlib
@@ -546,7 +546,7 @@ assert set(said) == {said[0], said[-1]}
 
 
 @linux
-def test_threads_that_the_system_refuses_are_done_without():
+def test_fills_work_if_the_system_refuses_threads():
     said = succeeds(
         """
         import hashlib, os, resource, threading, warnings

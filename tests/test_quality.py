@@ -213,7 +213,7 @@ class TestRelations:
         return own + np.float32(shared) * np.random.default_rng(10).standard_normal(n).astype(np.float32)
 
     @pytest.mark.parametrize("name", relations.RELATIONS)
-    def test_each_relation_is_of_256_pairs_of_different_keys_or_streams(self, name):
+    def test_each_relation_has_256_pairs_of_keys_or_streams(self, name):
         pairs = [tuple((g.key, stream) for g, stream in pair) for pair in relations.RELATIONS[name]()]
         assert len(pairs) == len(set(pairs)) == relations.PAIRS
         assert all(one != other for one, other in pairs)
@@ -223,18 +223,18 @@ class TestRelations:
             ]
             assert differences == [1 << bit for bit in range(256)]
 
-    def test_ours_have_none(self):
+    def test_seedbeds_keys_and_streams_have_none(self):
         assert min(self.found().values()) > 1e-4
 
-    def test_a_little_that_all_share_is_found(self):
+    def test_a_small_component_common_to_all_is_found(self):
         found = self.found(values=lambda draw, n: self.normals(draw, n, shared=0.15))
         assert found["all correlations"] < 1e-6
 
-    def test_what_two_tensors_share_is_found(self):
+    def test_values_shared_by_two_tensors_are_found(self):
         found = self.found(values=lambda draw, n: self.normals(draw, n, shared=0.3, among=(7, 8)))
         assert found["largest correlation"] < 1e-6
 
-    def test_a_bit_that_all_words_share_is_found(self):
+    def test_a_bit_common_to_all_words_is_found(self):
         found = self.found(bits=lambda draw, n: relations.words(draw, n) | np.uint32(1))
         assert found["bytes of words, one xor the other"] < 1e-6
 
@@ -248,7 +248,7 @@ class TestFit:
         """R. A. Lewis (1961), Distribution of the Anderson-Darling statistic: three figures."""
         assert fit.anderson_darling_p(statistic) == pytest.approx(beyond, rel=0.04)
 
-    def test_anderson_darling_falls_to_nothing(self):
+    def test_anderson_darling_p_values_fall_to_zero(self):
         p = [fit.anderson_darling_p(x) for x in np.geomspace(0.05, 80, 60)]
         assert p == sorted(p, reverse=True)
         assert p[0] == pytest.approx(1, abs=1e-9)
@@ -261,7 +261,7 @@ class TestFit:
         assert np.bincount(groups, weights).min() >= 0.1 - 1e-12
         assert fit.joined(weights, 2.0).tolist() == [0] * 8
 
-    def test_counts_of_rare_ones_have_poisson_p_values(self):
+    def test_rare_counts_have_poisson_p_values(self):
         assert fit.poisson(0, 0.0) == 1
         assert fit.poisson(1, 0.0) == 0
         assert fit.poisson(0, 10.0) == pytest.approx(2 * np.exp(-10))
@@ -279,7 +279,7 @@ class TestExactness:
                 near = float(exact) * (1 + 1e-6)
                 assert mp.almosteq(exactness.exact_quantile("normal", "float64", element, near), exact, 1e-18)
 
-    def test_elements_are_chosen_from_every_order_that_there_is(self):
+    def test_elements_are_chosen_from_every_binary_order(self):
         elements = exactness.sample(2**16, 50)
         high = sb.random_words(exactness.SEED, 2**16)[elements]
         orders = np.frexp(np.minimum(high, ~high).astype(float))[1]
@@ -315,7 +315,7 @@ class TestLastBits:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("order", [-3, 0])
-    def test_that_are_never_set_in_one_order_are_found(self, dtype, order):
+    def test_never_set_in_one_binary_order_are_found(self, dtype, order):
         values = self.values(dtype)
         bits = values.view(f"u{values.itemsize}")
         within = (np.abs(values) >= 2.0**order) & (np.abs(values) < 2.0 ** (order + 1))
@@ -357,7 +357,7 @@ class TestOrthogonality:
         found = [orthogonality.distance(sb.Orthogonal(seed=seed)(shape)) for seed in range(8 if shape[0] == 64 else 1)]
         assert np.mean(found) < most
 
-    def test_seedbed_is_among_those_that_are_measured(self):
+    def test_seedbed_is_among_the_measured_libraries(self):
         found = orthogonality.measure((5, 4), "float32")
         assert 1e-9 < found.figures["seedbed"] < 1e-6
         assert (found.shape, found.dtype, found.seeds) == ((5, 4), "float32", 16)

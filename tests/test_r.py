@@ -100,7 +100,7 @@ def test_the_types_of_r_are_arguments(expression):
 
 
 @pytest.mark.parametrize("expression", REFUSED)
-def test_what_is_no_integer_in_python_is_no_seed(expression):
+def test_values_that_are_no_python_integers_are_no_seeds(expression):
     assert printed()[expression] == f"ValueError: {REFUSED[expression]}"
 
 
@@ -163,7 +163,7 @@ def test_its_functions_make_tensors_with_the_bits_of_seedbed(backend):
         assert eval(line) == values.astype("float64").ravel().tolist(), expression
 
 
-def test_its_functions_take_and_refuse_what_the_classes_do(backend):
+def test_its_functions_accept_the_arguments_of_the_classes(backend):
     lines = sourced(backend)[1 + len(SHOWN) :]
     assert lines == [*SAID.values()]
 

@@ -43,7 +43,7 @@ class TestRangesInNames:
         assert named("h.{0..1}.x", "h.{0..2}.y") == ["h.0.x", "h.1.x", "h.0.y", "h.1.y", "h.2.y"]
         assert named("h.{0..1}.x", "between", "h.{0..1}.y") == ["h.0.x", "h.1.x", "between", "h.0.y", "h.1.y"]
 
-    def test_within_ranges_are_the_faster_ones(self):
+    def test_later_ranges_vary_fastest(self):
         assert named("h.{0..1}.e.{0..1}.x", "h.{0..1}.e.{0..1}.y", "h.{0..1}.z") == [
             f"h.{layer}.{name}" for layer in (0, 1) for name in ("e.0.x", "e.0.y", "e.1.x", "e.1.y", "z")
         ]
@@ -74,11 +74,11 @@ class TestRangesInNames:
             ("a" * 1000 + "{0..99999}", "names must have at most 67108864 characters in all. Received: 101000000"),
         ],
     )
-    def test_that_are_none_or_too_many_are_refused(self, name, message):
+    def test_that_are_malformed_or_too_many_are_refused(self, name, message):
         with pytest.raises(ValueError, match=message):
             named(name)
 
-    def test_do_not_hide_a_name_that_occurs_twice(self):
+    def test_do_not_hide_a_duplicate_name(self):
         with pytest.raises(ValueError, match=r'^tensors\[1\] "h.1": a name must occur once. Received: .*tensors\[0\]$'):
             named("h.{0..2}", "h.1")
         with pytest.raises(ValueError, match=r'^tensors\[1\] "{1..2}": .* Received: "1", the name of tensors\[0\]$'):
@@ -113,7 +113,7 @@ class TestCompression:
         assert parse_plan(plan.to_json()) == plan
         return [entry["name"] for entry in json.loads(plan.to_json())["tensors"]]
 
-    def test_of_layers_is_an_entry_a_tensor_of_a_layer(self):
+    def test_of_layers_makes_one_entry_per_tensor_of_a_layer(self):
         names = ["wte", *(f"h.{i}.{name}" for i in range(12) for name in ("ln.weight", "attn.weight")), "ln_f"]
         plan = plan_of(*({"name": name, "shape": [3]} for name in names))
         assert self.written(plan) == ["wte", "h.{0..11}.ln.weight", "h.{0..11}.attn.weight", "ln_f"]
@@ -122,7 +122,7 @@ class TestCompression:
         plan = plan_of(*({"name": f"h.{i}.w", "shape": [4 if i == 3 else 5]} for i in range(6)))
         assert self.written(plan) == ["h.{0..2}.w", "h.3.w", "h.{4..5}.w"]
 
-    def test_keeps_an_order_that_is_not_that_of_layers(self):
+    def test_keeps_an_order_other_than_by_layer(self):
         plan = plan_of(*({"name": f"h.{i}.{name}", "shape": [3]} for name in "ab" for i in range(2)))
         assert self.written(plan) == ["h.{0..1}.a", "h.0.b", "h.1.b"]
 
@@ -137,7 +137,7 @@ class TestCompression:
 
 
 class TestJson:
-    def test_has_what_the_plan_has(self):
+    def test_has_all_of_the_plan(self):
         plan = plan_of(
             {"name": "a", "shape": [2], "dtype": "float16"},
             {"name": "b", "shape": [], "dtype": "bfloat16", "initializer": "ones", "source": "recorded"},
@@ -184,7 +184,7 @@ class TestJson:
     def test_of_no_tensors_is_a_plan(self):
         assert parse_plan(plan_of().to_json()) == plan_of()
 
-    def test_of_a_config_that_is_no_json_is_refused(self):
+    def test_of_a_config_outside_json_is_refused(self):
         with pytest.raises(ValueError, match="JSON"):
             Plan((), {"a": math.inf}).to_json()
 
@@ -216,7 +216,7 @@ class TestParts:
         return load_file(path)
 
     @pytest.mark.parametrize("block", [64, 1 << 24])
-    def test_have_the_values_that_the_whole_has_there(self, path, monkeypatch, block):
+    def test_have_the_values_of_the_whole_tensor(self, path, monkeypatch, block):
         monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", block)
         written = self.values(self.experts(), path, 7)
         for layer in range(2):
@@ -231,7 +231,7 @@ class TestParts:
         whole = seedbed.RandomNormal(0.5, 0.02, seed=seedbed.SeedGenerator(7).child("memory"))((3, 4))
         assert np.array_equal(self.values(plan, path, 7)["file"], whole.reshape(6, 2))
 
-    def test_of_a_tensor_that_is_computed_as_a_whole_compute_it_once(self, path, monkeypatch):
+    def test_of_an_orthogonal_tensor_compute_it_once(self, path, monkeypatch):
         computed = []
         compute = seedbed.rules.Computed.write
         monkeypatch.setattr(
@@ -329,7 +329,7 @@ class TestParts:
 
 
 class TestSchema:
-    def test_is_one(self):
+    def test_is_a_valid_schema(self):
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     def test_takes_every_plan_that_ships(self):
@@ -360,7 +360,7 @@ class TestSchema:
             ({"tensors": [{**ZEROS, "part_of": "b"}]}, TypeError, "part_of must be an object"),
         ],
     )
-    def test_and_the_reader_refuse_the_same(self, change, kind, message):
+    def test_and_the_reader_refuse_the_same_documents(self, change, kind, message):
         document = {"tensors": [ZEROS], **change}
         assert not VALIDATOR.is_valid(document)
         with pytest.raises(kind, match=message):

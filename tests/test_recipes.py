@@ -37,7 +37,7 @@ def of(cls):
 
 
 @pytest.mark.parametrize(("cls", "changed"), ASSIGNMENTS)
-def test_an_assigned_argument_counts_from_the_next_call_on(cls, changed):
+def test_an_assigned_argument_applies_to_the_next_call(cls, changed):
     shape = (4, 2, 5) if cls in (sb.STFT, sb.Orthogonal) else SHAPE
     initializer = cls(**of(cls))
     before, lazy = bits(initializer, shape=shape), initializer.lazy(shape)
@@ -47,7 +47,7 @@ def test_an_assigned_argument_counts_from_the_next_call_on(cls, changed):
     assert np.asarray(lazy).tobytes() == before, "a lazy tensor is the one that was asked for"
 
 
-def test_an_assigned_seed_counts_from_the_next_call_on():
+def test_an_assigned_seed_applies_to_the_next_call():
     for cls in (sb.GlorotNormal, sb.RandomUniform, sb.Orthogonal):
         initializer = cls(seed=1)
         before = bits(initializer)
@@ -55,7 +55,7 @@ def test_an_assigned_seed_counts_from_the_next_call_on():
         assert bits(initializer) == bits(cls(seed=2)) != before
 
 
-def test_floatx_counts_from_the_next_call_on():
+def test_floatx_applies_to_the_next_call():
     initializer = sb.GlorotNormal(seed=1)
     assert initializer(SHAPE).dtype == np.float32
     sb.set_floatx("float64")
@@ -66,7 +66,7 @@ def test_floatx_counts_from_the_next_call_on():
     assert initializer(SHAPE).dtype == np.float32
 
 
-def test_an_overridden_sampling_is_asked_at_every_call():
+def test_an_overridden_sampling_is_called_every_time():
     class Scheduled(sb.RandomNormal):
         step = 1
 
@@ -80,7 +80,7 @@ def test_an_overridden_sampling_is_asked_at_every_call():
 
 
 @pytest.mark.parametrize("name", ["input_axes", "output_axes", "batch_axes", "groups", "layout"])
-def test_what_counts_fans_cannot_be_assigned(name):
+def test_arguments_about_fans_cannot_be_assigned(name):
     with pytest.raises(AttributeError):
         setattr(sb.HeNormal(seed=1), name, None)
 
@@ -97,7 +97,7 @@ ZEROS = [
 
 
 @pytest.mark.parametrize(("make", "dtype"), ZEROS)
-def test_the_sign_of_a_zero_is_no_matter_whichever_comes_first(make, dtype):
+def test_recipes_ignore_the_sign_of_zero(make, dtype):
     made = []
     for zeros in ((0.0, -0.0), (-0.0, 0.0)):
         rules.compiled.cache_clear()
@@ -123,7 +123,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
-def test_recipes_are_values(recipe):
+def test_recipes_compare_by_value(recipe):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(recipe, protocol))
         assert again == recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 PROGRAM = Path(__file__).parent / "golden" / "recompute.py"
 
 
-def test_the_golden_values_are_those_of_the_specification():
+def test_the_specification_gives_the_golden_values():
     """All distributions, dtypes and kinds of seed; `recompute.py --all` takes the larger tensors as well."""
     program = f"runpy.run_path({str(PROGRAM)!r})['main']([])"
     without = f"import runpy, sys; sys.modules['seedbed'] = None; {program}"

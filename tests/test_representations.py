@@ -44,7 +44,7 @@ def test_a_notebook_shows_no_markup_of_an_argument():
     assert "<b>&" in dict(shown.rows)["seed"]
 
 
-def test_a_notebook_shows_a_long_argument_in_short():
+def test_a_notebook_shortens_a_long_argument():
     assert len(sb.Constant(list(range(10**5)))._repr_html_()) < 1000
 
 

@@ -39,7 +39,7 @@ def test_a_clone_has_the_values_of_the_original(framework):
 
 
 @FRAMEWORKS
-def test_what_is_saved_loads_where_the_adapter_is_imported(framework):
+def test_saved_objects_load_if_the_adapter_is_imported(framework):
     read = outcomes(framework, "load")
     assert read.keys() == outcomes(framework, "save").keys()
     for name, formats in read.items():
@@ -47,7 +47,7 @@ def test_what_is_saved_loads_where_the_adapter_is_imported(framework):
 
 
 @FRAMEWORKS
-def test_without_the_adapter_loading_fails_and_names_the_class(framework):
+def test_loading_without_the_adapter_names_the_class(framework):
     read = outcomes(framework, "forget")
     assert read.keys() == outcomes(framework, "save").keys()
     for name, formats in read.items():

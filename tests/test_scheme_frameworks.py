@@ -89,7 +89,7 @@ def test_a_module_of_torch_by_a_scheme():
     assert model.model.rotary_emb.inv_freq[0] == 1  # a buffer keeps its own values
 
 
-def test_a_plan_and_a_module_get_the_same_from_a_scheme():
+def test_a_scheme_gives_a_plan_and_a_module_the_same_values():
     of_transformers = imported("seedbed.transformers")
     model, config = recorded("Llama", architectures=["LlamaForCausalLM"], pad_token_id=3)
     scheme = schemes.mitchell(width=64)
@@ -98,7 +98,7 @@ def test_a_plan_and_a_module_get_the_same_from_a_scheme():
     assert {tensor.name: tensor for tensor in plan.tensors} == {tensor.name: tensor for tensor in own.tensors}
 
 
-def test_a_scheme_is_not_asked_about_what_is_left_out():
+def test_a_scheme_is_not_called_for_skipped_tensors():
     model = torch.nn.ModuleDict(
         {"tower": torch.nn.Linear(8, 8), "layers": torch.nn.ModuleList([torch.nn.ModuleDict()])}
     )
@@ -137,7 +137,7 @@ def test_growth_with_depth():
         assert sizes.max() < 1.05 * sizes.min()
 
 
-def test_norms_that_begin_as_zeros_stay_so():
+def test_norms_initialized_with_zeros_stay_zero():
     model, _ = recorded("Gemma2", head_dim=16)
     plan = seedbed.torch.plan_of(model, schemes.gpt2(layers=3))
     norms = [tensor for tensor in plan.tensors if "norm" in tensor.name]

@@ -148,7 +148,7 @@ def test_roles_of_names(style):
 
 
 @pytest.mark.parametrize("name", shipped_plans())
-def test_every_weight_of_the_plans_that_ship_has_a_role(name):
+def test_every_weight_of_the_shipped_plans_has_a_role(name):
     roles = {tensor.name: Roles().of(tensor.name) for tensor in load_plan(name).tensors}
     assert set(roles.values()) <= set(ROLES)
     for tensor in load_plan(name).tensors:
@@ -189,7 +189,7 @@ def test_numbers_of_plans():
     }
 
 
-def test_gpt2_is_what_transformers_does():
+def test_gpt2_agrees_with_transformers():
     plan = load_plan("gpt2")
     assert with_rules(plan, as_rules(schemes.gpt2(layers=12))) == plan
 
@@ -471,7 +471,7 @@ def test_bad_numbers(make, kind, message):
         ),
     ],
 )
-def test_models_that_a_scheme_is_not_for(scheme, shapes, message):
+def test_a_scheme_refuses_unsuitable_models(scheme, shapes, message):
     with pytest.raises(ValueError, match=message):
         decided(scheme, shapes)
 
@@ -481,7 +481,7 @@ def test_a_scheme_that_decides_nothing_is_an_error():
         decided([("*", "zeros"), schemes.gpt2(layers=3)], decoder())
 
 
-def test_the_page_has_every_scheme_as_it_is():
+def test_the_page_describes_every_scheme():
     assert set(CHECKED) == set(schemes.SCHEMES)
     assert (Path(__file__).parents[1] / "docs" / "schemes.md").read_text("utf-8") == page()
 

@@ -23,12 +23,12 @@ def test_different_seeds_give_different_values():
 
 
 @pytest.mark.parametrize("seed", [1.0, True, np.bool_(False), "1", 2**255, -(2**255) - 1, [1], {"a": 1}, object()])
-def test_what_is_not_a_seed_is_refused_in_the_constructor(seed):
+def test_an_invalid_seed_is_refused_in_the_constructor(seed):
     with pytest.raises(ValueError, match="seed must be"):
         sb.GlorotNormal(seed=seed)
 
 
-def test_an_unseeded_initializer_draws_a_seed_once_and_tells_it():
+def test_an_unseeded_initializer_draws_and_records_one_seed():
     init = sb.GlorotNormal()
     assert (init((20,)) == init((20,))).all()
     assert (init((20,)) == sb.GlorotNormal(seed=init.seed)((20,))).all()
@@ -49,7 +49,7 @@ def test_set_random_seed_makes_unseeded_initializers_reproducible():
         random.setstate(state)
 
 
-def test_each_random_seed_makes_other_draws():
+def test_each_random_seed_gives_different_draws():
     """`random.seed` takes -1 for 1."""
     state = random.getstate()
     try:
@@ -82,7 +82,7 @@ def test_a_draw_is_taken_for_each_tensor_not_for_each_slice():
     assert (lazy[:10] == lazy[:][:10]).all()
 
 
-def test_a_child_is_bound_to_its_name_and_to_nothing_else():
+def test_a_child_depends_on_its_name_only():
     root = sb.SeedGenerator(42)
     early = root.child("block3/attn/q").next()
     root.next()

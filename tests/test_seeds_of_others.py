@@ -13,7 +13,7 @@ def key(words, size):
 
 
 @pytest.mark.parametrize("sequence", [np.random.SeedSequence(42), np.random.SeedSequence(42).spawn(3)[2]])
-def test_a_seed_sequence_is_the_integer_that_its_words_spell(sequence):
+def test_a_seed_sequence_is_the_integer_of_its_words(sequence):
     init = sb.HeNormal(seed=sequence)
     assert sb.SeedGenerator(sequence).key == key(sequence.generate_state(8), 4)
     assert isinstance(init.seed, int)
@@ -31,7 +31,7 @@ def test_the_first_sequence_has_a_known_seed():
 
 
 @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
-def test_a_generator_of_numpy_draws_the_key_and_moves_on(kind):
+def test_a_numpy_generator_draws_the_key_and_advances(kind):
     generator = np.random.Generator(kind(42))
     before = copy.deepcopy(generator)
     first, second = sb.HeNormal(seed=generator), sb.HeNormal(seed=generator)
@@ -42,7 +42,7 @@ def test_a_generator_of_numpy_draws_the_key_and_moves_on(kind):
     assert first.seed == sb.HeNormal(seed=np.random.Generator(kind(42))).seed
 
 
-def test_a_generator_of_torch_draws_the_key_and_moves_on():
+def test_a_torch_generator_draws_the_key_and_advances():
     torch = pytest.importorskip("torch")
     generator = torch.Generator().manual_seed(42)
     first, second = sb.HeNormal(seed=generator), sb.HeNormal(seed=generator)
@@ -52,6 +52,6 @@ def test_a_generator_of_torch_draws_the_key_and_moves_on():
 
 
 @pytest.mark.parametrize("seed", [np.random.RandomState(1), np.random.PCG64(1), np.array([1, 2]), np.float64(1)])
-def test_others_are_no_seeds(seed):
+def test_other_objects_are_no_seeds(seed):
     with pytest.raises(ValueError, match="a seed must be an integer"):
         sb.HeNormal(seed=seed)

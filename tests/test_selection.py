@@ -34,7 +34,7 @@ SELECTIONS = {
 
 @pytest.mark.parametrize("init", INITIALIZERS, ids=repr)
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_a_selection_is_what_numpy_selects_of_the_whole(init, name):
+def test_a_selection_is_what_numpy_selects(init, name):
     index = SELECTIONS[name]
     whole = init(SHAPE)
     numpys = np.array(index, int) if isinstance(index, list) else index
@@ -52,7 +52,7 @@ def test_any_integer_arrays_select_as_numpy_does(data, shape):
     assert (init.lazy(shape)[index] == init(shape)[index]).all()
 
 
-def test_rows_cost_what_the_rows_cost():
+def test_only_the_selected_rows_are_evaluated():
     t = sb.GlorotNormal(seed=42).lazy((2**40, 1000))
     rows = t[[5, 17, 10**9, 2**40 - 1]]
     assert (rows == np.stack([t[5], t[17], t[10**9], t[-1]])).all()

@@ -88,7 +88,7 @@ class TestCheckpoint:
             "step": "step",
         }
 
-    def test_is_not_written_over(self, source, run):
+    def test_is_not_overwritten(self, source, run):
         before = {path.name: path.read_bytes() for path in source.parent.rglob("*") if path.is_file()}
         output = source.parent if source.suffix == ".json" else source
         err = run("init", source, "-o", output, "--resume" if output.is_dir() else "--quiet", *RULES, status=2).err
@@ -97,14 +97,14 @@ class TestCheckpoint:
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"<html>"])
-def test_a_source_that_is_no_safetensors_file_is_said_to_be_none(tmp_path, run, content):
+def test_an_invalid_safetensors_source_is_named(tmp_path, run, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     assert (
         "a checkpoint must be a safetensors file. Received: a" in run("plan", tmp_path / "x.safetensors", status=2).err
     )
 
 
-def test_a_dtype_that_a_plan_cannot_have_is_refused(tmp_path, run):
+def test_a_dtype_that_plans_lack_is_refused(tmp_path, run):
     text = json.dumps({"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}).encode()
     (tmp_path / "x.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + b"12")
     err = run("plan", tmp_path / "x.safetensors", "--rule", "*=zeros", status=2).err
@@ -136,13 +136,13 @@ class TestRules:
         }
         assert changed == {"wte.weight", "wpe.weight"}
 
-    def test_that_decide_nothing_are_errors_with_the_nearest_pattern(self, run):
+    def test_that_decide_nothing_are_errors_with_a_suggestion(self, run):
         err = run("show", "gpt2", "--rule", "*.wieght=zeros", status=2).err
         assert "'*.wieght', which selects nothing (near it: '*.weight')" in err
         err = run("show", "gpt2", "--rule", "*=zeros", "--rule", "wte.weight=ones", status=2).err
         assert "'wte.weight', which is behind '*'" in err
 
-    def test_that_a_tensor_refuses_name_it(self, run):
+    def test_that_do_not_suit_a_tensor_name_the_tensor(self, run):
         assert "ln_1.weight: " in run("show", "gpt2", "--rule", "*.ln_1.weight=orthogonal", status=2).err
 
     def test_need_a_source(self, run):
@@ -161,7 +161,7 @@ class TestRules:
             ("a=Constant(value=[1, -2.5])", ("a", {"class_name": "Constant", "config": {"value": [1, -2.5]}})),
         ],
     )
-    def test_are_a_pattern_and_an_initializer(self, text, expected):
+    def test_have_a_pattern_and_an_initializer(self, text, expected):
         assert parse_rule(text) == expected
 
     @pytest.mark.parametrize("text", ["", "zeros", "=zeros", "*="])
@@ -230,7 +230,7 @@ class TestShow:
         assert b"<svg" in (tmp_path / "empty.svg").read_bytes()
         assert "cannot write the picture" in run("show", "gpt2", "--plot", tmp_path / "no" / "x.png", status=1).err
 
-    def test_names_the_extra_that_draws(self, tmp_path, run, monkeypatch):
+    def test_names_the_extra_needed_for_plots(self, tmp_path, run, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
         err = run("show", "gpt2", "--plot", tmp_path / "plot.png", status=2).err
         assert "pip install 'seedbed[plot]'" in err

@@ -60,7 +60,7 @@ def test_a_matrix_ranked_in_pieces_is_the_same():
     assert (init.lazy((3000, 800))[::-7, 799:100:-3] == whole[::-7, 799:100:-3]).all()
 
 
-def test_every_choice_of_rows_is_as_likely_as_any_other():
+def test_every_choice_of_rows_is_equally_likely():
     """n = 10^5 columns, of 10 choices each."""
     made = sb.Sparse(0.4, seed=5)((5, 100_000))
     counts = Counter(tuple(np.flatnonzero(column).tolist()) for column in (made == 0).T)
@@ -68,7 +68,7 @@ def test_every_choice_of_rows_is_as_likely_as_any_other():
     assert stats.chisquare(list(counts.values())).pvalue > ALPHA
 
 
-def test_every_row_is_as_likely_as_any_other_in_a_tall_matrix():
+def test_every_row_of_a_tall_matrix_is_equally_likely():
     """n = 2000 columns of 1000 rows; the counts of rows have the variance n p (1 - p), and their sum is fixed."""
     rows, columns, p = 1000, 2000, 0.3
     counts = np.count_nonzero(sb.Sparse(p, seed=6)((rows, columns)) == 0, axis=1)
@@ -76,7 +76,7 @@ def test_every_row_is_as_likely_as_any_other_in_a_tall_matrix():
     assert ALPHA / 2 < stats.chi2(rows - 1).sf(statistic) < 1 - ALPHA / 2
 
 
-def test_neighbours_know_nothing_of_each_other():
+def test_neighbouring_zeros_are_independent():
     """n = 10^6 elements: zeros beside zeros, zeros and values beside them, zeros of other draws."""
     init = sb.Sparse(0.5, 1.0, seed=sb.SeedGenerator(7))
     first, second = init((1000, 1000)), init((1000, 1000))
@@ -97,7 +97,7 @@ def test_neighbours_know_nothing_of_each_other():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_what_is_not_zero_is_normal(dtype):
+def test_nonzero_elements_are_normal(dtype):
     """n = 5 10^5 elements: mean, variance, distribution. (A float16 is rounded by less than the test can tell.)"""
     made = sb.Sparse(0.5, 3.0, seed=8)((1000, 1000), dtype).astype(float)
     values = made[made != 0]
@@ -108,7 +108,7 @@ def test_what_is_not_zero_is_normal(dtype):
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
-def test_an_empty_matrix_is_one(shape):
+def test_a_matrix_may_be_empty(shape):
     assert sb.Sparse(0.5, seed=1)(shape).shape == shape
 
 
@@ -130,12 +130,12 @@ def test_an_empty_matrix_is_one(shape):
         (lambda: sb.Sparse(0.5)((2, 2), "int32"), ValueError, "dtype must be a floating point type"),
     ],
 )
-def test_what_is_no_sparse_matrix_is_an_error(make, kind, message):
+def test_bad_sparse_arguments_are_errors(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
 
 
-def test_a_shape_of_another_rank_is_refused_before_a_draw_is_taken():
+def test_a_shape_of_another_rank_takes_no_draw():
     generator = sb.SeedGenerator(1)
     for shape in ((), (3,), (3, 3, 3)):
         with pytest.raises(ValueError, match=r"sparse matrix must be of rank 2. Received: shape=\("):
@@ -143,7 +143,7 @@ def test_a_shape_of_another_rank_is_refused_before_a_draw_is_taken():
     assert generator.draws == 0
 
 
-def test_what_is_not_zero_has_the_mean():
+def test_nonzero_elements_have_the_mean():
     sparse = sb.Sparse(0.5, 0.1, seed=3, mean=5.0)((100, 20))
     normal = sb.RandomNormal(5.0, 0.1, seed=3)((100, 20))
     assert ((sparse == 0).sum(axis=0) == 50).all()

@@ -90,20 +90,20 @@ def sample_and_law(request, initializer_and_law):
     return initializer(SHAPE, request.param), law
 
 
-def test_the_mean_is_that_of_the_law(sample_and_law):
+def test_the_mean_is_exact(sample_and_law):
     sample, law = sample_and_law
     deviations = (sample.mean(dtype=float) - law.mean()) / (law.std() / math.sqrt(N))
     assert abs(deviations) < MOST_DEVIATIONS
 
 
-def test_the_variance_is_that_of_the_law(sample_and_law):
+def test_the_variance_is_exact(sample_and_law):
     sample, law = sample_and_law
     error = math.sqrt((law.stats("k") + 2) / N)  # relative, of the variance of n elements
     deviations = (sample.var(dtype=float) / law.var() - 1) / error
     assert abs(deviations) < MOST_DEVIATIONS
 
 
-def test_the_distribution_is_that_of_the_law(sample_and_law):
+def test_the_sample_has_the_exact_distribution(sample_and_law):
     assert kolmogorov_smirnov(*sample_and_law) > ALPHA
 
 
@@ -139,7 +139,7 @@ def test_parent_and_children_are_uncorrelated():
         check_uncorrelated(x, y)
 
 
-def test_float32_normals_have_the_tails_beyond_4_and_5_deviations():
+def test_float32_normals_have_tails_above_4_and_5_deviations():
     sample = sb.RandomNormal(0.0, 1.0, seed=17)((20 * N,))
     for beyond in (4.0, 5.0):
         expected = sample.size * 2 * stats.norm.sf(beyond)
@@ -199,7 +199,7 @@ def truncated(request):
 class TestTruncatedNormalOfAnyBounds:
     """n = 10^6 and ALPHA, as above; five bounds are in a far tail, where float64 has no digit of 1 - P."""
 
-    def test_the_moments_are_those_of_the_law(self, truncated):
+    def test_the_moments_are_exact(self, truncated):
         bounds, *samples = truncated
         mean, deviation, fourth = truncated_moments(*bounds)
         for sample in samples:
@@ -207,12 +207,12 @@ class TestTruncatedNormalOfAnyBounds:
             error = math.sqrt((fourth / deviation**4 - 1) / N)
             assert abs(sample.var(dtype=float) / deviation**2 - 1) / error < MOST_DEVIATIONS
 
-    def test_the_distribution_is_that_of_the_law(self, truncated):
+    def test_the_sample_has_the_exact_distribution(self, truncated):
         bounds, *samples = truncated
         for sample in samples:
             assert kolmogorov_smirnov(sample, CdfOnly(*bounds)) > ALPHA
 
-    def test_nothing_is_piled_up_on_a_bound(self, truncated):
+    def test_values_do_not_pile_up_on_a_bound(self, truncated):
         """Each bound, and what is rounded to it, is at most as wide as a float32: of 10^6 values, hardly one."""
         bounds, single, double = truncated
         for bound in bounds:
@@ -222,7 +222,7 @@ class TestTruncatedNormalOfAnyBounds:
             assert np.count_nonzero(single == np.float32(bound)) <= most
             assert np.count_nonzero(double == bound) <= 1
 
-    def test_bounds_that_are_far_away_have_the_mean_that_they_should_have(self):
+    def test_distant_bounds_have_the_right_mean(self):
         """lower = 6, upper = 7: 6.157, which a clamp or a rejection of a few tries does not give."""
         mean, deviation, _ = truncated_moments(6.0, 7.0)
         assert mean == pytest.approx(6.15721090337828, rel=1e-14)
@@ -240,13 +240,13 @@ class TestComplex:
         values = sb.VarianceScaling(SCALE, "fan_in", distribution, seed=19)(SHAPE, dtype)
         return values.astype(complex).ravel() / DEVIATION
 
-    def test_the_variance_is_scale_over_fan_and_no_direction_is_preferred(self, sample):
+    def test_the_variance_is_scale_over_fan_in_all_directions(self, sample):
         squares = np.abs(sample) ** 2
         assert abs(squares.mean() - 1) / (squares.std() / math.sqrt(N)) < MOST_DEVIATIONS
         for moment in (sample.real, sample.imag, (sample**2).real, (sample**2).imag, (sample**4).real):
             assert abs(moment.mean()) / (moment.std() / math.sqrt(N)) < MOST_DEVIATIONS
 
-    def test_the_radius_and_the_angle_have_their_laws(self, sample, distribution):
+    def test_radius_and_angle_have_their_distributions(self, sample, distribution):
         radius = np.abs(sample)
         before = 1 - 4 * math.exp(-4) / -math.expm1(-4)  # E |z|^2, where that is 1 before the truncation
         laws = {
@@ -259,6 +259,6 @@ class TestComplex:
         check_uncorrelated(radius[1:], np.cos(np.angle(sample))[:-1])
         check_uncorrelated(radius, np.cos(np.angle(sample)))
 
-    def test_no_value_is_beyond_its_radius(self, sample, distribution):
+    def test_no_value_exceeds_the_largest_radius(self, sample, distribution):
         ends = {"uniform": math.sqrt(2), "truncated_normal": 2 / 0.96196182800821, "untruncated_normal": 9.25}
         assert np.abs(sample).max() <= ends[distribution]

@@ -17,7 +17,7 @@ from seedbed.initializers._cosine import MAX_DENOMINATOR, ONE, PI, cosines
 DENOMINATORS = [1, 2, 3, 4, 5, 7, 8, 12, 16, 100, 1023, 1024, 4096, 2**20, 999_999_937, MAX_DENOMINATOR]
 
 
-def test_the_constant_is_pi():
+def test_the_integer_constant_is_pi():
     with mpmath.workprec(400):
         assert int(mpmath.floor(mpmath.pi * ONE)) == PI
 
@@ -57,7 +57,7 @@ def exact_kernel(shape, side, window, scaling):
 @pytest.mark.parametrize("periodic", [False, True])
 @pytest.mark.parametrize("window", ["hann", "hamming"])
 @pytest.mark.parametrize("side", ["real", "imag"])
-def test_the_kernel_is_that_of_the_formula(side, window, periodic, scaling, shape):
+def test_the_kernel_is_that_of_kerass_formula(side, window, periodic, scaling, shape):
     made = sb.STFT(side, window, scaling, periodic)(shape, "float64")
     want = exact_kernel(shape, side, signal.get_window(window, shape[0], periodic), scaling)
     assert np.abs(made - want).max() < 1e-12
@@ -206,7 +206,7 @@ def test_a_kernel_made_in_pieces_is_the_same():
         (lambda: sb.STFT()((5, 1, 4), "int32"), ValueError, "dtype must be a floating point type"),
     ],
 )
-def test_what_is_no_transform_is_an_error(make, kind, message):
+def test_bad_stft_arguments_are_errors(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
 
@@ -217,7 +217,7 @@ def test_empty_kernels_are_empty():
     assert not sb.STFT(scaling=None)((2, 1, 4)).any()
 
 
-def test_the_configuration_is_that_of_keras_in_types_that_json_has():
+def test_the_configuration_is_kerass_in_json_types():
     assert sb.STFT().get_config() == {"side": "real", "window": "hann", "scaling": "density", "periodic": False}
     config = sb.STFT(window=np.array([1, 2], "int8"), periodic=np.True_).get_config()
     assert config == {"side": "real", "window": [1.0, 2.0], "scaling": "density", "periodic": True}
@@ -236,7 +236,7 @@ NAMED = [
 @pytest.mark.parametrize("times", [1, 2, 31, 32])
 @pytest.mark.parametrize("periodic", [False, True])
 @pytest.mark.parametrize("window", NAMED, ids=repr)
-def test_any_window_of_scipy_is_known(window, periodic, times):
+def test_every_window_of_scipy_is_known(window, periodic, times):
     init = sb.STFT("real", window, None, periodic)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of chebwin and others
@@ -247,7 +247,7 @@ def test_any_window_of_scipy_is_known(window, periodic, times):
     assert sb.deserialize(sb.serialize(init)) == init
 
 
-def test_windows_that_are_the_same_everywhere_need_no_scipy():
+def test_common_windows_need_no_scipy():
     program = (
         "import sys; sys.modules['scipy'] = sys.modules['scipy.signal'] = None; import seedbed as sb\n"
         "for window in ('hann', 'flattop', 'bkh', 'triang', 'parzen', 'cosine', ('general_hamming', 0.7)):\n"

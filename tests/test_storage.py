@@ -88,7 +88,7 @@ def bucket(server, monkeypatch, request):
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_a_directory_at_a_url_is_that_of_a_disk(bucket, whole):
+def test_a_directory_at_a_url_equals_that_on_a_disk(bucket, whole):
     url = f"{bucket}/models/one"
     summary = write_directory(PLAN, url, **RUN)
     assert hashes_at(url) == whole
@@ -135,14 +135,14 @@ def test_an_upload_that_fails_is_resumed_and_leaves_no_object(bucket, server, wh
     assert hashes_at(url) == whole
 
 
-def test_parts_of_a_directory_make_that_of_one_process(bucket, whole):
+def test_parts_written_by_processes_make_the_same_directory(bucket, whole):
     url = f"{bucket}/one"
     for number in (2, 1):
         write_directory(PLAN, url, **RUN, part=(number, 2))
     assert hashes_at(url) == whole
 
 
-def test_a_file_at_a_url_is_that_of_a_disk(bucket, path):
+def test_a_file_at_a_url_equals_that_on_a_disk(bucket, path):
     url = f"{bucket}/model.safetensors"
     assert write_checkpoint(PLAN, url, seed=7).sha256 == write_checkpoint(PLAN, path, seed=7).sha256
     assert verify_checkpoint(PLAN, url).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -163,12 +163,12 @@ def test_the_command_takes_urls(bucket, whole, tmp_path, capsys):
     assert not Path("s3:").exists()
 
 
-def test_a_bucket_that_there_is_not_is_an_error(bucket):
+def test_a_missing_bucket_is_an_error(bucket):
     with pytest.raises(OSError, match="cannot write the checkpoint"):
         write_directory(PLAN, "s3://no-such-bucket-at-all/one", **RUN)
 
 
-def test_the_memory_of_fsspec_is_a_place(whole):
+def test_the_memory_file_system_of_fsspec_works(whole):
     url = "memory://test_storage/out"
     try:
         write_directory(PLAN, url, **RUN)
@@ -182,7 +182,7 @@ def test_the_memory_of_fsspec_is_a_place(whole):
     ("url", "error", "message"),
     [("nothing://a/b", ValueError, "nothing"), ("s3://", OSError, "cannot write the checkpoint")],
 )
-def test_what_is_no_place_is_refused(url, error, message, bucket):
+def test_bad_urls_are_refused(url, error, message, bucket):
     with pytest.raises(error, match=message):
         write_directory(PLAN, url, **RUN)
 

@@ -78,7 +78,7 @@ def key_along(seed, path):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("distribution", "a", "b"), DISTRIBUTIONS)
-def test_an_element_is_what_the_specification_says(distribution, a, b, dtype):
+def test_an_element_has_the_specified_bits(distribution, a, b, dtype):
     for seed in SEEDS:
         made = evaluated(CLASSES[distribution](a, b, seed=seed), ELEMENTS, dtype)
         assert made == specified(distribution, a, b, dtype, reference.key_of(seed), 0, ELEMENTS), f"seed {seed}"
@@ -86,7 +86,7 @@ def test_an_element_is_what_the_specification_says(distribution, a, b, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("distribution", CLASSES)
-def test_a_whole_tensor_is_its_elements_in_c_order(distribution, dtype):
+def test_a_tensor_is_its_elements_in_c_order(distribution, dtype):
     made = CLASSES[distribution](-0.5, 0.5, seed=3)((5, 7, 131), dtype)
     elements = [reference.element_index(indices, made.shape) for indices in np.ndindex(made.shape)]
     assert hexes(made.flat) == specified(distribution, -0.5, 0.5, dtype, reference.key_of(3), 0, elements)
@@ -101,7 +101,7 @@ def test_elements_of_a_huge_tensor_are_numbered_in_c_order():
 
 @pytest.mark.parametrize("draws", [0, 1, 2, 2**32, 2**64 - 1])
 @pytest.mark.parametrize("path", [[], NAMES[:1], NAMES[1:2], NAMES[:2], NAMES])
-def test_a_generator_draws_a_stream_a_call_from_the_key_of_its_path(path, draws):
+def test_each_call_draws_a_stream_of_the_paths_key(path, draws):
     init = sb.TruncatedNormal(0.0, 1.0, seed=generator(-5, path, draws))
     made = hexes(init((40,)))
     assert made == specified("truncated_normal", 0.0, 1.0, "float32", key_along(-5, path), draws, range(40))
@@ -141,9 +141,7 @@ parameters = st.floats(-2e3, 2e3, allow_subnormal=False)
     pair=st.tuples(parameters, parameters),
     dtype=st.sampled_from(DTYPES),
 )
-def test_any_element_of_any_address_is_what_the_specification_says(
-    seed, path, draws, element, distribution, pair, dtype
-):
+def test_an_element_of_any_address_has_the_specified_bits(seed, path, draws, element, distribution, pair, dtype):
     a, b = sorted(pair) if distribution == "uniform" else (pair[0], abs(pair[1]))
     init = CLASSES[distribution](a, b, seed=generator(seed, path, draws))
     try:
@@ -159,7 +157,7 @@ class TestTails:
     """Where a float32 normal is a float64 one rounded, and where it takes the low word in."""
 
     @pytest.mark.parametrize(("deviations", "seed", "n", "least"), [(2.66, 7, 10**5, 600), (4, 8, 2 * 10**7, 1000)])
-    def test_float32_normals_far_out_are_what_the_specification_says(self, deviations, seed, n, least):
+    def test_float32_normals_in_the_tails_have_the_specified_bits(self, deviations, seed, n, least):
         made = sb.RandomNormal(0.0, 1.0, seed=seed)((n,))
         far = np.flatnonzero(np.abs(made) > deviations)
         expected = specified("normal", 0.0, 1.0, "float32", reference.key_of(seed), 0, far.tolist())
@@ -168,12 +166,12 @@ class TestTails:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("distribution", CLASSES)
-    def test_the_rarest_elements_are_what_the_specification_says(self, distribution, dtype):
+    def test_the_rarest_elements_have_the_specified_bits(self, distribution, dtype):
         elements = [*OUTERMOST, *INNERMOST, *chain(*EDGES.values())]
         made = evaluated(CLASSES[distribution](-1.0, 1.0, seed=42), elements, dtype)
         assert made == specified(distribution, -1.0, 1.0, dtype, reference.key_of(42), 0, elements)
 
-    def test_the_rarest_elements_are_such(self):
+    def test_the_rarest_elements_are_the_intended_ones(self):
         def rests(elements):
             words = (reference.word(reference.key_of(42), 0, element) for element in elements)
             return {reference.rest_of(word, 32) for word in words}
@@ -204,7 +202,7 @@ class TestWords:
             ),
         ],
     )
-    def test_the_published_vectors_come_out(self, key, stream, block):
+    def test_the_published_vectors_are_reproduced(self, key, stream, block):
         """J. Strombergson, Test Vectors for the Stream Cipher ChaCha (2013): 256-bit keys, 8 rounds."""
         seed = int.from_bytes(bytes.fromhex(key), "little", signed=True)
         stream = int.from_bytes(bytes.fromhex(stream), "little")
@@ -226,7 +224,7 @@ class TestVarianceScaling:
     @pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
     @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
     @pytest.mark.parametrize("shape", [(), (7,), (0, 3), (5, 2), (3, 3, 5, 11), (2**21 + 1, 2**40 + 1)])
-    def test_an_element_is_what_the_specification_says(self, shape, mode, distribution):
+    def test_an_element_has_the_specified_bits(self, shape, mode, distribution):
         for scale in (1.0, 2.0, 1 / 3, 1e-9):
             init = sb.VarianceScaling(scale, mode, distribution, seed=6)
             expected = reference.variance_scaling(shape, scale, mode, distribution)
@@ -241,7 +239,7 @@ class TestVarianceScaling:
     @pytest.mark.parametrize("name", reference.NAMED)
     @pytest.mark.parametrize("axes", [(None, None), ((1, 2), (0,)), ((-1,), (0, 1, 2))])
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_the_named_ones_are_choices_of_it(self, name, axes, dtype):
+    def test_named_initializers_are_rows_of_it(self, name, axes, dtype):
         made = getattr(sb, name)(seed=6, input_axes=axes[0], output_axes=axes[1])((6, 5, 4), dtype)
         expected = reference.variance_scaling((6, 5, 4), *reference.NAMED[name], *axes)
         assert hexes(made.flat) == specified(*expected, dtype, reference.key_of(6), 0, range(120))
@@ -280,7 +278,7 @@ class TestVarianceScaling:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_sparse_matrix_is_what_the_specification_says(dtype):
+def test_a_sparse_matrix_has_the_specified_bits(dtype):
     shape = (19, 7)
     init = sb.Sparse(1 / 3, 0.5, seed=sb.SeedGenerator(3).child("w"))
     key = key_along(3, ["w"])
@@ -298,7 +296,7 @@ def test_a_sparse_matrix_is_what_the_specification_says(dtype):
 @pytest.mark.parametrize("scaling", ["density", "spectrum", None])
 @pytest.mark.parametrize("window", [None, "hann", "hamming", "numbers"])
 @pytest.mark.parametrize("side", ["real", "imag"])
-def test_a_transform_is_what_the_specification_says(side, window, scaling, shape):
+def test_an_stft_kernel_has_the_specified_bits(side, window, scaling, shape):
     numbers = [1 / (1 + t) - 0.3 for t in range(shape[0])] if window == "numbers" else window
     for periodic in (False, True):
         made = sb.STFT(side, numbers, scaling, periodic)(shape, "float64")
@@ -314,7 +312,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("beyond", [-(2.0**-52), -(2.0**-40), 0.0, 2.0**-40, 2.0**-52])
-    def test_a_bound_next_to_the_middle_of_two_numbers_is_rounded_once(self, dtype, beyond):
+    def test_a_bound_near_a_midpoint_is_rounded_once(self, dtype, beyond):
         middle = 1.0 + 2.0 ** -reference.FORMATS[dtype][0] + beyond
         for distribution, a, b in [
             ("uniform", middle, middle),
@@ -409,7 +407,7 @@ class TestNormalBetween:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize(("lower", "upper"), BOUNDS)
-    def test_an_element_is_what_the_specification_says(self, lower, upper, dtype):
+    def test_an_element_has_the_specified_bits(self, lower, upper, dtype):
         elements = [*ELEMENTS, *range(40), *OUTERMOST, *INNERMOST, *EDGES[2**16]]
         for mean, stddev in ((0.0, 1.0), (-0.3, 1 / 7)):
             tensor = sb.TruncatedNormal(mean, stddev, seed=42, lower=lower, upper=upper)
@@ -452,13 +450,13 @@ class TestNormalBetween:
         assert (abs(made / exact - 1) < error).all()
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_a_single_bound_holds_where_there_is_no_spread(self, dtype):
+    def test_a_single_bound_is_kept_with_a_deviation_of_zero(self, dtype):
         above = sb.TruncatedNormal(0.1, 0, seed=1, lower=0, upper=None)((40,), dtype)
         below = sb.TruncatedNormal(0.1, 0, seed=1, lower=None, upper=0)((40,), dtype)
         assert (above.astype(float) == reference.rounded(0.1, dtype, math.ceil)).all()
         assert (below.astype(float) == reference.rounded(0.1, dtype, math.floor)).all()
 
-    def test_one_sided_values_fit_if_the_other_side_would_not(self):
+    def test_one_sided_values_fit_the_dtype(self):
         init = sb.TruncatedNormal(1e38, 3.6e37, seed=1, lower=None, upper=0)
         made = init((10_000,), "float32")
         assert np.isfinite(made).all()
@@ -467,7 +465,7 @@ class TestNormalBetween:
         with pytest.raises(ValueError, match="finite float32 numbers"):
             sb.TruncatedNormal(1e38, 3.6e37, seed=1, lower=0, upper=None)((3,), "float32")
 
-    def test_familiar_bounds_are_the_familiar_initializers(self):
+    def test_common_bounds_give_the_common_initializers(self):
         plain = sb.TruncatedNormal(0.1, 0.7, seed=5)
         assert (sb.TruncatedNormal(0.1, 0.7, seed=5, lower=-2, upper=2)((1000,)) == plain((1000,))).all()
         unbounded = sb.TruncatedNormal(0.1, 0.7, seed=5, lower=-math.inf, upper=None)
@@ -489,7 +487,7 @@ class TestCurves:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize(("name", "cls", "ends", "more"), CURVES)
-    def test_an_element_is_what_the_specification_says(self, name, cls, ends, more, dtype):
+    def test_an_element_has_the_specified_bits(self, name, cls, ends, more, dtype):
         elements = [*ELEMENTS, *range(40), *OUTERMOST, *INNERMOST, *EDGES[2**16]]
         made = evaluated(cls(*ends, seed=42, **more), elements, dtype)
         words = (reference.element_words(reference.key_of(42), 0, element) for element in elements)
@@ -535,7 +533,7 @@ class TestCurves:
             (lambda: sb.LogUniform(1.0001, 1.0002)((2,), "float16"), "a float16 number within the bounds"),
         ],
     )
-    def test_what_has_no_values_is_an_error(self, make, error):
+    def test_impossible_parameters_are_an_error(self, make, error):
         with pytest.raises(ValueError, match=error):
             make()
 
@@ -545,7 +543,7 @@ class TestComplex:
 
     @pytest.mark.parametrize(("dtype", "part"), [("complex64", "float32"), ("complex128", "float64")])
     @pytest.mark.parametrize("distribution", ["truncated_normal", "uniform"])
-    def test_an_element_is_what_the_specification_says(self, distribution, dtype, part):
+    def test_an_element_has_the_specified_bits(self, distribution, dtype, part):
         scale, elements = 1.7, [*range(64), 2**32, 10**12, 2**62 - 2, *(i // 2 for i in (*OUTERMOST, *INNERMOST))]
         made = sb.VarianceScaling(scale, "fan_in", distribution, seed=42, input_axes=(), output_axes=())
         tensor = made.lazy((2**62 - 1,), dtype)
@@ -613,7 +611,7 @@ class TestAccuracy:
             words = (int(sb.random_words(42, 1, start=start)[0]) for start in (element, 2**67 + element))
             assert error(distribution, tensor[element], *words) < most, f"element {element}"
 
-    def test_rows_that_no_element_reaches_are_near_the_quantile(self, distribution, dtype, error, most):
+    def test_unreached_table_rows_are_near_the_exact_quantile(self, distribution, dtype, error, most):
         """Of the specification: words of every order of magnitude."""
         for order in range(63):
             for rest in (2**order - 1, 2**order, 2**order * 5 // 4, 2**order * 7 // 4):

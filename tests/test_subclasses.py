@@ -56,7 +56,7 @@ SHAPE = (6, 4)
 EXPECTED = 2 * sb.HeNormal(3)(SHAPE)
 
 
-def test_a_lazy_tensor_is_what_the_call_gives():
+def test_a_lazy_tensor_has_the_values_of_the_call():
     lazy = Twice(3).lazy(SHAPE)
     assert lazy[...].tolist() == Twice(3)(SHAPE).tolist() == EXPECTED.tolist()
     assert lazy[2:4, 1].tolist() == EXPECTED[2:4, 1].tolist()
@@ -82,7 +82,7 @@ def test_a_check_and_a_description_take_no_draw():
     assert seed.draws == 0
 
 
-def test_a_file_has_what_the_call_gives(tmp_path):
+def test_a_file_has_the_values_of_the_call(tmp_path):
     safetensors = pytest.importorskip("safetensors.numpy")
     plan = Plan((PlannedTensor("a", SHAPE, np.dtype("float32"), Twice(UNBOUND)),))
     write_checkpoint(plan, tmp_path / "m.safetensors", seed=42)
@@ -90,7 +90,7 @@ def test_a_file_has_what_the_call_gives(tmp_path):
     assert safetensors.load_file(tmp_path / "m.safetensors")["a"].tolist() == expected.tolist()
 
 
-def test_a_block_has_what_the_call_gives():
+def test_a_block_has_the_values_of_the_call():
     plain, twice = (sb.Blocks("zeros", [(1, cls())], seed=4)((2, 6, 4)) for cls in (sb.Orthogonal, Twice))
     own = sb.Blocks("zeros", [(1, Twice())], seed=4)
     assert not twice[0].any()
@@ -99,7 +99,7 @@ def test_a_block_has_what_the_call_gives():
     assert own.lazy((2, 6, 4))[1, 2:].tolist() == twice[1, 2:].tolist()
 
 
-def test_torch_is_filled_with_what_the_call_gives():
+def test_a_torch_tensor_has_the_values_of_the_call():
     torch = pytest.importorskip("torch")
     import seedbed.torch
 
@@ -126,7 +126,7 @@ def test_a_result_of_another_shape_is_an_error():
         bad().lazy(SHAPE)[...]
 
 
-def test_the_rule_of_a_subclass_is_what_all_evaluate():
+def test_every_way_of_evaluation_uses_the_rule_of_a_subclass():
     assert Ruled()((2,)).tolist() == Ruled().lazy((2,))[...].tolist() == [7, 7]
 
 

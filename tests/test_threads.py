@@ -66,7 +66,7 @@ def test_openmp_bounds_the_default(value, expected):
     assert threads({"OMP_NUM_THREADS": value}) == str(expected)
 
 
-def test_openmp_does_not_bound_what_is_set():
+def test_openmp_does_not_bound_an_explicit_setting():
     assert threads({"OMP_NUM_THREADS": "1", "SEEDBED_NUM_THREADS": "3"}) == "3"
 
 

@@ -70,7 +70,7 @@ class TestFill:
         assert bits(st.fill_(conjugate.imag, NORMAL).resolve_neg()) == NORMAL((7, 5), conjugate.imag.dtype).tobytes()
 
     @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 1, 3)])
-    def test_shapes_at_the_edge(self, shape):
+    def test_shapes_with_few_or_no_elements(self, shape):
         tensor = st.fill_(torch.zeros(shape), NORMAL)
         assert bits(tensor) == NORMAL(shape).tobytes()
 
@@ -102,7 +102,7 @@ class TestFill:
         assert bits(tensor) == NORMAL((6, 3, 2, 4), "bfloat16").tobytes()
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_other_devices_get_the_same_by_pieces(self, dtype, monkeypatch):
+    def test_other_devices_are_filled_by_pieces(self, dtype, monkeypatch):
         """Any device is written to as this CPU is, where its memory is said to be out of reach."""
         monkeypatch.setattr(st.memory, "_is_plain", lambda tensor: False)
         monkeypatch.setattr(st.memory, "PIECE_BYTES", 24)
@@ -149,7 +149,7 @@ class TestFill:
             st.fill_(torch.zeros(4, device="meta"), init)
         assert root.draws == 2
 
-    def test_autograd_notices(self):
+    def test_autograd_detects_the_change(self):
         weight = nn.Parameter(torch.ones(3, 5))
         for tensor in (weight, weight.detach().clone().t()):
             version = tensor._version
@@ -167,7 +167,7 @@ class TestFill:
         with torch.inference_mode():
             assert bits(st.fill_(torch.zeros(3), NORMAL)) == NORMAL((3,)).tobytes()
 
-    def test_the_default_device_and_the_modes_of_torch_are_of_no_matter(self):
+    def test_default_device_and_modes_of_torch_have_no_effect(self):
         with torch.device("meta"):
             assert bits(st.fill_(torch.zeros(5, 7, device="cpu").t(), NORMAL)) == NORMAL((7, 5)).tobytes()
 
@@ -185,7 +185,7 @@ class TestFill:
             (nn.UninitializedParameter, ValueError, "a parameter must have a shape, which a lazy one gets"),
         ],
     )
-    def test_what_is_no_memory_to_fill(self, make, error, message):
+    def test_unsuitable_tensors_are_refused(self, make, error, message):
         with pytest.raises(error, match=message):
             st.fill_(make(), NORMAL)
 
@@ -251,13 +251,13 @@ class TestInitialize:
         }.items():
             assert bits(model.state_dict()[name]) == expected.tobytes(), name
 
-    def test_names_do_not_depend_on_what_else_there_is(self):
+    def test_values_do_not_depend_on_other_parameters(self):
         one = st.initialize_(nn.Sequential(nn.Linear(3, 4)), seed=1)
         two = st.initialize_(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)), seed=1)
         assert bits(one[0].weight) == bits(two[0].weight)
         assert bits(two[0].bias) != bits(two[1].bias)
 
-    def test_a_generator_is_a_seed_of_which_children_are_taken(self):
+    def test_a_generator_may_be_the_seed(self):
         root = sb.SeedGenerator(7)
         model = st.initialize_(nn.Linear(3, 4), seed=root.child("encoder"))
         bound = 1 / math.sqrt(3)
@@ -265,13 +265,13 @@ class TestInitialize:
         assert bits(model.weight) == expected.tobytes()
         assert root.draws == 0
 
-    def test_pairs_are_rules_and_the_first_serves(self):
+    def test_rules_may_be_pairs_and_the_first_match_applies(self):
         rules = [("B*", "ones"), ("w?ight", "zeros"), ("*", "ones")]
         model = st.initialize_(nn.Linear(3, 4), rules, seed=1, unused="ignore")
         assert not model.weight.any()
         assert (model.bias == 1).all()
 
-    def test_ties_stay_and_have_the_values_of_the_first_name(self):
+    def test_tied_parameters_have_the_values_of_the_first_name(self):
         with torch.device("meta"):
             model = Tiny()
             model.again = model.body
@@ -281,7 +281,7 @@ class TestInitialize:
         assert model.embed.weight.any()
 
     @pytest.mark.parametrize("meta", [False, True])
-    def test_parameters_keep_what_they_are(self, meta):
+    def test_parameters_keep_their_class_and_attributes(self, meta):
         class Marked(nn.Parameter):
             pass
 
@@ -379,7 +379,7 @@ class TestInitialize:
         with pytest.raises(ValueError, match=message):
             st.initialize_(nn.Linear(3, 4, device="meta"), **arguments)
 
-    def test_fans_that_both_layouts_count_alike_are_no_error(self):
+    def test_fans_equal_in_both_layouts_are_accepted(self):
         for init in (sb.GlorotUniform(), sb.HeNormal(input_axes=(1,), output_axes=(0,)), sb.Orthogonal()):
             st.initialize_(nn.Linear(3, 4), {"weight": init}, seed=1)
         for init in (sb.GlorotUniform(), sb.Dirac()):
@@ -482,7 +482,7 @@ LAYERS = {
 
 class TestLaws:
     @pytest.mark.parametrize("layer", LAYERS)
-    def test_values_follow_the_law_of_torchs_own_reset(self, layer):
+    def test_values_have_the_distribution_of_torchs_reset(self, layer):
         """n is the number of elements of each, up to 20 000; alpha is 10^-6. Constants are equal, element by element,
         and no value of a uniform is beyond the bound that torch's largest tells, which n values miss by more than
         20 / n of it with a probability of e^-20."""
@@ -503,7 +503,7 @@ class TestLaws:
             if not isinstance(kinds[name], (sb.RandomNormal, sb.XavierNormal)):
                 assert abs(a).max() <= abs(b).max() / (1 - 20 / len(b)), name
 
-    def test_the_statistic_tells_other_laws_apart(self):
+    def test_the_statistic_detects_other_distributions(self):
         bound = 1 / math.sqrt(301)
         theirs = nn.Linear(301, 2000).weight.detach().numpy().ravel()[:20000]
         assert distance(sb.RandomUniform(-bound, bound, seed=1)((20000,)), theirs) < 1
@@ -521,7 +521,7 @@ class TestLaws:
 
 
 class TestPlan:
-    def test_a_file_has_what_stands_in_memory(self, tmp_path):
+    def test_a_file_has_the_values_in_memory(self, tmp_path):
         load_file = pytest.importorskip("safetensors.torch").load_file
         with torch.device("meta"):
             model = nn.ModuleDict({"a": Tiny(torch.bfloat16), "b": nn.MultiheadAttention(6, 2), "c": nn.LSTM(3, 4)})

@@ -27,14 +27,14 @@ OF_TRANSFORMERS = ("Llama", "GPT-2", "BERT", "Qwen2-MoE", "T5", "ViT")
 
 
 @pytest.mark.parametrize("title", MODELS)
-def test_each_parameter_is_distributed_as_the_models_own(title):
+def test_each_parameter_has_its_models_distribution(title):
     """n is the number of elements of each; six standard errors, of the mean and of the standard deviation."""
     assert EXAMPLE["check"](*MODELS[title]) > 20
 
 
 @pytest.mark.parametrize("title", OF_TRANSFORMERS)
 @pytest.mark.parametrize("device", ["meta", "cpu", "emptied"])
-def test_a_model_built_elsewhere_has_the_bits_of_the_recorded(title, device):
+def test_every_way_of_building_gives_the_same_bits(title, device):
     make, _ = MODELS[title]
     expected = EXAMPLE["recorded"](make)
     with torch.device("meta" if device == "emptied" else device):
@@ -60,7 +60,7 @@ def test_a_torchvision_constructor_must_be_recorded():
     assert plan["conv1.weight"].source == "recorded"
 
 
-def test_the_page_of_standard_deviations_is_what_the_command_prints():
+def test_the_page_of_standard_deviations_is_up_to_date():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "examples/torch_models.py", "--markdown"],
         capture_output=True,

@@ -84,7 +84,7 @@ class TestNorms:
     SNIPPET = {"*.bias": "zeros", "*.weight": sb.RandomNormal(stddev=0.02)}  # noqa: RUF012
 
     @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, lambda n: nn.GroupNorm(2, n), Scale])
-    def test_a_random_rule_for_all_weights_leaves_those_of_norms(self, norm):
+    def test_a_random_rule_for_all_weights_leaves_norms(self, norm):
         with st.recording():
             model = nn.Sequential(Block(norm), Block(norm))
         plan = st.plan_of(model, self.SNIPPET)
@@ -94,7 +94,7 @@ class TestNorms:
         expected = sb.RandomNormal(stddev=0.02, seed=sb.SeedGenerator(1).child("1.up.weight"))((16, 8))
         assert bits(model[1].up.weight) == expected.tobytes()
 
-    def test_a_rule_that_is_about_norms_alone_decides_them(self):
+    def test_a_rule_for_norms_only_decides_them(self):
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
         rules = {"1.weight": sb.RandomNormal(1.0, 0.02), "0.weight": sb.RandomNormal(stddev=0.02)}
         st.initialize_(model, rules, seed=1)
@@ -108,7 +108,7 @@ class TestNorms:
         st.initialize_(model, {"*.weight": sb.Blocks(sb.RandomNormal(stddev=0.02)), "*.bias": "zeros"}, seed=1)
         assert model[1].weight.std() > 0
 
-    def test_norms_of_which_nothing_is_known_must_have_a_rule(self):
+    def test_unknown_norms_need_a_rule(self):
         model = Block(RootMeanSquareNorm)
         message = r"must not decide the weight of a norm.* Received: norm.weight by the rule '\*.weight'"
         with pytest.raises(ValueError, match=message):
@@ -116,7 +116,7 @@ class TestNorms:
         st.initialize_(model, {"norm.weight": "ones", **self.SNIPPET}, seed=1)
         assert (model.norm.weight == 1).all()
 
-    def test_other_constants_are_left_too(self):
+    def test_random_rules_leave_other_constants_too(self):
         class Scaled(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -230,7 +230,7 @@ class TestOwnInitialization:
         assert model[0].up.weight.std().item() == pytest.approx(0.02, rel=0.2)
 
     @pytest.mark.parametrize("make", [Block, lambda: nn.Sequential(Block()), lambda: on_meta(Block)])
-    def test_an_unrecorded_constructor_is_an_error_with_two_ways_out(self, make):
+    def test_an_unrecorded_constructor_is_an_error_with_remedies(self, make):
         message = r"build the module within seedbed.torch.recording\(\), or pass layers=\"default\".*weight \(Block\)"
         with pytest.raises(ValueError, match=message):
             st.initialize_(make(), seed=1)
@@ -252,7 +252,7 @@ class TestOwnInitialization:
         assert torch.equal(model.angles, Model().angles)
         assert (model.scale == 1).all()
 
-    def test_methods_as_transformers_and_others_have_them(self):
+    def test_methods_of_transformers_and_others_are_run(self):
         class Applied(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -276,7 +276,7 @@ class TestOwnInitialization:
         with pytest.raises(ValueError, match=r"layer.weight \(Needing\)"):
             st.plan_of(Needing())
 
-    def test_a_reset_of_a_layer_that_is_not_torchs(self):
+    def test_the_reset_of_a_foreign_layer_is_run(self):
         class Doubled(nn.Linear):
             def reset_parameters(self):
                 super().reset_parameters()
@@ -288,7 +288,7 @@ class TestOwnInitialization:
         assert plan["0.weight"][0].maxval == pytest.approx(1.0)
         assert plan["0.bias"][0].maxval == pytest.approx(0.5)
 
-    def test_code_that_fails_is_named(self):
+    def test_failing_code_is_named(self):
         class Failing(nn.Linear):
             def reset_parameters(self):
                 if getattr(self, "made", False):
@@ -301,7 +301,7 @@ class TestOwnInitialization:
             st.initialize_(model, seed=1)
         st.initialize_(model, {"*": "zeros"}, seed=1)
 
-    def test_code_that_holds_its_tensors_elsewhere_changes_nothing(self):
+    def test_code_that_keeps_tensors_elsewhere_changes_nothing(self):
         class Elsewhere(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -318,7 +318,7 @@ class TestOwnInitialization:
             st.plan_of(model)
         assert (model.weight == 7).all()
 
-    def test_the_attributes_of_a_module_are_as_before(self):
+    def test_the_attributes_of_a_module_are_restored(self):
         class Counting(nn.Linear):
             def reset_parameters(self):
                 super().reset_parameters()
@@ -332,7 +332,7 @@ class TestOwnInitialization:
         assert vars(model) == state
         assert model._parameters is state["_parameters"]
 
-    def test_a_head_that_was_added_later_is_initialized_as_its_layer_is(self):
+    def test_a_head_added_later_gets_its_default_initialization(self):
         with st.recording():
             model = Block()
         model.head = on_meta(lambda: nn.Linear(8, 3))
@@ -351,7 +351,7 @@ class TestOwnInitialization:
         st.initialize_(model, seed=1)
         assert bits(model[0][0].up.weight) != bits(model[1][0].up.weight)
 
-    def test_layers_that_are_configured_alike_are_run_once(self, monkeypatch):
+    def test_layers_of_equal_configuration_are_run_once(self, monkeypatch):
         calls = []
         reset = nn.Linear.reset_parameters
         model = nn.Sequential(*(nn.Linear(3, 3) for _ in range(5)), nn.Linear(3, 3, bias=False), nn.Linear(3, 4))
@@ -362,7 +362,7 @@ class TestOwnInitialization:
 
 
 class TestBuffers:
-    def test_buffers_are_computed_though_memory_was_given_before(self):
+    def test_buffers_are_computed_after_to_empty(self):
         with st.recording():
             model = Model()
         model.to_empty(device="cpu")
@@ -372,7 +372,7 @@ class TestBuffers:
         assert torch.equal(model.angles, Model().angles)
         assert (model.scale == 1).all()
 
-    def test_a_buffer_that_nobody_sets_is_an_error(self):
+    def test_a_buffer_that_no_code_sets_is_an_error(self):
         model = Block()
         model.register_buffer("kept", torch.arange(3.0))
         for call in (lambda **options: st.initialize_(model, seed=1, **options), lambda **o: st.plan_of(model, **o)):
@@ -382,7 +382,7 @@ class TestBuffers:
             call(rules={"kept": sb.Constant([0, 1, 2])}, layers="default")
         assert model.kept.tolist() == [0, 1, 2]
 
-    def test_buffers_that_a_state_dict_has_are_in_the_file(self, tmp_path):
+    def test_persistent_buffers_are_in_the_file(self, tmp_path):
         load_file = pytest.importorskip("safetensors.torch").load_file
         with st.recording():
             model = Model()
@@ -397,7 +397,7 @@ class TestBuffers:
 
 class TestTies:
     @pytest.mark.parametrize("meta", [False, True])
-    def test_tensors_of_one_memory_are_one(self, meta):
+    def test_tensors_sharing_memory_are_one(self, meta):
         with torch.device("meta" if meta else "cpu"):
             model = nn.ModuleDict({"a": nn.Linear(3, 4, bias=False), "b": nn.Linear(3, 4, bias=False)})
         model.b.weight.data = model.a.weight.data
@@ -417,7 +417,7 @@ class TestTies:
         assert bits(model.view) == expected.tobytes()
 
     @pytest.mark.parametrize("part", [lambda w: w.t(), lambda w: w[1:], lambda w: w[:, :2].t()])
-    def test_tensors_that_share_a_part_or_have_another_order_are_an_error(self, part):
+    def test_partly_shared_memory_is_an_error(self, part):
         model = nn.ModuleDict({"a": nn.Linear(4, 4, bias=False)})
         model.b = nn.Module()
         model.b.weight = nn.Parameter(part(model.a.weight.data))
@@ -450,13 +450,13 @@ class TestComputedWeights:
         assert torch.equal(torch.random.get_rng_state(), state)
 
     @pytest.mark.parametrize("name", ["new spectral_norm"])
-    def test_it_is_one_within_a_recording_too(self, name):
+    def test_it_is_an_error_within_a_recording_too(self, name):
         with st.recording():
             model = nn.Sequential(self.make(name, nn.Linear(8, 6)))
         with pytest.raises(ValueError, match=r"0.parametrizations.weight"):
             st.initialize_(model, seed=1)
 
-    def test_the_layer_can_be_initialized_before(self):
+    def test_the_layer_can_be_initialized_before_parametrization(self):
         layer = st.initialize_(nn.Linear(8, 6), seed=1)
         model = self.make("new spectral_norm", layer)
         for _ in range(50):
@@ -469,7 +469,7 @@ class TestComputedWeights:
         st.initialize_(model, rules, seed=1)
         assert model.weight.norm(dim=1).tolist() == pytest.approx([1] * 6, rel=1e-5)
 
-    def test_what_torch_needs_numbers_for_is_an_error(self):
+    def test_parametrizations_that_need_values_are_an_error(self):
         with (
             pytest.raises(RuntimeError, match=r"geqrf of random numbers .* must come after initialize_"),
             st.recording(),
@@ -531,7 +531,7 @@ class TestWeightNorm:
         assert torch.allclose(tensors[magnitude], expected, rtol=2e-16 if dtype == torch.float64 else 0)
 
     @pytest.mark.parametrize("pattern", ["*", "*weight*"])
-    def test_a_rule_for_both_is_about_the_direction(self, kind, pattern):
+    def test_a_rule_for_both_applies_to_the_direction(self, kind, pattern):
         norm, magnitude, direction = WEIGHT_NORMS[kind]
         model = norm(nn.Linear(40, 6))  # built elsewhere
         rules = {"bias": "zeros", pattern: sb.RandomNormal(stddev=0.02)}
@@ -540,7 +540,7 @@ class TestWeightNorm:
         st.initialize_(model, st.plan_of(model, rules), seed=1)
         assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.named_parameters())
 
-    def test_recorded_rules_are_about_the_direction(self, kind, tmp_path):
+    def test_recorded_rules_apply_to_the_direction(self, kind, tmp_path):
         norm, magnitude, direction = WEIGHT_NORMS[kind]
         with st.recording():
             model = norm(nn.Linear(40, 6))
@@ -596,14 +596,14 @@ class TestPadding:
             == sb.RandomNormal(stddev=0.02, seed=sb.SeedGenerator(1).child("0.weight"))((9, 4))[6].tobytes()
         )
 
-    def test_a_rule_may_say_otherwise(self):
+    def test_a_rule_may_set_the_row_of_zeros(self):
         model = nn.Sequential(nn.Embedding(9, 4, padding_idx=5))
         st.initialize_(model, {"*": sb.Blocks(sb.RandomNormal(stddev=0.02))}, seed=1)
         assert model[0].weight[5].any()
 
 
 class TestParts:
-    def test_a_new_head_on_a_model_that_is_there(self):
+    def test_a_new_head_on_an_existing_model(self):
         model = nn.ModuleDict({"body": nn.Linear(3, 4), "head": nn.Linear(4, 2)})
         body = bits(model.body.weight)
         for only in ("head.*", lambda name, tensor: name.startswith("head"), ["head.weight", "head.bias"]):
@@ -677,7 +677,7 @@ class TestRecordedRules:
             assert bits(tensor) == bits(model.state_dict()[name]), name
         assert (model.blocks[0].up.bias == 1).all()
 
-    def test_what_is_not_known_is_said_and_can_be_given(self):
+    def test_unknown_initializers_are_printed_and_can_be_set(self):
         rules = st.recorded_rules(Block())
         assert set(rules.undecided) == set(rules)
         assert "what Block does is not known" in str(rules)
@@ -701,7 +701,7 @@ class TestRecordedRules:
         assert list(rules) == ["embed.weight", "angles", "scale"]
 
 
-def test_a_plan_is_a_table_that_says_what_decided_each_tensor():
+def test_a_plan_is_shown_with_the_source_of_each_tensor():
     with st.recording():
         model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
     model.append(nn.Linear(3, 3))
@@ -716,7 +716,7 @@ def test_a_plan_is_a_table_that_says_what_decided_each_tensor():
     ]
 
 
-def test_seeds_that_nobody_gave_are_not_shown():
+def test_drawn_seeds_are_not_shown():
     for message in (repr(sb.HeNormal()), str(st.plan_of(nn.Linear(3, 4))), repr(sb.Blocks(sb.HeNormal()))):
         assert "seed" not in message
     with pytest.raises(ValueError, match=r'layout="torch".* Received: HeNormal\(input_axes=None, output_axes=None\)'):

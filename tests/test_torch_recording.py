@@ -252,7 +252,7 @@ def test_operations_are_translated(case):
 
 
 @pytest.mark.parametrize("case", [*ONE, *PARTS])
-def test_values_are_distributed_as_torchs(case):
+def test_values_have_torchs_distribution(case):
     """n is up to 4800 elements a region, alpha 10^-6; numbers are equal, element by element."""
     make, _ = {**ONE, **PARTS}[case]
     torch.manual_seed(3)
@@ -271,7 +271,7 @@ def test_values_are_distributed_as_torchs(case):
         assert distance(ours[rows].ravel(), theirs[rows].ravel()) < 1
 
 
-def test_the_truncated_normal_that_many_libraries_draw_by_hand():
+def test_hand_written_truncated_normals_are_recognized():
     found = recorded(written((60, 80), timms_truncated_normal))
     assert isinstance(found, sb.TruncatedNormal)
     assert found.mean == 0
@@ -314,7 +314,7 @@ def table():
 
 
 @pytest.mark.parametrize("case", NUMBERS)
-def test_numbers_are_computed_for_real(case):
+def test_deterministic_values_are_computed(case):
     expected = NUMBERS[case]().detach()
     with st.recording():
         holder = Holder(NUMBERS[case])
@@ -324,7 +324,7 @@ def test_numbers_are_computed_for_real(case):
     assert torch.equal(made, expected)
 
 
-def test_code_may_ask_for_numbers():
+def test_code_may_read_deterministic_values():
     with st.recording():
         rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
         assert rates == pytest.approx([0, 0.05, 0.1])
@@ -340,7 +340,7 @@ def test_code_may_ask_for_numbers():
 @pytest.mark.parametrize(
     "ask", [lambda: torch.rand(1).item(), lambda: torch.randn(3).tolist(), lambda: bool(torch.randn(2).sum() > 0)]
 )
-def test_code_must_not_ask_for_random_numbers(ask):
+def test_code_must_not_read_random_values(ask):
     with pytest.raises(RuntimeError, match="must not depend on random numbers"), st.recording():
         ask()
 
@@ -375,7 +375,7 @@ WITHOUT = {
 
 
 @pytest.mark.parametrize("case", WITHOUT)
-def test_what_has_no_initializer_is_an_error_that_names_it(case):
+def test_untranslatable_operations_are_errors_that_name_them(case):
     make, operation = WITHOUT[case]
     with st.recording():
         holder = Holder(make)
@@ -385,7 +385,7 @@ def test_what_has_no_initializer_is_an_error_that_names_it(case):
     assert not st.initialize_(holder, {"weight": "zeros"}, seed=1).weight.any()
 
 
-def test_what_is_not_set_needs_a_rule():
+def test_unset_parameters_need_a_rule():
     with st.recording():
         holder = Holder(lambda: empty(3))
     with pytest.raises(ValueError, match=r"a parameter that no method of its module initializes.* Received: weight"):
@@ -397,7 +397,7 @@ def test_what_is_not_set_needs_a_rule():
 
 
 class TestRecording:
-    def test_nothing_is_drawn_and_nothing_gets_memory(self):
+    def test_recording_draws_nothing_and_allocates_nothing(self):
         program = """
 import resource, torch, seedbed.torch
 from torch import nn
@@ -416,7 +416,7 @@ print(peak() - before)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert int(done.stdout) < 2**24
 
-    def test_nothing_that_takes_seconds_is_imported(self):
+    def test_recording_imports_no_slow_modules(self):
         program = """
 import sys, torch, seedbed.torch
 before = {*sys.modules}
@@ -441,7 +441,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
         assert random.getstate() == states[1]
         assert np.random.get_state()[1].tolist() == states[2]
 
-    def test_torch_is_as_before_afterwards(self):
+    def test_torch_is_restored_afterwards(self):
         codes = [getattr(init, name).__code__ for name in ("trunc_normal_", "orthogonal_", "sparse_", "dirac_")]
         with pytest.raises(ZeroDivisionError), st.recording(), st.recording():
             raise ZeroDivisionError
@@ -455,7 +455,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
             2.0, sb.seeds.UNBOUND, column_axis=0
         )
 
-    def test_other_threads_draw_for_real(self):
+    def test_other_threads_are_not_recorded(self):
         made = []
         with st.recording():
             thread = threading.Thread(target=lambda: made.append(init.trunc_normal_(torch.empty(100))))
@@ -473,7 +473,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
         assert st.plan_of(model.to_empty(device="cpu")) == expected
         assert {tensor.dtype.name for tensor in st.plan_of(model.bfloat16()).tensors} == {"bfloat16"}
 
-    def test_a_layer_of_another_shape_afterwards_is_not_what_was_recorded(self):
+    def test_a_layer_whose_shape_changed_is_not_recorded(self):
         with st.recording():
             model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 4))
             init.normal_(model[0].weight)
@@ -481,7 +481,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
             model[0] = nn.Linear(4, 5)
         assert isinstance(st.recorded_rules(model)["0.weight"], sb.RandomUniform)
 
-    def test_copies_of_a_layer_draw_for_themselves_and_say_so(self):
+    def test_copies_of_a_layer_draw_separately_with_a_warning(self):
         with st.recording():
             encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8), 2, enable_nested_tensor=False)
         plan = {tensor.name: tensor for tensor in st.plan_of(encoder).tensors}
@@ -491,7 +491,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
         st.initialize_(encoder, seed=1)
         assert (encoder.layers[0].linear1.weight != encoder.layers[1].linear1.weight).any()
 
-    def test_a_parameter_that_gets_the_values_of_another_is_an_error(self):
+    def test_copying_another_parameters_values_is_an_error(self):
         with st.recording():
             student, teacher = nn.Linear(4, 3), nn.Linear(4, 3)
             teacher.load_state_dict(student.state_dict())
@@ -500,7 +500,7 @@ print(*{name for name in {*sys.modules} - before if name in ("sympy", "torch._dy
             st.initialize_(model, seed=1)
         st.initialize_(model, seed=1, skip="teacher.*")
 
-    def test_halves_of_one_draw_are_no_copies_of_each_other(self):
+    def test_halves_of_one_draw_are_not_copies(self):
         class Split(nn.Module):
             def __init__(self):
                 super().__init__()

@@ -106,7 +106,7 @@ def run(*arguments):
     assert cli.main([str(argument) for argument in arguments]) == 0
 
 
-def test_init_makes_what_from_pretrained_loads(config, source, tmp_path):
+def test_from_pretrained_loads_the_files_of_init(config, source, tmp_path):
     run("init", source, "-o", tmp_path / "out", "--seed", "42", "--quiet")
     run("verify", tmp_path / "out", "--quiet")
     model, info = class_of(config).from_pretrained(tmp_path / "out", output_loading_info=True)
@@ -141,7 +141,7 @@ def test_save_pretrained_writes_the_same_tensors_and_index(config, tmp_path, siz
     assert verify_checkpoint(plan, tmp_path / "theirs", seed=8).different > 0
 
 
-def test_a_plan_as_json_makes_the_same_checkpoint_without_a_framework(tmp_path):
+def test_a_json_plan_makes_the_same_checkpoint(tmp_path):
     config = config_of(*CASES["qwen3-30b-a3b"])
     source = tmp_path / "source"
     source.mkdir()
@@ -163,18 +163,18 @@ def test_a_plan_as_json_makes_the_same_checkpoint_without_a_framework(tmp_path):
     assert (tmp_path / "a" / "config.json").read_bytes() == (source / "config.json").read_bytes()
 
 
-def test_the_dtype_that_is_asked_for_is_that_of_the_config_too(tmp_path):
+def test_the_requested_dtype_is_written_to_the_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config_of(*CASES["gpt2"])))
     run("init", tmp_path, "-o", tmp_path / "out", "--dtype", "float16", "--quiet")
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "float16"
 
 
 class TestShippedPlans:
-    def test_are_those_of_the_configurations(self):
+    def test_are_made_from_the_configurations(self):
         assert shipped_plans() == sorted(path.stem for path in CONFIGS.glob("*.json"))
 
     @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.json")))
-    def test_are_what_the_command_makes(self, name):
+    def test_are_what_the_command_prints(self, name):
         shipped = resources.files("seedbed").joinpath(f"plans/{name}.json").read_text(encoding="utf-8")
         made = seedbed.transformers.plan_of(CONFIGS / f"{name}.json")
         assert parse_plan(shipped) == made
@@ -282,13 +282,13 @@ class TestBadConfigurations:
         ],
         ids=["empty", "a list", "no Unicode", "too deep", "too long"],
     )
-    def test_that_are_no_json_are_refused(self, tmp_path, content, kind):
+    def test_outside_json_are_refused(self, tmp_path, content, kind):
         (tmp_path / "config.json").write_bytes(content)
         with pytest.raises(kind, match="a configuration must"):
             seedbed.transformers.plan_of(tmp_path)
 
 
-def test_a_model_without_initializers_is_an_error_of_the_command(tmp_path, capsys):
+def test_a_model_without_initializers_is_an_error(tmp_path, capsys):
     names = {"architectures": ["Wav2Vec2Model"], "model_type": "wav2vec2"}
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     convolutions = {"conv_dim": [8], "conv_kernel": [4], "conv_stride": [2], "num_conv_pos_embedding_groups": 2}

@@ -23,13 +23,13 @@ def test_the_program_runs(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_mypy_has_nothing_to_say(tmp_path):
+def test_mypy_accepts_the_program(tmp_path):
     pytest.importorskip("mypy")
     done = run(sys.executable, "-m", "mypy", "--strict", "--config-file=", str(PROGRAM), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
 
-def test_mypy_refuses_what_does_not_run(tmp_path):
+def test_mypy_refuses_wrong_types(tmp_path):
     pytest.importorskip("mypy")
     path = tmp_path / "wrong.py"
     path.write_text(
@@ -40,7 +40,7 @@ def test_mypy_refuses_what_does_not_run(tmp_path):
 
 
 @pytest.mark.parametrize("checker", ["pyright", "basedpyright"])
-def test_pyright_has_nothing_to_say(tmp_path, checker):
+def test_pyright_accepts_the_program(tmp_path, checker):
     program = shutil.which(checker, path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip(f"{checker} is not installed")

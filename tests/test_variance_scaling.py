@@ -17,7 +17,7 @@ def test_every_public_initializer_has_an_example():
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_named_choice_is_variance_scaling_with_its_row(name):
+def test_a_named_initializer_is_variance_scaling_with_its_row(name):
     for shape in [(), (7,), (30, 20), (3, 3, 16, 32), (0, 4)]:
         named = getattr(sb, name)(seed=3)(shape)
         assert (named == sb.VarianceScaling(*NAMED[name], seed=3)(shape)).all()
@@ -36,12 +36,12 @@ def test_the_scale_comes_from_the_fans(mode, n):
         assert (sb.VarianceScaling(scale, mode, distribution, seed=5)(shape) == same(shape)).all()
 
 
-def test_the_constant_of_the_truncation_is_right():
+def test_the_constant_of_the_truncation_is_exact():
     density = math.exp(-2) / math.sqrt(2 * math.pi)
     assert pytest.approx(math.sqrt(1 - 4 * density / math.erf(math.sqrt(2))), rel=1e-15) == TRUNCATED_STDDEV
 
 
-def test_axes_say_which_dimensions_the_fans_are():
+def test_axes_select_the_dimensions_of_the_fans():
     torch_layout = sb.HeNormal(seed=1, input_axes=(1, 2, 3), output_axes=(0, 2, 3))((64, 32, 3, 3))
     assert (torch_layout.ravel() == sb.HeNormal(seed=1)((3, 3, 32, 64)).ravel()).all()
     assert sb.compute_fans((64, 32, 3, 3), input_axes=(-3, -2, -1), output_axes=[0, 2, 3]) == (288, 576)
@@ -55,7 +55,7 @@ def test_fans_are_counted_as_keras_counts_them(shape, fans):
     assert sb.compute_fans(shape) == fans
 
 
-def test_fans_that_are_no_64_bit_numbers_are_an_error():
+def test_fans_of_more_than_64_bits_are_an_error():
     with pytest.raises(OverflowError, match=r"less than 2\*\*64"):
         sb.compute_fans((2**31, 2**31), input_axes=(0, 1, 0), output_axes=(0,))
 
@@ -70,7 +70,7 @@ def test_fans_that_are_no_64_bit_numbers_are_an_error():
         ({"input_axes": (0,), "output_axes": (True,)}, TypeError, "output_axes must be a sequence of integers"),
     ],
 )
-def test_axes_that_are_none_are_refused_in_the_constructor(axes, kind, message):
+def test_bad_axes_are_refused_in_the_constructor(axes, kind, message):
     for make in (sb.GlorotNormal, sb.VarianceScaling, lambda **axes: sb.compute_fans((2, 2), **axes)):
         with pytest.raises(kind, match=message):
             make(**axes)
@@ -149,6 +149,6 @@ def test_bad_parameters_are_refused_in_the_constructor(make, kind, message):
         make()
 
 
-def test_the_distribution_goes_by_keras_aliases():
+def test_the_distribution_has_the_aliases_of_keras():
     assert sb.VarianceScaling(distribution="Normal").distribution == "truncated_normal"
     assert sb.VarianceScaling(distribution="UNIFORM").distribution == "uniform"

@@ -107,7 +107,7 @@ class TestWhatInitWrites:
             threads(count)
             assert not verify_checkpoint(plan, path).different
 
-    def test_is_another_with_another_seed(self, path, pieces):
+    def test_differs_with_another_seed(self, path, pieces):
         write_checkpoint(PLAN, path, seed=1)
         found = verify_checkpoint(PLAN, path, seed=2)
         drawn = {"float16", "bfloat16", "float32", "float64", "scalar", "größe/🌱\n", "orthogonal", "sparse"}
@@ -116,7 +116,7 @@ class TestWhatInitWrites:
         }
         assert (found.seed, found.seed_recorded, found.different) == (2, 1, len(drawn))
 
-    def test_of_a_machine_of_the_other_byte_order_is_proved_there_alone(self, path, monkeypatch):
+    def test_of_a_big_endian_machine_is_proved_there(self, path, monkeypatch):
         plan = plan_of({"name": "a", "shape": [40]})
         write_checkpoint(plan, path)
         here = load_file(path)["a"]
@@ -130,14 +130,14 @@ class TestWhatInitWrites:
         write_checkpoint(plan_of(), path)
         assert verify_checkpoint(plan_of(), path).different == 0
 
-    def test_is_told_tensor_by_tensor_in_the_order_of_the_file(self, path):
+    def test_is_reported_tensor_by_tensor_in_file_order(self, path):
         write_checkpoint(PLAN, path)
         order = [name for name in parts_of(path)[0] if name != "__metadata__"]
         told = []
         verify_checkpoint(PLAN, path, progress=lambda tensor: told.append(tensor.name))
         assert told == order
 
-    def test_is_proved_where_the_system_refuses_a_thread(self, path, monkeypatch):
+    def test_is_proved_if_the_system_refuses_a_thread(self, path, monkeypatch):
         def refuse(thread):
             raise RuntimeError("can't start new thread")
 
@@ -145,7 +145,7 @@ class TestWhatInitWrites:
         monkeypatch.setattr(threading.Thread, "start", refuse)
         assert verify_checkpoint(PLAN, path).sha256 == summary.sha256
 
-    def test_is_proved_by_way_of_a_link(self, path, tmp_path):
+    def test_is_proved_through_a_link(self, path, tmp_path):
         write_checkpoint(PLAN, path)
         (tmp_path / "link").symlink_to(path)
         assert not verify_checkpoint(PLAN, tmp_path / "link").different
@@ -159,14 +159,14 @@ class TestOtherWriters:
         assert (found.different, found.seed, found.seed_told) == (0, 5, None)
         assert verify_checkpoint(PLAN, path, seed=6).different
 
-    def test_must_be_given_a_seed_where_none_is_told(self, path):
+    def test_need_a_seed_if_they_record_no_seed(self, path):
         save_file(fresh(PLAN, 5), path, metadata={"format": "pt"})
         with pytest.raises(
             ValueError, match=r'a seed must be given .* has no seed\. Received: seed=None, and the metadata keys \["format"\]'
         ):
             verify_checkpoint(PLAN, path)
 
-    def test_may_tell_seed_and_algorithm_themselves(self, path):
+    def test_may_record_seed_and_algorithm(self, path):
         save_file(fresh(PLAN, 5), path, metadata={"seedbed.seed": "5", "seedbed.algorithm": "v1"})
         assert not verify_checkpoint(PLAN, path).different
         save_file(fresh(PLAN, 5), path, metadata={"seedbed.seed": "5"})
@@ -181,13 +181,13 @@ class TestOtherWriters:
     @pytest.mark.parametrize(
         "text", ["", "x", "1.0", "1e3", "01", "-0", "+1", " 1", "1_0", "\u0661", "9" * 77, "9" * 5000]
     )
-    def test_that_tell_a_seed_which_is_none_are_refused(self, path, text):
+    def test_that_record_an_invalid_seed_are_refused(self, path, text):
         save_file(fresh(plan_of(), 5), path, metadata={"seedbed.seed": text})
         with pytest.raises(ValueError, match=r"must be (an integer )?in \[-2\*\*255, 2\*\*255\)") as caught:
             verify_checkpoint(plan_of(), path, seed=5)
         assert len(str(caught.value)) < 200
 
-    def test_may_stand_in_any_order_and_with_blanks(self, path):
+    def test_may_have_any_order_and_blanks(self, path):
         plan = plan_of({"name": "a", "shape": [3]}, {"name": "b", "shape": [], "dtype": "float16"})
         a, b = (array.tobytes() for array in fresh(plan, 1).values())
         entries = {
@@ -203,7 +203,7 @@ class TestOtherWriters:
 
 
 class TestDifferences:
-    def test_a_bit_that_is_another_is_found_wherever_it_is(self, path, pieces):
+    def test_any_changed_bit_is_found(self, path, pieces):
         write_checkpoint(PLAN, path, seed=3)
         header, begin, content = parts_of(path)
         tensors = fresh(PLAN, 3)
@@ -292,18 +292,18 @@ class TestDifferences:
         found = verify_checkpoint(plan, path, seed=2)
         assert (found.different, len(found.differences)) == (50, 20)
 
-    def test_a_name_is_told_in_ascii_and_cut(self):
+    def test_a_name_is_printed_in_ascii_and_shortened(self):
         assert str(Difference("\x1b[31m\n🌱", "missing")) == r'"\u001b[31m\n\ud83c\udf31" is missing'
         assert len(str(Difference("a" * 10**6, "unexpected"))) < 120
 
 
 @pytest.mark.parametrize("seed", [2**255, "1", 1.0, True, seedbed.SeedGenerator(1)])
-def test_a_seed_that_is_none_is_refused_before_the_file_is_looked_at(path, seed):
+def test_an_invalid_seed_is_refused_before_the_file_is_read(path, seed):
     with pytest.raises(ValueError, match="a seed must be"):
         verify_checkpoint(PLAN, path, seed=seed)
 
 
-def test_a_dtype_that_has_no_place_in_a_checkpoint_is_refused(path):
+def test_a_dtype_that_checkpoints_lack_is_refused(path):
     plan = Plan((PlannedTensor("a", (2,), np.dtype("complex64"), seedbed.Zeros()),))
     with pytest.raises(ValueError, match=r"'a': a dtype in a checkpoint must be one of .*\. Received: complex64"):
         verify_checkpoint(plan, path)
@@ -322,7 +322,7 @@ class TestNoOrdinaryFile:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
     @pytest.mark.parametrize("changed_meanwhile", [False, True])
-    def test_a_pipe_that_nobody_writes_to_is_not_waited_for(self, path, tmp_path, monkeypatch, changed_meanwhile):
+    def test_a_pipe_without_a_writer_is_not_waited_for(self, path, tmp_path, monkeypatch, changed_meanwhile):
         os.mkfifo(path)
         if changed_meanwhile:  # an ordinary file when it was looked at, a pipe when it was opened
             (tmp_path / "file").touch()
@@ -374,7 +374,7 @@ def test_a_range_of_elements_is_a_few_contiguous_regions(shape, data):
     assert len(parts) <= 2 * len(shape) + 1
 
 
-def test_pieces_of_a_tensor_beyond_any_memory_come_at_once():
+def test_pieces_of_a_huge_tensor_are_immediate():
     first = list(itertools.islice(regions.pieces((2**20, 2**20, 2**20), 2**22), 2))
     assert [[(start, count) for _, start, _, count in axes] for axes in first] == [
         [(0, 1), (0, 4), (0, 2**20)],
@@ -392,7 +392,7 @@ class TestMemory:
         assert not found.different
         return peak
 
-    def test_is_bounded_whatever_the_tensors_take(self, path, monkeypatch):
+    def test_is_bounded_for_tensors_of_any_size(self, path, monkeypatch):
         monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 20)
         plan = plan_of(
             {"name": "a", "shape": [9 << 20]}, {"name": "b", "shape": [9 << 10, 1 << 10], "dtype": "bfloat16"}
@@ -400,7 +400,7 @@ class TestMemory:
         assert plan.nbytes > 50 << 20
         assert self.peak(plan, path) < 20 << 20
 
-    def test_is_that_of_one_tensor_where_one_is_computed_as_a_whole(self, path, monkeypatch):
+    def test_is_that_of_one_orthogonal_tensor(self, path, monkeypatch):
         monkeypatch.setattr("seedbed.checkpoint.ring_buffer.BLOCK_BYTES", 1 << 12)
         names = [{"name": name, "shape": [1 << 10, 1 << 10], "initializer": "orthogonal"} for name in "abcd"]
         assert self.peak(plan_of(*names), path) < (4 << 20) * 2 + (14 << 20)

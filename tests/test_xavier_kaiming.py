@@ -15,7 +15,7 @@ def same_values(a, b):
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.3, sb.calculate_gain("tanh")])
-def test_xavier_is_glorot_by_a_gain_and_not_truncated(gain):
+def test_xavier_is_glorot_times_a_gain_without_truncation(gain):
     scale = gain * gain
     assert same_values(sb.XavierUniform(gain, seed=3), sb.VarianceScaling(scale, "fan_avg", "uniform", seed=3))
     assert same_values(
@@ -28,7 +28,7 @@ def test_xavier_is_glorot_by_a_gain_and_not_truncated(gain):
     ("nonlinearity", "a", "scale"),
     [("leaky_relu", 0.0, 2), ("leaky_relu", 2.0, 0.4), ("relu", 0.0, 2), ("linear", 0.0, 1), ("selu", 0.0, 0.5625)],
 )
-def test_kaiming_is_he_times_a_gain_and_not_truncated(mode, nonlinearity, a, scale):
+def test_kaiming_is_he_times_a_gain_without_truncation(mode, nonlinearity, a, scale):
     fan = mode.lower()
     uniform = sb.KaimingUniform(a, mode, nonlinearity, seed=3)
     normal = sb.KaimingNormal(a, mode, nonlinearity, seed=3)
@@ -42,14 +42,14 @@ def test_uniform_defaults_are_those_of_glorot_and_he():
     assert same_values(sb.KaimingUniform(seed=3), sb.HeUniform(seed=3))
 
 
-def test_the_layout_is_torchs_on_request():
+def test_the_layout_can_be_torchs():
     for cls in (sb.XavierUniform, sb.XavierNormal, sb.KaimingUniform, sb.KaimingNormal):
         torchs, keras = cls(seed=1, layout="torch")((64, 32, 3, 3)), cls(seed=1)((3, 3, 32, 64))
         assert (torchs.ravel() == keras.ravel()).all()
     assert (sb.KaimingNormal(seed=1, layout="torch")((64, 32)) != sb.KaimingNormal(seed=1)((64, 32))).any()
 
 
-def test_gains_are_those_of_the_table():
+def test_gains_are_those_of_torchs_table():
     for name in ("linear", "sigmoid", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d"):
         assert sb.calculate_gain(name) == 1
     assert sb.calculate_gain("tanh") == 5 / 3
@@ -107,7 +107,7 @@ def test_bad_arguments_are_refused_in_the_constructor(make, kind, message):
 @pytest.mark.parametrize(
     ("shape", "n"), [((30, 20), 30), ((3, 4, 5, 6), 60), ((7,), 1), ((), 1), ((0, 3), 1), ((2, 0, 3), 1)]
 )
-def test_unit_scaling_goes_by_all_dimensions_but_the_last(shape, n):
+def test_unit_scaling_uses_all_dimensions_except_the_last(shape, n):
     limit = math.sqrt(3 * 1.5**2 / n)
     want = sb.RandomUniform(-limit, limit, seed=3)(shape)
     assert (sb.UniformUnitScaling(1.5, seed=3)(shape) == want).all()
@@ -115,7 +115,7 @@ def test_unit_scaling_goes_by_all_dimensions_but_the_last(shape, n):
     assert max(1, sb.fans(sb.UniformUnitScaling(), shape).fan_in) == n
 
 
-def test_unit_scaling_has_no_arguments_of_fans():
+def test_unit_scaling_takes_no_arguments_about_fans():
     assert sb.UniformUnitScaling(2, 3).get_config() == {"factor": 2.0, "seed": 3}
     with pytest.raises(ValueError, match="the keys of a UniformUnitScaling config are: factor, seed"):
         sb.UniformUnitScaling.from_config({"groups": 1})

@@ -64,7 +64,7 @@ def the_values_are_those_of_the_engine():
 
 
 @check
-def without_the_unknown_zero_values_differ():
+def values_differ_without_the_opaque_zero():
     sample = sample_of(_core.Recipe("truncated_normal", (0.3, 0.1), "float32"))
 
     def program(words):
@@ -89,7 +89,7 @@ def a_sharded_program_has_no_collective_and_the_bits_of_the_whole():
 
 
 @check
-def parts_of_vast_tensors_are_those_of_the_whole():
+def parts_of_huge_tensors_have_the_bits_of_the_tensor():
     sample = sample_of(_core.Recipe("uniform", (0.0, 1.0), "float32"))
     words = np.array([9], np.uint32)
     for whole, shape, parts in [
@@ -104,7 +104,7 @@ def parts_of_vast_tensors_are_those_of_the_whole():
 
 
 @check
-def keys_of_layers_that_are_stacked_are_spread_with_them():
+def keys_of_stacked_layers_are_sharded_with_them():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     keys = jax.random.split(jax.random.key(1), 8)
     expected = np.stack([sj.initializer("he_normal")(key, (6, 4)) for key in keys])
@@ -113,7 +113,7 @@ def keys_of_layers_that_are_stacked_are_spread_with_them():
 
 
 @check
-def within_shard_map_each_device_has_a_key_of_its_own():
+def each_device_has_its_own_key_within_shard_map():
     mesh = jax.make_mesh((8,), ("a",))
     keys = jax.device_put(jax.random.split(jax.random.key(1), 8), NamedSharding(mesh, P("a")))
     body = jax.shard_map(
@@ -137,7 +137,7 @@ def constant_keys_odd_shapes_and_dtypes_give_the_same_bits():
 
 
 @check
-def the_host_makes_what_devices_have_no_arithmetic_for():
+def other_distributions_and_dtypes_are_left_to_the_host():
     sharding = NamedSharding(jax.make_mesh((4, 2), ("a", "b")), P("a", "b"))
     for init, dtype in [
         (sb.RandomNormal(stddev=1e-30), "float32"),
@@ -152,7 +152,7 @@ def the_host_makes_what_devices_have_no_arithmetic_for():
 
 
 @check
-def a_device_with_other_bits_has_the_host_evaluate():
+def the_host_evaluates_if_the_bits_of_a_device_differ():
     zeroed = devices.Operations.times
     devices.is_trusted.cache_clear()
     devices.Operations.times = lambda self, one, other: one * np.float32(other) if type(other) is float else one * other
@@ -168,7 +168,7 @@ def a_device_with_other_bits_has_the_host_evaluate():
 
 
 @check
-def the_environment_has_the_host_evaluate():
+def an_environment_variable_makes_the_host_evaluate():
     os.environ["SEEDBED_DEVICE"] = "host"
     try:
         program = jax.jit(init_of("he_normal", (11, 14))).lower(jax.random.key(3))

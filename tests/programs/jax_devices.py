@@ -101,7 +101,7 @@ def each_distinct_shard_is_evaluated_once_on_every_mesh():
 
 
 @check
-def tensors_of_any_rank_and_dtype_are_spread():
+def tensors_of_any_rank_and_dtype_are_sharded():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     for shape, spec in [((8,), P("a")), ((), P()), ((8, 3, 6), P("a", None, "b")), ((0, 4), P()), ((4, 0), P("a"))]:
         for dtype in ("float16", "float32", "bfloat16", "float8_e4m3fn", "complex64"):
@@ -111,7 +111,7 @@ def tensors_of_any_rank_and_dtype_are_spread():
 
 
 @check
-def a_tensor_that_depends_on_the_whole_is_evaluated_once():
+def an_orthogonal_tensor_is_evaluated_once():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     COUNTED.clear()
     array = sj.array(Counted(sb.Orthogonal(), 3), (16, 8), sharding=NamedSharding(mesh, P("a", "b")))
@@ -120,7 +120,7 @@ def a_tensor_that_depends_on_the_whole_is_evaluated_once():
 
 
 @check
-def a_spec_is_of_the_mesh_that_is_set():
+def a_spec_refers_to_the_current_mesh():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     with jax.set_mesh(mesh):
         array = sj.array(sb.HeNormal(seed=1), (8, 6), sharding=P("a", "b"))
@@ -135,7 +135,7 @@ def a_spec_is_of_the_mesh_that_is_set():
 
 
 @check
-def a_device_gets_the_whole():
+def a_single_device_gets_the_whole_tensor():
     for device in (jax.devices()[5], SingleDeviceSharding(jax.devices()[5])):
         array = sj.array(sb.HeNormal(seed=1), (8, 6), sharding=device)
         assert array.devices() == {jax.devices()[5]}
@@ -144,7 +144,7 @@ def a_device_gets_the_whole():
 
 
 @check
-def what_does_not_divide_evenly_is_refused_before_anything_is_evaluated():
+def uneven_shards_are_refused_before_evaluation():
     sharding = NamedSharding(jax.make_mesh((8,), ("a",)), P("a"))
     for make in (
         lambda: sj.array(Counted(sb.HeNormal(), 1), (10, 8), sharding=sharding),
@@ -162,14 +162,14 @@ def what_does_not_divide_evenly_is_refused_before_anything_is_evaluated():
 
 
 @check
-def rows_that_are_padded_to_a_multiple_of_the_devices_begin_with_the_same_rows():
+def padding_a_tensor_keeps_its_first_rows():
     sharding = NamedSharding(jax.make_mesh((8,), ("a",)), P("a"))
     padded = sj.array(sb.RandomNormal(seed=1), (16, 8), sharding=sharding)
     same(np.asarray(padded)[:10], sb.RandomNormal(seed=1)((10, 8)))
 
 
 @check
-def a_tree_is_spread_by_its_shardings():
+def a_tree_is_sharded_by_its_shardings():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     rules = {"*bias": "zeros", "*": sb.GlorotUniform()}
     tree = {
@@ -199,7 +199,7 @@ def a_tree_is_spread_by_its_shardings():
 
 
 @check
-def an_array_is_donated_and_updated_like_any_other():
+def an_array_can_be_donated_and_updated():
     sharding = NamedSharding(jax.make_mesh((4, 2), ("a", "b")), P("a"))
     expected = sb.HeNormal(seed=1)((512, 64))
     array = sj.array(sb.HeNormal(seed=1), (512, 64), sharding=sharding)
@@ -242,7 +242,7 @@ def shards_of_any_rank_and_dtype_are_those_of_the_whole():
 
 
 @check
-def keys_of_layers_that_are_stacked_are_spread_with_them():
+def keys_of_stacked_layers_are_sharded_with_them():
     mesh = jax.make_mesh((4, 2), ("a", "b"))
     keys = jax.random.split(jax.random.key(1), 8)
     expected = np.stack([sj.initializer("he_normal")(key, (6, 4)) for key in keys])
@@ -254,7 +254,7 @@ def keys_of_layers_that_are_stacked_are_spread_with_them():
 
 
 @check
-def within_shard_map_each_device_has_a_key_of_its_own():
+def each_device_has_its_own_key_within_shard_map():
     mesh = jax.make_mesh((8,), ("a",))
     keys = jax.device_put(jax.random.split(jax.random.key(1), 8), NamedSharding(mesh, P("a")))
     body = jax.shard_map(
@@ -266,7 +266,7 @@ def within_shard_map_each_device_has_a_key_of_its_own():
 
 
 @check
-def a_sharding_that_a_traced_call_asks_for_is_that_of_the_result():
+def a_traced_call_returns_the_requested_sharding():
     for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
         for sharding in (P("a", "b"), NamedSharding(mesh, P("a", "b"))):
@@ -279,7 +279,7 @@ def a_sharding_that_a_traced_call_asks_for_is_that_of_the_result():
 
 
 @check
-def what_python_evaluates_for_a_program_is_spread_too():
+def callbacks_to_python_are_sharded_too():
     sharding = NamedSharding(jax.make_mesh((4, 2), ("a", "b")), P("a", "b"))
     keys = jax.random.split(jax.random.key(1), 8)
     mesh = jax.make_mesh((8,), ("z",))
@@ -304,7 +304,7 @@ def what_python_evaluates_for_a_program_is_spread_too():
 
 
 @check
-def what_a_sharding_does_not_divide_is_cut_from_the_whole():
+def uneven_shards_are_cut_from_the_whole_tensor():
     mesh = jax.make_mesh((8,), ("a",), axis_types=(AxisType.Auto,))
 
     def function(key):

@@ -199,7 +199,7 @@ def an_nnx_module_is_initialized_by_name_and_class():
 
 
 @check("equinox")
-def an_equinox_module_is_initialized_by_path_and_class_like_one_of_torch():
+def an_equinox_module_is_initialized_by_path_and_class():
     import equinox as eqx
 
     abstract = eqx.filter_eval_shape(eqx.nn.MLP, 4, 2, 8, 2, key=jax.random.key(0))
@@ -250,7 +250,7 @@ SHARDINGS = {"first": NamedSharding(MESH, P("data", "model")), "second": NamedSh
 
 
 @check("optax")
-def a_step_of_optax_trains_what_was_initialized_and_donated():
+def optax_trains_initialized_and_donated_arrays():
     import optax
 
     optimizer = optax.adam(0.001)

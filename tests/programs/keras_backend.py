@@ -113,7 +113,7 @@ def tensors_have_the_bits_of_seedbed():
 
 
 @check("jax")
-def float64_is_what_it_is_where_jax_has_it():
+def float64_has_the_bits_of_seedbed_if_jax_enables_it():
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -134,7 +134,7 @@ def the_default_dtype_is_that_of_keras():
 
 
 @check()
-def layers_begin_with_the_bits_of_seedbed():
+def layers_are_initialized_with_the_bits_of_seedbed():
     for module in (sb, sk):
         for policy in ("float32", "bfloat16", "mixed_bfloat16", "float16", "mixed_float16"):
             dense = keras.layers.Dense(
@@ -161,7 +161,7 @@ def layers_begin_with_the_bits_of_seedbed():
 
 
 @check()
-def einsum_and_attention_layers_tell_their_axes():
+def einsum_and_attention_layers_declare_their_axes():
     dense = keras.layers.EinsumDense("abc,cde->abde", output_shape=(None, 4, 5), kernel_initializer=sk.HeNormal(3))
     dense.build((None, 7, 6))
     same(dense.kernel, sb.HeNormal(3, input_axes=(0,), output_axes=(1, 2))((6, 4, 5)))
@@ -196,7 +196,7 @@ def attention(init):
 
 
 @check()
-def attention_begins_with_equal_parts_unless_it_is_unseeded():
+def attention_parts_are_equal_only_with_an_integer_seed():
     for make in (sk.GlorotNormal, K.GlorotNormal):
         for seed in (5, keras.random.SeedGenerator(5)):
             query, key, value = attention(make(seed))
@@ -225,7 +225,7 @@ def attention_begins_with_equal_parts_unless_it_is_unseeded():
 
 
 @check()
-def an_integer_repeats_in_two_layers_and_children_do_not():
+def an_integer_seed_repeats_but_children_differ():
     def kernels(make):
         layers = [keras.layers.Dense(4, kernel_initializer=make(name)) for name in ("a", "b")]
         for layer in layers:
@@ -246,7 +246,7 @@ def an_integer_repeats_in_two_layers_and_children_do_not():
 
 
 @check()
-def generators_of_keras_draw_what_ours_draw():
+def keras_generators_draw_the_values_of_seedbeds():
     for seed in (0, 1, 42, 2**31 - 1, *([2**32 - 1] if BACKEND in ("numpy", "jax") else [])):
         theirs, ours = sk.HeUniform(keras.random.SeedGenerator(seed)), sb.HeUniform(sb.SeedGenerator(seed))
         same(theirs((4, 5)), sb.HeUniform(seed)((4, 5)))
@@ -334,7 +334,7 @@ def equal_weights(one, other):
 
 
 @check()
-def a_model_is_cloned_and_made_again_from_its_configuration():
+def a_model_is_cloned_and_rebuilt_from_its_configuration():
     original = model()
     settings = original.get_config()
     assert settings["layers"][1]["config"]["embeddings_initializer"] == {
@@ -358,7 +358,7 @@ def adapter_of(init):
 
 
 @check()
-def saved_models_are_loaded_by_processes_that_did_not_save_them():
+def saved_models_are_loaded_by_other_processes():
     others = sorted(FOLDER.glob("*.keras"))
     original = model()
     for path in others:
@@ -450,7 +450,7 @@ class Scaled(sk.RandomNormal):
 
 
 @check()
-def a_subclass_that_overrides_the_call_is_what_its_call_gives():
+def a_subclass_may_override_the_call():
     expected = 2 * sb.HeNormal(7)((5, 3))
     same(Twice(7)((5, 3)), expected)
     assert Twice(7).lazy((5, 3))[2:].tolist() == expected[2:].tolist()
@@ -461,7 +461,7 @@ def a_subclass_that_overrides_the_call_is_what_its_call_gives():
 
 
 @check()
-def a_subclass_with_an_argument_of_its_own_is_saved_loaded_cloned_and_reseeded():
+def a_subclass_with_its_own_argument_is_saved_and_cloned():
     init = Scaled(3.0, stddev=0.5, seed=7)
     expected = 3 * sb.RandomNormal(stddev=0.5, seed=7)((4, 3))
     original = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer=init)])
@@ -660,7 +660,7 @@ REFUSED_HERE = {
 
 
 @check("numpy")
-def keras_and_seedbed_take_and_refuse_the_same():
+def keras_and_seedbed_accept_the_same_arguments():
     def taken(case, module):
         try:
             case(module)
@@ -707,7 +707,7 @@ def moments_are_those_of_keras():
 
 
 @check("numpy", "torch", "tensorflow")
-def a_layout_is_refused_where_nothing_heeds_it():
+def a_layout_is_refused_on_backends_without_layouts():
     refused(lambda: sk.Zeros()((2, 2), layout=object()), f"layout must be None on the backend {BACKEND}")
 
 
@@ -731,7 +731,7 @@ def counted():
 
 
 @check("jax")
-def a_layout_makes_only_the_parts_of_each_device_and_each_once():
+def a_layout_evaluates_each_part_once():
     import jax
 
     mesh = keras.distribution.DeviceMesh((2, 2), ("rows", "columns"))
@@ -901,7 +901,7 @@ def rules_decide_the_weights_of_a_model():
 
 
 @check()
-def what_cannot_be_initialized_is_an_error_before_anything_changes():
+def errors_precede_any_change_of_a_model():
     class Odd(keras.layers.Layer):
         def build(self, shape):
             self.table = self.add_weight(shape=(3, 3), name="table")
@@ -961,7 +961,7 @@ def blocks_are_an_initializer_of_a_layer():
 
 
 @check("jax")
-def a_spread_model_is_initialized_in_parts():
+def a_sharded_model_is_initialized_in_parts():
     mesh = keras.distribution.DeviceMesh((2, 2), ("rows", "columns"))
     names = keras.distribution.LayoutMap(mesh)
     names["spread/kernel"] = ("rows", "columns")
