@@ -1,19 +1,20 @@
-//! Complex counterparts: for a real distribution about 0, the complex one with the same variance and no preferred
-//! direction.
+//! The complex counterpart of a real distribution: the same variance, centered at 0, with no preferred direction.
 //!
-//! This is the one place that decides the counterpart. Callers name the real distribution and a complex dtype.
+//! Callers name the real distribution and a complex dtype. Only this module decides which complex distribution that is.
 
 use super::{Distribution, RecipeError};
 
-/// The standard deviation of a standard normal truncated at 2 of them: sqrt(1 - 4 phi(2) / erf(sqrt(2))).
+/// The standard deviation of a standard normal truncated at +-2: sqrt(1 - 4 phi(2) / erf(sqrt(2))), with the density
+/// phi (N. L. Johnson, S. Kotz and N. Balakrishnan, *Continuous univariate distributions* 1, 1994, chapter 13).
 const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 
-/// sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4))).
+/// sqrt(E |z|^2) of a complex normal of variance 1 truncated at |z| <= 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4))), since
+/// |z|^2 is exponential with mean 1, truncated at 4.
 const COMPLEX_TRUNCATED_STDDEV: f64 = 0.961_961_828_008_213_5;
 
 impl Distribution {
-    /// The complex distribution whose E |z|^2 is the variance of this real one. Its elements are real and imaginary
-    /// parts, by turns.
+    /// The complex distribution whose E |z|^2 is the variance of this real one. Its elements alternate between real and
+    /// imaginary parts.
     ///
     /// | real | complex |
     /// |---|---|
@@ -23,7 +24,7 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// If the mean is not 0, or if the table does not have the distribution.
+    /// If the mean is not 0, or if the distribution is not in the table.
     pub(super) fn complex(self) -> Result<Self, RecipeError> {
         match self {
             Self::Uniform { minval, maxval } if minval == -maxval => {

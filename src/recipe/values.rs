@@ -1,12 +1,12 @@
 //! The inner loops of all samples: from words of the keystream to elements in memory.
 //!
-//! A loop has two parts. A [`Maker`] has the arithmetic of one distribution: `center + scale Q(u)`, kept within the
-//! bounds, rounded to the element type. A [`Task`] provides the words: [`OfWords`] those that the caller has picked,
-//! and [`Consecutive`] those of consecutive elements, straight from the keystream. Each pair of the two is compiled to
-//! a function of its own, so that nothing in the loop depends on the distribution or the element type.
+//! A loop has two parts. A [`Maker`] does the arithmetic of one distribution: it computes `center + scale Q(u)`, clamps
+//! it to the bounds and rounds it to the element type. A [`Task`] provides the words: [`OfWords`] those that the caller
+//! has picked, and [`Consecutive`] those of consecutive elements, straight from the keystream. The compiler makes a
+//! separate function of each pair of the two and of each element type, so that the loop tests neither.
 //!
 //! Words go from the keystream to values through a small batch on the stack. It stays in the first-level cache, so that
-//! the only memory traffic is the result.
+//! the only traffic to memory is the result.
 
 use super::{Kind, Recipe};
 use crate::backend::{Backend, MAX_LANES, Task};
@@ -19,8 +19,8 @@ use crate::quantile::{Affine, Multiple, Standard};
 
 /// Evaluate an expression with the maker of a recipe's distribution.
 ///
-/// A recipe with center 0, as most initializers have, gets a maker that multiplies and adds nothing. Its values are the
-/// same, since adding 0 changes no number except -0, and with a scale above [`LEAST_MULTIPLE`] no product is -0.
+/// Most initializers have center 0. Their maker multiplies without adding the center, which is faster. The values are
+/// the same: adding 0 changes no number except -0, and no product is -0 if the scale exceeds [`LEAST_MULTIPLE`].
 macro_rules! by_kind {
     ($recipe:expr, $maker:ident => $expression:expr) => {{
         let recipe = $recipe;
@@ -65,16 +65,16 @@ impl Recipe {
     }
 }
 
-/// The product of a greater scale and a standard value does not underflow to 0: the least absolute standard values are
-/// about 2^-32 in float32 and 2^-64 in float64.
+/// With a scale greater than this, no product of scale and standard value underflows to 0: the least absolute standard
+/// values are about 2^-32 in float32 and 2^-64 in float64.
 const LEAST_MULTIPLE: f64 = 1e-30;
 
 /// The arithmetic of one distribution.
 ///
-/// A maker is passed by value. Behind a reference, its constants would be loaded again after each store of a value,
-/// which for all the compiler knows might have changed them.
+/// A maker is passed by value. Behind a reference, the compiler would load its constants again after each store of a
+/// value, since it would have to assume that the store changed them.
 trait Maker: Copy {
-    /// Write a value for each word to `out`. The words are padded to a whole vector.
+    /// Write the value of each word to `out`. The words are padded to a whole vector.
     fn make<B: Backend, T: Element>(self, b: B, words: &Words<'_, impl Fn(usize) -> u32>, out: &mut [T]);
 }
 
@@ -118,7 +118,7 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
         // The padding is 2^31, the middle word, which never needs a low word.
         let mut batch = Batch([[1 << 31; BLOCK * BATCH + MAX_LANES]; 2]);
         while !out.is_empty() {
-            // The first element may be in the middle of a block, whose first `skip` words are made and not used.
+            // The keystream makes whole blocks. If the first element is in the middle of one, `skip` words are unused.
             let (block, skip) = (first / BLOCK as u64, (first % BLOCK as u64) as usize);
             let (now, later) = out.split_at_mut(out.len().min(BLOCK * BATCH - skip));
             let length = BLOCK * (skip + now.len()).div_ceil(BLOCK * B::LANES) * B::LANES;
@@ -139,14 +139,14 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
 #[derive(Clone, Copy)]
 struct OneByOne<S, A> {
     recipe: Recipe,
-    /// The standard distribution Q.
+    /// The standard distribution, with the quantile function Q.
     standard: S,
-    /// The map from standard values to values.
+    /// The function from standard values to values.
     place: A,
 }
 
-/// Number of vectors that go through each operation together, if there are registers for them. An operation takes about
-/// four cycles until its result is ready, and the CPU starts those of the other vectors meanwhile.
+/// Number of vectors that go through each operation together, if there are registers for them. The result of an
+/// operation takes about four cycles; meanwhile the CPU starts the operations of the other vectors.
 const TOGETHER: usize = 4;
 
 impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
@@ -158,7 +158,7 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
         }
         (out, at) = self.make_vectors::<B, T, 1>(b, words, at, out);
         if !out.is_empty() {
-            // The last elements are less than a vector: the rest of it is padding.
+            // The last elements do not fill a vector. Values of the padding are computed too, and dropped.
             let mut last = [T::default(); MAX_LANES];
             self.make_vectors::<B, T, 1>(b, words, at, &mut last[..B::LANES]);
             out.copy_from_slice(&last[..out.len()]);
@@ -167,8 +167,8 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
 }
 
 impl<S: Standard, A: Affine> OneByOne<S, A> {
-    /// Write values for the words from number `at` on, `N` whole vectors at a time. Returns what is left of `out`, and
-    /// the number of its first word.
+    /// Write values for the words from number `at` on, `N` whole vectors at a time. Returns the part of `out` that is
+    /// not written, and the number of its first word.
     #[inline(always)]
     fn make_vectors<'o, B: Backend, T: Element, const N: usize>(
         self,
@@ -191,8 +191,9 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         (groups.into_remainder(), at)
     }
 
-    /// Overwrite the rare values of a vector, which are computed one at a time: those in the tails of the normal
-    /// distribution, which have tables of their own. `at` is the number of the vector's first word.
+    /// Overwrite the rare values of a vector, those in the tails of the normal distribution. They are computed one at a
+    /// time: few vectors have one, and the tables of the tails do not fit into registers. `at` is the number of the
+    /// vector's first word.
     #[inline(always)]
     fn make_rare<B: Backend, T: Element>(
         self,
@@ -226,8 +227,8 @@ impl Maker for Pairs {
             let at = 2 * B::LANES * i;
             let (mut highs, mut units) = ([b.splat(0); 2], [b.splat_f64(0.0); 2]);
             for part in 0..2 {
-                // The even words of a vector are gathered, or the odd ones. Missing words are padded with 2^31, which
-                // never needs a low word.
+                // Gather the even words of a vector, or the odd ones. Pad missing words with 2^31, which never needs a
+                // low word.
                 let (mut high, mut low) = ([1 << 31; MAX_LANES], [1 << 31; MAX_LANES]);
                 for j in 0..out.len() / 2 {
                     high[j] = words.high[at + 2 * j + part];
