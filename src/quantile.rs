@@ -1,12 +1,13 @@
 //! Words to standard values: the quantile functions, in bit-portable arithmetic.
 //!
-//! A word `w` of `n` bits (32 for float32, 64 for float64) stands for u = (w + 1/2) / 2^n, and its value is Q(u), where Q
-//! is the quantile function of the distribution. Every operation is correctly rounded and none is fused, so the values
-//! are the same on every CPU; and every function is monotone in rounded arithmetic, so they rise with the word.
+//! A word `w` of `n` bits (32 for float32, 64 for float64) represents u = (w + 1/2) / 2^n, and its value is Q(u), with
+//! the quantile function Q of the distribution. Every operation is correctly rounded and none is fused, so that the
+//! values are the same on every CPU. Every function is monotone in rounded arithmetic, so that the values rise with the
+//! word. `docs/streams.md`, steps 5 to 14, specifies them.
 //!
-//! | module | has |
+//! | module | contents |
 //! |---|---|
-//! | [`words`] | what is read off the bits of a word: the side, the distance from the end, u |
+//! | [`words`] | the numbers that the bits of a word give: the side, the distance from the end, u |
 //! | [`piecewise`] | functions as polynomials by row |
 //! | `tables` | their coefficients: data, made by `tools/quantile_tables.py` |
 //! | `elementary` | logarithm, exponential and sine |
@@ -28,14 +29,15 @@ use crate::backend::{Backend, each};
 use words::outer_low_words;
 
 /// A standard distribution.
-#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+#[allow(private_bounds, reason = "the lanes of a backend are private to this crate")]
 pub trait Standard: Copy {
-    /// Whether its values end, and are to be kept inside given bounds.
+    /// Whether the distribution has bounds. If it has, the caller clamps the values to them.
     const BOUNDED: bool;
 
-    /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vectors, for those that need it.
+    /// center + scale Q(u) in float32. `low(i)` is the low word of element `i` of the vectors, called for the elements
+    /// that need it.
     ///
-    /// Unless a distribution has float32 arithmetic of its own, this is its float64 value, rounded.
+    /// Unless a distribution overrides this with float32 arithmetic, it is the float64 value, rounded.
     #[inline(always)]
     fn single<B: Backend, const N: usize>(
         self,
@@ -49,7 +51,7 @@ pub trait Standard: Copy {
         each!(b.splat_f32(0.0); i => b.narrow(values[i]))
     }
 
-    /// The same in float64, by both words.
+    /// center + scale Q(u) in float64, by both words.
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
@@ -58,8 +60,8 @@ pub trait Standard: Copy {
         low: [B::U32; N],
     ) -> [B::F64; N];
 
-    /// The lanes whose values [`Standard::single`] leaves to [`Standard::rare_single`]: a bit for each, that of the first
-    /// lane lowest.
+    /// The lanes whose values [`Standard::rare_single`] computes instead of [`Standard::single`]. One bit for each
+    /// lane, the first lane in the lowest bit.
     #[inline(always)]
     fn rare_in_single<B: Backend>(self, _: B, _high: B::U32) -> u32 {
         0
@@ -70,7 +72,7 @@ pub trait Standard: Copy {
         unreachable!("no float32 value of this distribution is rare")
     }
 
-    /// The lanes whose values [`Standard::double`] leaves to [`Standard::rare_double`].
+    /// The lanes whose values [`Standard::rare_double`] computes instead of [`Standard::double`], as bits.
     #[inline(always)]
     fn rare_in_double<B: Backend>(self, _: B, _high: B::U32) -> u32 {
         0
@@ -82,23 +84,23 @@ pub trait Standard: Copy {
     }
 }
 
-/// Where standard values come to lie.
-#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+/// The affine function from standard values to values.
+#[allow(private_bounds, reason = "the lanes of a backend are private to this crate")]
 pub trait Affine: Copy {
-    /// In float32.
+    /// Apply it in float32.
     fn apply<B: Backend>(self, b: B, x: B::F32) -> B::F32;
-    /// In float64.
+    /// Apply it in float64.
     fn apply_f64<B: Backend>(self, b: B, x: B::F64) -> B::F64;
-    /// That of values which are smaller by a power of two.
+    /// The same function of x / `by`: its scale times `by`, a power of two.
     fn scaled(self, by: f64) -> Self;
 }
 
 /// center + scale x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// Of the distribution.
+    /// The mean before a truncation, or the middle of the interval.
     pub center: f64,
-    /// Standard deviation, or half the width.
+    /// The standard deviation before a truncation, or half the width of the interval.
     pub scale: f64,
 }
 
@@ -116,7 +118,7 @@ impl Affine for Scale {
     }
 }
 
-/// scale x: the [`Scale`] whose center is 0, if no product is 0.
+/// scale x: what [`Scale`] computes with center 0, if no product is -0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Multiple(pub f64);
 

@@ -1,4 +1,5 @@
-//! Functions of a uniform number: log-uniform values, logarithms of uniform ones, and inverse softplus of log-uniform ones.
+//! Functions of a uniform number: log-uniform values, logarithms of uniform values, and inverse softplus of log-uniform
+//! values.
 //!
 //! ```text
 //! LogUniform:        t = exp(start + width u)                    start = log minval, width = log maxval - log minval
@@ -6,17 +7,17 @@
 //! InverseSoftplus:   log(exp(t) - 1)                             t of LogUniform, but at least `floor`
 //! ```
 //!
-//! Each is evaluated in float64 for every type, and rounded once. Each step is monotone in rounded arithmetic, so the value
-//! rises with the word, and is never beyond those of u = 0 and u = 1.
+//! Each is evaluated in float64 for every type, and rounded once. Each step is monotone in rounded arithmetic, so that
+//! the value rises with the word, and is between the values of u = 0 and u = 1.
 //!
-//! softplus(x) = log(1 + exp(x)), of which log(exp(t) - 1) is the inverse.
+//! log(exp(t) - 1) is the inverse of softplus(x) = log(1 + exp(x)).
 
 use super::elementary::{exp, exp_minus_1, log};
 use super::words::unit;
 use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};
 
-/// The largest value of which the inverse of softplus is computed: its exponential is a float64.
+/// The largest argument of the inverse of softplus. Its exponential is still a finite float64.
 pub const MAX_SOFTPLUS: f64 = 700.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,29 +33,29 @@ pub struct Curve {
     function: Function,
     start: f64,
     width: f64,
-    /// Ends of the exponential, where there is one.
+    /// Least and greatest value of the exponential, for the functions that have one.
     ends: [f64; 2],
 }
 
 impl Curve {
-    /// exp(t), t uniform from log `minval` to log `maxval`, which are positive normal numbers.
+    /// exp(t), with t uniform from log `minval` to log `maxval`. Both must be positive normal numbers.
     pub fn log_uniform(minval: f64, maxval: f64) -> Self {
         let start = number(log, minval);
         Self { function: Function::Exp, start, width: number(log, maxval) - start, ends: [minval, maxval] }
     }
 
-    /// log(t), t uniform from `minval`, which is not negative, to `maxval`.
+    /// log(t), with t uniform from `minval` to `maxval`. `minval` must not be negative.
     pub fn log_of_uniform(minval: f64, maxval: f64) -> Self {
         Self { function: Function::Log, start: minval, width: maxval - minval, ends: [minval, maxval] }
     }
 
-    /// log(exp(t) - 1), t being `floor` or log-uniform, whichever is greater, up to [`MAX_SOFTPLUS`].
+    /// log(exp(t) - 1), with t the greater of `floor` and a log-uniform number. All must be at most [`MAX_SOFTPLUS`].
     pub fn inverse_softplus(minval: f64, maxval: f64, floor: f64) -> Self {
         let ends = [minval.max(floor), maxval.max(floor)];
         Self { function: Function::InverseSoftplus, ends, ..Self::log_uniform(minval, maxval) }
     }
 
-    /// The values between which all are: of the first and the last word.
+    /// The least and the greatest value: those of the first and the last word.
     pub fn bounds(&self) -> [f64; 2] {
         [0, u32::MAX].map(|word| self.value(Portable::<1>, unit(Portable::<1>, [word], [word]))[0])
     }
@@ -71,6 +72,7 @@ impl Curve {
     }
 }
 
+/// Apply a function of vectors to one number.
 fn number(function: impl Fn(Portable<1>, [f64; 1]) -> [f64; 1], x: f64) -> f64 {
     function(Portable::<1>, [x])[0]
 }

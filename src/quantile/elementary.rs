@@ -1,9 +1,9 @@
 //! Logarithm, exponential and sine, in bit-portable arithmetic.
 //!
-//! Logarithm and sine are odd polynomials over one interval, by Horner's rule in the square. The logarithm takes its
-//! binary order apart first, and what is left by -log m = 2 atanh((1 - m) / (1 + m)); the exponential is a power of two
-//! times a Taylor polynomial. No coefficient of the two is negative, and within each binary order the results are brought
-//! between its ends, so that both are monotone, rounding included.
+//! Logarithm and sine are odd polynomials over one interval, by Horner's rule in the square. The logarithm splits its
+//! argument into a power of two and a factor m, with -log m = 2 atanh((1 - m) / (1 + m)). The exponential is a power of
+//! two times a Taylor polynomial. Neither has a negative coefficient, and the results of each binary order are clamped
+//! to the values at its ends, so that both are monotone even after rounding.
 
 use super::tables::{ATANH, LN2, SINE};
 use crate::backend::Backend;
@@ -20,26 +20,27 @@ pub(super) fn odd<B: Backend, const N: usize>(b: B, coefficients: &[f64; N], x: 
     b.mul_f64(sum, x)
 }
 
-/// Where `mask` is all ones, `a`; where it is zero, `b`.
+/// `yes` in the lanes whose `mask` is all ones, `no` in those whose `mask` is zero.
 #[inline(always)]
 pub(super) fn select<B: Backend>(b: B, mask: B::U64, yes: B::F64, no: B::F64) -> B::F64 {
     let (yes, no) = (b.bits_u64(yes), b.bits_u64(no));
     b.f64_of_bits(b.xor_u64(no, b.and_u64(b.xor_u64(yes, no), mask)))
 }
 
-/// All ones where x < y, else zero.
+/// All ones in the lanes with x < y, else zero.
 #[inline(always)]
 pub(super) fn less<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::U64 {
     b.sign_mask_u64(b.bits_u64(b.sub_f64(x, y)))
 }
 
+/// The mantissa bits of a float64.
 const MANTISSA: u64 = (1 << 52) - 1;
 /// The bits of 1/2.
 const HALF: u64 = 1022 << 52;
 /// The last number before 1.
 const BEFORE_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
 
-/// -log t, where 0 < t < 1 and q = 1 - t: where t is near 1, it is q that tells it.
+/// -log t, with 0 < t < 1 and q = 1 - t. The caller passes both, since near t = 1 only q has the digits of the result.
 #[inline(always)]
 pub(super) fn minus_log<B: Backend>(b: B, t: B::F64, q: B::F64) -> B::F64 {
     let t = b.bits_u64(b.clamp_f64(t, b.splat_f64(f64::MIN_POSITIVE), b.splat_f64(BEFORE_ONE)));
@@ -54,12 +55,13 @@ pub(super) fn minus_log<B: Backend>(b: B, t: B::F64, q: B::F64) -> B::F64 {
     b.add_f64(b.mul_f64(order, b.splat_f64(LN2[0])), low)
 }
 
-/// The bits of 1 less those of sqrt(1/2): added to a number's bits, they give the binary order whose middle is 1.
+/// The bits of 1 minus those of sqrt(1/2). Added to the bits of a number, they make binary orders end at sqrt(2) 2^n,
+/// so that 1 is the middle of one: log has no cancellation there.
 const FROM_MIDDLE: u64 = (1023 << 52) - SQRT_HALF;
 /// The bits of sqrt(1/2).
 const SQRT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
 
-/// log x of normal numbers: order log 2 + log m, where sqrt(1/2) <= m < sqrt(2).
+/// log x of normal numbers: order log 2 + log m, with sqrt(1/2) <= m < sqrt(2).
 #[inline(always)]
 pub(super) fn log<B: Backend>(b: B, x: B::F64) -> B::F64 {
     let x = b.clamp_f64(x, b.splat_f64(f64::MIN_POSITIVE), b.splat_f64(f64::MAX));
@@ -74,7 +76,7 @@ pub(super) fn log<B: Backend>(b: B, x: B::F64) -> B::F64 {
     b.clamp_f64(log, end(-0.5), end(0.5))
 }
 
-/// 1 / k!, rounded once: the first 17, which make e^r to 2^-57 up to r = log 2.
+/// 1 / k!, rounded once. The first 17 give e^r with an error below 2^-57, up to r = log 2.
 const FACTORIALS: [f64; 17] = {
     let (mut factorials, mut product, mut k) = ([1.0; 17], 1u64, 1);
     while k < 17 {
@@ -95,10 +97,11 @@ fn mean_exponential<B: Backend>(b: B, r: B::F64) -> B::F64 {
     sum
 }
 
-/// 3/2 2^52: a smaller number added to it is rounded to an integer.
+/// 3/2 2^52. Adding a much smaller number to it rounds that number to an integer, in the lowest bits of the sum.
 const INTEGERS: f64 = (3u64 << 51) as f64;
 
-/// e^x, from the least normal number to below the greatest, as accurate as x: the relative error is up to (2 + |x|) 2^-52.
+/// e^x, for results from the least normal number to less than the greatest. The relative error is at most (2 + |x|)
+/// 2^-52, about what a rounding of x causes.
 #[inline(always)]
 pub(super) fn exp<B: Backend>(b: B, x: B::F64) -> B::F64 {
     let integers = b.splat_f64(INTEGERS);
@@ -113,7 +116,7 @@ pub(super) fn exp<B: Backend>(b: B, x: B::F64) -> B::F64 {
     b.f64_of_bits(b.add_u64(b.bits_u64(sum), power))
 }
 
-/// e^x - 1, where 0 < x <= 700.
+/// e^x - 1, for 0 < x <= 700. Up to log 2 by the series of (e^x - 1) / x, since the difference would cancel.
 #[inline(always)]
 pub(super) fn exp_minus_1<B: Backend>(b: B, x: B::F64) -> B::F64 {
     let near = b.mul_f64(mean_exponential(b, x), x);
@@ -139,7 +142,7 @@ mod tests {
         function(Portable::<1>, [x])[0]
     }
 
-    /// Numbers around the multiples of log 2 and of half of it, where the orders meet, and between them.
+    /// Numbers around the multiples of (log 2) / 2, at which binary orders start or end, and between them.
     fn exponents() -> Vec<f64> {
         let mut all: Vec<f64> = (-2044..=2046)
             .flat_map(|half| {

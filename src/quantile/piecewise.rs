@@ -1,20 +1,20 @@
 //! Functions as polynomials by row.
 //!
-//! A [`Table`] is half of the quantile function of a symmetric distribution, as a function of the *rest* of a word. Its
-//! row is read off the exponent and the first mantissa bits of y = rest + offset, and the value is
+//! A [`Table`] is half of the quantile function of a symmetric distribution, as a function of the *rest* of a word. The
+//! exponent and the first mantissa bits of y = rest + offset choose the row, and the value is
 //!
 //! ```text
 //! f = (2 origin[row] - 2 rest + 1) / 2^n        x = c0[row] + f (c1[row] + f (c2[row] + ...))
 //! ```
 //!
-//! Each step is one correctly rounded operation, none fused. No coefficient is negative, so each is also nondecreasing
-//! in `f`, *rounding included*: the computed quantile is monotone in the word, exactly, and exactly odd. Rows shorten
-//! towards the singularity at the end of the distribution, which makes low degrees accurate. All tables have sixteen
-//! rows: as many float32 numbers fill one AVX-512 register and as many float64 numbers two, so that a look-up is one
-//! instruction.
+//! Each step is one correctly rounded operation, and none is fused. No coefficient is negative, so that each step is
+//! nondecreasing in `f`, even after rounding. The computed quantile is therefore exactly monotone in the word, and
+//! exactly odd. Rows shorten towards the singularity at the end of the distribution, which makes low degrees accurate.
+//! All tables have sixteen rows: sixteen float32 numbers fill one AVX-512 register and sixteen float64 numbers two, so
+//! that a look-up is one instruction.
 //!
-//! A [`DepthTable`] is the normal far from its centre, where the logarithm of a probability tells more than the
-//! probability.
+//! A [`DepthTable`] is the normal far from its centre. There the logarithm of the tail probability is the argument: the
+//! probability itself would underflow, and the quantile is nearly linear in the square root of the logarithm.
 
 use crate::backend::{Backend, each};
 
@@ -60,8 +60,8 @@ impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f64, i64, SHIFT, COEFFIC
         self.value(b, row, f)
     }
 
-    /// The row of y. float64 rows begin half a row earlier than the bits of y change: so their lengths relative to their
-    /// distances from the singularity differ less.
+    /// The row of y. float64 rows start half a row before the chosen bits of y change. With this shift, the lengths of
+    /// rows relative to their distances from the singularity differ less.
     #[inline(always)]
     pub(super) fn row<B: Backend>(&self, b: B, y: B::F64) -> B::U64 {
         b.shift_right_u64::<SHIFT>(b.add_u64(b.bits_u64(y), b.splat_u64(1 << (SHIFT - 1))))
@@ -74,11 +74,12 @@ impl<const SHIFT: u32, const COEFFICIENTS: usize> Table<f64, i64, SHIFT, COEFFIC
     }
 }
 
-/// The normal from the end of `NORMAL_F64` on: polynomials by row of y = sqrt(depth) + offset, in powers of the distance
-/// to the row's end. The depth is -log P(|X| > x).
+/// The normal from the end of `NORMAL_F64` on: polynomials by row of y = sqrt(depth) + offset, in powers of the
+/// distance to the row's end. The depth is -log P(|X| > x).
 ///
-/// Coefficients of both signs occur. The distance is a difference of two numbers of which it is a quarter at the most, so
-/// that it changes by several units of its last place at once: more than the rounding of its factor can take back.
+/// Coefficients have both signs, and the values are monotone nevertheless. The distance is the difference of two
+/// numbers at least four times as large, so that it changes by several units of its last place at once. That is more
+/// than the rounding of its factor can undo.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct DepthTable<const SHIFT: u32, const COEFFICIENTS: usize> {

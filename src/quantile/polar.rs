@@ -1,7 +1,7 @@
 //! Complex values by radius and angle.
 //!
-//! The first of a complex element's two addresses gives u, the second the angle: 2 pi (w + 1/2) / 2^64, of which the top
-//! two bits are the quadrant. The laws are those whose density depends on the radius alone:
+//! A complex element has two addresses. The first gives u, the second the angle 2 pi (w + 1/2) / 2^64; the top two bits
+//! of w are the quadrant. The density depends on the radius alone, and the radius r is the quantile function of u:
 //!
 //! ```text
 //! uniform on a disk:                                      r = R sqrt(u)                               E r^2 = R^2 / 2
@@ -13,19 +13,19 @@ use super::elementary::{minus_log, select, sine};
 use super::tables::WITHIN_2;
 use crate::backend::Backend;
 
-/// The law of the radius.
+/// The distribution of the radius.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Radius {
-    /// Of a point in the unit disk.
+    /// The radius of a uniform point in the unit disk.
     Disk,
-    /// Of a complex normal of variance 1, truncated at 2.
+    /// The radius of a complex normal of variance 1, truncated at 2.
     TruncatedNormal,
 }
 
-/// How far the parts of a value of radius 1, computed in float64, may be beyond it: less than 2^-50.
+/// Bound of the rounding error of the absolute value, for parts of a number of radius 1 that are computed in float64.
 pub const RADIUS_ERROR: f64 = 1.0 / (1u64 << 50) as f64;
 
-/// Of the word of an angle, its upper half, and u.
+/// An angle: the upper half of its word, which has the quadrant, and u.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Angle<B: Backend> {
     pub high: B::U32,
@@ -33,7 +33,7 @@ pub(crate) struct Angle<B: Backend> {
 }
 
 impl Radius {
-    /// Where the radius ends.
+    /// The greatest radius.
     pub const fn end(self) -> f64 {
         match self {
             Self::Disk => 1.0,
@@ -41,7 +41,7 @@ impl Radius {
         }
     }
 
-    /// The real and the imaginary part of the value of radius scale r(u), but no more than `greatest`.
+    /// The real and the imaginary part of the value with the radius scale r(u), or `greatest` if that is less.
     #[inline(always)]
     pub(crate) fn value<B: Backend>(self, b: B, scale: f64, greatest: f64, u: B::F64, angle: Angle<B>) -> [B::F64; 2] {
         let square = match self {
@@ -57,7 +57,8 @@ impl Radius {
         let quadrant = b.widen(b.shift_right::<30>(angle.high));
         let g = b.sub_f64(b.mul_f64(angle.u, b.splat_f64(4.0)), quadrant);
         let (rising, falling) = (sine(b, g), sine(b, b.sub_f64(b.splat_f64(1.0), g)));
-        // In quadrants 1 and 3 it is the cosine that rises, in size; 1 and 2 are on the left, 2 and 3 below.
+        // Within a quadrant, one of |cos| and |sin| rises with g, in quadrants 1 and 3 the cosine. Quadrants 1 and 2
+        // are left of the imaginary axis, 2 and 3 below the real one.
         let second = b.rotate_left::<1>(angle.high);
         let odd = b.sign_mask(second);
         let odd = b.join(odd, odd);
@@ -108,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn radii_are_those_of_the_laws() {
+    fn radii_are_those_of_the_distributions() {
         for i in 1..4000 {
             let u = f64::from(i) / 4000.0;
             for (u, tolerance) in [(u, 1e-15), (u * u * 1e-12, 1e-15)] {
-                let radius = |law| {
-                    let [real, imaginary] = value(law, u, 1 << 61);
+                let radius = |distribution| {
+                    let [real, imaginary] = value(distribution, u, 1 << 61);
                     real.hypot(imaginary)
                 };
                 let truncated = (-(-u * (1.0 - (-4f64).exp())).ln_1p()).sqrt();
