@@ -1,18 +1,18 @@
 //! Matrix products with the same bits on every CPU and number of threads.
 //!
 //! ```text
-//! c[i][j] = a[i][0] b[0][j] + a[i][1] b[1][j] + ...
+//! c[i][j] = a[i][0] b[0][j] + a[i][1] b[1][j] + ... + a[i][k - 1] b[k - 1][j]
 //! ```
 //!
-//! is summed in chains of [`CHAIN`] terms. A chain starts at zero, and each step is one fused multiplication and
-//! addition, rounded once (`fusedMultiplyAdd` of IEEE 754-2008). The chains are added in pairs, the pairs in pairs, and
-//! so on; the last of an odd number is passed up unchanged. This is pairwise summation (N. J. Higham, *The accuracy of
-//! floating point summation*, SIAM J. Sci. Comput. 14, 1993): its error grows with the logarithm of the number of
-//! chains, and its parts can be computed in any order and by any thread.
+//! The sum is divided into chains of [`CHAIN`] terms. A chain starts at zero, and each step is one fused multiplication
+//! and addition, rounded once (`fusedMultiplyAdd` of IEEE 754-2008). The chains are added in pairs, the sums of pairs
+//! in pairs, and so on; the last of an odd number goes to the next level unchanged. This is pairwise summation (N. J.
+//! Higham, *The accuracy of floating point summation*, SIAM J. Sci. Comput. 14, 1993). Its error grows with the
+//! logarithm of the number of chains, and its parts can be computed in any order and by any thread.
 //!
-//! The order of the sums is fixed; what is computed at the same time is free. Vectors run along j, and a tile of `c`
-//! stays in registers while a chain is summed (K. Goto and R. van de Geijn, *Anatomy of high-performance matrix
-//! multiplication*, ACM Trans. Math. Softw. 34, 2008).
+//! The order of summation is fixed, but different elements of `c` can be computed at the same time. Vectors run along
+//! j, and a tile of `c` stays in registers while a chain is summed (K. Goto and R. van de Geijn, *Anatomy of
+//! high-performance matrix multiplication*, ACM Trans. Math. Softw. 34, 2008).
 //!
 //! ```
 //! use seedbed::matmul::product;
@@ -34,7 +34,7 @@ use std::num::NonZero;
 pub(crate) use pairwise::Pairwise;
 pub(crate) use tile::{Block, BlockTask, Left, Lines, Multiply, filled, tile_width, with_blocks};
 
-/// Number of terms of a chain. The roundings depend on it.
+/// Number of terms of a chain. The roundings depend on it, so that another number would be a new algorithm version.
 pub const CHAIN: usize = 32;
 
 /// Number of threads worth starting for this many multiplications, up to `threads`.
@@ -44,14 +44,15 @@ pub(crate) fn useful_threads(threads: NonZero<usize>, multiplications: usize) ->
     threads.get().min(1 + multiplications / WORTH_A_THREAD)
 }
 
-/// Number of rows of a product that a thread computes at a time.
+/// Number of rows of a product that a thread computes at a time: a multiple of the rows of every tile. Each pass over
+/// them reads the right factor once.
 const ROWS: usize = 192;
 
 /// Write to `out` the product of a matrix of `m` rows and `k` columns with one of `k` rows and `n` columns, all in C
 /// order, on up to `threads` threads, the calling one included.
 ///
-/// `proceed` is called on the calling thread now and then; if it returns false, the work stops soon and leaves part of
-/// `out` as it was.
+/// `proceed` is called on the calling thread about every 20 ms. If it returns false, the work stops soon and leaves
+/// part of `out` unchanged.
 ///
 /// # Errors
 ///
@@ -59,7 +60,7 @@ const ROWS: usize = 192;
 ///
 /// # Panics
 ///
-/// If a slice has another length.
+/// If the length of a slice is not that of its matrix.
 pub fn product<T: Real>(
     (left, right): (&[T], &[T]),
     shape: [usize; 3],
@@ -103,7 +104,8 @@ impl<T: Real> BlockTask for Product<'_, T> {
     #[inline(always)]
     fn run<B: Backend, const N: usize>(self, b: B) -> Self::Output {
         let ([_, k, n], width) = (self.shape, tile_width::<B, T>());
-        // The right factor is copied once to tiles of `width` columns, which all threads read in the order of memory.
+        // The right factor is copied once to tiles of `width` columns, so that all threads read it in the order of
+        // memory.
         let tile = k.next_multiple_of(N) * width;
         let mut right = Lines::zeros(n.div_ceil(width) * tile)?;
         for (i, row) in self.right.chunks_exact(n).enumerate() {
@@ -155,7 +157,7 @@ impl<T: Real, const N: usize> Task for Part<'_, T, N> {
                     b.vectorize(Multiply { left, across, order: Left::Rows, right, product, add: false });
                     sums.add(i, chains);
                 }
-                let total = sums.total().expect("there is a chain");
+                let total = sums.total().expect("k is not 0");
                 for (to, from) in out.chunks_exact_mut(n).zip(total.chunks_exact(width)) {
                     to[columns.clone()].copy_from_slice(&from[..columns.len()]);
                 }
@@ -170,7 +172,7 @@ impl<T: Real, const N: usize> Task for Part<'_, T, N> {
 mod tests {
     use super::*;
 
-    /// Numbers of many sizes and both signs.
+    /// Numbers of many binary orders and both signs.
     fn numbers<T: Real>(count: usize, salt: u64) -> Vec<T> {
         let mixed = |i: u64| (i + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let number = |i| (mixed(i).cast_signed() >> 11) as f64 * 2f64.powi(-(mixed(i) as i32 & 15) - 53);

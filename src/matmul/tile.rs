@@ -1,27 +1,27 @@
 //! The inner loop of all matrix products: a tile of sums that stays in registers.
 //!
-//! A step reads a row of the right tile into vectors, and for each of `N` rows of the left factor broadcasts one number
-//! and does one fused multiplication and addition for each vector: `2 N` of them for `N + 2` loads, if a row of the
-//! tile takes two vectors.
+//! A step reads a row of the right tile into vectors. Then, for each of `N` rows of the left factor, it broadcasts one
+//! number, multiplies each vector by it, and adds the product to the sums. If a row of the tile takes two vectors,
+//! these are `2 N` fused operations for `N + 2` loads, so that the loads are not the limit.
 
 use crate::backend::{Backend, Task};
 use crate::element::Real;
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut};
 
-/// `N` rows and columns of a left factor. A factor in blocks can be read by rows and, transposed, by columns: in both
-/// cases, numbers that are read one after the other are close in memory.
+/// `N` rows and columns of a left factor. A factor in blocks can be read by rows or, for the transposed factor, by
+/// columns. In both cases, consecutive numbers are close in memory.
 pub(crate) type Block<T, const N: usize> = [[T; N]; N];
 
-/// A task that is compiled for blocks of `N` rows and columns.
+/// A task that is generic in the size `N` of blocks.
 pub(crate) trait BlockTask {
     type Output;
-    /// Run it. Implementations are `#[inline(always)]`, as those of [`Task`].
+    /// Run it. Implementations must be `#[inline(always)]`, as those of [`Task`].
     fn run<B: Backend, const N: usize>(self, backend: B) -> Self::Output;
 }
 
-/// Run `task` with blocks of as many rows as the backend has registers for: a row of sums takes two registers, and some
-/// are left for the factors. Each of these numbers divides [`CHAIN`](super::CHAIN).
+/// Run `task` with the largest blocks for which the backend has registers: each row of sums takes two, and the factors
+/// take a few. Each of these sizes divides [`CHAIN`](super::CHAIN), so that a chain is a whole number of blocks.
 #[inline(always)]
 pub(crate) fn with_blocks<B: Backend, T: BlockTask>(b: B, task: T) -> T::Output {
     match B::REGISTERS {
@@ -30,8 +30,8 @@ pub(crate) fn with_blocks<B: Backend, T: BlockTask>(b: B, task: T) -> T::Output 
     }
 }
 
-/// Number of vectors in a row of a tile. Two registers: two vectors of float32, or one of float64, which is a pair of
-/// registers. With few registers, one vector.
+/// Number of vectors in a row of a tile. A row takes two registers: two vectors of float32, or one of float64, which is
+/// a pair of registers. It is one vector if there are few registers.
 const fn tile_vectors<B: Backend, T: Real>() -> usize {
     if B::REGISTERS >= 16 { size_of::<f64>() / size_of::<T>() } else { 1 }
 }
@@ -41,21 +41,22 @@ pub(crate) const fn tile_width<B: Backend, T: Real>() -> usize {
     B::LANES * tile_vectors::<B, T>()
 }
 
-/// How the blocks of a left factor are read.
+/// The order in which the blocks of a left factor are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
     /// By rows.
     Rows,
-    /// By rows, leaving out the blocks right of the diagonal, which are zero.
+    /// By rows, without the blocks right of the diagonal, which are zero.
     LowerRows,
     /// By columns: the factor is transposed.
     Columns,
 }
 
-/// Multiplies a left factor with a tile of a right one. Each element is one chain, which starts at zero and takes the
-/// rows of the tile in order.
+/// Multiplies a left factor by a tile of the right factor. Each element is one chain, which starts at zero and takes
+/// the rows of the tile in order.
 ///
-/// Run by [`Backend::vectorize`], it is compiled as a function of its own, whose loop has all the registers.
+/// Callers run it by [`Backend::vectorize`], so that it is compiled as a separate function, whose loop has all
+/// registers.
 pub(crate) struct Multiply<'a, T, const N: usize> {
     /// The blocks of the left factor, one row of blocks after the other.
     pub(crate) left: &'a [Block<T, N>],
@@ -68,7 +69,7 @@ pub(crate) struct Multiply<'a, T, const N: usize> {
     /// The product: a row of [`tile_width`] numbers for each row of the left factor, or each column if it is
     /// transposed.
     pub(crate) product: &'a mut [T],
-    /// Whether the product is added to the numbers in `product`, instead of replacing them.
+    /// Whether the product is added to the numbers in `product`. Otherwise it replaces them.
     pub(crate) add: bool,
 }
 
@@ -97,7 +98,7 @@ impl<T: Real, const N: usize> Task for Multiply<'_, T, N> {
     }
 }
 
-/// The products of `N` rows of a left factor with a tile; of `N` columns if the factor is `TRANSPOSED`.
+/// The product of `N` rows of a left factor and a tile. If the factor is `TRANSPOSED`, of `N` of its columns.
 #[inline(always)]
 fn chains<'a, B: Backend, T: Real, const N: usize, const TRANSPOSED: bool>(
     b: B,
@@ -131,7 +132,7 @@ pub(crate) fn filled<T: Clone>(value: T, count: usize) -> Result<Vec<T>, TryRese
     Ok(values)
 }
 
-/// An array that starts at a cache line, so that no vector of it straddles two lines.
+/// An array that starts at a cache line. A load of a vector that straddles two lines would take twice as long.
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     numbers: Vec<T>,
@@ -142,7 +143,7 @@ pub(crate) struct Lines<T> {
 impl<T: Real> Lines<T> {
     /// `count` zeros, or an error if there is no memory for them.
     pub(crate) fn zeros(count: usize) -> Result<Self, TryReserveError> {
-        const LINE: usize = 64; // bytes
+        const LINE: usize = 64; // size of a cache line, in bytes
         let mut numbers = filled(T::default(), count + LINE / size_of::<T>())?;
         let skip = numbers.as_ptr().align_offset(LINE);
         numbers.truncate(skip + count);

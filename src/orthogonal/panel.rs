@@ -1,20 +1,20 @@
 //! Panels: the Householder vectors of up to 32 consecutive columns, from random normals.
 //!
-//! Column j of a panel is the vector u of a reflection I - tau u u'. It is zero above the diagonal of the matrix, 1 on
-//! it, and below it has the normals of column j times a scale:
+//! Column j of a panel is the vector u of a reflection I - tau u u'. It is 0 above the diagonal of the matrix and 1 on
+//! the diagonal. Below the diagonal, it is the normals of column j times a scale:
 //!
 //! ```text
 //! x = normal on the diagonal      r = sum of the squares of the normals below it      alpha = sqrt(x x + r)
 //! tau = 1 + |x| / alpha           scale = sign(x) / (|x| + alpha)
 //! ```
 //!
-//! The divisor |x| + alpha adds two positive numbers, so that nothing cancels (Golub and Van Loan, *Matrix
-//! Computations*, 5.1.3).
+//! The divisor |x| + alpha is a sum of two positive numbers, so that nothing cancels (G. H. Golub and C. F. Van Loan,
+//! *Matrix Computations*, 5.1.3).
 //!
-//! A scale depends on all normals of its column. So a panel is made in two passes over its rows: [`Squares`] sums the
+//! A scale depends on all normals of its column. So a panel takes two passes over its rows: [`Squares`] sums the
 //! squares, and [`Products`] scales the normals to vectors and sums the products U' U, which a strip needs to apply the
-//! panel. A panel that keeps its vectors draws the normals once. One that does not keep them draws them again in each
-//! pass: that takes more time and no memory.
+//! panel. A panel that keeps its vectors draws the normals once. A panel that does not keep them draws them again in
+//! each pass, which takes more time but no memory.
 
 use super::ranges::Ranges;
 use super::{PANEL, Stopped};
@@ -29,11 +29,12 @@ use crate::region::{Axis, Region};
 use std::num::NonZero;
 use std::ops::Range;
 
-/// Number of blocks of [`PANEL`] rows that one fill draws. A fill has a fixed cost, which fewer rows would not pay for.
+/// Number of blocks of [`PANEL`] rows that one fill draws. A fill has a fixed cost, which is large compared with that
+/// of one block.
 const DRAWN_BLOCKS: usize = 8;
 
-/// The standard normals that the vectors are made of: a tensor of `rows` rows and `columns` columns at the matrix's
-/// address.
+/// The standard normals from which the vectors are computed: a tensor of `rows` rows and `columns` columns with the key
+/// and stream of the matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Normals {
     keystream: Keystream,
@@ -50,7 +51,7 @@ impl Normals {
         Self { keystream, recipe, rows, columns }
     }
 
-    /// Write the elements of `rows` and `columns` to the beginning of `out`, in C order.
+    /// Write the normals of `rows` and `columns` to the start of `out`, in C order.
     fn draw<T: Real>(&self, rows: &Range<usize>, columns: &Range<usize>, out: &mut [T]) {
         let axis = |length: usize, part: &Range<usize>| Axis {
             length: length as u64,
@@ -67,25 +68,25 @@ impl Normals {
 
 /// Up to [`PANEL`] reflections I - tau u u', of consecutive columns.
 ///
-/// The vectors are stored and read in blocks of `N` rows and columns: the products with them go through tiles of `N`
-/// rows, once by rows (U z) and once by columns (U' q).
+/// The vectors are stored in blocks of `N` rows and columns, since one product reads them by rows (U z) and another by
+/// columns (U' q): see [`Block`].
 pub(super) struct Panel<T, const N: usize> {
     normals: Normals,
-    /// Number of the panel. It is also the number of the block of [`PANEL`] rows with the panel's diagonal: earlier
-    /// rows of the vectors are zero and are left out everywhere.
+    /// Number of the panel. The block of [`PANEL`] rows with the panel's diagonal has the same number. Earlier rows of
+    /// the vectors are zero, and are neither stored nor multiplied.
     index: usize,
     /// Number of reflections: [`PANEL`], or fewer in the last panel.
     pub(super) width: usize,
-    /// Factor of the normals of each column. In float64, so that a vector is rounded once.
+    /// Factor of the normals of each column. It is float64, so that each element of a vector is rounded once.
     scales: [f64; PANEL],
     /// -tau of each reflection.
     pub(super) minus_taus: [T; PANEL],
-    /// Whether the normal on the diagonal of each column is positive. The column of the matrix gets the other sign.
+    /// Whether the normal on the diagonal of each column is positive. The column of Q is multiplied by the other sign.
     pub(super) positive: [bool; PANEL],
     /// The matrix U' U in tiles of columns. Only the part above the diagonal is read.
     products: Vec<T>,
-    /// The vectors from block `index` of rows on, each row of blocks after the other. Empty if they are drawn again
-    /// instead.
+    /// The vectors from block `index` of rows on, one row of blocks after the other. Empty if the panel does not keep
+    /// them.
     kept: Vec<Block<T, N>>,
 }
 
@@ -152,18 +153,21 @@ impl<T: Real, const N: usize> Panel<T, N> {
         self.products[(k / width * PANEL + i) * width + k % width]
     }
 
-    /// Set scale, -tau and sign of each column. `squares` has the sum of the squares of its normals below the diagonal.
+    /// Set scale, -tau and sign of each column. `squares[j]` is the sum of the squares of the normals below the
+    /// diagonal in column j.
     fn scale_columns(&mut self, squares: &[f64]) {
         let columns = self.index * PANEL..self.index * PANEL + self.width;
         let mut normals = [T::default(); PANEL * PANEL];
-        self.normals.draw(&columns, &columns, &mut normals); // for those on the diagonal
+        self.normals.draw(&columns, &columns, &mut normals); // only the ones on the diagonal are used
         for j in 0..self.width {
             let (x, rest) = (normals[j * self.width + j].to_f64(), squares[j]);
             let alpha = x.mul_add(x, rest).sqrt();
             let tau = T::nearest(1.0 + x.abs() / alpha).to_f64();
-            // I - tau u u' is orthogonal only if tau |u|^2 = 2, where |u|^2 = 1 + scale^2 rest. Solving this for the
-            // scale makes up for the rounding of tau. Near tau = 2 the difference 2 / tau - 1 would cancel, so the
-            // plain formula is more accurate there: most of |u|^2 is then the 1 on the diagonal, whatever the scale is.
+            // I - tau u u' is orthogonal only if tau |u|^2 = 2, with |u|^2 = 1 + scale^2 rest. Solving this equation
+            // for the scale compensates for the rounding of tau. Without that, the rounding would change the lengths of
+            // all columns in the same direction. Near tau = 2, the difference 2 / tau - 1 cancels, and |u|^2 is mostly
+            // the 1 on the diagonal: no scale could compensate for the rounding, and the plain formula is more
+            // accurate.
             let scale = if tau <= 1.5 { ((2.0 / tau - 1.0) / rest).sqrt() } else { 1.0 / (x.abs() + alpha) };
             self.positive[j] = x > 0.0;
             self.scales[j] = if x > 0.0 { scale } else { -scale };
@@ -171,8 +175,7 @@ impl<T: Real, const N: usize> Panel<T, N> {
         }
     }
 
-    /// Turn the normals of a block of [`PANEL`] rows into rows of the vectors: scale them, and set the ones of the
-    /// diagonal.
+    /// Convert the normals of a block of [`PANEL`] rows to rows of the vectors: scale them, and set the diagonal to 1.
     #[inline(always)]
     fn scale(&self, block: usize, vectors: &mut [Block<T, N>]) {
         for row in vectors.chunks_exact_mut(self.across()) {
@@ -192,14 +195,15 @@ impl<T: Real, const N: usize> Panel<T, N> {
     }
 }
 
-/// Reads the vectors of a panel, one block of [`PANEL`] rows after the other, whether the panel keeps them or not.
+/// Reads the vectors of a panel, one block of [`PANEL`] rows after the other. If the panel does not keep its vectors,
+/// the reader draws them.
 pub(super) struct Reader<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
     /// The normals of the rows of `drawn_blocks`, in C order.
     drawn: Vec<T>,
-    /// Numbers of the blocks of rows in `drawn`.
+    /// Numbers of the blocks of rows that `drawn` has.
     drawn_blocks: Range<usize>,
-    /// The vectors of one block of rows. Empty if the panel keeps all.
+    /// The vectors of one block of rows. Empty if the panel keeps its vectors.
     vectors: Vec<Block<T, N>>,
 }
 
@@ -220,7 +224,7 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
     pub(super) fn vectors(&mut self, block: usize) -> &[Block<T, N>] {
         let panel = self.panel;
         if panel.kept.is_empty() {
-            // Taken out and put back, since `draw` borrows the reader.
+            // Take the buffer out while `draw` borrows the reader.
             let mut vectors = std::mem::take(&mut self.vectors);
             self.draw(block, &mut vectors);
             panel.scale(block, &mut vectors);
@@ -230,7 +234,8 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
         &panel.kept[(block - panel.index) * panel.blocks()..][..panel.blocks()]
     }
 
-    /// Write the normals of block number `block` of rows, and zeros on and above the diagonal and in the padding.
+    /// Write the normals of block number `block` of rows to `to`, with zeros on and above the diagonal and in the
+    /// padding.
     #[inline(always)]
     fn draw(&mut self, block: usize, to: &mut [Block<T, N>]) {
         let Panel { normals, index, width, .. } = *self.panel;
@@ -241,7 +246,7 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
             normals.draw(&drawn, &(index * PANEL..index * PANEL + width), &mut self.drawn);
         }
         let drawn = &self.drawn[(block - self.drawn_blocks.start) * PANEL * width..][..rows.len() * width];
-        // Other blocks of rows are overwritten entirely.
+        // These blocks of rows have zeros. All others are overwritten entirely.
         if rows.len() < PANEL || block == index || !width.is_multiple_of(N) {
             to.fill([[T::default(); N]; N]);
         }
@@ -254,15 +259,16 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
     }
 }
 
-/// The first pass: sums the squares of the normals below the diagonal by columns, and stores the normals if they are
-/// kept.
+/// The first pass: sums the squares of the normals below the diagonal by columns, and stores the normals if the panel
+/// keeps its vectors.
 struct Squares<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
     /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
-    /// Memory for the normals of these blocks, or nothing.
+    /// Memory for the normals of these blocks. Empty if the panel does not keep its vectors.
     kept: &'a mut [Block<T, N>],
-    /// Sums of squares, by columns. An array per block of rows, each a chain of fused multiplications and additions.
+    /// Sums of squares, by columns. Each block of rows adds one array, whose elements are chains of fused
+    /// multiplications and additions.
     sums: &'a mut Pairwise<f64>,
     proceed: &'a Proceed<'a>,
 }
@@ -303,9 +309,9 @@ struct Products<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
     /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
-    /// The normals of these blocks, to be replaced by the vectors; or nothing.
+    /// The normals of these blocks, which the vectors replace. Empty if the panel does not keep its vectors.
     kept: &'a mut [Block<T, N>],
-    /// Products U' U in tiles of columns. An array per block of rows.
+    /// Products U' U in tiles of columns. Each block of rows adds one array.
     sums: &'a mut Pairwise<T>,
     proceed: &'a Proceed<'a>,
 }
@@ -326,7 +332,7 @@ impl<T: Real, const N: usize> Task for Products<'_, T, N> {
             } else {
                 reader.vectors(block)
             };
-            // The right factor of U' U are the same vectors in another layout: tiles of columns, each in C order.
+            // As the right factor of U' U, the same vectors need another layout: tiles of columns, each in C order.
             for (i, row) in vectors.chunks_exact(across).enumerate() {
                 for (j, block) in row.iter().enumerate() {
                     for (k, row) in block.iter().enumerate() {

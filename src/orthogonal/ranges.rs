@@ -1,8 +1,8 @@
 //! Passes over the rows of a matrix by several threads.
 //!
-//! If a matrix is tall and has few strips, threads share the rows of one panel or strip instead. Each takes ranges of
-//! blocks of rows, and what it sums over a range is a node of the tree of sums that a single thread would build. So the
-//! number of threads changes no rounding.
+//! A matrix with many rows and few columns has too few strips for all threads. Threads then share the rows of one panel
+//! or strip. Each takes ranges of blocks of rows. The sum over a range is a node of the binary tree of sums that a
+//! single thread would build too, so that the number of threads changes no rounding.
 
 use super::Stopped;
 use crate::element::Real;
@@ -14,8 +14,8 @@ use std::ops::Range;
 
 /// Divides blocks of [`PANEL`](super::PANEL) rows into ranges.
 ///
-/// The length of a range is a power of two, and its first block is a multiple of it, so that its sum is one of those
-/// that [`Pairwise`] makes anyway.
+/// The length of a range is a power of two, and the number of its first block is a multiple of the length. So its sum
+/// is one of the partial sums of [`Pairwise`].
 pub(super) struct Ranges {
     /// Number of blocks of a range.
     length: usize,
@@ -26,7 +26,7 @@ pub(super) struct Ranges {
 impl Ranges {
     /// Ranges of `blocks` blocks for `threads` threads.
     pub(super) fn new(blocks: usize, threads: usize) -> Self {
-        const RANGES: usize = 4; // for each thread, so that the threads end at about the same time
+        const RANGES: usize = 4; // number for each thread, so that all threads finish at about the same time
         let count = if threads == 1 { 1 } else { RANGES * threads };
         Self { length: blocks.div_ceil(count).next_power_of_two(), threads }
     }
@@ -36,7 +36,7 @@ impl Ranges {
         self.length
     }
 
-    /// Split `all`, which has `count` elements for each of `blocks`, into the parts of the ranges.
+    /// Split `all`, which has `count` elements for each block of `blocks`, into one part for each range.
     pub(super) fn split<'a, T>(
         &self,
         all: &'a mut [T],
@@ -72,8 +72,8 @@ impl Ranges {
         )
     }
 
-    /// Sum arrays of `length` numbers over `blocks`, one array for each block. `work` adds those of a range, and gets
-    /// the next item of `parts`.
+    /// Sum arrays of `length` numbers over `blocks`, one array for each block. `work` adds the arrays of one range, and
+    /// gets the next item of `parts`.
     pub(super) fn sum<T: Real, P: Send>(
         &self,
         blocks: Range<usize>,
@@ -90,7 +90,7 @@ impl Ranges {
             *total = sums.total();
             Ok(())
         })?;
-        // All ranges have the same length, so that their totals are added as arrays of one level higher up.
+        // Ranges have the same length 2^k, so that their totals are the arrays of level k of the tree.
         let mut sums = Pairwise::new(length);
         for (i, total) in totals.into_iter().enumerate() {
             sums.add(first + i, total.expect("a range has blocks"));

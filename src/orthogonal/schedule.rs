@@ -1,20 +1,20 @@
 //! The schedule: how threads divide the work on a matrix, and whether the Householder vectors stay in memory.
 //!
-//! A schedule changes the time and the memory that a matrix takes, and no element of it.
+//! A schedule changes the time and the memory that a matrix takes, but none of its elements.
 
 use super::PANEL;
 use crate::matmul::useful_threads;
 use std::num::NonZero;
 
-/// Memory that every matrix may take, in bytes: too little to be worth saving.
+/// Memory that the work on any matrix may take, in bytes. Saving less is not worth the time.
 const FREE: usize = 1 << 24;
 
-/// Number of columns of the widest strip whose panels are kept. In 4096 rows of float32 these are 1.5 MiB, which fit in
-/// the second-level cache of a core.
+/// Number of columns of the widest strip, if the panels keep their vectors. With 4096 rows of float32, such a strip
+/// takes 1.5 MiB, which fit in the second-level cache of a core.
 const MAX_STRIP: usize = 96;
 
-/// Number of strips for each thread from which on threads take strips of their own. With fewer, they would wait for the
-/// last strip, which takes longest: all panels are applied to it.
+/// Least number of strips for each thread with which every thread makes whole strips. With fewer, threads would wait
+/// for the one with the last strip, which takes longest, since all panels are applied to it.
 const STRIPS_PER_THREAD: usize = 3;
 
 /// How a matrix is computed.
@@ -24,27 +24,28 @@ pub(super) struct Schedule {
     pub(super) keep: bool,
     /// Number of columns of a strip, a multiple of [`PANEL`].
     pub(super) strip: usize,
-    /// Number of threads that draw panels, each its own.
+    /// Number of threads that draw different panels at the same time.
     pub(super) panel_threads: usize,
-    /// Number of threads that make strips, each its own.
+    /// Number of threads that make different strips at the same time.
     pub(super) strip_threads: usize,
-    /// Number of threads that share the rows of one panel, or of one strip. If it is more than 1, the others are 1.
+    /// Number of threads that share the rows of one panel, or of one strip. If it is more than 1, the two numbers above
+    /// are 1.
     pub(super) row_threads: usize,
 }
 
 impl Schedule {
-    /// The schedule of a matrix with at least as many rows as columns. Its elements take `element` bytes, and are
-    /// computed in numbers of `number` bytes.
+    /// The schedule of a matrix with at least as many rows as columns. An element takes `element` bytes, and a number
+    /// of the arithmetic `number` bytes.
     pub(super) fn new([rows, columns]: [usize; 2], element: usize, number: usize, threads: NonZero<usize>) -> Self {
         let (panels, blocks) = (columns.div_ceil(PANEL), rows.div_ceil(PANEL));
-        // Bytes of all vectors: those of a panel begin at its own block of rows.
+        // Bytes of all vectors. Those of a panel start at the block of rows with its diagonal.
         let vectors = (0..panels).map(|i| (blocks - i) * PANEL * PANEL * number).sum::<usize>();
         let strip = (columns / 4 / PANEL * PANEL).clamp(PANEL, MAX_STRIP);
-        // Bytes of a strip. A single panel is applied to the identity as the elements are written.
+        // Bytes of a strip. A single panel needs no memory: it is applied to the identity as the elements are written.
         let of_strip = |strip: usize| if panels == 1 { 0 } else { rows * strip * number };
         let allowed = if panels == 1 { FREE } else { FREE.max(2 * rows * columns * element) };
         let keep = vectors + of_strip(strip) <= allowed;
-        // Vectors that are not kept are drawn again for each strip: so there are only two, which are wide.
+        // Vectors that are not kept are drawn again for each strip, so there are only two wide strips.
         let strip = if keep { strip } else { columns.div_ceil(2).next_multiple_of(PANEL) };
         let strips = columns.div_ceil(strip);
 
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_what_there_is_most_of() {
+    fn threads_share_strips_or_rows_and_little_work_has_one_thread() {
         let of = |shape| Schedule::new(shape, 4, 4, NonZero::new(2).expect("not zero"));
         let square = of([4096, 4096]);
         assert_eq!((square.strip_threads, square.row_threads), (2, 1), "many strips");

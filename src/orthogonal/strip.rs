@@ -1,20 +1,21 @@
 //! Strips: some columns of the matrix, to which the panels of reflections are applied.
 //!
-//! A strip q is initialized with columns of the identity. Reflections after its own columns leave these unchanged, so
-//! the panels from the strip's last one down to the first are applied. A panel with the vectors U and the factors tau
-//! replaces q by q + U z, where
+//! A strip q is initialized with columns of the identity. Reflections of later columns leave it unchanged, so that only
+//! the panels of its own columns and of earlier columns are applied, the last one first. A panel with the vectors U and
+//! the factors tau replaces q by q + U z, where z is the solution of a triangular system:
 //!
 //! ```text
 //! z[k] = -tau[k] (u[k]' q + sum of u[k]' u[m] z[m] over m > k)
 //! ```
 //!
-//! solves a triangular system: this is the UT transform of Joffrain, Low, Quintana-Orti, van de Geijn and Van Zee
-//! (*Accumulating Householder transformations, revisited*, ACM Trans. Math. Softw. 32, 2006). It turns 32 passes over
-//! q, one for each reflection, into two matrix products, U' q and U z.
+//! This is the UT transform (T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn and F. G. Van Zee,
+//! *Accumulating Householder transformations, revisited*, ACM Trans. Math. Softw. 32, 2006). It replaces 32 passes over
+//! q, one for each reflection, by two matrix products, U' q and U z. The compact WY form multiplies by a triangular
+//! matrix instead of solving; that matrix would be rounded first.
 //!
-//! z depends on all rows of q. So each panel takes one [`Pass`] over the rows, which adds U z of the panel before and
-//! at once sums U' q of this one, while a block of rows is in the cache; then [`Solve`] turns these products into z. A
-//! last pass adds U z of the first panel and writes the elements.
+//! z depends on all rows of q. So each panel takes one [`Pass`] over the rows. While a block of rows is in the cache,
+//! the pass adds U z of the panel before, and then adds U' q of this panel to the sums. From these sums, [`Solve`]
+//! computes z. The last pass adds U z of panel 0, and writes the elements.
 
 use super::panel::{Panel, Reader};
 use super::ranges::Ranges;
@@ -26,9 +27,9 @@ use crate::parallel::Proceed;
 use ndarray::{ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
-/// Some columns of the matrix, to be made.
+/// The columns of the matrix that one call computes.
 pub(super) struct Strip<'a, T: Element, const N: usize> {
-    /// All panels that change these columns: those from the first on to the one with the last column.
+    /// All panels that change these columns: from the first panel to the one with the last column.
     pub(super) panels: &'a [Panel<T::Computed, N>],
     /// Number of the first column, a multiple of [`PANEL`].
     pub(super) first: usize,
@@ -44,7 +45,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
         let Self { panels, first, gain, mut out } = self;
         let ((rows, width), columns) = (out.dim(), Columns::new::<B, T::Computed>(first, out.ncols()));
         let blocks = rows.div_ceil(PANEL);
-        // One panel alone needs no memory for q: it is applied to the identity in the pass that writes the elements.
+        // A single panel needs no memory for q: it is applied to the identity in the pass that writes the elements.
         let kept_of_block = if panels.len() > 1 { columns.numbers } else { 0 };
         let mut kept = Lines::zeros(blocks * kept_of_block)?;
         for (block, kept) in kept.chunks_exact_mut(columns.numbers).enumerate() {
@@ -52,7 +53,8 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
         }
         let mut applied = None;
         for (index, panel) in panels.iter().enumerate().rev() {
-            // Before any panel is applied, q is a part of the identity: its rows other than the panel's own are zero.
+            // Before any panel is applied, q is a part of the identity. Its rows after the panel's block are zero, and in
+            // the rows before it the vectors are: these rows need no pass.
             let blocks = index..if applied.is_none() { index + 1 } else { blocks };
             let parts = ranges.split(&mut kept[index * kept_of_block..], &blocks, kept_of_block);
             let mut products = ranges.sum(blocks, columns.numbers, proceed, parts, |blocks, kept, sums, proceed| {
@@ -63,12 +65,13 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
             applied = Some(Applied { panel, index, coefficients: products });
         }
 
-        // The Q of Stewart's construction ends with diag(-sign); the gain is applied in the same multiplication.
+        // In Stewart's construction, the last factor of Q is diag(-sign). The gain is applied in the same
+        // multiplication.
         let mut scales = Lines::<T::Computed>::zeros(columns.tiles * columns.width)?;
         for (j, scale) in (first..first + width).zip(scales.iter_mut()) {
             *scale = T::Computed::nearest(if panels[j / PANEL].positive[j % PANEL] { -gain } else { gain });
         }
-        // A matrix with fewer rows than columns is made as its transpose, whose columns are contiguous.
+        // A matrix with fewer rows than columns is computed as its transpose, whose columns are contiguous.
         let by_rows = out.strides()[1] == 1;
         let outs = out.axis_chunks_iter_mut(Axis(0), ranges.length() * PANEL);
         let parts = ranges.split(&mut kept, &(0..blocks), kept_of_block).zip(outs);
@@ -81,7 +84,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
 
 /// The layout of a strip in memory: blocks of [`PANEL`] rows, in each of these the tiles, and in a tile the rows.
 ///
-/// A tile is as wide as the tiles of [`Multiply`], whose factor it is: its rows are vectors, one after the other.
+/// A tile is a factor of [`Multiply`], and has the width of its tiles.
 #[derive(Clone, Copy)]
 struct Columns {
     /// Number of the strip's first column in the matrix.
@@ -114,20 +117,20 @@ impl Columns {
         }
     }
 
-    /// Numbers of the tiles with columns from number `column` of the matrix on. A panel leaves earlier columns
-    /// unchanged.
+    /// Numbers of the tiles with columns from number `column` of the matrix on. A panel leaves the columns before its
+    /// own unchanged.
     fn tiles_from(&self, column: usize) -> Range<usize> {
         column.saturating_sub(self.first) / self.width..self.tiles
     }
 
-    /// The place of tile number `index` in a block of rows.
+    /// The position of tile number `index` in a block of rows.
     #[inline(always)]
     fn tile(&self, index: usize) -> Range<usize> {
         index * PANEL * self.width..(index + 1) * PANEL * self.width
     }
 }
 
-/// A panel and its coefficients z: the next pass adds U z.
+/// A panel and its coefficients z. The next pass adds U z.
 struct Applied<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
     /// Number of the panel.
@@ -140,7 +143,7 @@ impl<T: Real, const N: usize> Applied<'_, T, N> {
     /// Add U z to block number `block` of rows; `left` has these rows of U.
     #[inline(always)]
     fn add_to<B: Backend>(&self, b: B, columns: Columns, block: usize, left: &[[[T; N]; N]], to: &mut [T]) {
-        // In the panel's own rows, U is zero above the diagonal.
+        // In the rows with the panel's diagonal, U is zero above the diagonal.
         let order = if block == self.index { Left::LowerRows } else { Left::Rows };
         for tile in columns.tiles_from(self.index * PANEL) {
             let (right, product) = (&self.coefficients[columns.tile(tile)], &mut to[columns.tile(tile)]);
@@ -149,22 +152,22 @@ impl<T: Real, const N: usize> Applied<'_, T, N> {
     }
 }
 
-/// A pass over blocks of rows: adds U z of one panel, then sums U' q of the next one or writes the elements.
+/// A pass over blocks of rows: adds U z of one panel, then sums U' q of the next panel or writes the elements.
 struct Pass<'a, T: Element, const N: usize> {
     columns: Columns,
-    /// The panel to add, except in the first pass.
+    /// The panel whose U z is added. `None` in the first pass.
     applied: Option<&'a Applied<'a, T::Computed, N>>,
     next: Next<'a, T, N>,
     /// Numbers of the blocks of rows to pass over.
     blocks: Range<usize>,
-    /// The rows of q, or nothing if they are those of the identity and are not kept.
+    /// The rows of q. Empty if they are not kept, since they are those of the identity.
     kept: &'a mut [T::Computed],
     proceed: &'a Proceed<'a>,
 }
 
-/// What a pass does with a block of rows once U z is added.
+/// The second step of a pass, after U z is added to a block of rows.
 enum Next<'a, T: Element, const N: usize> {
-    /// Add its U' q to the sums, for panel number `index`.
+    /// Add U' q of panel number `index` to the sums.
     Sum { panel: &'a Panel<T::Computed, N>, index: usize, sums: &'a mut Pairwise<T::Computed> },
     /// Write the elements.
     Write(Write<'a, T>),
@@ -178,7 +181,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
         let Self { columns, applied, mut next, blocks, kept, proceed } = self;
         let mut applied =
             applied.map(|applied| Ok::<_, Stopped>((applied, Reader::new(applied.panel)?))).transpose()?;
-        // The panel that is applied and the next one are read side by side.
+        // The pass reads the vectors of two panels: the one that is applied, and the next one.
         let mut reader = if let Next::Sum { panel, .. } = &next { Some(Reader::new(panel)?) } else { None };
         let mut identity = Lines::zeros(if kept.is_empty() { columns.numbers } else { 0 })?;
         let mut scaled = filled(T::default(), if reader.is_none() { columns.numbers } else { 0 })?;
@@ -203,7 +206,8 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
                     let mut products = sums.array()?;
                     let mut tiles = columns.tiles_from(*index * PANEL);
                     if block == *index {
-                        // In the panel's own rows, q is still the identity: columns after the panel's are zero.
+                        // In the rows with the panel's diagonal, q is still the identity: its columns after those of
+                        // the panel are zero.
                         products.fill(T::Computed::default());
                         tiles.end =
                             tiles.end.min(((*index + 1) * PANEL).saturating_sub(columns.first).div_ceil(columns.width));
@@ -225,16 +229,16 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
     }
 }
 
-/// Turns the products U' q of a panel into z, by back substitution: the last reflection first.
+/// Replaces the products U' q of a panel by z. This is back substitution, from the last reflection to the first.
 ///
-/// Once `z[m]` is known, its term `u[k]' u[m] z[m]` is added to the products of all k < m. So the sum of `z[k]` is
-/// complete when its turn comes, and columns of q are independent of each other: they are the lanes of vectors.
+/// As soon as `z[m]` is known, its term `u[k]' u[m] z[m]` is added to the products of all k < m. So the sum for `z[k]`
+/// is complete when `z[k]` is computed. The columns of q are independent of each other: they are the lanes of vectors.
 struct Solve<'a, T, const N: usize> {
     columns: Columns,
     panel: &'a Panel<T, N>,
     /// Number of the panel.
     index: usize,
-    /// U' q, to be replaced by z: tiles of [`PANEL`] rows.
+    /// U' q, which z replaces, in tiles of [`PANEL`] rows.
     products: &'a mut [T],
 }
 
@@ -262,9 +266,9 @@ impl<T: Real, const N: usize> Task for Solve<'_, T, N> {
     }
 }
 
-/// Writes the columns to the matrix, times gain and sign, rounded to the element type.
+/// Multiplies columns by the gain and the sign, rounds them to the element type, and writes them to the matrix.
 struct Write<'a, T: Element> {
-    /// The rows of the pass in the matrix.
+    /// The rows of the matrix that the pass writes.
     out: ArrayViewMut2<'a, T>,
     /// Whether rows are contiguous in memory; otherwise columns are.
     by_rows: bool,
