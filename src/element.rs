@@ -1,35 +1,37 @@
 //! The element types, and the rounding of values to them.
 //!
 //! float16, bfloat16 and [`float8`] values are the float32 values, rounded to nearest, ties to even, but never past a
-//! bound. A value is first brought between bounds that are numbers of the element type; rounding a number between two
-//! of these gives a number between them.
+//! bound. To this end, a value is clamped before it is rounded, to bounds that are numbers of the element type: a
+//! number between two numbers of a type is also rounded to one between them.
 //!
-//! [`Element`] is what is stored, and [`Real`] the type of the arithmetic, float32 or float64. Generic code is compiled
-//! once for each pair of element type and backend, so that `Real` maps a type to the lanes of any backend.
+//! [`Element`] is the stored type, and [`Real`] the type of the arithmetic, float32 or float64. Generic code is
+//! compiled once for each pair of element type and backend. So [`Real`] has an associated type, the lanes, for each
+//! backend.
 
 #[macro_use]
 pub mod float8;
 
+mod real;
+
 use crate::backend::Backend;
-use crate::backend::each;
-use crate::quantile::words::Words;
-use crate::quantile::{Affine, Standard};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-/// float16, bfloat16, float32 or float64.
-#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
+pub use real::Real;
+
+/// float16, bfloat16, float32, float64, or a float of eight bits.
+#[allow(private_bounds, reason = "the lanes of a backend are private to this crate")]
 pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
-    /// The usual name, which is also NumPy's.
+    /// The usual name, which NumPy and ml_dtypes use too.
     const NAME: &str;
-    /// Whether values depend on all 64 bits of an address. Otherwise they depend on the high word, and in the tails on
-    /// the low word too.
+    /// Whether every value depends on both words of its address. Otherwise values depend on the high word, and only in
+    /// the tails on the low word too.
     const DOUBLE: bool;
     /// Whether there is a complex type whose parts have this type.
     const COMPLEX: bool;
     /// The largest finite value.
     const MAX: f64;
-    /// The type of the arithmetic: float32 for all types that are not wider.
+    /// The type of the arithmetic: float64 for float64, and float32 for all other types.
     type Computed: Real;
 
     /// The nearest element, ties to even.
@@ -166,183 +168,19 @@ impl Element for bf16 {
     }
 }
 
-/// float32 or float64: the types of the arithmetic. The methods are operations of a backend on lanes of the type.
-#[allow(private_bounds, reason = "the lanes of a backend are this crate's own affair")]
-pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
-    #[doc(hidden)]
-    type Lanes<B: Backend>: Copy;
-
-    #[doc(hidden)]
-    fn splat<B: Backend>(b: B, x: Self) -> Self::Lanes<B>;
-    #[doc(hidden)]
-    fn load<B: Backend>(b: B, from: &[Self]) -> Self::Lanes<B>;
-    #[doc(hidden)]
-    fn add<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
-    #[doc(hidden)]
-    fn mul<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>) -> Self::Lanes<B>;
-    #[doc(hidden)]
-    fn fma<B: Backend>(b: B, x: Self::Lanes<B>, y: Self::Lanes<B>, z: Self::Lanes<B>) -> Self::Lanes<B>;
-    #[doc(hidden)]
-    fn widen<B: Backend>(b: B, x: Self::Lanes<B>) -> B::F64;
-    #[doc(hidden)]
-    fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> Self::Lanes<B>;
-    /// As `clamp_f32` of a [`Backend`]. The bounds are numbers of the type.
-    #[doc(hidden)]
-    fn clamp<B: Backend>(b: B, x: Self::Lanes<B>, low: f64, high: f64) -> Self::Lanes<B>;
-    /// The values center + scale Q(u) of `N` vectors of words, from word number `at` on.
-    #[doc(hidden)]
-    fn values<B: Backend, const N: usize>(
-        b: B,
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> [Self::Lanes<B>; N];
-    /// A bit for each lane of a vector, from word number `at` on: whether its value is a [`Real::rare_value`].
-    #[doc(hidden)]
-    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32;
-    /// The value center + scale Q(u) of word number `at`, which is rare.
-    #[doc(hidden)]
-    fn rare_value(
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Self;
-}
-
-impl Real for f32 {
-    type Lanes<B: Backend> = B::F32;
-
-    #[inline(always)]
-    fn splat<B: Backend>(b: B, x: Self) -> B::F32 {
-        b.splat_f32(x)
-    }
-    #[inline(always)]
-    fn load<B: Backend>(b: B, from: &[Self]) -> B::F32 {
-        b.load_f32(from)
-    }
-    #[inline(always)]
-    fn add<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
-        b.add_f32(x, y)
-    }
-    #[inline(always)]
-    fn mul<B: Backend>(b: B, x: B::F32, y: B::F32) -> B::F32 {
-        b.mul_f32(x, y)
-    }
-    #[inline(always)]
-    fn fma<B: Backend>(b: B, x: B::F32, y: B::F32, z: B::F32) -> B::F32 {
-        b.fma_f32(x, y, z)
-    }
-    #[inline(always)]
-    fn widen<B: Backend>(b: B, x: B::F32) -> B::F64 {
-        b.widen_f32(x)
-    }
-    #[inline(always)]
-    fn nearest_lanes<B: Backend>(b: B, x: B::F64) -> B::F32 {
-        b.narrow(x)
-    }
-    #[inline(always)]
-    fn clamp<B: Backend>(b: B, x: B::F32, low: f64, high: f64) -> B::F32 {
-        b.clamp_f32(x, b.splat_f32(low as f32), b.splat_f32(high as f32))
-    }
-    #[inline(always)]
-    fn values<B: Backend, const N: usize>(
-        b: B,
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> [B::F32; N] {
-        let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
-        standard.single(b, place, high, |i| (words.low_word)(at + i))
-    }
-    #[inline(always)]
-    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
-        standard.rare_in_single(b, b.load(&words.high[at..]))
-    }
-    fn rare_value(
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Self {
-        standard.rare_single(place, words.high[at], || (words.low_word)(at))
-    }
-}
-
-impl Real for f64 {
-    type Lanes<B: Backend> = B::F64;
-
-    #[inline(always)]
-    fn splat<B: Backend>(b: B, x: Self) -> B::F64 {
-        b.splat_f64(x)
-    }
-    #[inline(always)]
-    fn load<B: Backend>(b: B, from: &[Self]) -> B::F64 {
-        b.load_f64(from)
-    }
-    #[inline(always)]
-    fn add<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {
-        b.add_f64(x, y)
-    }
-    #[inline(always)]
-    fn mul<B: Backend>(b: B, x: B::F64, y: B::F64) -> B::F64 {
-        b.mul_f64(x, y)
-    }
-    #[inline(always)]
-    fn fma<B: Backend>(b: B, x: B::F64, y: B::F64, z: B::F64) -> B::F64 {
-        b.fma_f64(x, y, z)
-    }
-    #[inline(always)]
-    fn widen<B: Backend>(_: B, x: B::F64) -> B::F64 {
-        x
-    }
-    #[inline(always)]
-    fn nearest_lanes<B: Backend>(_: B, x: B::F64) -> B::F64 {
-        x
-    }
-    #[inline(always)]
-    fn clamp<B: Backend>(b: B, x: B::F64, low: f64, high: f64) -> B::F64 {
-        b.clamp_f64(x, b.splat_f64(low), b.splat_f64(high))
-    }
-    #[inline(always)]
-    fn values<B: Backend, const N: usize>(
-        b: B,
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> [B::F64; N] {
-        let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
-        let low = each!(b.splat(0); i => b.load(&words.low[at + B::LANES * i..]));
-        standard.double(b, place, high, low)
-    }
-    #[inline(always)]
-    fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
-        standard.rare_in_double(b, b.load(&words.high[at..]))
-    }
-    fn rare_value(
-        standard: impl Standard,
-        place: impl Affine,
-        words: &Words<'_, impl Fn(usize) -> u32>,
-        at: usize,
-    ) -> Self {
-        standard.rare_double(place, words.high[at], words.low[at])
-    }
-}
-
 /// The bits of the next greater 16-bit float. The magnitudes of one sign are in the order of their bits.
 fn next_up(bits: u16) -> u16 {
     match bits {
-        0x8000 => 1, // after -0.0 comes the least positive number
+        0x8000 => 1, // the least positive number follows -0.0, which equals 0.0
         0x8001.. => bits - 1,
         _ => bits + 1,
     }
 }
 
-/// `x` rounded to odd: if `x` is no float32, the one of its two neighbours whose last bit is set. Rounding that to 16
-/// bits gives what one rounding of `x` would (Boldo and Melquiond 2008, as in `backend/portable.rs`).
+/// `x` rounded to odd. If float32 cannot represent `x`, the result is the one of the two neighbouring float32 numbers
+/// whose last bit is 1. Rounding it to 16 bits has the effect of a single rounding of `x` (Boldo and Melquiond 2008,
+/// see `backend/portable.rs`). Two roundings to nearest would not: the first one may end in the middle of two 16-bit
+/// numbers.
 fn to_odd(x: f64) -> f32 {
     let nearest = x as f32;
     if f64::from(nearest) == x || nearest.to_bits() & 1 == 1 {
@@ -374,13 +212,13 @@ mod tests {
         }
     }
 
-    /// Pairs of a float32 number and the nearest 16-bit number, ties to even. The float32 numbers are the 16-bit ones,
-    /// the middles between neighbours, and the float32 numbers next to these. `numbers` has one sign, in the order of
-    /// the bits.
+    /// Pairs of a float32 number and the nearest 16-bit number, ties to even. The float32 numbers are the 16-bit
+    /// numbers, the middles between neighbours, and the float32 numbers next to the middles. `numbers` are the 16-bit
+    /// numbers of one sign, in the order of their bits.
     fn roundings(numbers: &[f64]) -> Vec<(f32, f64)> {
         let neighbours = numbers.windows(2).enumerate().flat_map(|(i, pair)| {
             let middle = ((pair[0] + pair[1]) / 2.0) as f32;
-            assert!(f64::from(middle) * 2.0 == pair[0] + pair[1], "float32 has every middle");
+            assert!(f64::from(middle) * 2.0 == pair[0] + pair[1], "float32 represents every middle");
             let (inner, outer) = (f32::from_bits(middle.to_bits() - 1), f32::from_bits(middle.to_bits() + 1));
             [(pair[0] as f32, pair[0]), (inner, pair[0]), (middle, pair[i % 2]), (outer, pair[1])]
         });
@@ -414,7 +252,7 @@ mod tests {
         for (name, count) in
             [(f16::NAME, every_number_rounds(f16::from_bits)), (bf16::NAME, every_number_rounds(bf16::from_bits))]
         {
-            println!("roundings of {name}: {count} numbers, and between each two the middle and both its neighbours");
+            println!("{name}: checked {count} numbers, each middle of two, and the float32 numbers next to it");
         }
     }
 }

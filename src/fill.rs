@@ -1,10 +1,11 @@
-//! A region of a tensor, evaluated into memory by any number of threads.
+//! Evaluation of a region of a tensor into memory, by any number of threads.
 //!
 //! The memory is divided into chunks, which threads take in turn. The elements of a chunk are runs of addresses. Long
 //! runs of consecutive elements go straight through the loop of [`recipe`](crate::recipe). All others are collected
 //! into batches, which stay in the first-level cache: pick up to 1024 elements from up to 64 blocks, compute these
-//! blocks, copy the picked words next to each other, evaluate them. A value depends on its address alone, so chunks,
-//! batches and threads change no bit.
+//! blocks, copy the picked words next to each other, and evaluate them. So the elements of a column are evaluated
+//! together, although each is in another block. A value depends on its address alone, so that chunks, batches and
+//! threads change no bit.
 
 use crate::backend::{self, Backend, Task};
 use crate::element::Element;
@@ -19,20 +20,24 @@ use std::num::NonZero;
 
 pub use crate::parallel::Interrupted;
 
-/// Number of elements of a chunk: 256 KiB of float32, much more than the work to take it.
+/// Number of elements of a chunk. Evaluating these (256 KiB of float32) takes much longer than taking a chunk from the
+/// work list, and little enough that the threads finish at about the same time.
 const CHUNK: usize = 1 << 16;
 
-/// Size of a huge page, in bytes. Linux gives new memory in such pages, which it zeroes at the first access. If two
-/// threads access a new page at the same time, both zero it. So each page of a large result is one chunk.
+/// Size of a huge page, in bytes. Linux maps new memory in such pages, and zeroes a page at its first access. If two
+/// threads access a new page at the same time, both zero it, and one result is thrown away. So each page of a large
+/// result is one chunk.
 const PAGE: usize = 1 << 21;
 
-/// Number of blocks of a batch: a multiple of the lanes of every backend.
+/// Number of blocks of a batch, a multiple of the number of lanes of every backend. The words of both planes, twice,
+/// take 16 KiB, half of a small first-level cache.
 const BATCH_BLOCKS: usize = 64;
 
 /// Number of elements of a batch.
 const BATCH: usize = BATCH_BLOCKS * BLOCK;
 
-/// Length from which on a run of consecutive elements is not collected into batches, in elements.
+/// Least length, in elements, of a run of consecutive elements that is evaluated by itself. The keystream computes
+/// whole vectors of blocks: short runs share them in a batch.
 const LONG: u64 = 4 * BLOCK as u64;
 
 /// The elements to evaluate, and their distribution.
@@ -49,8 +54,8 @@ pub struct Fill<'a> {
 impl Fill<'_> {
     /// Write the region's elements to `out` in C order, on up to `threads` threads, the calling one included.
     ///
-    /// `proceed` is called on the calling thread now and then; if it returns false, the fill stops soon and leaves part
-    /// of `out` as it was.
+    /// `proceed` is called on the calling thread about every 20 ms. If it returns false, the fill stops soon and leaves
+    /// part of `out` unchanged.
     ///
     /// # Errors
     ///
@@ -58,8 +63,8 @@ impl Fill<'_> {
     ///
     /// # Panics
     ///
-    /// If `out` has another length than the region, or if values are complex numbers and the region separates the parts
-    /// of one.
+    /// If the length of `out` is not that of the region, or if values are complex numbers and the region separates the
+    /// parts of one.
     pub fn run<T: Element>(
         &self,
         out: &mut [T],
@@ -75,8 +80,8 @@ impl Fill<'_> {
         })
     }
 
-    /// Write the codes of eight-bit floats, as [`Fill::run`] does: the float32 values, rounded. The recipe is one of
-    /// that format, so that no value is beyond its bounds.
+    /// Write the codes of eight-bit floats as [`Fill::run`] writes elements: the float32 values, rounded. The recipe
+    /// must be compiled for that format, so that no value exceeds its largest number.
     ///
     /// # Errors
     ///
@@ -84,7 +89,7 @@ impl Fill<'_> {
     ///
     /// # Panics
     ///
-    /// As [`Fill::run`].
+    /// For the reasons of [`Fill::run`].
     pub fn run_float8(
         &self,
         format: Format,
@@ -103,7 +108,7 @@ impl Fill<'_> {
     }
 }
 
-/// A whole tensor, filled on the calling thread.
+/// A new array of a whole tensor, filled on the calling thread.
 ///
 /// # Errors
 ///
@@ -111,7 +116,7 @@ impl Fill<'_> {
 ///
 /// # Panics
 ///
-/// As `Vec` does if there is not enough memory.
+/// If there is not enough memory, as `Vec` does.
 pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) -> Result<ArrayD<T>, RegionError> {
     let region = Region::whole(&shape.iter().map(|&length| length as u64).collect::<Vec<_>>())?;
     let mut values = ArrayD::from_elem(shape, T::default());
@@ -131,8 +136,8 @@ struct Chunks<'o, T> {
 }
 
 impl<'o, T> Chunks<'o, T> {
-    /// Chunks of pages if the result has several for each worker, else of [`CHUNK`] elements. Only `cheap` elements may
-    /// come in pages, since signals are polled between two chunks.
+    /// Chunks of one page if the result has several pages for each worker, else of [`CHUNK`] elements. Signals are
+    /// polled between two chunks, so that only elements that are `cheap` to evaluate may have chunks of a page.
     fn new(out: &'o mut [T], workers: usize, cheap: bool) -> Self {
         let lengths = if cheap && workers > 1 && size_of_val(out) / PAGE >= 4 * workers {
             // The first chunk ends at a page boundary.
@@ -202,7 +207,7 @@ struct Batch<'a> {
     picks: [u16; BATCH],
     /// Number of picked elements.
     pick_count: usize,
-    /// Numbers of the blocks, counted in their plane.
+    /// Numbers of the blocks in their plane.
     blocks: [u64; BATCH_BLOCKS],
     /// Number of blocks.
     block_count: usize,
@@ -243,8 +248,8 @@ impl<'a> Batch<'a> {
         picked
     }
 
-    /// The place of a block in the batch, which is added unless it is the last one already; `None` if the batch is
-    /// full.
+    /// The position of a block in the batch. The block is added unless it is the last one already. `None` if the batch
+    /// is full.
     #[inline(always)]
     fn slot(&mut self, block: u64) -> Option<usize> {
         if self.block_count == 0 || self.blocks[self.block_count - 1] != block {
@@ -257,8 +262,7 @@ impl<'a> Batch<'a> {
         Some(self.block_count - 1)
     }
 
-    /// Write the values of the picked elements to the beginning of `out`, and empty the batch. Returns the rest of
-    /// `out`.
+    /// Write the values of the picked elements to the start of `out`, and empty the batch. Returns the rest of `out`.
     #[inline(always)]
     fn write_picked<'o, B: Backend, T: Element>(&mut self, b: B, out: &'o mut [T]) -> &'o mut [T] {
         let (now, later) = out.split_at_mut(self.pick_count);
@@ -296,7 +300,7 @@ mod tests {
     use crate::recipe::Distribution;
     use crate::region::Axis;
 
-    /// The bits of elements from `start` on, `step` apart.
+    /// A task that returns the bits of `count` elements, from number `start` on, `step` apart.
     #[derive(Clone, Copy)]
     struct Elements<T> {
         recipe: Recipe,
@@ -315,7 +319,7 @@ mod tests {
             let axis = Axis { length: 1 << 40, start: start as u64, step: step as i64, count: count as u64 };
             let region = Region::new(&[axis]).expect("within the tensor");
             let fill = Fill { keystream: Keystream::new([7; 32], 3), recipe: self.recipe, region: &region };
-            // The memory starts at addresses of any alignment that the element allows.
+            // Start at any alignment that the element type allows.
             let mut out = vec![T::default(); start % 5 + count];
             Chunk { fill: &fill, first: 0, out: &mut out[start % 5..] }.run(b);
             out[start % 5..].iter().map(|x| x.to_f64().to_bits()).collect()

@@ -2,11 +2,11 @@
 //!
 //! Compiled code assumes the default state of IEEE 754: round to nearest, ties to even, subnormal numbers kept, no
 //! traps. The threads of a host process may have another state. XLA's CPU threads, some audio libraries and programs
-//! built with `-ffast-math` flush subnormal numbers to zero (FTZ) and read them as zero (DAZ); a host may also set
-//! another rounding mode (`fesetround`). Both change values.
+//! that are built with `-ffast-math` flush subnormal results to zero (FTZ) and read subnormal operands as zero (DAZ). A
+//! host may also set another rounding mode (`fesetround`). Both change values.
 //!
 //! [`in_default_state`] sets the default state on the calling thread, runs a function, and restores the caller's state,
-//! exception flags included. So the bits are the same in every host process.
+//! exception flags included. So the values have the same bits in every host process.
 //!
 //! | processor | control register | register of flags |
 //! |---|---|---|
@@ -15,9 +15,10 @@
 //!
 //! On other processors the function runs in the state of its caller.
 //!
-//! The compiler may move a floating point operation across the instruction that sets the state, since it assumes the
-//! default state everywhere. So the operations are hidden from it: the function is called through a pointer that passes
-//! through [`black_box`], and its data is in memory, which the assembly may change as far as the compiler knows.
+//! The compiler assumes the default state everywhere, so that it may move a floating point operation across the
+//! instruction that sets the state. To prevent this, the function is called through a pointer that passes through
+//! [`black_box`]: the compiler does not know which operations it has. Its data is in memory, which the compiler must
+//! assume the assembly to change.
 
 use std::hint::black_box;
 
@@ -34,7 +35,7 @@ use other as processor;
 pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
     let (mut work, mut result) = (Some(work), None);
     {
-        let _restored_at_the_end = CallersState::replaced(); // by its drop, in a panic too
+        let _restored_when_dropped = CallersState::replaced(); // in a panic too
         let mut call = || result = work.take().map(|work| work());
         let call: &mut dyn FnMut() = &mut call;
         black_box(call)();
@@ -42,7 +43,7 @@ pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
     black_box(result).expect("it was called once")
 }
 
-/// The caller's state, which is restored when this is dropped.
+/// The caller's state. Dropping this restores it.
 struct CallersState(processor::State);
 
 impl CallersState {
@@ -72,15 +73,15 @@ mod x86_64 {
 
     pub(super) fn read() -> State {
         let mut state: State = 0;
-        // SAFETY: it writes four bytes, those of `state`.
+        // SAFETY: the instruction writes four bytes, those of `state`.
         unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut state, options(nostack, preserves_flags)) };
         state
     }
 
     pub(super) fn write(state: State) {
-        // SAFETY: it reads four bytes, those of `state`. No reserved bit is set, which would be a fault: the bits are
-        // the default or were read from MXCSR. The compiler's assumptions hold while compiled code runs: it assumes the
-        // default state, and the caller's state is the one that it had.
+        // SAFETY: the instruction reads four bytes, those of `state`. It would fault if a reserved bit were set, but
+        // the bits are the default or were read from MXCSR. Compiled code of the engine runs in the default state, as
+        // the compiler assumes, and the caller's code runs in the state that it ran in before.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const state, options(nostack, preserves_flags)) };
     }
 }
@@ -97,21 +98,22 @@ mod aarch64 {
 
     pub(super) fn read() -> State {
         let [control, flags]: State;
-        // SAFETY: it writes two registers. Without `nomem`, so that no access to memory moves across it.
+        // SAFETY: the instructions read two registers. `nomem` is not given, so that no access to memory moves across
+        // them.
         unsafe { asm!("mrs {}, fpcr", "mrs {}, fpsr", out(reg) control, out(reg) flags, options(nostack)) };
         [control, flags]
     }
 
     pub(super) fn write([control, flags]: State) {
-        // SAFETY: it accesses no memory. The compiler's assumptions hold while compiled code runs: it assumes the
-        // default state, and the caller's state is the one that it had.
+        // SAFETY: the instructions access no memory. Compiled code of the engine runs in the default state, as the
+        // compiler assumes, and the caller's code runs in the state that it ran in before.
         unsafe { asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) control, in(reg) flags, options(nostack)) };
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod other {
-    /// Nothing: the state of this processor is neither read nor set.
+    /// Empty: the state of this processor is neither read nor set.
     #[derive(Clone, Copy)]
     pub(super) struct State;
     pub(super) const DEFAULT: State = State;
@@ -125,15 +127,16 @@ mod other {
 mod tests {
     use super::*;
 
-    /// Flush to zero, and subnormal inputs as zero; round towards zero.
+    /// Two states other than the default: subnormal numbers as zero; rounding towards zero.
     #[cfg(target_arch = "x86_64")]
     const STATES: [processor::State; 2] = [0x9fc0, 0x7f80];
     #[cfg(target_arch = "aarch64")]
     const STATES: [processor::State; 2] = [[1 << 24, 0], [3 << 22, 0]];
 
-    /// (2^-1000 2^-50, 1 / 10): in each of [`STATES`] one of them differs from that of the default state.
+    /// The bits of 2^-1000 2^-50 and of 1 / 10. In each of [`STATES`], one of them differs from that in the default
+    /// state.
     #[inline(never)]
-    fn products() -> [u64; 2] {
+    fn results() -> [u64; 2] {
         let tiny = black_box(f64::from_bits(23 << 52)) * black_box(f64::from_bits(973 << 52));
         [tiny.to_bits(), (black_box(1.0f64) / black_box(10.0)).to_bits()]
     }
@@ -147,17 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn work_runs_in_the_default_state_and_the_callers_comes_back() {
-        let expected = products();
+    fn work_runs_in_the_default_state_and_the_callers_is_restored() {
+        let expected = results();
         for state in STATES {
-            assert_ne!(in_state(state, products), expected, "the state changes values");
+            assert_ne!(in_state(state, results), expected, "the state changes values");
             let (inside, before, after) = in_state(state, || {
                 let before = processor::read();
-                let inside = in_default_state(products);
+                let inside = in_default_state(results);
                 (inside, before, processor::read())
             });
             assert_eq!(inside, expected);
-            assert_eq!(after, before, "flags included: the inexact quotient left none");
+            assert_eq!(after, before, "the flags are restored too: the inexact quotient set none");
         }
     }
 
@@ -165,7 +168,7 @@ mod tests {
     fn a_panic_restores_the_state_too() {
         let state = STATES[0];
         let after = in_state(state, || {
-            std::panic::catch_unwind(|| in_default_state(|| panic!("as it must"))).unwrap_err();
+            std::panic::catch_unwind(|| in_default_state(|| panic!("on purpose"))).unwrap_err();
             processor::read()
         });
         assert_eq!(after, state);

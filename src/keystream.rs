@@ -9,14 +9,14 @@
 //!        14, 15  the stream, low half first
 //! ```
 //!
-//! with the words in that order, as `chacha20::ChaCha8Rng` gives it after `from_seed`, `set_stream` and
-//! `set_block_pos(n)`. A block depends on no other block, so any word costs the same. Words are counted from block 0,
-//! up to 2^68. Element `i` of a tensor has word `i` (its [`Plane::High`] word) and word `2^67 + i` (its [`Plane::Low`]
-//! word, in block `2^63 + i / 16`).
+//! with the words in that order. `chacha20::ChaCha8Rng` gives the same words after `from_seed`, `set_stream` and
+//! `set_block_pos(n)`. A block depends on no other block, so that any word costs the same. Words are numbered from
+//! block 0 on, up to 2^68. Element `i` of a tensor has word `i` (its [`Plane::High`] word) and word `2^67 + i` (its
+//! [`Plane::Low`] word, in block `2^63 + i / 16`).
 //!
-//! Reference: D. J. Bernstein, *ChaCha, a variant of Salsa20*, 2008. A vector of the backend has the same word of as
-//! many blocks as it has lanes, so that the rounds need no permutation of lanes, and the blocks are transposed when
-//! they are stored.
+//! Reference: D. J. Bernstein, *ChaCha, a variant of Salsa20*, 2008. A backend computes as many blocks together as it
+//! has lanes: a vector has the same word of each block. So the rounds need no permutation of lanes, and the words are
+//! transposed only when the blocks are stored.
 //!
 //! ```
 //! let keystream = seedbed::keystream::Keystream::new([0; 32], 0);
@@ -67,14 +67,15 @@ impl Keystream {
         Self { key: from_fn(word), stream }
     }
 
-    /// Words `first`, `first + 1`, ..., counted from block 0 and modulo 2^68.
+    /// Write the words from number `first` on, modulo 2^68, to `words`.
     pub fn words(&self, first: u128, words: &mut [u32]) {
         let (mut block, skip) = ((first / BLOCK as u128) as u64, (first % BLOCK as u128) as usize);
         let mut write = |words: &mut [u32]| {
             backend::run(Consecutive { keystream: *self, first: block, words });
             block = block.wrapping_add((words.len() / BLOCK) as u64);
         };
-        // The first and the last words are parts of a group of blocks: the fewest that every backend computes whole.
+        // A group has the fewest blocks that every backend computes at once. The first and the last words may be only a
+        // part of a group, which is then computed in a buffer.
         let mut group = [0; BLOCK * MAX_LANES];
         let mut rest = words;
         if skip != 0 {
@@ -93,20 +94,20 @@ impl Keystream {
         }
     }
 
-    /// The word of an element in a plane.
+    /// The word that an element has in a plane.
     pub fn word(&self, plane: Plane, element: u64) -> u32 {
         let mut word = [0];
         self.words(u128::from(plane.first_block()) * BLOCK as u128 + u128::from(element), &mut word);
         word[0]
     }
 
-    /// Write the blocks `first + counters[i]`, in order. Both slices are padded to whole vectors.
+    /// Write block `first + counters[i]` for each i, in order. Both slices must be padded to whole vectors.
     #[inline(always)]
     pub(crate) fn blocks<B: Backend>(&self, b: B, first: u64, counters: &[u64], words: &mut [u32]) {
         b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
-    /// Write consecutive blocks from number `first` on, whole vectors of them.
+    /// Write consecutive blocks from number `first` on. `words` must have whole vectors of blocks.
     #[inline(always)]
     pub(crate) fn consecutive_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
         b.vectorize(Consecutive { keystream: *self, first, words });

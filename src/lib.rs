@@ -1,8 +1,8 @@
 //! The engine of seedbed: initial values of neural network weights as a function of their address.
 //!
-//! An address is a key, a stream and an element index. It determines 64 bits of ChaCha8 keystream, which stand for a
-//! number `u` between 0 and 1, and the value is `Q(u)`, where `Q` is the quantile function of the distribution. A value
-//! depends on its address and distribution alone: not on threads, nor on the instruction set, nor on the part of the
+//! An address is a key, a stream and an element index. It determines 64 bits of ChaCha8 keystream, which represent a
+//! number `u` between 0 and 1. The value is `Q(u)`, with the quantile function `Q` of the distribution. So a value
+//! depends on its address and distribution alone, and not on threads, on the instruction set, or on the part of the
 //! tensor that is evaluated. `docs/streams.md` specifies every step, and `docs/architecture.md` maps the modules.
 //!
 //! ```
@@ -25,23 +25,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | `float_state` | rounding mode and subnormal numbers of the processor |
 //! | `backend` | vector operations, once for each instruction set |
 //! | [`keystream`] | ChaCha8 words by address |
 //! | [`quantile`] | words to standard values |
 //! | [`element`] | element types, and rounding to them |
-//! | [`recipe`] | a distribution, checked and compiled for an element type |
-//! | [`region`] | an N-d slice of a tensor as runs of element numbers |
+//! | [`recipe`] | distributions, checked and compiled for an element type |
+//! | [`region`] | N-d slices of a tensor, as runs of element numbers |
 //! | `parallel` | threads that take the items of a work list in turn |
-//! | [`fill`] | a region of a tensor, evaluated into memory |
+//! | [`fill`] | evaluation of a region of a tensor into memory |
 //! | [`matmul`] | matrix products in one order of summation |
 //! | [`orthogonal`] | random orthogonal matrices, from Householder reflections |
-//! | [`xla_ffi`] | the handler by which XLA's programs call the engine |
+//! | [`xla_ffi`] | the handler through which programs of XLA call the engine |
 //! | `python` | the extension module `seedbed._core`, the only module that knows Python |
 //!
-//! Each module may use those above it.
+//! Each module may use only the modules above it.
 
 mod backend;
 pub mod element;

@@ -1,8 +1,8 @@
 //! Threads that take the items of a work list in turn.
 //!
-//! Which thread does which item changes no result: items write to disjoint memory, and each is a function of its
-//! address. Threads are started for one call and joined at its end, so that nothing is left running that a `fork` or
-//! the end of the interpreter would break.
+//! The result does not depend on which thread takes which item: items write to disjoint memory, and each is a function
+//! of its address. Threads are started for one call and joined at its end. A pool of threads would live longer, but its
+//! threads would be missing in a child process after `fork`, and would still run when the interpreter ends.
 
 use crate::float_state::in_default_state;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time between two calls of `proceed`: how long Python's signal handlers wait.
+/// Least time between two calls of `proceed`: about how long Python's signal handlers wait.
 pub(crate) const SIGNAL_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Address space that a thread may take, in bytes: 2 MiB of stack, and 64 MiB that glibc reserves for a thread that
@@ -23,7 +23,7 @@ const THREAD_SPACE: usize = (2 + 64) << 20;
 /// Larger than any allocator's reserve, in bytes, so that a refusal means that the system has no memory left.
 const ALLOCATOR_RESERVE: usize = 33 << 20;
 
-/// The caller asked for the work to stop; part of it is not done.
+/// The caller asked for the work to stop. Part of it is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupted;
 
@@ -38,7 +38,7 @@ impl std::error::Error for Interrupted {}
 /// Why work that allocates memory stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// The caller asked for it.
+    /// The caller asked for the work to stop.
     Interrupted,
     /// There is not enough memory.
     OutOfMemory,
@@ -67,7 +67,7 @@ impl From<TryReserveError> for Stopped {
     }
 }
 
-/// What long work calls now and then: an error means that it must stop.
+/// A function that long work calls often. If it returns an error, the work must stop.
 pub(crate) type Proceed<'a> = dyn Fn() -> Result<(), Interrupted> + 'a;
 
 /// Call `work` for each item, on up to `threads` threads, the calling one included.
@@ -83,6 +83,8 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
     proceed: impl Fn() -> bool,
     work: impl Fn(I::Item, &Proceed<'_>) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
+    // A lock is cheap enough, since the work for an item takes much longer than taking the item. If several threads
+    // fail, the first error is returned.
     let (items, failure, stop) = (Mutex::new(items), Mutex::new(None), AtomicBool::new(false));
     let worker = |caller_agrees: &dyn Fn() -> bool| {
         let proceed = || if !stop.load(Ordering::Relaxed) && caller_agrees() { Ok(()) } else { Err(Interrupted) };
@@ -107,8 +109,7 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
         ..=1 => on_this_thread(),
         threads => thread::scope(|scope| {
             for _ in 1..threads {
-                // Threads end with the work: a thread of a pool would be missing in a child that `fork` makes. If the
-                // system refuses a thread, those that have started do all of the work.
+                // If the system refuses a thread, those that have started do all of the work.
                 if thread::Builder::new().spawn_scoped(scope, || in_default_state(|| worker(&|| true))).is_err() {
                     break;
                 }
@@ -119,15 +120,15 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
     failure.into_inner().expect("no thread panics here").map_or(Ok(()), Err)
 }
 
-/// The number of threads, up to `threads`, that there is address space for.
+/// The number of threads, up to `threads`, for which the process has address space.
 ///
-/// A thread may start where address space is scarce, and then touch its first page of thread-local memory: glibc ends
-/// the process if it cannot map that page. So the space is requested first, and released at once.
+/// If address space is scarce, a thread may start, but then glibc fails to map its thread-local memory and ends the
+/// process. To find out before, this function allocates the space of all threads and releases it at once.
 fn affordable_threads(mut threads: usize) -> usize {
     while threads > 1 {
         let mut space = Vec::<u8>::new();
         if space.try_reserve_exact(threads.saturating_mul(THREAD_SPACE).saturating_add(ALLOCATOR_RESERVE)).is_ok() {
-            std::hint::black_box(&space); // or the compiler would leave the allocation out
+            std::hint::black_box(&space); // without this, the compiler would remove the allocation
             break;
         }
         threads /= 2;
@@ -135,14 +136,15 @@ fn affordable_threads(mut threads: usize) -> usize {
     threads
 }
 
-/// Ask `proceed` at most once in each `interval`, and return true in between.
+/// A predicate that calls `proceed` at most once in each `interval`, and otherwise returns true. A call of `proceed`
+/// may take the interpreter's lock, which costs more than a look at the clock.
 pub(crate) fn at_most_every(interval: Duration, proceed: &dyn Fn() -> bool) -> impl Fn() -> bool {
-    let asked = Cell::new(Instant::now());
+    let last_call = Cell::new(Instant::now());
     move || {
-        if asked.get().elapsed() < interval {
+        if last_call.get().elapsed() < interval {
             return true;
         }
-        asked.set(Instant::now());
+        last_call.set(Instant::now());
         proceed()
     }
 }

@@ -1,7 +1,7 @@
 //! The extension module `seedbed._core`, the only module that knows Python.
 //!
-//! Its functions translate: they check arguments, release the interpreter, call the engine, and turn errors into
-//! exceptions. `python/seedbed/_core.pyi` has their types.
+//! Its functions check arguments, release the interpreter's lock, call the engine, and convert errors to exceptions.
+//! `python/seedbed/_core.pyi` declares them with their types.
 
 mod arrays;
 mod counter;
@@ -54,13 +54,13 @@ fn in_default_state<'py>(
     float_state::in_default_state(|| function.call(args, kwargs))
 }
 
-/// The address of the handler that XLA calls, of the platform "cpu" and the version 1 of its interface.
+/// The address of the handler that XLA calls, for the platform "cpu" and version 1 of XLA's interface for handlers.
 #[pyfunction]
 fn xla_handler() -> usize {
     xla_ffi::handler as *const () as usize
 }
 
-/// The number of elements that XLA has had evaluated so far.
+/// The number of elements that calls by XLA have evaluated so far.
 #[pyfunction]
 fn xla_evaluated() -> u64 {
     xla_ffi::evaluated()
@@ -72,10 +72,10 @@ fn set_xla_threads(threads: NonZero<usize>) {
     xla_ffi::set_threads(threads);
 }
 
-/// Number of words between two looks at the clock: some tens of microseconds.
+/// Number of words between two looks at the clock. They take some tens of microseconds.
 const WORDS_AT_ONCE: usize = 1 << 18;
 
-/// Fill `out` with words `start`, `start + 1`, ... of the keystream at (key, stream).
+/// Fill `out` with the words of the keystream at (key, stream), from number `start` on.
 #[pyfunction]
 fn words(out: &Bound<'_, PyArray1<u32>>, address: (&[u8], u64), start: u128) -> PyResult<()> {
     backend()?;
@@ -94,15 +94,16 @@ fn words(out: &Bound<'_, PyArray1<u32>>, address: (&[u8], u64), start: u128) -> 
     })
 }
 
-/// Look up now what the `numpy` crate looks up at its first use. Its lookups run Python code. If a trace function uses
-/// the module during the first use, it would wait for itself; a first use at the interpreter's shutdown would panic.
+/// Make the `numpy` crate do the lookups of its first use now. They run Python code under a lock. A trace function that
+/// used this module during that code would wait for its own thread forever, and a first use while the interpreter shuts
+/// down would panic.
 fn look_up_numpy(py: Python<'_>) -> PyResult<()> {
     py.import("numpy")?;
     writable(&PyArray1::<f32>::zeros(py, 0, false)).map(drop)
 }
 
-// Without the GIL the module is as safe as with it: fills borrow their arrays through the `numpy` crate, which refuses a second
-// writer, and classes are immutable or locked. `tests/test_free_threading.py` shows it.
+// The module is safe without the GIL: fills borrow their arrays through the `numpy` crate, which refuses a second
+// writer, and classes are immutable or atomic. `tests/test_free_threading.py` tests this.
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     look_up_numpy(module.py())?;

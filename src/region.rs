@@ -1,9 +1,9 @@
 //! A region, an N-d slice of a tensor, as runs of element numbers.
 //!
-//! Elements are numbered in C order through the whole tensor. A region takes the indices `start`, `start + step`, ...,
-//! `count` of them, along each axis. Neighbouring axes are merged if the step of the outer one continues the inner one.
+//! Elements are numbered in C order through the whole tensor. Along each axis, a region takes the indices `start + i *
+//! step` for `0 <= i < count`. Two neighbouring axes are merged if a step along the outer one continues the inner one.
 //! The elements of the region, in C order, are then runs `first + i * step` along the innermost merged axis. A whole
-//! tensor, or a range of its rows, is a single run.
+//! tensor, or a range of its rows, is a single run, which is the fastest to evaluate.
 //!
 //! ```
 //! use seedbed::region::{Axis, Region, Run};
@@ -42,7 +42,7 @@ pub struct Run {
     pub count: u64,
 }
 
-/// Axes do not describe a region.
+/// The axes do not describe a region of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionError {
     /// The tensor or the region has 2^63 elements or more.
@@ -77,7 +77,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// The region with these axes; their lengths are the shape of the tensor.
+    /// The region with these axes. Their lengths are the shape of the tensor.
     ///
     /// # Errors
     ///
@@ -89,7 +89,8 @@ impl Region {
         if len == 0 {
             return Ok(region);
         }
-        axes.iter().try_for_each(check)?; // no axis is empty from here on, and no product beyond the tensor's size
+        // After this, no axis is empty, and no product of lengths or indices exceeds the size of the tensor.
+        axes.iter().try_for_each(check)?;
         let mut stride = 1u64;
         for axis in axes.iter().rev() {
             region.first += axis.start * stride;
@@ -100,11 +101,11 @@ impl Region {
         Ok(region)
     }
 
-    /// The whole of a tensor.
+    /// The region of a whole tensor.
     ///
     /// # Errors
     ///
-    /// If it has 2^63 elements or more.
+    /// If the tensor has 2^63 elements or more.
     pub fn whole(shape: &[u64]) -> Result<Self, RegionError> {
         let axis = |&length| Axis { length, start: 0, step: 1, count: length };
         Self::new(&shape.iter().map(axis).collect::<Vec<_>>())
@@ -120,21 +121,21 @@ impl Region {
         self.len == 0
     }
 
-    /// Whether the region has elements 2 i and 2 i + 1 together, in that order, or neither: the parts of a complex
-    /// number.
+    /// Whether the region separates no complex number: for each i it has elements 2 i and 2 i + 1 next to each other,
+    /// in this order, or neither.
     pub fn keeps_pairs(&self) -> bool {
         let Some(((inner, 1), outer)) = self.axes.split_last() else { return self.is_empty() };
         let steps = outer.iter().map(|(_, step)| step);
         steps.chain([inner, &self.first]).all(|number| number.is_multiple_of(2))
     }
 
-    /// Whether runs have consecutive elements, and at least `min` of them.
+    /// Whether the runs have consecutive elements, at least `min` each.
     pub(crate) fn has_runs_of(&self, min: u64) -> bool {
         self.axes.last().is_some_and(|&(count, step)| step == 1 && count >= min)
     }
 
-    /// Add an axis outside the ones so far (these are in reverse order until the region is complete), or merge it into
-    /// the last one if it continues it.
+    /// Add an axis outside the present ones, or merge it into the last one if a step along it continues that one. The
+    /// axes are in reverse order until the region is complete.
     fn push_outer(&mut self, count: u64, step: u64) {
         match self.axes.last_mut() {
             _ if count == 1 => (),
@@ -173,7 +174,8 @@ impl Region {
     }
 }
 
-/// The product of lengths, which must be less than 2^63. If one is 0, the others do not matter.
+/// The product of lengths, or an error if it is 2^63 or more. If one length is 0, so is the product, however large the
+/// others are.
 fn size(mut lengths: impl Iterator<Item = u64> + Clone) -> Result<u64, RegionError> {
     if lengths.clone().any(|length| length == 0) {
         return Ok(0);
@@ -182,7 +184,7 @@ fn size(mut lengths: impl Iterator<Item = u64> + Clone) -> Result<u64, RegionErr
     if size < 1 << 63 { Ok(size) } else { Err(RegionError::TooLarge) }
 }
 
-/// Check that all indices of an axis with at least one are within its length.
+/// Check that all indices of an axis are within its length. The count must not be 0.
 fn check(axis: &Axis) -> Result<(), RegionError> {
     let last = i128::from(axis.start) + i128::from(axis.step) * i128::from(axis.count - 1);
     let within = axis.start < axis.length && (0..i128::from(axis.length)).contains(&last);

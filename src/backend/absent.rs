@@ -1,8 +1,8 @@
-//! The stub of a backend for another processor than this one.
+//! The stub of a backend for another architecture.
 
 use super::Task;
 
-/// An instruction set that no CPU of this architecture has, so that there is no value of the type.
+/// An instruction set that no CPU of this architecture has. The type has no values.
 #[derive(Clone, Copy, Debug)]
 pub enum Absent {}
 

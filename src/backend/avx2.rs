@@ -6,7 +6,7 @@
 use super::{Backend, Task};
 use std::arch::x86_64::*;
 
-/// A proof that the CPU has the instructions: only [`Avx2::detect`] makes a value.
+/// Proof that the CPU has the instructions: only [`Avx2::detect`] makes a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
@@ -19,8 +19,8 @@ impl Avx2 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx2`. A pointer that is loaded
-        // from or stored to is that of an array or slice of the register's size.
+        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx2`. Each load or store has the
+        // pointer of an array, or of a slice whose length was checked, of the register's size.
         unsafe { $call }
     };
 }
@@ -34,7 +34,7 @@ impl Avx2 {
         simd!([_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a)])
     }
 
-    /// Rows of four 32-bit words, transposed within each 128-bit part.
+    /// The transpose of four rows of four 32-bit words, in each 128-bit part.
     #[inline(always)]
     fn transpose4(self, a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 4] {
         simd!({
@@ -49,7 +49,8 @@ impl Avx2 {
         })
     }
 
-    /// The low and the high words of 64-bit elements, in the order: two of `a`, two of `b`, two of `a`, two of `b`.
+    /// The low words and the high words of 64-bit elements. Their order is two of `a`, two of `b`, two of `a`, two of
+    /// `b`.
     #[inline(always)]
     fn split(self, a: __m256i, b: __m256i) -> Pair<__m256i> {
         simd!({
@@ -66,12 +67,12 @@ impl Avx2 {
         simd!(_mm256_loadu_si256(rows.as_ptr().cast()))
     }
 
-    /// Of the sixteen words of two registers, those at `index mod 16`.
+    /// `table[index mod 16]` for the sixteen words of two registers.
     #[inline(always)]
     fn choose(self, low: __m256i, high: __m256i, index: __m256i) -> __m256i {
         simd!({
-            // `low` xor the difference of `high` from it, if the fourth bit of the index is set: less work than a
-            // blend.
+            // Start with `low`, and change it to `high` by an exclusive or if bit 3 of the index is set. This is less
+            // work than a blend.
             let differs = _mm256_permutevar8x32_epi32(_mm256_xor_si256(low, high), index);
             let in_high = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(index));
             _mm256_xor_si256(_mm256_permutevar8x32_epi32(low, index), _mm256_and_si256(differs, in_high))
@@ -85,14 +86,14 @@ impl Avx2 {
         self.choose(self.constants(low), self.constants(high), index)
     }
 
-    /// `table[index mod 16]` of 64-bit elements, by their low and their high words. Gathers would be no faster, and are
-    /// slow on many of the CPUs that have no more than AVX2.
+    /// `table[index mod 16]` of 64-bit elements, by their low and their high words. Gathers would not be faster, and
+    /// are slow on many CPUs without AVX-512.
     #[inline(always)]
     fn lookup_64<T>(self, table: &[T; 16], index: Pair<__m256i>) -> Pair<__m256i> {
         let [a, b, c, d] = table.as_chunks::<4>().0 else { unreachable!("four quarters") };
         let (first, last) =
             (self.split(self.constants(a), self.constants(b)), self.split(self.constants(c), self.constants(d)));
-        // `split` interleaves two pairs of rows: back to the order of rows.
+        // `split` interleaves two pairs of rows. Restore the order of rows.
         let first = simd!(pair!(first => _mm256_permute4x64_epi64::<0b11_01_10_00>(first)));
         let last = simd!(pair!(last => _mm256_permute4x64_epi64::<0b11_01_10_00>(last)));
         let [index, _] = self.split(index[0], index[1]);
@@ -161,7 +162,7 @@ impl Backend for Avx2 {
     }
     #[inline(always)]
     fn rotate_left<const BY: u32>(self, a: Self::U32) -> Self::U32 {
-        // By 8 and by 16, the compiler makes this a shuffle of bytes.
+        // For 8 and 16 bits, the compiler replaces this by a shuffle of bytes.
         simd!(_mm256_or_si256(
             _mm256_sllv_epi32(a, _mm256_set1_epi32(BY as i32)),
             _mm256_srlv_epi32(a, _mm256_set1_epi32(32 - BY as i32))
@@ -184,7 +185,8 @@ impl Backend for Avx2 {
         let to: &mut [u32; 128] = to.first_chunk_mut().expect("eight blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // Part p of this row has words 4q..4q+4 of block 4p + k. Storing the parts saves further shuffles.
+                // Part p of this row has words 4q..4q+4 of block 4p + k. Each part is stored by itself, since storing
+                // whole blocks would need more shuffles.
                 for (p, part) in self.halves(row).into_iter().enumerate() {
                     let at = 16 * (4 * p + k) + 4 * q;
                     simd!(_mm_storeu_si128(to[at..at + 4].as_mut_ptr().cast(), part));
@@ -256,8 +258,8 @@ impl Backend for Avx2 {
 
     #[inline(always)]
     fn to_f64(self, a: Self::U64) -> Self::F64 {
-        // AVX2 has no conversion of 64-bit integers. The low and the high 32 bits become the lowest bits of the numbers
-        // 2^52 + low and 2^84 + 2^32 high; the subtraction is exact, and the addition rounds once.
+        // AVX2 cannot convert 64-bit integers. The low and the high 32 bits are written into the mantissas of 2^52 +
+        // low and of 2^84 + 2^32 high. The subtraction of 2^84 + 2^52 is exact, and the addition rounds once.
         let (low_one, high_one) = ((1u64 << 52) as f64, (1u128 << 84) as f64);
         simd!(pair!(a => {
             let low = _mm256_blend_epi32::<0b1010_1010>(a, _mm256_castpd_si256(_mm256_set1_pd(low_one)));

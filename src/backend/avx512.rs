@@ -6,7 +6,7 @@
 use super::{Backend, Task};
 use std::arch::x86_64::*;
 
-/// A proof that the CPU has the instructions: only [`Avx512::detect`] makes a value.
+/// Proof that the CPU has the instructions: only [`Avx512::detect`] makes a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
@@ -22,8 +22,8 @@ impl Avx512 {
 
 macro_rules! simd {
     ($call:expr) => {
-        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx512`. A pointer that is loaded
-        // from or stored to is that of an array or slice of the register's size.
+        // SAFETY: the CPU has the instructions, since only `detect` makes a value of `Avx512`. Each load or store has
+        // the pointer of an array, or of a slice whose length was checked, of the register's size.
         unsafe { $call }
     };
 }
@@ -37,7 +37,7 @@ impl Avx512 {
         simd!([_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)])
     }
 
-    /// Rows of four 32-bit words, transposed within each 128-bit part.
+    /// The transpose of four rows of four 32-bit words, in each 128-bit part.
     #[inline(always)]
     fn transpose4(self, a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
         simd!({
@@ -133,7 +133,8 @@ impl Backend for Avx512 {
         let to: &mut [u32; 256] = to.first_chunk_mut().expect("sixteen blocks");
         for (q, w) in words.as_chunks::<4>().0.iter().enumerate() {
             for (k, row) in self.transpose4(w[0], w[1], w[2], w[3]).into_iter().enumerate() {
-                // Part p of this row has words 4q..4q+4 of block 4p + k. Storing the parts saves further shuffles.
+                // Part p of this row has words 4q..4q+4 of block 4p + k. Each part is stored by itself, since storing
+                // whole blocks would need more shuffles.
                 let parts = simd!([
                     _mm512_castsi512_si128(row),
                     _mm512_extracti32x4_epi32::<1>(row),
@@ -182,7 +183,7 @@ impl Backend for Avx512 {
 
     #[inline(always)]
     fn join(self, high: Self::U32, low: Self::U32) -> Self::U64 {
-        // Words of `low` and of `high` alternate; index 16 is the first word of `high`.
+        // Words of `low` and of `high` alternate. Index 16 is the first word of `high`.
         let index = simd!([
             _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
             _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),

@@ -1,4 +1,4 @@
-//! The choice of a backend: the fastest that the CPU has, or the one that the environment asks for.
+//! The choice of a backend: the one that the environment names, or else the fastest that the CPU has.
 
 use super::{Avx2, Avx512, Backend, MAX_LANES, Portable, Task};
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ enum Available {
 }
 
 impl Available {
-    /// All backends that this CPU has, the slowest first, which every CPU has.
+    /// All backends that this CPU has, the slowest first. Every CPU has the first one.
     fn all() -> Vec<Self> {
         let all = [Some(Self::Portable(Portable)), Avx2::detect().map(Self::Avx2), Avx512::detect().map(Self::Avx512)];
         all.into_iter().flatten().collect()
@@ -40,7 +40,7 @@ impl Available {
     }
 }
 
-/// The environment variable names a backend that this CPU or this program does not have.
+/// The environment variable has a name that is not one of this CPU's backends.
 #[derive(Clone, Debug)]
 pub struct Unavailable(OsString);
 
@@ -52,7 +52,7 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// The backend with the name `wanted`, or the fastest one without a name.
+/// The backend with the name `wanted`, or the fastest one if that is `None`.
 fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
     let mut all = Available::all();
     match wanted {
@@ -61,7 +61,7 @@ fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
     }
 }
 
-/// The backend of this process, chosen once, at the first use.
+/// The backend of this process. It is chosen at the first use.
 fn chosen() -> Result<Available, &'static Unavailable> {
     static CHOSEN: OnceLock<Result<Available, Unavailable>> = OnceLock::new();
     CHOSEN.get_or_init(|| choose(env::var_os(VARIABLE))).as_ref().copied()
@@ -77,12 +77,13 @@ pub fn name() -> Result<&'static str, &'static Unavailable> {
 ///
 /// # Panics
 ///
-/// If the environment names a backend that this CPU does not have. The functions of the extension check that first.
+/// If the environment names a backend that this CPU does not have. The functions of the extension module call `name`
+/// first, which returns that as an error.
 pub fn run<T: Task>(task: T) -> T::Output {
     chosen().unwrap_or_else(|error| panic!("{error}")).run(task)
 }
 
-/// Run `task` on every backend that this CPU has, and return the results with the names. The scalar one comes first.
+/// Run `task` on scalars and on every backend that this CPU has, and return the results with the names, scalars first.
 #[cfg(test)]
 pub fn on_each<T: Task + Copy>(task: T) -> Vec<(&'static str, T::Output)> {
     let scalar = ("scalar", Portable::<1>.vectorize(task));

@@ -1,7 +1,7 @@
-//! Macros that backends are written with.
+//! Macros that several backends use.
 //!
-//! They are no functions of closures, since a closure might not be inlined into the function that is compiled for the
-//! backend's instructions.
+//! They are not functions with closures as arguments, since a closure might not be inlined into the function that is
+//! compiled for the backend's instructions.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(unused_macros, reason = "the portable backend needs fewer"))]
 
@@ -12,8 +12,8 @@ macro_rules! pair {
     };
 }
 
-/// Evaluate an expression for each of `N` vectors. Operations on independent vectors stand next to each other in the
-/// program, so that the CPU starts one while the result of another is not ready.
+/// Evaluate an expression for each of `N` vectors. This places operations on independent vectors next to each other in
+/// the program, so that the CPU starts one before the result of another is ready.
 macro_rules! each {
     ($zero:expr; $i:ident => $each:expr) => {{
         let mut vectors = [$zero; N];
@@ -25,7 +25,8 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// Define operations that are one instruction each: on a register, or, with `each`, on both registers of a pair.
+/// Define operations that are one instruction on a register, or, with `each`, one instruction on each register of a
+/// pair.
 macro_rules! instructions {
     ($($name:ident($($x:ident: $of:ident),+) -> $to:ident = $instruction:ident;)+) => {
         $(#[inline(always)]

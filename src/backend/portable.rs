@@ -1,14 +1,15 @@
-//! The backend of any CPU: arrays of lanes, which the compiler turns into the vectors of its target (SSE2, NEON and
+//! The backend for any CPU: arrays of lanes, which the compiler replaces by the vectors of its target (SSE2, NEON and
 //! others).
 
 use super::{Backend, Lanewise, Task};
 use half::f16;
 use std::array::from_fn;
 
-/// `N` lanes; with one, the scalar arithmetic of rare cases.
+/// `N` lanes. With one lane, it is the scalar arithmetic of rare cases.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable<const N: usize>;
 
+/// `f(a[i], b[i])` for each lane.
 #[inline(always)]
 fn map<A: Copy, B: Copy, C, const N: usize>(a: [A; N], b: [B; N], f: impl Fn(A, B) -> C) -> [C; N] {
     from_fn(|i| f(a[i], b[i]))
@@ -46,8 +47,8 @@ impl<const N: usize> Backend for Portable<N> {
         task.run(self)
     }
 
-    /// A loop over the lanes, with scalars inside. The compiler turns such a loop into vectors; a long function in
-    /// which each operation is a loop of its own stays scalar.
+    /// A loop over the lanes, with scalar operations inside. The compiler vectorizes such a loop. It would not
+    /// vectorize a long function with one loop for each operation.
     #[inline(always)]
     fn lanewise<F: Lanewise<M>, const M: usize>(self, function: F, vectors: &mut [Self::U32; M]) {
         for lane in 0..N {
@@ -111,7 +112,8 @@ impl<const N: usize> Backend for Portable<N> {
     }
     #[inline(always)]
     fn less(self, a: Self::U32, b: Self::U32) -> u32 {
-        // The vectors of most calls have no such lane, and the loop that collects bits does not become vectors.
+        // Most calls find no lane. They return before the loop that collects the bits, which the compiler cannot
+        // vectorize.
         let less = map(a, b, |a, b| u32::from(a.cast_signed() < b.cast_signed()));
         if less.iter().fold(0, |any, one| any | one) == 0 {
             return 0;
@@ -218,8 +220,9 @@ impl<const N: usize> Backend for Portable<N> {
         if FUSED {
             return from_fn(|i| a[i].mul_add(b[i], c[i]));
         }
-        // The product is exact in f64, so the sum is rounded twice, to f64 and to f32. The first rounding changes
-        // the second one only if it ends on the middle between two f32, of which the last 28 of 52 bits are zero.
+        // The product is exact in f64, so that the sum is rounded twice, to f64 and to f32. The first rounding changes
+        // the second one only if its result is the middle between two f32. The last 28 of the 52 mantissa bits of a
+        // middle are zero.
         let sums: [f64; N] = from_fn(|i| f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i]));
         let mut doubtful = false;
         for sum in sums {
@@ -233,17 +236,17 @@ impl<const N: usize> Backend for Portable<N> {
     }
 }
 
-/// Whether the target has an instruction for `mul_add`. Otherwise it is a call of a slow function.
+/// Whether the target has an instruction for `mul_add`. Otherwise `mul_add` calls a slow function.
 const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64", target_arch = "powerpc64"));
 
-/// `a * b + c`, rounded once: the sum is rounded to odd in f64 and then to f32, which has the effect of one rounding
-/// (S. Boldo and G. Melquiond, *Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to
-/// odd*, IEEE Trans. Comput. 57, 2008).
+/// `a * b + c`, rounded once. The sum is rounded to odd in f64 and then to nearest in f32, which has the effect of one
+/// rounding (S. Boldo and G. Melquiond, *Emulation of a FMA and correctly rounded sums: proved algorithms using
+/// rounding to odd*, IEEE Trans. Comput. 57, 2008).
 #[inline(never)]
 fn fma_in_f64(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + c;
-    // The exact error of the rounded sum (TwoSum: D. E. Knuth, The Art of Computer Programming 2, 4.2.2).
+    // The exact error of the rounded sum, by TwoSum (D. E. Knuth, The Art of Computer Programming 2, 4.2.2).
     let of_c = sum - product;
     let lost = (product - (sum - of_c)) + (c - of_c);
     if lost == 0.0 || sum.to_bits() & 1 == 1 {
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn a_fused_float32_is_rounded_once() {
         let (one, bits) = (Portable::<1>, |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32);
-        // Numbers of all sizes, near the middles between two float32 numbers, and subnormal ones.
+        // Numbers of many binary orders, numbers near the middle of two float32 numbers, and subnormal numbers.
         let hard =
             [1.0, 1.0 + 2f32.powi(-23), 1.0 + 2f32.powi(-12), 2f32.powi(-24), 3.0 * 2f32.powi(-25), 2f32.powi(-60)]
                 .into_iter()

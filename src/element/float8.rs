@@ -1,26 +1,27 @@
-//! Floats of eight bits, as ml_dtypes and torch have them: a sign, an exponent and a mantissa, of a few layouts.
+//! Floats of eight bits, in the formats of ml_dtypes and torch: a sign, an exponent and a mantissa of m bits.
 //!
-//! A number is (-1)^sign 2^(exponent - bias) (1 + mantissa 2^-m), or, where the exponent is 0,
-//! (-1)^sign 2^(1 - bias) mantissa 2^-m. So the codes of one sign are in the order of their numbers, and a number between
-//! 2^e and 2^(e+1) has the code ((e - 1 + bias) << m) + number 2^(m - e): rounding that to an integer rounds the number,
-//! carries into the exponent included.
+//! A code represents (-1)^sign 2^(exponent - bias) (1 + mantissa 2^-m), or (-1)^sign 2^(1 - bias) mantissa 2^-m if the
+//! exponent is 0. So the codes of one sign are in the order of their numbers, and a number from 2^e to 2^(e+1) has the
+//! code ((e - 1 + bias) << m) + number 2^(m - e). Rounding this sum to an integer rounds the number. A carry into the
+//! exponent bits gives the right code too.
 //!
-//! Values are float32 ones, rounded; no loop is compiled for these types alone. [`Format::round`] is the last step.
+//! Values are the float32 values, rounded by [`Format::round`] as the last step. The inner loops are not compiled for
+//! these types, which would make the library larger.
 
 use super::{Element, to_odd};
 use crate::backend::{Backend, MAX_LANES};
 
-/// Define the formats: name, mantissa bits, bias, code of the largest finite number, and whether zero has a sign.
+/// Define the formats by name, number of mantissa bits, bias, code of the largest finite number, and whether -0 exists.
 macro_rules! formats {
     ($($Format:ident $name:literal $mantissa:literal $bias:literal $largest:literal $signed_zero:literal;)+) => {
-        /// The formats that have zero, and negative numbers.
+        /// A format with zero and negative numbers (float8_e8m0fnu has neither).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Format {
             $(#[doc = $name] $Format,)+
         }
 
         impl Format {
-            /// All of them.
+            /// All formats.
             pub const ALL: &[Self] = &[$(Self::$Format,)+];
 
             /// The usual name.
@@ -37,7 +38,7 @@ macro_rules! formats {
                 }
             }
 
-            /// Round float32 numbers within the finite ones to nearest, ties to even.
+            /// Round float32 numbers to the nearest codes, ties to even. No number may exceed the largest finite one.
             pub fn round(self, from: &[f32], to: &mut [u8]) {
                 match self {
                     $(Self::$Format => round::<$mantissa, $bias>(from, to, $signed_zero),)+
@@ -46,7 +47,7 @@ macro_rules! formats {
         }
 
         $(
-            #[doc = concat!("A number of ", $name, ", by its code.")]
+            #[doc = concat!("A number of ", $name, ", stored as its code.")]
             #[derive(Clone, Copy, Debug, Default, PartialEq)]
             pub struct $Format(pub u8);
 
@@ -89,7 +90,7 @@ macro_rules! formats {
             }
         )+
 
-        /// An expression for the element type of a format, which it knows as `T`.
+        /// Evaluate an expression in which `T` is the element type of a [`Format`].
         macro_rules! by_format {
             ($format:expr, $T:ident => $work:expr) => {
                 match $format {
@@ -103,7 +104,7 @@ macro_rules! formats {
     };
 }
 
-/// The numbers of a code that is finite.
+/// The number that a finite code represents.
 const fn number<const MANTISSA: u32, const BIAS: i32>(code: u8) -> f64 {
     let (exponent, mantissa) = ((code & 0x7f) as i32 >> MANTISSA, code as u64 & ((1 << MANTISSA) - 1));
     let (order, whole) = if exponent == 0 { (1, mantissa) } else { (exponent, mantissa + (1 << MANTISSA)) };
@@ -112,12 +113,13 @@ const fn number<const MANTISSA: u32, const BIAS: i32>(code: u8) -> f64 {
     if code & 0x80 == 0 { size } else { -size }
 }
 
-/// The code of the nearest number, ties to even.
+/// The code of the number nearest to `x`, ties to even.
 #[inline(always)]
 fn code<const MANTISSA: u32, const BIAS: i32>(x: f32, signed_zero: bool) -> u8 {
     let (size, least) = (x.to_bits() & 0x7fff_ffff, 1 - BIAS);
     let order = ((size >> 23) as i32 - 127).max(least);
-    // In units of 2^(order - MANTISSA), plus 2^23, of which the sum's last bit is 1: it is rounded to an integer.
+    // `x` in units of 2^(order - MANTISSA). The last bit of a float32 from 2^23 to 2^24 counts 1, so that adding 2^23
+    // rounds the units to an integer.
     let units = f32::from_bits(size) * f32::from_bits(((127 + MANTISSA as i32 - order) as u32) << 23);
     let rounded = (units + (1 << 23) as f32) - (1 << 23) as f32;
     let code = (((order - least) as u8) << MANTISSA) + rounded as u8;
@@ -125,6 +127,7 @@ fn code<const MANTISSA: u32, const BIAS: i32>(x: f32, signed_zero: bool) -> u8 {
     code | sign
 }
 
+/// Round each number of `from` to its code in `to`.
 fn round<const MANTISSA: u32, const BIAS: i32>(from: &[f32], to: &mut [u8], signed_zero: bool) {
     for (to, x) in to.iter_mut().zip(from) {
         *to = code::<MANTISSA, BIAS>(*x, signed_zero);
@@ -132,7 +135,7 @@ fn round<const MANTISSA: u32, const BIAS: i32>(from: &[f32], to: &mut [u8], sign
 }
 
 impl Format {
-    /// The format with that name.
+    /// The format with that name, or `None`.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|format| format.name() == name)
     }
@@ -154,7 +157,7 @@ pub(crate) use by_format;
 mod tests {
     use super::*;
 
-    fn every_number_and_middle_rounds<T: Element>(format: Format, largest: u8, from: fn(u8) -> T) {
+    fn numbers_and_middles_round_to_nearest_even<T: Element>(format: Format, largest: u8, from: fn(u8) -> T) {
         let numbers: Vec<f64> = (0..=largest).map(|code| from(code).to_f64()).collect();
         let mut cases = vec![(-0.0f32, if format.name().ends_with("fnuz") { 0 } else { 0x80u8 })];
         for (i, pair) in numbers.windows(2).enumerate() {
@@ -189,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn every_number_and_both_sides_of_every_middle_round_to_nearest_even() {
-        every_number_and_middle_rounds(Format::E3m4, 0x6f, E3m4);
-        every_number_and_middle_rounds(Format::E4m3, 0x77, E4m3);
-        every_number_and_middle_rounds(Format::E4m3b11fnuz, 0x7f, E4m3b11fnuz);
-        every_number_and_middle_rounds(Format::E4m3fn, 0x7e, E4m3fn);
-        every_number_and_middle_rounds(Format::E4m3fnuz, 0x7f, E4m3fnuz);
-        every_number_and_middle_rounds(Format::E5m2, 0x7b, E5m2);
-        every_number_and_middle_rounds(Format::E5m2fnuz, 0x7f, E5m2fnuz);
+    fn every_number_and_middle_rounds_to_nearest_even() {
+        numbers_and_middles_round_to_nearest_even(Format::E3m4, 0x6f, E3m4);
+        numbers_and_middles_round_to_nearest_even(Format::E4m3, 0x77, E4m3);
+        numbers_and_middles_round_to_nearest_even(Format::E4m3b11fnuz, 0x7f, E4m3b11fnuz);
+        numbers_and_middles_round_to_nearest_even(Format::E4m3fn, 0x7e, E4m3fn);
+        numbers_and_middles_round_to_nearest_even(Format::E4m3fnuz, 0x7f, E4m3fnuz);
+        numbers_and_middles_round_to_nearest_even(Format::E5m2, 0x7b, E5m2);
+        numbers_and_middles_round_to_nearest_even(Format::E5m2fnuz, 0x7f, E5m2fnuz);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) enum Dtype {
 impl Dtype {
     const ALL: [Self; 4] = [Self::Float16, Self::Bfloat16, Self::Float32, Self::Float64];
 
-    /// The type with the name that NumPy gives it.
+    /// The element type of a dtype name.
     pub(super) fn named(name: &str) -> PyResult<Self> {
         Self::ALL.into_iter().find(|dtype| by_dtype!(*dtype, T => T::NAME) == name).ok_or_else(|| {
             value_error(format!("dtype must be float16, bfloat16, float32 or float64. Received: {name}"))
@@ -46,11 +46,12 @@ macro_rules! by_dtype {
 }
 pub(super) use by_dtype;
 
-/// An element type, and the type of NumPy arrays with such elements. NumPy has no bfloat16, so arrays of 16-bit floats
-/// are passed as arrays of their bits.
+/// An element type, and the type of the NumPy arrays in which it is passed. NumPy has no bfloat16, so 16-bit floats are
+/// passed as arrays of their bits.
 pub(super) trait Stored: Element {
-    /// The type in NumPy.
+    /// The element type of the NumPy array.
     type Stored: NumpyElement;
+    /// The elements of a NumPy array.
     fn elements(stored: &mut [Self::Stored]) -> &mut [Self];
 }
 
@@ -82,11 +83,11 @@ impl Stored for f64 {
     }
 }
 
-/// The array as one of the type in which elements of type `T` are stored.
+/// The array with the NumPy type for elements of type `T`, or an error if it has another type.
 pub(super) fn array_of<'a, 'py, T: Stored>(
     array: &'a Bound<'py, PyUntypedArray>,
 ) -> PyResult<&'a Bound<'py, PyArrayDyn<T::Stored>>> {
-    array.cast().map_err(|_| value_error(format!("out must hold {} elements", T::NAME)))
+    array.cast().map_err(|_| value_error(format!("out must have {} elements", T::NAME)))
 }
 
 /// Exclusive access to an array, or an error if another fill writes to the same memory.

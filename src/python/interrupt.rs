@@ -1,4 +1,4 @@
-//! Work without the interpreter's lock that signal handlers can interrupt.
+//! Work that releases the interpreter's lock, and that a signal handler can interrupt.
 
 use crate::parallel::Stopped;
 use pyo3::exceptions::PyMemoryError;
@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::thread;
 
-/// Call `work` without holding the interpreter's lock. The predicate that it gets runs pending signal handlers, and
-/// returns false if one raised an exception, which is then raised here.
+/// Call `work` with the interpreter's lock released. `work` gets a predicate that runs pending signal handlers, and
+/// returns false if one of them raised an exception. This function then raises that exception.
 pub(super) fn interruptible<E: Into<Stopped>>(
     py: Python<'_>,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<(), E> + Send,
@@ -16,7 +16,7 @@ pub(super) fn interruptible<E: Into<Stopped>>(
         let raised = Cell::new(None);
         let proceed = || match Python::try_attach(|py| py.check_signals()) {
             Some(checked) => checked.map_err(|error| raised.set(Some(error))).is_ok(),
-            // The interpreter has shut down, and the process ends soon: there is no caller to return to.
+            // The interpreter has shut down, so there is no caller to return to. Wait until the process ends.
             None => loop {
                 thread::park();
             },

@@ -27,7 +27,7 @@ impl PyOrthogonal {
         let element = match Format::named(&dtype) {
             Some(format) => {
                 by_format!(format, T => check_gain::<T>(gain)).map_err(value_error)?;
-                Dtype::Float32 // the caller rounds the elements
+                Dtype::Float32 // the Python caller rounds the elements
             }
             None => {
                 let element = Dtype::named(&dtype)?;
@@ -81,7 +81,8 @@ fn fill_array<T: Stored>(
     interruptible(py, |proceed| matrix.run(out, threads, proceed))
 }
 
-/// Fill `out` with the product of two float64 matrices. Each element is summed in the same order everywhere.
+/// Fill `out` with the product of two float64 matrices. The order of summation is the same on every CPU and number of
+/// threads.
 #[pyfunction]
 pub(super) fn matmul(
     mut out: PyReadwriteArray2<'_, f64>,

@@ -16,27 +16,28 @@ use std::num::NonZero;
 
 /// A distribution, checked and compiled for one dtype. Immutable.
 ///
-/// It is determined by its arguments, so that pickle makes an equal one in another process.
+/// Its arguments determine it, so that pickle makes an equal one in another process.
 #[pyclass(frozen, eq, name = "Recipe", module = "seedbed._core")]
 #[derive(Debug, PartialEq)]
 pub(super) struct PyRecipe {
     distribution: String,
     parameters: Vec<f64>,
     dtype: String,
-    /// The type of the elements. For complex dtypes these are the parts of the numbers.
+    /// The type of the elements. For complex dtypes, the elements are the real and imaginary parts.
     element: Dtype,
     complex: bool,
-    /// The format of 8-bit floats; `element` is then the type before they are rounded.
+    /// The format of 8-bit floats, or `None`. With a format, `element` is the type of the values before they are
+    /// rounded.
     format: Option<Format>,
     recipe: Recipe,
 }
 
 #[pymethods]
 impl PyRecipe {
-    /// For a complex dtype, the distribution is the complex counterpart of the one that is named.
+    /// For a complex dtype, the distribution is the complex counterpart of the one with this name.
     #[new]
     fn new(distribution: String, parameters: Vec<f64>, dtype: String) -> PyResult<Self> {
-        // -0.0 is 0.0, so that recipes of equal arguments are equal.
+        // Adding 0.0 replaces -0.0 by 0.0, so that equal arguments give equal recipes.
         let numbers = in_default_state(|| parameters.iter().map(|number| number + 0.0).collect::<Vec<_>>());
         let named = Distribution::named(&distribution, &numbers).map_err(value_error)?;
         let format = Format::named(&dtype);
@@ -83,14 +84,14 @@ impl PyRecipe {
         }
     }
 
-    /// The least and the greatest value; None where there is no bound. Complex distributions have none.
+    /// The least and the greatest value; None for an end without a bound. Both are None for complex distributions.
     #[getter]
     fn bounds(&self) -> (Option<f64>, Option<f64>) {
         if self.complex { (None, None) } else { self.recipe.bounds() }
     }
 
-    /// The name of the standard distribution, and center, scale, least and greatest value, if float32 arithmetic makes the
-    /// values from a table or from the uniform; else None.
+    /// The name of the standard distribution, and center, scale, least and greatest value. None if the values are not
+    /// the float32 values of a table or of the uniform, rounded.
     #[getter]
     fn placement(&self) -> Option<(&'static str, [f64; 4])> {
         let single = !self.complex && self.format.is_none() && !by_dtype!(self.element, T => T::DOUBLE);
@@ -114,7 +115,7 @@ fn fill_float8(
     threads: NonZero<usize>,
 ) -> PyResult<()> {
     let array = array.cast::<PyArrayDyn<u8>>();
-    let mut array = writable(array.map_err(|_| value_error(format!("out must hold {} elements", format.name())))?)?;
+    let mut array = writable(array.map_err(|_| value_error(format!("out must have {} elements", format.name())))?)?;
     let py = array.py();
     let out = slice_of(&mut array)?;
     if out.len() as u64 != fill.region.len() {
@@ -127,7 +128,7 @@ fn fill_float8(
     interruptible(py, |proceed| fill.run_float8(format, out, threads, proceed))
 }
 
-/// Round float32 numbers to the codes of a format of 8 bits. They must be within its finite numbers.
+/// Round float32 numbers to the codes of an 8-bit format. No number may exceed the largest finite number of the format.
 #[pyfunction]
 pub(super) fn round_float8(
     mut out: PyReadwriteArray1<'_, u8>,
@@ -148,7 +149,9 @@ pub(super) fn round_float8(
 
 fn fill_array<T: Stored>(array: &Bound<'_, PyUntypedArray>, fill: &Fill<'_>, threads: NonZero<usize>) -> PyResult<()> {
     if fill.recipe.makes_pairs() && !fill.region.keeps_pairs() {
-        return Err(value_error("the region of a complex tensor must have whole numbers: a last axis of 2, all of it"));
+        return Err(value_error(
+            "the region of a complex tensor must have both parts of each number: all of a last axis of 2",
+        ));
     }
     let py = array.py();
     let mut array = writable(array_of::<T>(array)?)?;

@@ -4,7 +4,7 @@ use crate::quantile::symmetric::{NORMAL, NORMAL_TAIL, Rows, TRUNCATED_NORMAL};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The float32 tables of `docs/streams.md`, steps 7 and 8, by distribution.
+/// The float32 tables of `docs/streams.md`, steps 7 and 8, by the name of the distribution.
 #[pyfunction]
 pub(super) fn float32_tables(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let tables = PyDict::new(py);
