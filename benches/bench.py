@@ -1,13 +1,13 @@
-"""Ours next to every rival that is installed: docs/benchmarks.md and docs/benchmarks.png.
+"""Compare seedbed with every installed rival: docs/benchmarks.md and docs/benchmarks.png.
 
     python benches/bench.py                      everything, in about a quarter of an hour: `make bench`
-    python benches/bench.py --quick              small shapes, few rounds: does the bench run?
+    python benches/bench.py --quick              a trial run with small shapes and few rounds
     python benches/bench.py --only 8192x8192 --rivals NumPy torch
-    python benches/bench.py --render             the report again, from the figures of the last run
+    python benches/bench.py --render             measure nothing; write the report of the last run again
 
-Each rival has a process of its own for as long as the run takes. They take turns: in each round every rival makes every
-tensor of a group once, in a new order, so that whatever else the machine does hits all alike. The first call of each is
-dropped, and the median of the rounds is what is reported. Only a whole run writes to docs/.
+Each rival has its own process during the whole run. The processes take turns: in each round, every rival makes every
+tensor of a group once, in a new order, so that other work of the machine affects all rivals equally. The first call of
+each is dropped, and the report has the median of the rounds. Only a whole run writes to docs/.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[1]
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small shapes and few rounds: figures of no worth")
-    parser.add_argument("--only", default="", metavar="TEXT", help="the cases whose names contain this")
+    parser.add_argument("--quick", action="store_true", help="a trial run with small shapes and few rounds")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases with this text in their names")
     parser.add_argument("--rivals", nargs="+", metavar="NAME", help="of: " + "; ".join(r.name for r in RIVALS))
     parser.add_argument("--render", action="store_true", help="measure nothing: report the last run")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench", metavar="FOLDER")
@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace, command: str) -> Results:
-    """Measure what the options ask for; of ours, all."""
+    """Measure the requested cases and rivals. seedbed's configurations are always measured."""
     whole = not (options.quick or options.only or options.rivals)
     results = Results(options.quick, whole, "make bench" if whole else command, machine())
     sizes, pace = results.sizes, QUICK_PACE if options.quick else FULL_PACE

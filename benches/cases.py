@@ -1,4 +1,4 @@
-"""What is measured: tensors, and the cases that are made of them."""
+"""The measured tensors, and the cases that consist of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ORTHOGONAL = "orthogonal"
 DTYPES = ("float32", "bfloat16", "float64")
 GPT2 = "GPT-2"
 
-# Of each kind of tensor with a scale of 1.
+# Standard deviation and bound of each kind of tensor, for a scale of 1.
 STDDEVS = {"uniform": 3**-0.5, "truncated normal": 0.8796256610, "normal": 1.0, "constant": 0.0, ORTHOGONAL: 1.0}
 BOUNDS = {"uniform": 1.0, "truncated normal": 2.0, "normal": math.inf, "constant": 1.0, ORTHOGONAL: math.inf}
 
-PARTS = {  # of a lazy matrix: (rows, columns) of a length each
+PARTS = {  # index of a part of a lazy matrix, from its numbers of rows and columns
     "all": lambda rows, columns: (slice(None), slice(None)),
     "1 % of the rows": lambda rows, columns: (middle_percent(rows), slice(None)),
     "1 % of the columns": lambda rows, columns: (slice(None), middle_percent(columns)),
@@ -30,10 +30,10 @@ def middle_percent(length: int) -> slice:
 
 
 class Tensor(NamedTuple):
-    """What to make.
+    """A tensor to make.
 
-    `scale` is the bound of a uniform, the stddev of a normal (before truncation) or of the elements of an orthogonal
-    matrix, or the constant.
+    `scale` is the bound of a uniform, the standard deviation of a normal (before truncation) or of the elements of an
+    orthogonal matrix, or the constant.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Tensor(NamedTuple):
 
     @property
     def bound(self) -> float:
-        """What no value exceeds."""
+        """Return the greatest magnitude of a value."""
         return self.scale * BOUNDS[self.kind]
 
 
@@ -65,23 +65,23 @@ class Case(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The shapes of a run, and which of GPT-2's tensors it makes."""
+    """The shapes of a run, and the selection of GPT-2's tensors."""
 
     small: tuple[int, int]
     middle: tuple[int, int]
     large: tuple[int, int]
-    orthogonal: tuple[int, ...]  # each the rows and the columns of a square
+    orthogonal: tuple[int, ...]  # number of rows and columns of each square matrix
     gpt2: slice
-    plans: tuple[int, int]  # the tensors of two plans of small ones
+    plans: tuple[int, int]  # numbers of tensors of two plans with small tensors
 
     def cases(self, kind: str) -> list[Case]:
-        """The tensors of a kind, the largest first."""
+        """Return the cases of a kind, the largest first."""
         if kind == ORTHOGONAL:
             return [Case(kind, (n, n)) for n in self.orthogonal]
         return [Case(kind, shape, dtype) for shape in (self.large, self.middle, self.small) for dtype in DTYPES]
 
     def groups(self) -> list[list[Case]]:
-        """What is measured together, so that it can be compared."""
+        """Return groups of cases that are measured together, so that they can be compared."""
         shapes = (self.small, self.middle, self.large)
         tensors = [[Case(kind, shape, dtype) for dtype in DTYPES] for shape in shapes for kind in KINDS]
         parts = [Case("truncated normal", self.large, part=part) for part in PARTS]
@@ -93,7 +93,7 @@ class Sizes(NamedTuple):
         return [Tensor(case.kind, case.shape, case.dtype, glorot_scale(case.kind, case.shape), case.part)]
 
     def elements(self, case: Case) -> int:
-        """How many elements; of a lazy tensor, those of the whole."""
+        """Return the number of elements; for a lazy tensor, that of the whole."""
         return sum(math.prod(tensor.shape) for tensor in self.tensors(case))
 
 
@@ -102,14 +102,14 @@ QUICK = Sizes((64, 64), (128, 128), (256, 256), (96, 64), slice(2, 14), (10, 100
 
 
 def glorot_scale(kind: str, shape: tuple[int, ...]) -> float:
-    """The `scale` of a Glorot initializer; that of RandomNormal is GPT-2's, whatever the shape."""
+    """Return the `scale` of a Glorot initializer. That of RandomNormal is GPT-2's, for every shape."""
     if kind == ORTHOGONAL:
         return shape[0] ** -0.5
     return 0.02 if kind == "normal" else math.sqrt(2 / sum(shape)) / STDDEVS[kind]
 
 
 def gpt2_tensors() -> list[Tensor]:
-    """The tensors of the plan that ships with seedbed."""
+    """Return the tensors of seedbed's plan of GPT-2."""
     from seedbed import Ones, RandomNormal
     from seedbed.plan import load_plan
 

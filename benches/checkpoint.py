@@ -1,11 +1,11 @@
-"""How fast checkpoints are written and verified, next to the disk's own rate.
+"""Measure how fast checkpoints are written and verified, and compare with the disk's own rate.
 
     python benches/checkpoint.py [--plan NAME_OR_FILE] [--rounds N] [--folder FOLDER] [--output FILE]
 
-In each round, on the same disk: `dd` writes as many zeros with fdatasync, and past the page cache; `seedbed init`
+Each round uses the same disk. `dd` writes as many zeros with fdatasync, and past the page cache; `seedbed init`
 writes the plan into a directory; `dd` reads it past the page cache; `seedbed verify` verifies it. The cores' own rates
-are measured too: SHA-256 on one core, and the evaluation of the plan's values on all. The page has the best of the
-rounds, since other tenants of the machine only ever take time. Everything that is written is deleted.
+are measured too: SHA-256 on one core, and the evaluation of the plan's values on all cores. The page has the best of
+the rounds, because other programs only make a round slower. All files are deleted.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ LAYER = {
 """The shapes of a layer of Llama 3.2 1B."""
 
 BLOCK = 1 << 25
-"""Bytes that dd reads and writes at a time."""
+"""Bytes of one read or write of dd."""
 
 SAMPLE_BYTES = 1 << 28
-"""Bytes of which the rates of the cores are measured."""
+"""Bytes that measure the rates of the cores."""
 
 
 def llama_1b() -> Plan:
-    """The plan of 1.24 billion bfloat16 parameters, in 2.47 GB."""
+    """Return the plan of Llama 3.2 1B: 1.24 billion bfloat16 parameters, 2.47 GB."""
     normal = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02}}
     tensors = [
         {"name": "model.embed_tokens.weight", "shape": [128256, 2048]},
@@ -76,7 +76,7 @@ def run(command: Sequence[str]) -> tuple[float, int]:
 
 
 def hash_rate() -> float:
-    """Bytes a second that one core hashes."""
+    """Return the bytes a second that one core hashes."""
     content = np.zeros(SAMPLE_BYTES, np.uint8)
     start = time.perf_counter()
     hashlib.sha256(content.data)
@@ -84,7 +84,7 @@ def hash_rate() -> float:
 
 
 def fill_rate(plan: Plan) -> float:
-    """Bytes a second that all cores evaluate of the plan's largest tensor, in memory that exists."""
+    """Return the bytes a second that all cores evaluate of the plan's largest tensor, in existing memory."""
     tensor = max(plan.tensors, key=lambda tensor: tensor.nbytes)
     values = values_of(tensor, seedbed.SeedGenerator(0))
     rows = max(1, min(tensor.shape[0], SAMPLE_BYTES * tensor.shape[0] // tensor.nbytes))
@@ -96,7 +96,7 @@ def fill_rate(plan: Plan) -> float:
 
 
 def measure(plan: Plan, folder: Path, rounds: int) -> tuple[dict[str, float], dict[str, int]]:
-    """The best seconds of each part, and the most memory."""
+    """Return the best seconds and the greatest memory of each command."""
     best: dict[str, float] = defaultdict(lambda: float("inf"))
     peaks: dict[str, int] = defaultdict(int)
     (folder / "plan.json").write_text(plan.to_json())
@@ -132,7 +132,7 @@ def measure(plan: Plan, folder: Path, rounds: int) -> tuple[dict[str, float], di
             peaks[name] = max(peaks[name], peak)
             if remove is not None:
                 shutil.rmtree(remove) if remove.is_dir() else remove.unlink()
-        # In a process of its own: what a process starts has its memory at first, and so at its peak.
+        # In a separate process: a child process starts with the memory of this one, and counts it in its peak.
         rates = [sys.executable, __file__, "--rates", str(folder / "plan.json")]
         hashed, filled = json.loads(subprocess.run(rates, capture_output=True, check=True).stdout)
         best["hash"] = min(best["hash"], plan.nbytes / hashed)
@@ -141,9 +141,9 @@ def measure(plan: Plan, folder: Path, rounds: int) -> tuple[dict[str, float], di
 
 
 def page(plan: Plan, best: dict[str, float], peaks: dict[str, int], command: str) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     cores = len(os.sched_getaffinity(0))
-    computing = best["hash"] / cores + best["fill"]  # each core hashes a part of the time, and evaluates the rest
+    computing = best["hash"] / cores + best["fill"]  # each core hashes for a part of the time, and evaluates otherwise
     rows = [f"`{command}`: {plan.parameters:,} parameters, {plan.nbytes:,} bytes, on {cores} cores.", ""]
     rows += ["| | seconds | GB/s | peak memory, MB |", "|---|---|---|---|"]
     for name in ("dd, fdatasync", "dd, direct", "init", "dd, reading", "verify"):

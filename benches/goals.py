@@ -1,4 +1,4 @@
-"""The figures that seedbed is meant to reach, and what was measured."""
+"""Compare the measured figures with the goals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIB = 2**20
 
 
 class Row(NamedTuple):
-    """A figure; where there is no goal, it is there to be seen."""
+    """A figure with its goal, if it has one."""
 
     what: str
     figure: str
@@ -50,29 +50,29 @@ def rows(results: Results) -> list[Row]:
     ratio = results.ratio
     bfloat16, float64 = (ratio(OURS, truncated, OURS, truncated._replace(dtype=dtype)) for dtype in DTYPES[1:])
     return [
-        Row("GlorotUniform", "time, of np.full's", "x", ratio(OURS, uniform, FULL), at_most=1.0),
-        Row("GlorotUniform, one thread", "time, of np.full's", "x", ratio(ONE_THREAD, uniform, FULL)),
-        Row("GlorotNormal", "time, of np.full's", "x", ratio(OURS, truncated, FULL), at_most=1.0),
-        Row("GlorotNormal, one thread", "time, of np.full's", "x", ratio(ONE_THREAD, truncated, FULL), at_most=1.5),
+        Row("GlorotUniform", "time, relative to np.full", "x", ratio(OURS, uniform, FULL), at_most=1.0),
+        Row("GlorotUniform, one thread", "time, relative to np.full", "x", ratio(ONE_THREAD, uniform, FULL)),
+        Row("GlorotNormal", "time, relative to np.full", "x", ratio(OURS, truncated, FULL), at_most=1.0),
+        Row("GlorotNormal, one thread", "time, relative to np.full", "x", ratio(ONE_THREAD, truncated, FULL), at_most=1.5),
         fastest(results, "GlorotUniform", uniform, at_least=6),
         fastest(results, "GlorotNormal", truncated, at_least=20),
-        Row("RandomNormal", "torch's time, of ours", "x", ratio(TORCH, normal, OURS), at_least=4),
-        Row("GlorotNormal in bfloat16", "elements/s, of float32's", "x", bfloat16, at_least=0.9),
-        Row("GlorotNormal in float64", "elements/s, of float32's", "x", float64, at_least=0.4),
-        Row("GlorotNormal with AVX2", "elements/s, of the default's", "x", ratio(OURS, truncated, AVX2), at_least=0.4),
+        Row("RandomNormal", "torch's time, relative to ours", "x", ratio(TORCH, normal, OURS), at_least=4),
+        Row("GlorotNormal in bfloat16", "elements/s, relative to float32", "x", bfloat16, at_least=0.9),
+        Row("GlorotNormal in float64", "elements/s, relative to float32", "x", float64, at_least=0.4),
+        Row("GlorotNormal with AVX2", "elements/s, relative to the default", "x", ratio(OURS, truncated, AVX2), at_least=0.4),
         Row(f"GlorotUniform {sizes.small}", "time of a call", "µs", small_seconds and small_seconds * 1e6, at_most=6),
-        Row(f"Orthogonal {square.shape}", "torch's time, of ours", "x", ratio(TORCH, square, OURS), at_least=3),
+        Row(f"Orthogonal {square.shape}", "torch's time, relative to ours", "x", ratio(TORCH, square, OURS), at_least=3),
         Row(
             f"Orthogonal {square.shape}, one thread",
-            "torch's time on one, of ours",
+            "torch's time on one thread, relative to ours",
             "x",
             ratio(TORCH_ONE_THREAD, square, ONE_THREAD),
             at_least=3,
         ),
         *slices(results),
-        Row("GlorotNormal", "peak of memory, beyond the result", "MiB", beyond_result(results, OURS), at_most=16),
+        Row("GlorotNormal", "peak of memory, minus the result", "MiB", extra_memory(results, OURS), at_most=16),
         *commands(results),
-        Row("import seedbed", "time, beyond import numpy", "ms", import_beyond_numpy(results), at_most=20),
+        Row("import seedbed", "time after import numpy", "ms", import_after_numpy(results), at_most=20),
     ]
 
 
@@ -80,7 +80,7 @@ def fastest(results: Results, what: str, case: Case, at_least: float) -> Row:
     found = {rival.name: results.ratio(rival.name, case, OURS) for rival in RIVALS if rival.is_framework}
     measured = {name: ratio for name, ratio in found.items() if ratio}
     name = min(measured, key=measured.__getitem__, default="none")
-    figure = f"time of the fastest framework ({name}), of ours"
+    figure = f"time of the fastest framework ({name}), relative to ours"
     return Row(what, figure, "x", measured.get(name), at_least=at_least)
 
 
@@ -89,29 +89,29 @@ def slices(results: Results) -> list[Row]:
     limits = {"1 % of the rows": 2, "1 % of the columns": 2}
     measured = [(part.part, results.ratio(OURS, part, OURS, whole)) for part in parts]
     return [
-        Row(f"lazy GlorotNormal: {part}", "time, of the whole's", "%", ratio and 100 * ratio, at_most=limits.get(part))
+        Row(f"lazy GlorotNormal: {part}", "time, relative to the whole", "%", ratio and 100 * ratio, at_most=limits.get(part))
         for part, ratio in measured
     ]
 
 
 def commands(results: Results) -> list[Row]:
-    """Whether the processor time of a command grows as the number of tensors does."""
+    """Compare the growth of a command's processor time with that of the number of tensors."""
     few, many = results.sizes.plans
     rows = []
     for verb in ("init", "verify"):
         seconds = results.commands.get(verb)
         ratio = seconds[str(many)] / seconds[str(few)] if seconds else None
         what, limit = f"seedbed {verb}, {many:,} small tensors", 1.2 * many / few
-        rows.append(Row(what, f"processor time, of that for {few:,}", "x", ratio, at_most=limit))
+        rows.append(Row(what, f"processor time, relative to that for {few:,}", "x", ratio, at_most=limit))
     return rows
 
 
-def beyond_result(results: Results, rival: str) -> float | None:
-    """MiB of memory at the peak, beyond those before and those of the result."""
+def extra_memory(results: Results, rival: str) -> float | None:
+    """Return the MiB of memory at the peak, minus those before the call and those of the result."""
     large = results.sizes.elements(Case("truncated normal", results.sizes.large))
     return (results.peaks[rival] - 4 * large) / MIB if rival in results.peaks else None
 
 
-def import_beyond_numpy(results: Results) -> float | None:
-    """Milliseconds of `import seedbed` where NumPy is imported already."""
+def import_after_numpy(results: Results) -> float | None:
+    """Return the milliseconds of `import seedbed` after NumPy is imported."""
     return results.imports["seedbed"] * 1000 if results.imports else None

@@ -1,11 +1,11 @@
-"""How long a Flax model takes to initialize, compilation included: JAX's own way, and ours.
+"""Measure how long a Flax model takes to initialize, compilation included, with JAX and with seedbed.
 
     python benches/jax_models.py [--models gpt2 1b] [--devices 1 8] [--rounds N] [--output FILE]
 
-Each case has a process of its own, which imports all packages, starts the devices of the host, touches three times the
-memory of the parameters, and then measures once: from a model without parameters until all parameters are in memory, in
-shards if there are several devices. The page has the median of the rounds, and the most memory that a process took
-besides its parameters and what it had before.
+Each case runs in its own process. It imports all packages, starts the devices of the host, and touches three times the
+memory of the parameters. Then it measures once, from a model without parameters until all parameters are in memory, in
+shards if there are several devices. The page has the median of the rounds, and the greatest peak of memory, minus the
+parameters and the memory before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 MODELS = {"tiny": (64, 2, 512), "gpt2": (768, 12, 50257), "1b": (2048, 16, 50257)}
-"""Width, layers and vocabulary."""
+"""Width, number of layers, and size of the vocabulary of each model."""
 
 WAYS = {
     "jax": "`jax.jit(model.init)`, `jax.nn.initializers`",
@@ -39,7 +39,7 @@ STDDEV = 0.02
 
 
 def gpt(width: int, layers: int, vocabulary: int, init: Any) -> Any:
-    """A decoder of the shapes of GPT-2, whose head is not tied."""
+    """Return a decoder with the shapes of GPT-2 and a head that is not tied."""
     from flax import linen as nn
 
     class Layer(nn.Module):
@@ -62,20 +62,20 @@ def gpt(width: int, layers: int, vocabulary: int, init: Any) -> Any:
 
 
 def peak() -> int:
-    """The most memory that this process has taken so far, in bytes."""
+    """Return the peak of this process's memory so far, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def touch(size: int) -> None:
-    """Write to so many bytes of memory, and give it back: a virtual machine may first have to get it from its host."""
+    """Write to `size` bytes of memory and free it: a virtual machine may first have to get it from its host."""
     memory = np.ones(size, np.uint8)
     del memory
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
 
 
 def measure(model: str, way: str, devices: int) -> dict[str, float]:
-    """Seconds, and bytes, of one case, in this process."""
+    """Measure one case in this process: seconds and bytes."""
     import jax
     import jax.numpy as jnp
     from jax.sharding import AxisType, NamedSharding
@@ -91,7 +91,7 @@ def measure(model: str, way: str, devices: int) -> dict[str, float]:
     mesh = jax.make_mesh((devices,), ("shards",), axis_types=(AxisType.Auto,))
 
     def sharding(leaf: Any) -> Any:
-        """The longest axis of a kernel that the devices divide, in shards; all else on each device."""
+        """Shard the longest axis of a kernel that the number of devices divides. Replicate everything else."""
         axes = [axis for axis, length in enumerate(leaf.shape) if length % devices == 0]
         if leaf.ndim < 2 or not axes:
             return NamedSharding(mesh, P())
@@ -115,18 +115,18 @@ def measure(model: str, way: str, devices: int) -> dict[str, float]:
     params = jax.block_until_ready(run())
     seconds = time.perf_counter() - start
     leaves = jax.tree.leaves(params)
-    held = {
+    sizes = {  # by pointer, since shards may share memory
         shard.data.unsafe_buffer_pointer(): shard.data.nbytes for leaf in leaves for shard in leaf.addressable_shards
     }
     return {
         "seconds": seconds,
         "parameters": sum(leaf.size for leaf in leaves),
-        "beyond": peak() - before - sum(held.values()),
+        "extra": peak() - before - sum(sizes.values()),
     }
 
 
 def in_process(model: str, way: str, devices: int) -> dict[str, float]:
-    """The figures of one case, from a process of its own."""
+    """Return the figures of one case, measured in a separate process."""
     environment = {
         **os.environ,
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
@@ -142,7 +142,7 @@ def in_process(model: str, way: str, devices: int) -> dict[str, float]:
 
 
 def page(figures: dict[tuple[str, int, str], list[dict[str, float]]], rounds: int) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     lines = [f"On {len(os.sched_getaffinity(0))} cores; the median of {rounds}."]
     for model, devices in dict.fromkeys((model, devices) for model, devices, _ in figures):
         seconds = {
@@ -160,8 +160,8 @@ def page(figures: dict[tuple[str, int, str], list[dict[str, float]]], rounds: in
             "|---|---|---|---|",
         ]
         for way, median in seconds.items():
-            beyond = max(one["beyond"] for one in figures[model, devices, way])
-            lines.append(f"| {WAYS[way]} | {median:.2f} | {seconds['jax'] / median:.1f} | {beyond / 1e6:,.0f} |")
+            extra = max(one["extra"] for one in figures[model, devices, way])
+            lines.append(f"| {WAYS[way]} | {median:.2f} | {seconds['jax'] / median:.1f} | {extra / 1e6:,.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""How ours and each rival make a tensor. What one imports, it imports in a process of its own."""
+"""Functions with which seedbed and each rival make a tensor. Each rival is imported in its own process only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 SEED = 42
 
 Make: TypeAlias = Callable[[], Any]
-"""Makes a fresh array."""
+"""Makes a new array."""
 
 Maker: TypeAlias = Callable[[Tensor], Make]
-"""How a tensor is made."""
+"""Returns the function that makes this tensor."""
 
 
-# Ours
+# seedbed
 
 
 def initializer_of(tensor: Tensor) -> seedbed.Initializer:
@@ -59,8 +59,8 @@ def load_seedbed() -> Maker:
     return make
 
 
-def load_standing() -> Maker:
-    """Into memory that stands: what is left of the time is arithmetic."""
+def load_existing() -> Maker:
+    """Return the maker that writes into existing memory, so that its time is that of the arithmetic."""
     fresh = load_seedbed()
 
     def make(tensor: Tensor) -> Make:
@@ -73,7 +73,7 @@ def load_standing() -> Maker:
 
 
 def load_recomputed() -> Maker:
-    """Ours by another way to the same values: lazy slices of an odd length, where slices are made alone."""
+    """Return a maker of the same values by another method: lazy slices of an odd length."""
 
     def make(tensor: Tensor) -> Make:
         if tensor.kind == ORTHOGONAL:
@@ -85,7 +85,7 @@ def load_recomputed() -> Maker:
     return make
 
 
-# NumPy and its like
+# NumPy and mkl_random
 
 
 def numpy_dtype(name: str) -> np.dtype:
@@ -98,7 +98,7 @@ def numpy_dtype(name: str) -> np.dtype:
 
 def load_full() -> Maker:
     def make(tensor: Tensor) -> Make:
-        # NumPy fills a bfloat16 array element by element; what is wanted is the cost of its two bytes.
+        # NumPy fills a bfloat16 array element by element, but the cost of writing two bytes is wanted.
         dtype, value = (np.uint16, 1) if tensor.dtype == "bfloat16" else (tensor.dtype, tensor.scale)
         return partial(np.full, tensor.shape, value, dtype)
 
@@ -106,15 +106,15 @@ def load_full() -> Maker:
 
 
 def redraw(values: np.ndarray, bound: float, draw: Callable[[int], np.ndarray]) -> None:
-    """Truncate flat values by drawing those beyond the bound again: NumPy has no truncated normal."""
-    beyond = np.flatnonzero(np.abs(values) > bound)
-    while beyond.size:
-        values[beyond] = draw(beyond.size)
-        beyond = beyond[np.abs(values[beyond]) > bound]
+    """Truncate flat values: draw those outside of the bound again, because NumPy has no truncated normal."""
+    outside = np.flatnonzero(np.abs(values) > bound)
+    while outside.size:
+        values[outside] = draw(outside.size)
+        outside = outside[np.abs(values[outside]) > bound]
 
 
 def draw_float64(state: Any, tensor: Tensor) -> np.ndarray:
-    """What NumPy and mkl_random do in one call, and truncation."""
+    """Draw a float64 tensor by one call of NumPy or mkl_random, and truncate it."""
     if tensor.kind == "constant":
         return np.full(tensor.shape, tensor.scale)
     if tensor.kind == "uniform":
@@ -126,7 +126,7 @@ def draw_float64(state: Any, tensor: Tensor) -> np.ndarray:
 
 
 def fill(tensor: Tensor, generator: np.random.Generator, out: np.ndarray) -> None:
-    """Fill a flat array in place; of bfloat16, by way of float32."""
+    """Fill a flat array in place; a bfloat16 array through float32."""
     values = np.empty(out.size, np.float32) if tensor.dtype == "bfloat16" else out
     if tensor.kind == "constant":
         values[:] = tensor.scale
@@ -164,7 +164,7 @@ def load_numpy() -> Maker:
 
 
 def load_numpy_threaded() -> Maker:
-    """A generator for each thread, as NumPy's documentation has it."""
+    """Return the maker with a generator for each thread, as in NumPy's documentation."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     generators = [np.random.default_rng(seed) for seed in np.random.SeedSequence(SEED).spawn(cpus)]
     threads = ThreadPoolExecutor(cpus)

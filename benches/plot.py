@@ -1,4 +1,4 @@
-"""The picture docs/benchmarks.png: elements a second, of ours and of the rivals."""
+"""Draw docs/benchmarks.png: elements a second, of seedbed and of the rivals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def draw(results: Results, path: Path) -> None:
 
 
 def ranked(results: Results, cases: list[Case]) -> list[str]:
-    """Ours, then the rivals, those first that take least for all cases."""
+    """Return seedbed's names, then those of the rivals, the fastest in all cases together first."""
     rivals = [rival.name for rival in RIVALS if not rival.is_ours and rival.name != FULL]
     totals = {name: [results.of(name, case) for case in cases] for name in rivals}
     complete = {name: sum(filter(None, seconds)) for name, seconds in totals.items() if all(seconds)}
@@ -74,7 +74,7 @@ def draw_dot(panel: Axes, speed: float, y: int, ratio: float | None, is_ours: bo
 
 
 def draw_memory(panel: Axes, seconds: float | None, elements: int) -> None:
-    """A line where the memory itself is: no fresh array is made faster than it is filled."""
+    """Draw a line at the rate of `np.full`, the cost of a new array's memory."""
     if seconds:
         panel.axvline(elements / seconds, ymax=0.99, color=PALE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         panel.text(elements / seconds, -1, FULL, ha="center", va="bottom", fontsize=8, color=PALE)

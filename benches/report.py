@@ -1,4 +1,4 @@
-"""The page docs/benchmarks.md, from what a run found."""
+"""Write the page docs/benchmarks.md from the results of a run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ PAGE = """# Benchmarks
 
 {warning}![Elements a second: seedbed and its rivals](benchmarks.png)
 
-## How many times as long the rivals take
+## Times of the rivals, relative to seedbed
 
-The time of each, divided by seedbed's. **Bold**: faster than seedbed. `np.full` is the cost of the memory itself.
+The tables have the time of each rival, divided by seedbed's time. **Bold** means faster than seedbed. `np.full` shows the cost of the
+memory itself.
 
 {ratios}
 
@@ -35,21 +36,21 @@ The time of each, divided by seedbed's. **Bold**: faster than seedbed. `np.full`
 
 ## Goals
 
-For the shape {large}, in float32 and on all cores, where it doesn't say otherwise. What has no goal is there to be
-seen.
+The figures are for the shape {large}, in float32 and on all cores, unless the row says otherwise. A row without a goal
+is for information.
 
 {goals}
 
 ## Times
 
-The median of a call.
+The tables have the median time of a call.
 
 {times}
 
 ## Memory
 
-By how much a process grows at the peak of its first large call, GlorotNormal {large} in float32, beyond the
-result.
+The table has the peak of memory of a process in its first large call, GlorotNormal {large} in float32, minus the memory
+before the call and minus the result.
 
 {peaks}
 
@@ -61,23 +62,23 @@ result.
 
 ## Method
 
-Each rival has a process of its own for as long as the run takes, {minutes:.0f} minutes. They take turns: in a round
-every rival makes every tensor of one distribution and shape, in a new order, so that whatever else the machine does
-hits all alike. A turn repeats a short call for 20 ms. The first call is dropped; the median is that of 5 to 15 rounds,
-of 3 where a call takes more than 2 seconds. A call makes fresh arrays, as an initializer does; freeing them isn't
-timed, nor is compilation. Rivals use as many threads as they do by themselves, where the name doesn't say otherwise.
+Each rival has its own process during the whole run of {minutes:.0f} minutes. The processes take turns: in each round,
+every rival makes every tensor of one distribution and shape, in a new order, so that other work of the machine affects
+all rivals equally. A turn repeats a short call for 20 ms. The first call is dropped. The median is that of 5 to 15
+rounds, or of 3 rounds if a call takes more than 2 seconds. A call makes new arrays, as an initializer does. The time to
+free them and to compile is not included. Rivals use their default number of threads, unless the name says otherwise.
 
-Every rival's shape, dtype, bounds and standard deviation were looked at. What seedbed made was compared {compared}
-times, by SHA-256, with the same tensor put together from lazy slices, on another number of threads, by the portable
+Shape, dtype, bounds and standard deviation of every rival's tensors were checked. seedbed's tensors were compared
+{compared} times, by SHA-256, with the same tensors made from lazy slices, on another number of threads, by the portable
 backend.
 
 - NumPy: `Generator.random` and `standard_normal` in float32, scaled in place; `uniform` and `normal` in float64.
-  Threaded: each thread fills its part from a generator of its own. mkl_random has float64 alone: the rest is cast.
-- NumPy and mkl_random have no truncated normal: what lies beyond the bounds is drawn again. They have no bfloat16: it
-  is cast.
+  Threaded: each thread fills its part from its own generator. mkl_random has only float64; other dtypes are cast.
+- NumPy and mkl_random have no truncated normal: values outside of the bounds are drawn again. They have no bfloat16:
+  values are cast.
 - torch: `torch.nn.init`. JAX: `jax.nn.initializers`, compiled. TensorFlow: `tf.random.stateless_*`. Keras 3: its
   initializers on each backend.
-- Orthogonal: NumPy does what the other rivals do, the QR decomposition of a normal matrix with the signs of R's
+- Orthogonal: NumPy computes the same as the other rivals, the QR decomposition of a normal matrix with the signs of R's
   diagonal.
 
 {left_out}
@@ -91,7 +92,7 @@ def page(results: Results) -> str:
         machine=results.machine,
         warning=""
         if results.whole
-        else "**It is a part of the whole, to try the bench: its figures are worth nothing.**\n\n",
+        else "**This was only a trial run of a part of the benchmarks: ignore its figures.**\n\n",
         ratios=sections(results, lambda name, case: ratio(results, name, case)),
         tensors=len(results.sizes.tensors(model)),
         gpt2=gpt2_table(results, model),
@@ -108,7 +109,7 @@ def page(results: Results) -> str:
 
 
 def sections(results: Results, cell: Callable[[str, Case], str]) -> str:
-    """A table for each kind of distribution: rivals by shapes and dtypes."""
+    """Return a table for each kind of distribution: rivals by shapes and dtypes."""
     tables = []
     for kind in (*KINDS, ORTHOGONAL):
         measured = [case for case in results.sizes.cases(kind) if results.of(OURS, case)]
@@ -135,19 +136,19 @@ def goals_table(results: Results) -> str:
 
 
 def peaks_table(results: Results) -> str:
-    measured = {name: goals.beyond_result(results, name) for name in results.peaks}
-    beyond = {name: peak for name, peak in measured.items() if peak is not None}
-    return table(["", "MiB"], [[name, f"{round(beyond[name]):,}"] for name in sorted(beyond, key=beyond.__getitem__)])
+    measured = {name: goals.extra_memory(results, name) for name in results.peaks}
+    peaks = {name: peak for name, peak in measured.items() if peak is not None}
+    return table(["", "MiB"], [[name, f"{round(peaks[name]):,}"] for name in sorted(peaks, key=peaks.__getitem__)])
 
 
 def left_out(results: Results) -> str:
     if not results.left_out:
         return "Nothing was left out."
-    return table(["left out", "because"], results.left_out.items(), align="---")
+    return table(["left out", "reason"], results.left_out.items(), align="---")
 
 
 def ranked(results: Results, case: Case) -> list[str]:
-    """Who was measured: ours in their order, then the others, the fastest first."""
+    """Return the measured names: seedbed's in their order, then the others, the fastest first."""
     measured = {rival.name: seconds for rival in RIVALS if (seconds := results.of(rival.name, case)) is not None}
     ours = [rival.name for rival in RIVALS if rival.is_ours and rival.name in measured]
     return [*ours, *sorted(measured.keys() - {*ours}, key=measured.__getitem__)]
@@ -163,7 +164,7 @@ def name_of(shape: tuple[int, ...]) -> str:
 
 
 def significant(x: float) -> str:
-    """With two or three digits."""
+    """Return a number as text with two or three digits."""
     return f"{x:,.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 

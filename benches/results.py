@@ -1,4 +1,4 @@
-"""What a run found, the machine it ran on, and its form on disk."""
+"""The results of a run, the machine that it ran on, and the form of both on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import seedbed
 
 @dataclass
 class Results:
-    """Medians by case and rival, and what else the report says."""
+    """Medians by case and rival, and all other figures of the report."""
 
     quick: bool
     whole: bool
@@ -38,11 +38,11 @@ class Results:
         return QUICK if self.quick else FULL
 
     def of(self, rival: str, case: Case) -> float | None:
-        """The median seconds of a call, where it was measured."""
+        """Return the median seconds of a call, or None if it was not measured."""
         return self.seconds.get(str(case), {}).get(rival)
 
     def ratio(self, rival: str, case: Case, base: str, base_case: Case | None = None) -> float | None:
-        """How many times the base's seconds the rival took."""
+        """Return the rival's seconds divided by the base's."""
         seconds, of = self.of(rival, case), self.of(base, base_case or case)
         return seconds / of if seconds and of else None
 
@@ -55,7 +55,7 @@ class Results:
 
 
 def machine() -> dict[str, str]:
-    """What the figures depend on, as far as this system tells."""
+    """Return the properties of this machine and its software on which the figures depend."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "CPU": cpu(),
@@ -80,7 +80,7 @@ def cpu() -> str:
 
 
 def chosen_in(path: str) -> str:
-    """The word in brackets, of a file of the kernel."""
+    """Return the word in brackets in a file of the kernel."""
     try:
         return Path(path).read_text().partition("[")[2].partition("]")[0]
     except OSError:

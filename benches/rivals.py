@@ -1,4 +1,4 @@
-"""Ours and the rivals: each has a name, a way to make tensors, and an environment."""
+"""seedbed and the rivals: each has a name, a maker of tensors, and an environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from makers import Maker
 
 
 class Rival(NamedTuple):
-    """What makes tensors in a process of its own."""
+    """A library, or a configuration of seedbed, that makes tensors in its own process."""
 
     name: str
     load: Callable[[], Maker]
-    packages: tuple[str, ...] = ()  # whose versions are reported
+    packages: tuple[str, ...] = ()  # packages with versions to report
     env: Mapping[str, str] = {}
     dtypes: tuple[str, ...] = DTYPES
     makes_orthogonal: bool = True
@@ -29,7 +29,7 @@ def ours(name: str, **env: str) -> Rival:
 
 def keras_on(backend: str, package: str) -> Rival:
     env = {"KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"}
-    # Its orthogonal matrices are those of the framework beneath it.
+    # Its orthogonal matrices are those of the framework that it runs on.
     return Rival(
         f"Keras on {package}", makers.load_keras, ("keras", backend), env, makes_orthogonal=False, is_framework=True
     )
@@ -46,9 +46,9 @@ RIVALS = [
     ours(OURS),
     ours(ONE_THREAD, NUM_THREADS="1"),
     ours(AVX2, BACKEND="avx2"),
-    # Where a CPU has a fused multiply-add that the portable backend may not use, a matrix product takes it minutes.
+    # The portable backend may not use the CPU's fused multiply-add, so a matrix product takes it minutes.
     ours("seedbed, portable", BACKEND="portable")._replace(makes_orthogonal=False),
-    ours("seedbed, out=")._replace(load=makers.load_standing, makes_orthogonal=False),
+    ours("seedbed, out=")._replace(load=makers.load_existing, makes_orthogonal=False),
     Rival(FULL, makers.load_full, ("numpy",), makes_orthogonal=False),
     Rival("NumPy", makers.load_numpy, ("numpy",)),
     Rival("NumPy, threaded", makers.load_numpy_threaded, ("numpy",), makes_orthogonal=False),
@@ -56,9 +56,9 @@ RIVALS = [
     Rival(TORCH, makers.load_torch, ("torch",), is_framework=True),
     # Only trunc_normal_ and orthogonal_ use more than one thread anyway: float32 shows it.
     Rival(TORCH_ONE_THREAD, makers.load_torch, ("torch",), {"OMP_NUM_THREADS": "1"}, ("float32",), is_framework=True),
-    # Without X64 there is no float64; to float32 and bfloat16 it makes no difference.
+    # JAX has float64 only with X64, which does not change float32 and bfloat16.
     Rival("JAX", makers.load_jax, ("jax",), {"JAX_ENABLE_X64": "1"}, is_framework=True),
-    # Its QR decomposition takes 3 s for a matrix of 2048 columns; for 4096, the whole bench would wait.
+    # Its QR decomposition takes 3 s for a matrix of 2048 columns, and much longer for 4096.
     Rival("TensorFlow", makers.load_tensorflow, ("tensorflow",), makes_orthogonal=False, is_framework=True),
     keras_on("numpy", "NumPy"),
     keras_on("jax", "JAX"),
@@ -67,6 +67,6 @@ RIVALS = [
 ]
 
 RECOMPUTED = ours("recomputed", NUM_THREADS="3", BACKEND="portable")._replace(load=makers.load_recomputed)
-"""Makes what ours should have made."""
+"""Makes the values with which those of seedbed are compared."""
 
 BY_NAME = {rival.name: rival for rival in [*RIVALS, RECOMPUTED]}

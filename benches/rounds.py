@@ -1,4 +1,4 @@
-"""The rivals' processes, and the rounds in which they take turns."""
+"""Start the rivals' processes, and run the rounds in which they take turns."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from results import Results
 from rivals import Rival
 
 PLAIN = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
-"""The environment of every rival: all of them make arrays in the CPU's memory."""
+"""Environment of every rival: all make arrays in the CPU's memory."""
 
 PAUSE = 0.005
 """Seconds between two turns: the threads of some libraries spin for a while after their work."""
 
 
 class Pace(NamedTuple):
-    """How often things are done."""
+    """Numbers of calls and turns."""
 
-    turn: float  # seconds of a turn: shorter calls are repeated within it
-    total: float  # seconds of all turns together, where the limits allow:
-    least: int  # so many turns,
-    least_slow: int  # or so many where a call takes more than 2 seconds,
-    most: int  # and no more than these
-    starts: int  # of Python, to import something
+    turn: float  # seconds of a turn; shorter calls are repeated within it
+    total: float  # seconds of all turns together, within these limits:
+    least: int  # least number of turns
+    least_slow: int  # least number of turns if a call takes more than 2 seconds
+    most: int  # greatest number of turns
+    starts: int  # number of Python processes that time an import
 
     def calls(self, seconds: float) -> int:
-        """In a turn, of a call that takes about so long."""
+        """Return the number of calls in a turn, for a call that takes about this many seconds."""
         return max(1, min(2000, int(self.turn / seconds)))
 
     def turns(self, seconds: float) -> int:
-        """Of a call that takes about so long."""
+        """Return the number of turns, for a call that takes about this many seconds."""
         least = self.least_slow if seconds > 2 else self.least
         return max(least, min(self.most, int(self.total / max(seconds, self.turn))))
 
@@ -52,11 +52,11 @@ QUICK_PACE = Pace(turn=0.0001, total=0.001, least=2, least_slow=2, most=3, start
 
 
 class RefusedError(Exception):
-    """What a rival can't do, and why."""
+    """A rival cannot do something; the message says why."""
 
 
 class Process:
-    """A rival's process, until it is closed."""
+    """A rival's process; `close` ends it."""
 
     def __init__(self, rival: Rival) -> None:
         self.rival = rival
@@ -70,10 +70,10 @@ class Process:
         )
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Wait for an answer.
+        """Send a request and wait for the answer.
 
         Raises:
-            RefusedError: where there is none, or it is that it can't.
+            RefusedError: if the process has ended, or answers with an error.
         """
         assert self.popen.stdout is not None  # a pipe
         try:
@@ -93,7 +93,7 @@ class Process:
 
 
 class Turn(NamedTuple):
-    """What a process does in a round, and in how many of them."""
+    """The case and the number of calls of a process in a round, and the number of rounds."""
 
     process: Process
     case: Case
@@ -102,7 +102,7 @@ class Turn(NamedTuple):
 
 
 class Rounds:
-    """All processes of a run, and what they found."""
+    """All processes of a run, and their results."""
 
     def __init__(self, results: Results, pace: Pace, processes: Sequence[Process], recomputed: Process) -> None:
         self.results, self.pace = results, pace
@@ -111,7 +111,7 @@ class Rounds:
         self.digests: dict[Case, str] = {}
 
     def measure_peaks(self, small: Case, large: Case) -> None:
-        """The memory of the first large call in each process, of those measured in it."""
+        """Measure the memory of the first large call in each process."""
         for process in self.processes:
             try:
                 process.ask("prepare", **self._request(small))
@@ -120,7 +120,7 @@ class Rounds:
                 self._leave_out(process, "memory", reason)
 
     def measure(self, group: Sequence[Case]) -> None:
-        """The medians of a group of cases."""
+        """Measure the medians of a group of cases."""
         turns = [turn for case in group for process in self.processes if (turn := self._prepare(process, case))]
         found: dict[Turn, list[float]] = defaultdict(list)
         for number in range(max((turn.rounds for turn in turns), default=0)):
@@ -144,7 +144,7 @@ class Rounds:
         return True
 
     def _prepare(self, process: Process, case: Case) -> Turn | None:
-        """Warmed up; None where the rival doesn't make this."""
+        """Warm up and return the turn of a case, or None if the rival does not make it."""
         rival = process.rival
         if case.dtype not in rival.dtypes or (case.part and not rival.is_ours):
             return None
@@ -158,7 +158,7 @@ class Rounds:
         return Turn(process, case, self.pace.calls(seconds), self.pace.turns(seconds))
 
     def _take(self, turn: Turn, last: bool) -> float:
-        """The seconds of a call in this turn. What the last one of ours made is compared."""
+        """Return the seconds of a call in this turn. The tensor of seedbed's last turn is compared."""
         time.sleep(PAUSE)
         compared = last and turn.process.rival.is_ours
         answer = turn.process.ask("time", case=str(turn.case), calls=turn.calls, digest=compared)
@@ -168,11 +168,11 @@ class Rounds:
         return seconds
 
     def _compare(self, turn: Turn, digest: str) -> None:
-        """With the values made in slices, on other threads, by the portable backend: a fast wrong kernel can't win."""
+        """Compare with values made in slices, on other threads, by the portable backend: a fast wrong kernel fails."""
         if turn.case not in self.digests:
             self.digests[turn.case] = self.recomputed.ask("digest", **self._request(turn.case))["digest"]
         if digest != self.digests[turn.case]:
-            raise SystemExit(f"{turn.process.rival.name} made other values than it should: {turn.case}")
+            raise SystemExit(f"{turn.process.rival.name} made wrong values: {turn.case}")
         self.results.compared += 1
 
     def _request(self, case: Case) -> dict[str, Any]:
@@ -194,9 +194,9 @@ for module in sys.argv[1:]:
 
 
 def import_seconds(modules: Sequence[str], starts: int) -> dict[str, float]:
-    """The median seconds of the imports of modules, one after the other in one process, beyond those before it.
+    """Return the median seconds that each module's import adds, one after the other in one process.
 
-    They come from bytecode, as installed modules do.
+    The modules are loaded from bytecode, like installed modules.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     spent = []
@@ -208,7 +208,7 @@ def import_seconds(modules: Sequence[str], starts: int) -> dict[str, float]:
 
 
 def command_seconds(counts: Sequence[int], turns: int) -> dict[str, dict[str, float]]:
-    """The median processor seconds of `seedbed init` and `verify`, by the number of tensors of 4 x 4 elements."""
+    """Return the median processor seconds of `seedbed init` and `verify`, by the number of tensors, each of shape 4 x 4."""
     spent: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
@@ -226,6 +226,6 @@ def command_seconds(counts: Sequence[int], turns: int) -> dict[str, dict[str, fl
 
 
 def processor_seconds() -> float:
-    """Of all processes that were started here and have ended."""
+    """Return the processor seconds of all ended child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -1,4 +1,4 @@
-"""How checkpoints scale: rates of this machine, the curve over processes, and a prediction for many machines.
+"""Measure how checkpoints scale: rates of this machine, several processes, and a prediction for many machines.
 
     PYTHONPATH=python python benches/scaling.py [DIRECTORY]
 
@@ -28,7 +28,7 @@ from seedbed.checkpoint.reader import HashingReader, opened
 from seedbed.checkpoint.ring_buffer import BLOCK_BYTES, BLOCKS, RingBuffer
 
 SIZE = 1 << 30
-"""Bytes of the file that measures the disk."""
+"""Size of the file that measures the disk, in bytes."""
 
 MODELS = {"8B": 8e9, "70B": 70e9, "405B": 405e9, "2T": 2e12}
 MACHINES = (1, 16, 256)
@@ -38,7 +38,7 @@ ITEM_BYTES = 2  # bfloat16
 
 
 class Rates(NamedTuple):
-    """Bytes a second: evaluated by a core, hashed by a core, written to the disk, and read from it."""
+    """Bytes a second: evaluated by a core, hashed by a core, written to the disk, and read from the disk."""
 
     evaluate: float
     hash: float
@@ -47,21 +47,21 @@ class Rates(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """Seconds, and which of the cores, a hash or the disk takes them."""
+    """Seconds, and the resource that needs them: the cores, a hash or the disk."""
 
     seconds: float
     bound: str
 
 
 class NoHash:
-    """In the place of a hash: the disk is measured alone."""
+    """Replaces a hash, so that only the disk is measured."""
 
     def update(self, piece: np.ndarray) -> None:
         pass
 
 
 def best(function: Callable[[], object], rounds: int = 3) -> float:
-    """The least seconds of several calls."""
+    """Return the least seconds of several calls."""
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -103,7 +103,7 @@ def measured_rates(folder: Path) -> Rates:
 
 
 def measured_curve(folder: Path) -> Iterator[tuple[int, float, float]]:
-    """The seconds that processes take for one directory, a part each, with one thread each."""
+    """Yield the seconds of several single-threaded processes that each write a part of one directory."""
     tensors = [{"name": f"w{i}", "shape": [8192, 4096], "initializer": "he_normal"} for i in range(64)]
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"dtype": "bfloat16", "tensors": tensors}))
@@ -138,14 +138,14 @@ def measured_curve(folder: Path) -> Iterator[tuple[int, float, float]]:
 
 
 def most_bytes(total: float, machines: int) -> int:
-    """The bytes of the machine that has the most, as `--part` divides the shards."""
+    """Return the bytes of the machine with the most bytes, if `--part` divides the shards."""
     whole, rest = divmod(int(total), int(SHARD_BYTES))
     sizes = [int(SHARD_BYTES)] * whole + [rest] * (rest > 0)
     return max(sum(sizes[i] for i in positions_of(sizes, (number, machines))) for number in range(1, machines + 1))
 
 
-def on_paper(total: float, machines: int, rates: Rates, cores: int, disk: float) -> Predicted:
-    """The time of the machine with the most bytes: the resource that needs the longest for them."""
+def predicted(total: float, machines: int, rates: Rates, cores: int, disk: float) -> Predicted:
+    """Return the time of the machine with the most bytes: that of its slowest resource."""
     size = most_bytes(total, machines)
     streams = streams_of(size, cores)
     times = {
@@ -158,14 +158,15 @@ def on_paper(total: float, machines: int, rates: Rates, cores: int, disk: float)
 
 
 def streams_of(size: int, cores: int) -> int:
-    """The files that are under way at once: of one shard there is one."""
+    """Return the number of files that are written at the same time."""
     return max(1, min(4, cores // 2, round(size / SHARD_BYTES)))
 
 
 def simulated(total: float, machines: int, rates: Rates, cores: int, disk: float) -> float:
-    """The same, block by block: one is evaluated while those before it are hashed and written, at most `BLOCKS` apart.
+    """Return the time of the same machine, simulated block by block.
 
-    A hash has a core while it has work; the evaluation has the others, and all of them when no hash has work.
+    A block is evaluated while earlier blocks, at most `BLOCKS`, are hashed and written. A hash occupies a core while it
+    has work; the evaluation uses the other cores.
     """
     size = most_bytes(total, machines)
     streams = streams_of(size, cores)
@@ -176,7 +177,7 @@ def simulated(total: float, machines: int, rates: Rates, cores: int, disk: float
         stream = number % streams
         start = max(evaluated, done[number % BLOCKS])
         work = BLOCK_BYTES / rates.evaluate
-        for end in sorted(hashed):  # the cores that the hashes free, one after the other
+        for end in sorted(hashed):  # hashes end and free their cores one after the other
             free = cores - sum(each > start for each in hashed)
             if end <= start or work <= 0:
                 continue
@@ -217,8 +218,8 @@ def main() -> None:
                 cells = [model, str(machines)]
                 for disk in (rates.write, rates.read):
                     case = parameters * ITEM_BYTES, machines, rates, cores, disk
-                    paper, simulation = on_paper(*case), simulated(*case)
-                    cells += [shown(paper.seconds), paper.bound, shown(simulation)]
+                    prediction, simulation = predicted(*case), simulated(*case)
+                    cells += [shown(prediction.seconds), prediction.bound, shown(simulation)]
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

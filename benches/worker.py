@@ -1,4 +1,4 @@
-"""One rival in a process of its own: each line of stdin is a request, each line of stdout its answer, in JSON.
+"""The process of one rival: each line of stdin is a request, and each line of stdout its answer, in JSON.
 
 python benches/worker.py NAME
 """
@@ -20,11 +20,11 @@ from makers import Make
 from rivals import BY_NAME, FULL, Rival
 
 ENOUGH = 4096
-"""The standard deviation of so many values is within a tenth of the distribution's."""
+"""Number of values with a standard deviation that is within a tenth of the distribution's."""
 
 
 class Worker:
-    """The cases of one rival, and what can be asked about each."""
+    """The cases of one rival, with a method for each request."""
 
     def __init__(self, rival: Rival) -> None:
         self.rival = rival
@@ -35,19 +35,19 @@ class Worker:
         return {"versions": {package: version(package) for package in self.rival.packages}}
 
     def prepare(self, case: str, tensors: list[list[Any]]) -> dict[str, Any]:
-        """Compile, warm up, look at what is made. Returns about how long a call takes."""
+        """Compile, warm up, check the tensors, and return about how long a call takes."""
         self.makes[case] = make = self._make(tensors)
         start = time.perf_counter()
         arrays = make()
         seconds = time.perf_counter() - start
         if self.rival.name != FULL:
             for tensor, array in zip(as_tensors(tensors), as_list(arrays), strict=True):
-                look_at(tensor, array)
+                check(tensor, array)
         del arrays
         return {"seconds": seconds} if seconds > 0.5 else self.time(case, 1)
 
     def time(self, case: str, calls: int, digest: bool = False) -> dict[str, Any]:
-        """The mean seconds of a call. Each makes fresh arrays; freeing them isn't timed."""
+        """Return the mean seconds of a call. Each call makes new arrays; the time to free them is not included."""
         make, clock, spent = self.makes[case], time.perf_counter, 0.0
         for _ in range(calls):
             arrays = None
@@ -57,7 +57,7 @@ class Worker:
         return {"seconds": spent / calls, "digest": digest_of(as_list(arrays)) if digest else None}
 
     def peak(self, case: str, tensors: list[list[Any]]) -> dict[str, Any]:
-        """The bytes of memory in use at the peak of the first call, beyond those before it."""
+        """Return the bytes of memory at the peak of the first call, minus those before it."""
         make = self._make(tensors)
         before = memory("VmRSS")
         make()
@@ -72,7 +72,7 @@ class Worker:
 
 
 def as_tensors(tensors: list[list[Any]]) -> list[Tensor]:
-    """As they were before they were JSON."""
+    """Return the tensors that a JSON request describes."""
     return [Tensor(kind, tuple(shape), *rest) for kind, shape, *rest in tensors]
 
 
@@ -80,8 +80,8 @@ def as_list(arrays: Any) -> list[Any]:
     return arrays if isinstance(arrays, list) else [arrays]
 
 
-def look_at(tensor: Tensor, array: Any) -> None:
-    """Is it about what the tensor should be? A rival that does less work is none."""
+def check(tensor: Tensor, array: Any) -> None:
+    """Check shape, dtype, bound and standard deviation, so that every rival does the whole work."""
     if not tensor.part and tuple(array.shape) != tensor.shape:
         raise ValueError(f"the shape is {tuple(array.shape)}, not {tensor.shape}")
     if tensor.dtype not in str(array.dtype):
@@ -89,7 +89,7 @@ def look_at(tensor: Tensor, array: Any) -> None:
     sample = array[:64]
     values = np.asarray(sample.double() if hasattr(sample, "double") else sample).astype(np.float64)
     if np.abs(values).max() > tensor.bound * 1.01:
-        raise ValueError(f"{np.abs(values).max()} is beyond {tensor.bound}")
+        raise ValueError(f"{np.abs(values).max()} is greater than the bound, {tensor.bound}")
     if tensor.kind == ORTHOGONAL and np.abs(values @ values.T - np.eye(len(values))).max() > 1e-3:
         raise ValueError("rows are not orthonormal")
     if values.size >= ENOUGH and abs(values.std() - tensor.stddev) > 0.1 * tensor.stddev:
@@ -104,13 +104,13 @@ def digest_of(arrays: list[np.ndarray]) -> str:
 
 
 def memory(field: str) -> int:
-    """A figure of /proc/self/status, in bytes."""
+    """Return a figure of /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def main(name: str) -> None:
-    # What a library prints to stdout is no answer.
+    # The output of libraries goes to stderr, so that only answers are on stdout.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     worker = None
@@ -119,7 +119,7 @@ def main(name: str) -> None:
         try:
             worker = worker or Worker(BY_NAME[name])
             answer = getattr(worker, request.pop("do"))(**request)
-        except Exception as error:  # whatever it is that a rival can't do, the others go on
+        except Exception as error:  # the other rivals continue
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         answers.write(json.dumps(answer) + "\n")
 

@@ -50,7 +50,7 @@ def test_wrong_values_end_the_run(monkeypatch):
 
     with closing(Process(BY_NAME[OURS])) as ours, closing(Process(BY_NAME[FULL])) as other:
         rounds = Rounds(Results(quick=True, whole=False, command="", machine={}), QUICK_PACE, [ours], other)
-        with pytest.raises(SystemExit, match="seedbed made other values than it should: normal, 64x64, float32"):
+        with pytest.raises(SystemExit, match="seedbed made wrong values: normal, 64x64, float32"):
             rounds.measure([Case("normal", (64, 64))])
 
 
