@@ -1,8 +1,8 @@
-# `make build` compiles the extension and installs it in .venv, with all that the other targets need.
+# `make build` compiles the extension and installs it in .venv, with everything that the other targets need.
 # `make quick` runs most tests in a minute or two; `make test` runs all, and `make check` is what CI runs.
 # `make frameworks` installs Keras, its backends, torch and others in .venv, for the tests of the adapters.
 # `make demo` writes GPT-2 to disk and checks it.
-# `make bench` measures the speed, next to every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
+# `make bench` compares the speed with every rival that is installed in .venv-bench, and writes docs/benchmarks.md.
 # `make quality` compares the values with their exact distributions, and writes docs/quality.md, in an hour or two.
 # `make site` builds the documentation into build/site, and checks its links.
 # `make release` builds the source distribution and the wheel of this platform, and tests them; it uploads nothing.
@@ -15,13 +15,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 RIVALS := torch jax tensorflow keras mkl_random
-# Other processors whose code is linted too, if their standard library is installed (rustup target add).
+# Targets of other processors to lint too, if their standard library is installed (rustup target add).
 ELSEWHERE := $(filter aarch64-unknown-linux-gnu s390x-unknown-linux-gnu,$(shell rustup target list --installed 2>/dev/null))
 FRAMEWORKS := keras jax torch tensorflow tf-keras torchvision transformers timm mup unit-scaling \
 	megatron-core flax equinox dm-haiku optax orbax-checkpoint dask[array,distributed] zarr s3fs moto[server] universal_pathlib accelerate
 SECONDS ?= 3600
 RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-# What most changes break first.
+# The tests that most changes break first.
 QUICK := $(patsubst %,tests/test_%.py,architecture arguments backend blocks call config configurations constant describe fans golden \
 	initializers lazy messages plan recipes ranges seeds variance_scaling)
 
@@ -48,7 +48,7 @@ $(VENV)/ready: pyproject.toml
 demo: build
 	$(BIN)/python examples/demo.py build
 
-# Neither link-time optimization nor the tests of all 2^32 words of a quantile.
+# Without link-time optimization, and without the tests of all 2^32 words of a quantile function.
 quick: export CARGO_PROFILE_RELEASE_LTO := off
 quick: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
 quick: export CARGO_TARGET_DIR := target/quick
@@ -73,7 +73,7 @@ lint: build
 
 check: lint site test
 
-# Tests of adapters skip what is not installed. As for the bench, what has no package for a system is left out there.
+# Tests of adapters skip frameworks that are not installed. Packages without a version for this system are left out.
 frameworks: $(VENV)/frameworks
 
 $(VENV)/frameworks: pyproject.toml $(VENV)/ready
@@ -81,7 +81,7 @@ $(VENV)/frameworks: pyproject.toml $(VENV)/ready
 		for framework in $(FRAMEWORKS); do $(BIN)/pip install $$framework || echo "left out: $$framework"; done
 	touch $@
 
-# No framework is imported: the docstrings are read from the source.
+# The docstrings are read from the source, so no framework is imported.
 site: $(VENV)/docs
 	$(BIN)/zensical build --clean --strict
 
@@ -89,7 +89,7 @@ $(VENV)/docs: pyproject.toml $(VENV)/ready
 	$(BIN)/pip install --group docs
 	touch $@
 
-# The workflows are linted here, too: a tag runs them without another look.
+# The workflows are linted here too, because a tag runs them without another review.
 release: toolchain $(VENV)/release
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/python tools/release.py
@@ -101,7 +101,7 @@ $(VENV)/release: pyproject.toml $(VENV)/ready
 bench: build $(BENCH)/ready
 	PYTHONPATH=python $(BENCH)/bin/python benches/bench.py
 
-# One by one: some rivals have no package for some systems, and the bench leaves out what is not there.
+# Rivals are installed one by one: some have no package for some systems, and the bench leaves these out.
 $(BENCH)/ready: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --upgrade "pip>=25.1"
@@ -112,7 +112,7 @@ $(BENCH)/ready: pyproject.toml
 quality: build
 	$(BIN)/python -m tools.quality
 
-# What is new goes to build/fuzz, what is bad to fuzz/artifacts; the corpus stays as it is.
+# New inputs go to build/fuzz and failing ones to fuzz/artifacts; the corpus does not change.
 fuzz: build
 	$(BIN)/pip install atheris
 	mkdir -p fuzz/artifacts $(addprefix build/fuzz/,region parameters plan config)

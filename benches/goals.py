@@ -53,15 +53,29 @@ def rows(results: Results) -> list[Row]:
         Row("GlorotUniform", "time, relative to np.full", "x", ratio(OURS, uniform, FULL), at_most=1.0),
         Row("GlorotUniform, one thread", "time, relative to np.full", "x", ratio(ONE_THREAD, uniform, FULL)),
         Row("GlorotNormal", "time, relative to np.full", "x", ratio(OURS, truncated, FULL), at_most=1.0),
-        Row("GlorotNormal, one thread", "time, relative to np.full", "x", ratio(ONE_THREAD, truncated, FULL), at_most=1.5),
+        Row(
+            "GlorotNormal, one thread",
+            "time, relative to np.full",
+            "x",
+            ratio(ONE_THREAD, truncated, FULL),
+            at_most=1.5,
+        ),
         fastest(results, "GlorotUniform", uniform, at_least=6),
         fastest(results, "GlorotNormal", truncated, at_least=20),
         Row("RandomNormal", "torch's time, relative to ours", "x", ratio(TORCH, normal, OURS), at_least=4),
         Row("GlorotNormal in bfloat16", "elements/s, relative to float32", "x", bfloat16, at_least=0.9),
         Row("GlorotNormal in float64", "elements/s, relative to float32", "x", float64, at_least=0.4),
-        Row("GlorotNormal with AVX2", "elements/s, relative to the default", "x", ratio(OURS, truncated, AVX2), at_least=0.4),
+        Row(
+            "GlorotNormal with AVX2",
+            "elements/s, relative to the default",
+            "x",
+            ratio(OURS, truncated, AVX2),
+            at_least=0.4,
+        ),
         Row(f"GlorotUniform {sizes.small}", "time of a call", "µs", small_seconds and small_seconds * 1e6, at_most=6),
-        Row(f"Orthogonal {square.shape}", "torch's time, relative to ours", "x", ratio(TORCH, square, OURS), at_least=3),
+        Row(
+            f"Orthogonal {square.shape}", "torch's time, relative to ours", "x", ratio(TORCH, square, OURS), at_least=3
+        ),
         Row(
             f"Orthogonal {square.shape}, one thread",
             "torch's time on one thread, relative to ours",
@@ -89,7 +103,13 @@ def slices(results: Results) -> list[Row]:
     limits = {"1 % of the rows": 2, "1 % of the columns": 2}
     measured = [(part.part, results.ratio(OURS, part, OURS, whole)) for part in parts]
     return [
-        Row(f"lazy GlorotNormal: {part}", "time, relative to the whole", "%", ratio and 100 * ratio, at_most=limits.get(part))
+        Row(
+            f"lazy GlorotNormal: {part}",
+            "time, relative to the whole",
+            "%",
+            ratio and 100 * ratio,
+            at_most=limits.get(part),
+        )
         for part, ratio in measured
     ]
 

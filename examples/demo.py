@@ -1,10 +1,10 @@
-"""GPT-2 on disk and back: what `make demo` shows.
+"""Write GPT-2 to disk and read it back: `make demo`.
 
     python examples/demo.py FOLDER
 
-writes the plan of GPT-2 small to FOLDER, reads it back with the safetensors library, compares every tensor with a fresh
-one that never saw the file, verifies it as `seedbed verify` does, and writes it again with other numbers of threads:
-the SHA-256 stays.
+The program writes the plan of GPT-2 small to FOLDER and reads the file with the safetensors library. It compares every
+tensor with one made in memory, and verifies the file as `seedbed verify` does. Then it writes the file again with other
+numbers of threads, and checks that the SHA-256 does not change.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ def compare(path: Path, plan: Plan) -> None:
     generator = seedbed.SeedGenerator(SEED)
     with safe_open(path, "numpy") as file:
         if sorted(file.keys()) != sorted(tensor.name for tensor in plan.tensors):
-            raise SystemExit("the file has other tensors than the plan")
+            raise SystemExit("the names in the file must be those of the plan")
         for tensor in plan.tensors:
             fresh = tensor.initializer.with_seed(generator.child(tensor.name))(tensor.shape, tensor.dtype)
             if not np.array_equal(file.get_tensor(tensor.name), fresh):
                 raise SystemExit(f"{tensor.name} in the file differs from {tensor.name} in memory")
-    print(f"read back with safetensors: {len(plan.tensors)} tensors, each equal to a fresh one in memory")
+    print(f"read with safetensors: {len(plan.tensors)} tensors, each equal to one made in memory")
 
 
 def sha256_of(path: Path) -> str:
-    """Hash the file as it stands on the disk."""
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -56,12 +56,12 @@ def main(folder: str) -> None:
     found = verify_checkpoint(plan, path)
     if found.different or found.seed != SEED or found.sha256 != first:
         raise SystemExit(f"the file is not verified: {found}")
-    print(f"verified with the seed that the file tells: {found.seconds:.2f} seconds, every bit")
+    print(f"verified with the seed that the file records: {found.seconds:.2f} seconds, every bit")
     for threads in (1, 2, 3):
         seedbed.set_num_threads(threads)
         summary = write_checkpoint(plan, path, seed=SEED)
         if summary.sha256 != first:
-            raise SystemExit(f"with {threads} threads the SHA-256 is {summary.sha256}, and was {first}")
+            raise SystemExit(f"the SHA-256 must be {first}. Received with {threads} threads: {summary.sha256}")
         print(f"written again with threads={threads}: {summary.seconds:.2f} seconds, the same SHA-256")
 
 

@@ -1,4 +1,4 @@
-"""seedbed in a Keras model: the usage of Keras' own documentation, and weights that are the same on every backend.
+"""Use seedbed in a Keras model, as in Keras' documentation, with the same weights on every backend.
 
 KERAS_BACKEND=jax python examples/in_keras.py
 """
@@ -13,12 +13,12 @@ import numpy as np
 import seedbed as sb
 from seedbed.keras import GlorotNormal, HeUniform, RandomNormal
 
-# As Keras' documentation has it.
+# The example of Keras' documentation.
 initializer = GlorotNormal()
 values = initializer(shape=(2, 2))
 layer = keras.layers.Dense(3, kernel_initializer=initializer)
 
-# One seed for a model: each layer draws from the child of its name, so adding a layer changes no other.
+# One seed for a model: each layer draws from a child with its name, so a new layer does not change the others.
 root = sb.SeedGenerator(42)
 inputs = keras.Input((32, 48))
 x = keras.layers.EinsumDense("btc,cd->btd", (32, 64), kernel_initializer=HeUniform(root.child("mix")))(inputs)

@@ -1,4 +1,4 @@
-"""Plans and configurations under libFuzzer, whose options follow: `python fuzz plan CORPUS -max_total_time=60`."""
+"""Run libFuzzer on plans or configurations, with its own options: `python fuzz plan CORPUS -max_total_time=60`."""
 
 import random
 import sys
@@ -12,7 +12,7 @@ CHECKS = {"plan": documents.check_plan, "config": documents.check_config}
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:
-    """As a document most of the time, else as libFuzzer does, which knows nothing of JSON."""
+    """Mutate bytes as a JSON document in four of five cases, and otherwise as libFuzzer does."""
     choose = random.Random(seed)
     if choose.random() < 0.2:
         return atheris.Mutate(data, most)
@@ -20,7 +20,7 @@ def mutate(data: bytes, most: int, seed: int) -> bytes:
 
 
 def text_of(data: bytes) -> str:
-    """Bytes that are no UTF-8 become lone surrogates, which a text may hold."""
+    """Return bytes as text. Bytes that are not UTF-8 become lone surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 

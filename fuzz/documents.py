@@ -1,4 +1,4 @@
-"""What holds of any plan and any configuration, and how to come by odd ones.
+"""Check plans and configurations, and mutate them to make unusual ones.
 
 `tests/test_hostile_configs.py` mutates documents for a while. `python fuzz` runs libFuzzer, which looks for new paths.
 """
@@ -26,7 +26,7 @@ T = TypeVar("T")
 CORPUS = Path(__file__).parent / "corpus"
 
 DOCUMENTED = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
-"""What a public function may raise, whatever it is given."""
+"""The exceptions that a public function may raise, for any arguments."""
 
 SHAPES = ((), (3,), (2, 3), (3, 2, 4), (3, 3, 2, 4))
 
@@ -48,7 +48,7 @@ NUMBERS += [37.5, -2.0, 1e150, 1e300, 1.7976931348623157e308, math.nan, math.inf
 
 
 def outcome(call: Callable[[], T]) -> T | None:
-    """What a call gives; None where it raises what the documentation names. All else is raised."""
+    """Return the result of a call, or None if it raises a documented exception. Other exceptions are not caught."""
     try:
         return call()
     except DOCUMENTED:
@@ -56,7 +56,10 @@ def outcome(call: Callable[[], T]) -> T | None:
 
 
 def loop(make: Callable[[int, random.Random], T], check: Callable[[T], object], seconds: float) -> None:
-    """Check cases, each by its number and SEEDBED_FUZZ_SEED, for SEEDBED_FUZZ_SECONDS or, without it, for `seconds`."""
+    """Make and check cases for SEEDBED_FUZZ_SECONDS, by default `seconds`.
+
+    The number of a case and SEEDBED_FUZZ_SEED determine the case.
+    """
     seed = int(os.environ.get("SEEDBED_FUZZ_SEED", "1"))
     end = time.monotonic() + float(os.environ.get("SEEDBED_FUZZ_SECONDS", seconds))
     valid = 0
@@ -73,7 +76,7 @@ def loop(make: Callable[[int, random.Random], T], check: Callable[[T], object], 
 
 
 def check_plan(text: str) -> Plan | None:
-    """The plan that a text is, if it is one: then each of its tensors is one, under a name of its own."""
+    """Return the plan of a text, or None if it is not a plan. Check that its names differ and its tensors are valid."""
     plan = outcome(lambda: parse_plan(text))
     if plan is not None:
         assert plan.nbytes >= 0
@@ -90,7 +93,7 @@ def check_plan(text: str) -> Plan | None:
 
 
 def check_config(text: str) -> list[Any]:
-    """The initializers that a JSON text is a configuration of: at the top level, of TensorFlow 1, of TensorFlow 2."""
+    """Check a JSON text as a configuration of seedbed, of `compat.v1` and of `compat.v2`. Return the initializers."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):
@@ -105,7 +108,7 @@ def check_config(text: str) -> list[Any]:
 
 
 def check_initializer(initializer: Any, registry: Any) -> None:
-    """It goes through JSON and comes back, and is an error for a shape and a dtype at once or not at all."""
+    """Check that an initializer survives JSON, and that a lazy tensor which can be made can also be evaluated."""
     assert isinstance(initializer, sb.Initializer)
     config = registry.serialize(initializer)
     assert registry.serialize(registry.deserialize(json.loads(json.dumps(config, allow_nan=False)))) == config
@@ -120,13 +123,13 @@ def check_initializer(initializer: Any, registry: Any) -> None:
 
 
 def check_tensor(values: np.ndarray, shape: tuple[int, ...]) -> None:
-    """It has that shape, and no NaN and no infinity."""
+    """Check that values have a shape, and no NaN or infinity."""
     assert values.shape == shape
     assert np.isfinite(values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)).all()
 
 
 def mutated(choose: random.Random, value: Any) -> Any:
-    """A JSON value with something in it changed, now and then."""
+    """Return a JSON value with random changes."""
     if choose.random() < 0.03:
         others = [[], {}, [value], [[value], value], {"config": value}, [0] * 33, {choose.choice(KEYS): value}]
         others += [{"class_name": choose.choice(WORDS), "config": {choose.choice(KEYS): value}}]
@@ -142,7 +145,7 @@ def mutated(choose: random.Random, value: Any) -> Any:
 
 
 def scrambled(choose: random.Random, text: str) -> str:
-    """A text with some characters removed, replaced or repeated."""
+    """Return a text with some characters removed, replaced or repeated."""
     for _ in range(choose.randrange(1, 6)):
         at, length = choose.randrange(len(text) + 1), choose.choice([0, 1, 1, 2, 30])
         new = choose.choice(["", "[", "]", "{", '"', ",", "1e999", "\\u0000", "-", text[at : at + 40]])
@@ -151,7 +154,7 @@ def scrambled(choose: random.Random, text: str) -> str:
 
 
 def mutation(choose: random.Random, text: str) -> str:
-    """Something like a document: changed as a JSON value, where it is one, or as a text, or both."""
+    """Return a changed document: changed as a JSON value, if it is one, or as a text, or both."""
     try:
         text = json.dumps(mutated(choose, json.loads(text)))
     except (ValueError, RecursionError):

@@ -170,6 +170,6 @@ def test_its_functions_accept_the_arguments_of_the_classes(backend):
 
 def test_the_example_of_the_reference_page_runs(backend):
     *_, said, last = r([str(ROOT / "examples" / "keras3.R")], backend)
-    assert said == "a layer of Keras begins with the bits of seedbed"
+    assert said == "a layer of Keras is initialized with the bits of seedbed"
     assert last.startswith("[1] ")
     assert len(last.split()) == 5

@@ -1,6 +1,6 @@
 """Draw the distributions: python tools/densities.py docs/densities.png.
 
-A panel for each: a histogram of 2^20 values, and the exact density as a line, in standard deviations.
+Each panel has a histogram of 2^20 values, and the exact density as a line, in standard deviations.
 """
 
 import sys
@@ -23,7 +23,7 @@ PANELS = [
 
 
 def panel(axes: Any, title: str, values: np.ndarray[Any, np.dtype[np.float64]], density: Any) -> None:
-    """A histogram of values, divided by their standard deviation, and the density of what they then are."""
+    """Draw a histogram of values divided by their standard deviation, and the exact density of these."""
     axes.hist(values.ravel() / values.std(), bins=200, density=True, color="#9db8e8")
     x = np.linspace(-4, 4, 2001)
     axes.plot(x, density.pdf(x), color="#1f3b73", linewidth=1.2)

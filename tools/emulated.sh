@@ -3,7 +3,7 @@
 #
 # Needs Debian's debootstrap, dpkg and gcc-<processor>-linux-gnu, Rust's standard library for the target (rustup target
 # add <processor>-unknown-linux-gnu), and qemu-user of version 10: version 7 multiplies wrongly on s390x (MDEBR).
-# SEEDBED_RUSTC_ARGUMENTS go to the compiler: -Zcrate-attr=feature(...) for one that is older than this package asks for.
+# SEEDBED_RUSTC_ARGUMENTS are passed to the compiler: -Zcrate-attr=feature(...) for one older than this package requires.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ site=$folder/site
 if [ ! -e "$root/usr/bin/python3" ]; then
     rm -rf "$root"
     debootstrap --foreign --arch="$debian" --variant=minbase --include=python3,python3-numpy bookworm "$root"
-    for package in "$root"/var/cache/apt/archives/*.deb; do  # --foreign leaves most of them packed
+    for package in "$root"/var/cache/apt/archives/*.deb; do  # --foreign unpacks only a few of them
         dpkg -x "$package" "$root"
     done
 fi
@@ -31,7 +31,7 @@ python3 -m pip install --quiet --only-binary :all: --python-version 3.11 --platf
     --target "$site" ml_dtypes || echo "no ml_dtypes for $processor: bfloat16 is left out"
 
 export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$target")_LINKER=$processor-linux-gnu-gcc"
-export PYO3_BUILD_EXTENSION_MODULE=1  # the interpreter that loads it has Python's symbols
+export PYO3_BUILD_EXTENSION_MODULE=1  # the interpreter provides Python's symbols at load time
 cargo rustc --ignore-rust-version --release --lib --crate-type cdylib --features python --target "$target" --target-dir "$folder/target" \
     -- ${SEEDBED_RUSTC_ARGUMENTS:-}
 cp -r python/seedbed "$site"

@@ -2,24 +2,25 @@
 
     python tools/quantile_tables.py > src/quantile/tables.rs        (about a minute; needs mpmath and numpy)
 
-The half of a symmetric distribution beyond its centre is a function x(a), 0 < a < 1, of the distance a of u from 1/2 in
-units of 1/2: the normal has x(a) = sqrt(2) erfinv(a), the normal truncated at two standard deviations
-x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). Every derivative of both is positive on (0, 1). They are cut into *rows* that
-grow shorter towards the singularity beyond a = 1, as the exponent and the first mantissa bits of y = (1 - a) + offset
-change; in each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's origin. All coefficients are
-kept nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded arithmetic too*: the computed
-quantile is monotone by construction, and that it stays so from row to row is checked, and mended by an ulp, at the end.
+The upper half of a symmetric distribution is a function x(a), 0 < a < 1, where a is the distance of u from 1/2 in units
+of 1/2. The normal has x(a) = sqrt(2) erfinv(a). The normal truncated at two standard deviations has
+x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). All derivatives of both are positive on (0, 1). They are cut into *rows*, which
+become shorter towards the singularity at or above a = 1. The exponent and the first mantissa bits of
+y = (1 - a) + offset give the row. In each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's
+origin. All coefficients are nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded
+arithmetic too*, and the computed quantile is monotone within a row by construction. At the end, `mend` checks that it is
+monotone from row to row, and changes a coefficient by an ulp if not.
 
-The float32 polynomials interpolate x at the zeros of a Chebyshev polynomial stretched so that its first zero is the
-origin (near-minimax). For float64 that is not enough: at high degrees the best polynomial has negative coefficients,
-and the nonnegative one with the least weighted squares at such zeros is up to a hundred times nearer than one without
-the powers whose coefficients were negative. float64 rows also begin half a row earlier, so that their lengths relative
-to their distances from the singularity differ less. Origins are moved by a few hundred words to where t is nearly a
-number of the type.
+The float32 polynomials interpolate x at the zeros of a Chebyshev polynomial that is stretched so that its first zero is
+the origin (near-minimax). For float64 that is not enough: at high degrees the best polynomial has negative
+coefficients. The nonnegative polynomial with the least weighted squares at such zeros is up to a hundred times more
+accurate than one without the powers of the negative coefficients. float64 rows also start half a row earlier, so that
+their lengths relative to their distances from the singularity differ less. Origins are moved by a few hundred words,
+until t is nearly a number of the type.
 
-The rest is for the normal between any bounds, and for complex values: polynomials over one interval each, and the tail
-of the normal by rows of y = sqrt(-log q) + offset, q being P(|X| > x). All interpolate at the zeros of a Chebyshev
-polynomial.
+The other tables are for the normal between any bounds, and for complex values: polynomials over one interval each, and
+the tail of the normal by rows of y = sqrt(-log q) + offset, where q is P(|X| > x). All interpolate at the zeros of a
+Chebyshev polynomial.
 """
 
 from __future__ import annotations
@@ -46,39 +47,39 @@ Real = TypeVar("Real", float, np.floating)
 class Table:
     name: str
     of: str
-    mass: mp.mpf  # P of the part of the normal distribution that is kept: 1, or TRUNCATED
+    mass: mp.mpf  # probability of the normal distribution between the bounds: 1, or TRUNCATED
     real: type  # numpy type of the arithmetic
-    bits: int  # a is (m + 1/2) / 2**bits, m an integer of that many bits
+    bits: int  # a is (m + 1/2) / 2**bits, m an integer of this many bits
     offset: float  # y = real(2**bits - 1 - m) + offset
-    mantissa_bits: int  # of y that choose the row, below its exponent
+    mantissa_bits: int  # number of mantissa bits of y that, with its exponent, give the row
     rows: int
     degree: int
 
     @property
     def in_words(self) -> int:
-        """Origins are multiples of this, so that those of `NORMAL_F64` are float64 numbers."""
+        """Return the divisor of all origins, so that those of `NORMAL_F64` are float64 numbers."""
         return 2**12 if self.name == "NORMAL_F64" else 1
 
     @property
     def shift(self) -> int:
-        """Mantissa bits of y below those that choose the row."""
+        """Return the number of mantissa bits of y below those that give the row."""
         return int(np.finfo(self.real).nmant) - self.mantissa_bits
 
     @property
     def bias(self) -> int:
-        """Added to the bits of y, so that float64 rows begin half a row earlier."""
+        """Return the number that is added to the bits of y, so that float64 rows start half a row earlier."""
         return 1 << (self.shift - 1) if self.real is np.float64 else 0
 
     @property
     def least(self) -> int:
-        """The least `rest` that has a row."""
+        """Return the least `rest` that has a row."""
         return {"NORMAL_F32": 2**23 + 128, "NORMAL_F64": 5 * 2**53}.get(self.name, 0)
 
     def exact(self, a: mp.mpf) -> mp.mpf:
         return mp.sqrt(2) * mp.erfinv(self.mass * a)
 
     def row(self, rest: int) -> int:
-        """The row, before wrapping, of the words whose distance from the end of the distribution is `rest`."""
+        """Return the row, before wrapping, of the words at the distance `rest` from the end of the distribution."""
         y = self.real(rest) + self.real(self.offset)
         word = y.view(np.uint32 if self.real is np.float32 else np.uint64)
         return (int(word) + self.bias) >> self.shift
@@ -105,7 +106,7 @@ TABLES = (
 
 
 def polynomial(coefficients: list[Real], x: Real) -> Real:
-    """By Horner's rule, in the order and the arithmetic of the engine."""
+    """Evaluate a polynomial by Horner's rule, in the order and the arithmetic of the engine."""
     total = coefficients[-1]
     for c in coefficients[-2::-1]:
         total = total * x + c
@@ -113,13 +114,16 @@ def polynomial(coefficients: list[Real], x: Real) -> Real:
 
 
 def chebyshev(start: mp.mpf, end: mp.mpf, n: int) -> list[mp.mpf]:
-    """The zeros of the n-th polynomial, on that interval."""
+    """Return the zeros of the n-th Chebyshev polynomial on this interval."""
     return [(start + end) / 2 - (end - start) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * n)) for i in range(n)]
 
 
 def nodes(n: int, at_centre: bool, words: int) -> list[mp.mpf]:
-    """Where in (0, 1) to interpolate (x - t) / f: at the centre for a small relative error of that, elsewhere of x."""
-    if words <= n:  # a row of few words: at those
+    """Return the points in (0, 1) at which to interpolate (x - t) / f.
+
+    At the centre they give a small relative error of (x - t) / f, elsewhere of x.
+    """
+    if words <= n:  # interpolate at all words of a short row
         return [(i + mp.mpf(1) / 2) / (words - mp.mpf(1) / 2) for i in range(words)]
     if at_centre:
         return chebyshev(mp.mpf(0), mp.mpf(1), n)
@@ -130,7 +134,7 @@ def nodes(n: int, at_centre: bool, words: int) -> list[mp.mpf]:
 def fit(
     function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int, words: int, at_centre: bool = False
 ) -> list[mp.mpf]:
-    """Nonnegative c1, c2, ... with function(f) near function(0) + c1 f + c2 f^2 + ..., 0 <= f <= width."""
+    """Return nonnegative c1, c2, ... with function(f) near function(0) + c1 f + c2 f^2 + ..., 0 <= f <= width."""
     t = function(mp.mpf(0))
     powers = list(range(min(degree, words)))
     while True:
@@ -141,16 +145,17 @@ def fit(
         if not negative:
             coefficients = dict(zip(powers, found, strict=True))
             return [coefficients.get(p, mp.mpf(0)) / width**p for p in range(degree)]
-        # At the centre the function is odd: its even powers go first. Elsewhere the highest one is the least missed.
+        # Drop a power: at the centre the lowest, an even power of an odd function; elsewhere the highest, the least
+        # important one.
         powers.remove(negative[0] if at_centre else negative[-1])
 
 
 LEAST_SQUARES = 40
-"""Points of a row at which `best_fit` minimizes the relative error."""
+"""Number of points of a row at which `best_fit` minimizes the relative error."""
 
 
 def best_fit(function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int) -> list[mp.mpf]:
-    """As `fit`: the nonnegative coefficients with the least squares of the relative error, by Lawson and Hanson."""
+    """Return coefficients like `fit`, with the least squares of the relative error, by Lawson and Hanson."""
     t = function(mp.mpf(0))
     points = chebyshev(mp.mpf(0), mp.mpf(1), LEAST_SQUARES)
     values = [function(width * s) for s in points]
@@ -171,7 +176,7 @@ def best_fit(function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int) -
             wanted = mp.zeros(degree, 1)
             for p, c in zip(used, mp.lu_solve(part, mp.matrix([right[p] for p in used])), strict=True):
                 wanted[p] = c
-            # Go as far towards the solution as no coefficient becomes negative, and leave out the one that is then 0.
+            # Move towards the solution until the first coefficient becomes 0, and drop that coefficient.
             steps = {p: found[p] / (found[p] - wanted[p]) for p in used if wanted[p] <= 0}
             first = min(steps, key=steps.__getitem__, default=None)
             if first is None:
@@ -183,10 +188,10 @@ def best_fit(function: Callable[[mp.mpf], mp.mpf], width: mp.mpf, degree: int) -
 
 
 def limits(table: Table) -> list[tuple[int, int]]:
-    """The rows from the centre outwards, as (largest, smallest) `rest`: found by bisection of the rounded index."""
+    """Return the rows from the centre outwards, as (largest, smallest) `rest`, by bisection of the rounded index."""
     end, found = 2**table.bits - 1, []
     while end >= table.least:
-        # The row of `low` is another (or there is none), that of `high` is the row of `end`.
+        # `high` is in the row of `end`; `low` is in another row, or in no row.
         low, high = table.least - 1, end
         while high - low > 1:
             middle = (low + high) // 2
@@ -250,7 +255,7 @@ def mend(table: Table, rows: list[Row]) -> None:
 
 
 def least_value(table: Table, row: Row) -> np.floating:
-    """The value of the last word before the row's end, and of the last float64 number there if it is less."""
+    """Return the value of the row's innermost word, or of its innermost float64 number if that is less."""
     value = table.value(row, row.first)
     if table.name != "NORMAL_F64" or row.first == 2**63 - 1:
         return value
@@ -263,26 +268,26 @@ def greatest_value(table: Table, row: Row) -> np.floating:
 
 
 def begin_of(table: Table, rest: int) -> np.float64:
-    """The least number y of the row of `rest`."""
+    """Return the least number y of the row of `rest`."""
     return np.uint64((table.row(rest) << table.shift) - table.bias).view(np.float64)
 
 
 def end_of(table: Table, rest: int) -> np.float64:
-    """The least number y beyond the row of `rest`."""
+    """Return the least number y above the row of `rest`."""
     return np.uint64((table.row(rest) + 1 << table.shift) - table.bias).view(np.float64)
 
 
 def by_number(row: Row, y: np.float64) -> np.floating:
-    """As the normal between bounds evaluates a row: y is 2^63 P(|X| > x)."""
+    """Evaluate a row as for the normal between bounds: y is 2^63 P(|X| > x)."""
     return polynomial(row.coefficients, (np.float64(row.origin + 1) - y) * np.float64(0.5**63))
 
 
 SAMPLE = 24
-"""Words of each row whose error is looked at; between them it may be larger: docs/streams.md has what more showed."""
+"""Number of words of each row with a measured error. Other words may have larger errors: see docs/streams.md."""
 
 
 def largest_error(table: Table, rows: list[Row]) -> float:
-    """The largest relative error of some computed values, in units of the type's epsilon."""
+    """Return the largest relative error of some computed values, in units of the type's epsilon."""
     worst = 0.0
     for row in rows:
         for i in range(SAMPLE):
@@ -300,19 +305,19 @@ def literal(x: np.floating) -> str:
 
 
 def signed(x: int, bits: int) -> int:
-    """The two's complement of that many bits that has the same remainder."""
+    """Return the signed number of this many bits with the same two's complement."""
     half = 1 << (bits - 1)
     return (x + half) % (2 * half) - half
 
 
 def listed(numbers: Iterable[str], indent: int) -> str:
-    """Numbers, separated by commas, in lines of at most 120 columns."""
+    """Return numbers, separated by commas, in lines of at most 120 columns."""
     margin = " " * indent
     return textwrap.fill(", ".join(numbers) + ",", 120, initial_indent=margin, subsequent_indent=margin)
 
 
 def array(numbers: Iterable[str], indent: int = 0) -> str:
-    """As `listed`, in brackets."""
+    """Return numbers like `listed`, in brackets."""
     margin = " " * indent
     return f"{margin}[\n{listed(numbers, indent + 4)}\n{margin}]"
 
@@ -340,17 +345,17 @@ def rust(table: Table, rows: list[Row]) -> str:
 
 @dataclass(frozen=True)
 class OuterTable:
-    """A normal beyond its `Table`, by y, P(X > x) = y 2^-bits. Rows are the binary orders of y, halved."""
+    """A normal outside of its `Table`, by y, where P(X > x) = y 2^-bits. Each binary order of y has two rows."""
 
     name: str
     inner: Table
-    first_order: int  # the binary order of the least y
-    last: float  # the first y of the table inwards
+    first_order: int  # binary order of the least y
+    last: float  # least y of the inner table
     degree: int
 
     @property
     def size(self) -> int:
-        """Numbers of a row."""
+        """Return the number of float numbers y in a row."""
         return 1 << self.inner.shift
 
     @property
@@ -358,18 +363,18 @@ class OuterTable:
         return 2 * (int(np.log2(self.last)) - self.first_order) + 1
 
     def value(self, row: list[np.floating], remainder: int) -> np.floating:
-        """The value of the y whose mantissa bits below those that choose the row are `remainder`."""
+        """Return the value of y; `remainder` is its mantissa bits below those that give the row."""
         real = self.inner.real
         return polynomial(row, real(self.size - remainder) * real(1 / self.size))
 
     def exact(self, index: int, f: mp.mpf) -> mp.mpf:
-        """The exact value at the distance `f`, of the length of row `index`, from the inner end of that row."""
+        """Return the exact value at the distance `f` from the inner end of row `index`, in lengths of that row."""
         order, half = divmod(index, 2)
         y = mp.mpf(2) ** (self.first_order + order) * (1 + (half + 1 - f) / mp.mpf(2))
         return tail(mp.sqrt(-mp.log(y / mp.mpf(2) ** self.inner.bits)))
 
     def made(self) -> list[list[np.floating]]:
-        """The rows from the end of the distribution inwards."""
+        """Return the rows from the end of the distribution inwards."""
         rows = []
         for index in range(self.rows):
             exact = partial(self.exact, index)
@@ -395,7 +400,7 @@ class OuterTable:
                 exact = self.exact(index, mp.mpf(self.size - part) / self.size)
                 worst = max(worst, float(abs(mp.mpf(float(self.value(row, part))) / exact - 1)))
         lines = [
-            f"/// The standard normal beyond `{self.inner.name}`: relative error "
+            f"/// The standard normal outside of `{self.inner.name}`: relative error "
             f"{worst / float(np.finfo(self.inner.real).eps):.2f} epsilon at the worst of {SAMPLE} numbers",
             "/// a row.",
             f"pub static {self.name}: [[{real}; {self.degree + 1}]; {self.rows}] = [",
@@ -413,7 +418,7 @@ OUTER_TABLES = (
 
 @dataclass(frozen=True)
 class Series:
-    """x P(x^2), which is an odd function of x, for 0 <= x <= end. Coefficients of one sign where `rising`."""
+    """An odd function of x as x P(x^2), for 0 <= x <= end. If `rising`, no coefficient is negative."""
 
     name: str
     says: str
@@ -432,7 +437,7 @@ class Series:
             negative = [p for p, c in found.items() if c < 0]
             if not (self.rising and negative):
                 return [float(found.get(p, mp.mpf(0)) / self.end ** (2 * p)) for p in range(self.terms)]
-            powers.remove(negative[-1])  # as for the rows: the highest one is the least missed
+            powers.remove(negative[-1])  # as for the rows: the highest power matters least
 
     def value(self, coefficients: list[float], x: float) -> float:
         return polynomial(coefficients, x * x) * x
@@ -471,32 +476,32 @@ SERIES = (
 LN2_HIGH = float(mp.floor(mp.log(2) * 2**42) / 2**42)  # its products with integers below 2^11 are exact
 LN2_LOW = float(mp.log(2) - LN2_HIGH)
 
-DEPTH_OFFSET = -0.3069  # so that the first row, at y = 2, begins just before the end of NORMAL_F64
+DEPTH_OFFSET = -0.3069  # the first row, at y = 2, starts just before the end of NORMAL_F64
 DEPTH_TOPS = (2.5, 3, 3.5, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 DEPTH_SHIFT = 50
 DEPTH_COEFFICIENTS = 11
 
 
 def tail(s: mp.mpf) -> mp.mpf:
-    """The x with P(|X| > x) = exp(-s^2) for a standard normal X, by Newton's method for the logarithm."""
+    """Return the x with P(|X| > x) = exp(-s^2) for a standard normal X, by Newton's method for the logarithm."""
     x = mp.sqrt(2) * s
     while True:
-        beyond = mp.erfc(x / mp.sqrt(2))
-        step = (mp.log(beyond) + s * s) * beyond / (2 * mp.npdf(x))
+        mass = mp.erfc(x / mp.sqrt(2))
+        step = (mp.log(mass) + s * s) * mass / (2 * mp.npdf(x))
         x += step
         if abs(step) < mp.mpf(10) ** -40:
             return x
 
 
 def depth_row(top: float, first: float) -> list[float]:
-    """Coefficients of x in powers of f = top - s; both ends of the row are on the scale of s."""
+    """Return the coefficients of x in powers of f = top - s, for `first` <= s <= `top`."""
     where = chebyshev(mp.mpf(0), mp.mpf(top) - mp.mpf(first), DEPTH_COEFFICIENTS)
     matrix = mp.matrix([[f**p for p in range(DEPTH_COEFFICIENTS)] for f in where])
     return [float(c) for c in mp.lu_solve(matrix, mp.matrix([tail(mp.mpf(top) - f) for f in where]))]
 
 
 def depth_rust(inner: float) -> str:
-    """The table of the normal by depth, which begins where another one ends, at the value `inner`."""
+    """Return the table of the normal by depth. It starts at the value `inner`, at which the inner table ends."""
     tops = [top - DEPTH_OFFSET for top in DEPTH_TOPS]
     firsts = [2 - DEPTH_OFFSET, *tops[:-1]]
     rows = [depth_row(top, first) for top, first in zip(tops, firsts, strict=True)]
@@ -524,7 +529,7 @@ def depth_rust(inner: float) -> str:
         "    ],",
         "};",
         "",
-        "/// The greatest value of `NORMAL_F64`, and the least of `NORMAL_BY_DEPTH` that is used.",
+        "/// The greatest value of `NORMAL_F64`, and the least used value of `NORMAL_BY_DEPTH`.",
         f"pub const INNER_END: f64 = {literal(np.float64(inner))};",
     ]
     return "\n".join([*lines, ""])
@@ -534,7 +539,7 @@ def series_rust() -> str:
     text = []
     for series in SERIES:
         coefficients = series.coefficients()
-        if series.name == "ATANH":  # at its end it is log 2, which the next binary order must not fall below
+        if series.name == "ATANH":  # at its end it must not exceed log 2, where the next binary order starts
             while series.value(coefficients, 0.5 / 1.5) > LN2_HIGH + LN2_LOW - 2**-53:
                 coefficients[1] = float(np.nextafter(coefficients[1], 0))
         text.append(series.rust(coefficients))
@@ -543,7 +548,7 @@ def series_rust() -> str:
         f"pub const LN2: [f64; 2] = [{literal(np.float64(LN2_HIGH))}, {literal(np.float64(LN2_LOW))}];\n"
     )
     text.append(
-        "/// The part of a complex normal of variance 1 that has |z| <= 2: 1 - exp(-4).\n"
+        "/// Probability of |z| <= 2 for a complex normal z of variance 1: 1 - exp(-4).\n"
         f"pub const WITHIN_2: f64 = {literal(np.float64(float(1 - mp.exp(-4))))};\n"
     )
     return "\n".join(text)

@@ -1,4 +1,4 @@
-"""Build and check what a release uploads: `make release`.
+"""Build and check the distributions of a release: `make release`.
 
     python tools/release.py [--out DIR] [--python PYTHON ...] [--all-tests]
 
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# The oldest NumPy that pyproject.toml allows, that has a wheel for this CPython, and that ml_dtypes takes.
+# The oldest NumPy that pyproject.toml allows, that has a wheel for this CPython, and that ml_dtypes supports.
 OLDEST_NUMPY = {"3.10": "1.24.0", "3.11": "1.24.0", "3.12": "1.26.0", "3.13": "2.1.0", "3.14": "2.3.2"}
 IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "pyproject.toml", "Makefile")
 FOLDERS_IN_SDIST = ("benches", "docs", "examples", "python", "src", "tests", "tools")
@@ -38,7 +38,7 @@ IN_WHEEL = (
     "seedbed/py.typed",
     "seedbed/plan/schema.json",
 )
-# Values, their addresses, and what is written to disk: what may depend on the interpreter, NumPy and the platform.
+# Tests of values, addresses and files, which may depend on the interpreter, NumPy and the platform.
 TESTS = ("golden", "call", "lazy", "config", "checkpoint", "directory", "cli", "threads", "free_threading")
 
 
@@ -54,7 +54,7 @@ def fail(text: str) -> None:
 
 
 def versions(pythons: Sequence[str] | None) -> dict[str, str]:
-    """CPython by version: those that were named, or all that are found, on the path or as pyenv's."""
+    """Return interpreters by CPython version: the named ones, or all on the path and in pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     names = pythons or [
         *(f"python{version}" for version in OLDEST_NUMPY),
@@ -76,7 +76,7 @@ def versions(pythons: Sequence[str] | None) -> dict[str, str]:
 
 
 def build(out: Path, scratch: Path) -> tuple[Path, Path, Path]:
-    """The source distribution, the folder that it was unpacked to, and the wheel that was built there."""
+    """Build and return the source distribution, the folder with its contents, and the wheel built from that folder."""
     run(sys.executable, "-m", "maturin", "sdist", "--out", out, cwd=ROOT)
     (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -125,7 +125,7 @@ def check_contents(unpacked: Path, wheel: Path) -> None:
 
 
 def environment(python: str, folder: Path, *packages: str) -> Path:
-    """The interpreter of a fresh environment."""
+    """Create a new environment with packages, and return its interpreter."""
     run(python, "-m", "venv", folder)
     interpreter = folder / "bin" / "python"
     run(interpreter, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *packages)
@@ -133,7 +133,7 @@ def environment(python: str, folder: Path, *packages: str) -> Path:
 
 
 def without_rust() -> dict[str, str]:
-    """The environment variables, with a path on which there is no Rust."""
+    """Return the environment variables, with a path without Rust."""
     folders = os.environ["PATH"].split(os.pathsep)
     kept = [folder for folder in folders if not (Path(folder) / "cargo").exists()]
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
@@ -144,7 +144,7 @@ def check_installed(python: str, numpy: str, wheel: Path, unpacked: Path, scratc
     """Install the wheel and run the tests against it. Returns the last line of pytest."""
     packages = ["hypothesis", "jsonschema", "mpmath", "pytest", "rich", "safetensors", "ml_dtypes"]
     if numpy == "numpy":
-        packages.append("scipy")  # it has no release that takes the oldest NumPy
+        packages.append("scipy")  # no release of it supports the oldest NumPy
     interpreter = environment(python, scratch / f"{Path(python).name}-{numpy}", str(wheel), numpy, *packages)
     env = without_rust()
     if shutil.which("cargo", path=env["PATH"]):
@@ -184,9 +184,9 @@ def check_installed(python: str, numpy: str, wheel: Path, unpacked: Path, scratc
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build, check, and print a summary."""
-    parser = argparse.ArgumentParser(description="Build and check what a release uploads.")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "dist", help="where the distributions go")
-    parser.add_argument("--python", action="append", help="an interpreter to test with; by default all that are found")
+    parser = argparse.ArgumentParser(description="Build and check the distributions of a release.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "dist", help="folder for the distributions")
+    parser.add_argument("--python", action="append", help="an interpreter to test with (default: all that are found)")
     parser.add_argument("--all-tests", action="store_true", help="all tests with each interpreter, not those of TESTS")
     options = parser.parse_args(arguments)
     shutil.rmtree(options.out, ignore_errors=True)
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_contents(unpacked, wheel)
         run(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
         run(sys.executable, "-m", "abi3audit", "--strict", "--assume-minimum-abi3", "3.10", wheel)
-        shutil.rmtree(unpacked / "python")  # what is tested is what is installed
+        shutil.rmtree(unpacked / "python")  # so that the tests import the installed package
         paths = ["tests"] if options.all_tests else [f"tests/test_{name}.py" for name in TESTS]
         rows = []
         for version, python in versions(options.python).items():

@@ -1,7 +1,7 @@
 """Find the addresses of `seedbed.accelerators.sensitive`: `python tools/sensitive_addresses.py` prints them.
 
-They are elements of stream 0 of seed 0 whose values change if a device fuses multiplications with additions, rounds
-conversions in another way, takes a low word for another, or loses small numbers.
+They are elements of stream 0 of seed 0. Their values change if a device fuses multiplications with additions, rounds
+conversions in another way, uses a wrong low word, or loses small numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COUNTS = (48, 8, 8)
 """Number of elements of each range."""
 
 LOW = 1 << 67
-"""Number of the low word of element 0."""
+"""Index of the low word of element 0."""
 
 
 class Fused(Operations):
@@ -44,22 +44,22 @@ class Fused(Operations):
 
 
 class Truncating(Operations):
-    """Operations of a device that rounds integers to numbers towards 0."""
+    """Operations of a device that converts integers to float32 by rounding towards 0."""
 
     def number(self, words: Any) -> Any:
         nearest = words.to(torch.float32)
-        beyond = nearest.to(torch.float64).abs() > words.to(torch.float64).abs()
-        return torch.where(beyond, torch.nextafter(nearest, torch.zeros(())), nearest)
+        rounded_up = nearest.to(torch.float64).abs() > words.to(torch.float64).abs()
+        return torch.where(rounded_up, torch.nextafter(nearest, torch.zeros(())), nearest)
 
 
 def single(ops: Operations, sample: Sample, high: Any) -> Any:
-    """The uniform in float32 arithmetic."""
+    """Return the uniform in float32 arithmetic, which is wrong."""
     x = (high ^ ops.word(1 << 31)).to(torch.float32) * 2.0**-31
     return x * float(np.float32(sample.scale)) + float(np.float32(sample.center))
 
 
 def double(ops: Operations, sample: Sample, high: Any) -> Any:
-    """The uniform."""
+    """Return the uniform in float64 arithmetic, as specified."""
     x = (high ^ ops.word(1 << 31)).to(torch.float64) + 0.5
     return (x * (sample.scale * 2.0**-31) + sample.center).to(torch.float32)
 
@@ -69,7 +69,7 @@ def tensor(words: npt.NDArray[np.uint32]) -> Any:
 
 
 def sensitive(kind: str, numbers: range, count: int) -> list[int]:
-    """Return so many elements of a range, as many of each sort as there are."""
+    """Return `count` elements of a range, in turn from each kind of sensitive elements."""
     sample = sample_of(_core.Recipe(kind, (0.3, 1.1), "float32"))
     assert sample is not None
     high = random_words(0, len(numbers), start=numbers.start)

@@ -1,4 +1,4 @@
-"""Make the plans that ship, from the configurations in tools/plans.
+"""Write the plans that come with seedbed, from the configurations in tools/plans.
 
 python tools/shipped_plans.py
 """

@@ -1,6 +1,6 @@
-"""An extension of griffe, which reads docstrings for the site: it turns their text into Markdown.
+"""Convert docstrings to Markdown for the site: an extension of griffe, the reader of docstrings.
 
-Docstrings are written for `help()`: an example has no fence there, a power no escape, and a formula is indented.
+Docstrings are written for `help()`: examples have no fences, powers have no escapes, and formulas are indented.
 """
 
 import re
@@ -13,7 +13,7 @@ _CODE_OR_POWER = re.compile(r"(`[^`]*`)|(?<=[\w)])\*\*(?=[\w(-])")
 
 
 def as_markdown(text: str) -> str:
-    r"""The text with a fence around each example, which a blank line ends, and with escaped powers.
+    r"""Return a text with a fence around each example, up to the next blank line, and with escaped powers.
 
     >>> as_markdown("At most 2**20, as `2**3`.\n\n>>> 1 + 1\n2").splitlines()
     ['At most 2\\*\\*20, as `2**3`.', '', '```pycon', '>>> 1 + 1', '2', '```']
@@ -30,7 +30,7 @@ def _escaped(text: str) -> str:
     return _CODE_OR_POWER.sub(lambda found: found[1] or r"\*\*", text).replace("::\n", ":\n")
 
 
-class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe is there where the site is built
+class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe is installed only to build the site
     """Translate every docstring once."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:

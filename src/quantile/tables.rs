@@ -255,7 +255,7 @@ pub static TRUNCATED_F64: Table<f64, i64, 50, 12> = Table {
     ],
 };
 
-/// The standard normal beyond `NORMAL_F32`: relative error 0.95 epsilon at the worst of 24 numbers
+/// The standard normal outside of `NORMAL_F32`: relative error 0.95 epsilon at the worst of 24 numbers
 /// a row.
 pub static NORMAL_TAIL_F32: [[f32; 6]; 113] = [
     [9.111414e0, 3.616007e-2, 5.934624e-3, 1.4116769e-3, 1.5092183e-4, 2.224401e-4],
@@ -373,7 +373,7 @@ pub static NORMAL_TAIL_F32: [[f32; 6]; 113] = [
     [2.755549e0, 1.0904741e-1, 1.6327927e-2, 3.738e-3, 4.08289e-4, 5.642869e-4],
 ];
 
-/// The standard normal beyond `NORMAL_F64`: relative error 2.12 epsilon at the worst of 24 numbers
+/// The standard normal outside of `NORMAL_F64`: relative error 2.12 epsilon at the worst of 24 numbers
 /// a row.
 pub static NORMAL_TAIL_F64: [[f64; 15]; 113] = [
     [9.111413989436306, 0.036158510352678454, 0.005956303857729468, 0.0013161024294239933, 0.0003277943212722796,
@@ -795,7 +795,7 @@ pub static NORMAL_BY_DEPTH: DepthTable<50, 11> = DepthTable {
     ],
 };
 
-/// The greatest value of `NORMAL_F64`, and the least of `NORMAL_BY_DEPTH` that is used.
+/// The greatest value of `NORMAL_F64`, and the least used value of `NORMAL_BY_DEPTH`.
 pub const INNER_END: f64 = 2.81466486439587;
 
 /// 2 atanh(s), 0 <= s <= 1/3: 2 atanh(s) / s in powers of s^2: relative error 0.89 epsilon at the worst of 1000 numbers.
@@ -814,5 +814,5 @@ pub static SINE: [f64; 10] = [
 /// log 2 in two parts; products of the first with integers below 2^11 are exact.
 pub const LN2: [f64; 2] = [0.6931471805598903, 5.497923018708371e-14];
 
-/// The part of a complex normal of variance 1 that has |z| <= 2: 1 - exp(-4).
+/// Probability of |z| <= 2 for a complex normal z of variance 1: 1 - exp(-4).
 pub const WITHIN_2: f64 = 0.9816843611112658;
