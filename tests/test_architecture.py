@@ -25,10 +25,12 @@ LAYERS = [
     {"lazy"},
     {"initializers._description", "initializers._windows"},
     {"initializers.base"},
+    {"initializers._nested"},
     {
         "initializers.constant",
         "initializers.identity",
         "initializers.log_uniform",
+        "initializers.norms",
         "initializers.orthogonal",
         "initializers.random",
         "initializers.sparse",
@@ -44,7 +46,7 @@ LAYERS = [
     {"compat"},
     {"tf_keras"},
     {"plan.limits", "plan.tensor"},
-    {"plan.ranges", "plan.table"},
+    {"plan.magnitudes", "plan.ranges", "plan.table"},
     {"plan.entries", "plan.json_writer"},
     {"plan.plan"},
     {"plan.rules"},
@@ -118,7 +120,7 @@ LAYERS = [
 """Each module may import from the sets before its own."""
 
 UPWARD = {
-    ("initializers.blocks", "config"),  # a configuration of blocks has configurations in it
+    ("initializers._nested", "config"),  # the configuration of an argument that is an initializer
     (
         "torch.recorder.init_functions",
         "torch.recorder.init_functions",

@@ -129,7 +129,7 @@ def test_dtypes(dtype):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: sb.Blocks(3), TypeError, "an initializer of a block must be one of seedbed's"),
+        (lambda: sb.Blocks(3), TypeError, "the initializer of a block must be one of seedbed's"),
         (lambda: sb.Blocks("zeros", [3]), TypeError, "a block must be a pair"),
         (lambda: sb.Blocks("zeros", [(0, mixed())]), TypeError, "and not blocks"),
         (lambda: sb.Blocks("zeros", [(0, len)]), TypeError, "must be one of seedbed's"),

@@ -226,6 +226,12 @@ def test_partly_covered_uneven_blocks_have_no_known_mean():
     assert covered.describe((4, 4)) == (None, None, 1, 0, 1, 1)
 
 
+def test_norms_are_described_as_not_negative():
+    norms = sb.Norms("he_normal", (30, 40), seed=1)
+    assert norms.describe((30, 1)) == (None, None, None, None, 0, None)
+    assert sb.Norms("ones", (0, 40)).describe((0, 1)) == (None,) * 6
+
+
 def test_many_overlapping_blocks_do_not_hang():
     blocks = [(np.s_[i : 400 - i, 2 * i :: 3], sb.Constant(float(i))) for i in range(60)]
     initializer = sb.Blocks("zeros", blocks)
@@ -235,7 +241,7 @@ def test_many_overlapping_blocks_do_not_hang():
 
 
 def test_every_initializer_is_described():
-    tested = {type(initializer) for initializer, _ in SAMPLED + GIVEN}
+    tested = {type(initializer) for initializer, _ in SAMPLED + GIVEN} | {sb.Norms}
     classes = {getattr(sb, name) for name in sb.__all__ if inspect.isclass(getattr(sb, name))}
     assert {cls for cls in classes if issubclass(cls, sb.Initializer) and not inspect.isabstract(cls)} <= tested
 

@@ -10,6 +10,7 @@ from support.statistics import distance
 
 import seedbed as sb
 from seedbed.checkpoint import write_checkpoint
+from seedbed.plan import parse_plan
 from seedbed.plan.rules import Selector
 
 torch = pytest.importorskip("torch")
@@ -509,7 +510,8 @@ class TestWeightNorm:
         with st.recording():
             model = nn.Sequential(norm(nn.Conv1d(5, 6, 3), dim=dim))
         plan = st.plan_of(model)
-        assert rows(plan)[f"0.{magnitude}"][1] == f"norm of 0.{direction}"
+        assert rows(plan)[f"0.{magnitude}"][1] == "norms of its direction"
+        assert parse_plan(plan.to_json()) == plan
         st.initialize_(model, seed=1)
         tensors = dict(model[0].named_parameters())
         expected = sb.RandomUniform(-(15**-0.5), 15**-0.5, seed=sb.SeedGenerator(1).child(f"0.{direction}"))((6, 5, 3))
@@ -545,7 +547,7 @@ class TestWeightNorm:
         with st.recording():
             model = norm(nn.Linear(40, 6))
         rules = st.recorded_rules(model)
-        assert set(rules) == {"bias", direction}
+        assert set(rules) == {"bias", magnitude, direction}
         assert not rules.undecided
         rules.save(tmp_path / "rules.json")
         st.initialize_(model, seed=1)

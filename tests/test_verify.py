@@ -162,7 +162,8 @@ class TestOtherWriters:
     def test_need_a_seed_if_they_record_no_seed(self, path):
         save_file(fresh(PLAN, 5), path, metadata={"format": "pt"})
         with pytest.raises(
-            ValueError, match=r'a seed must be given .* has no seed\. Received: seed=None, and the metadata keys \["format"\]'
+            ValueError,
+            match=r'a seed must be given .* has no seed\. Received: seed=None, and the metadata keys \["format"\]',
         ):
             verify_checkpoint(PLAN, path)
 

@@ -43,6 +43,7 @@ from seedbed.initializers import (
     LecunUniform,
     LogOfUniform,
     LogUniform,
+    Norms,
     Ones,
     Orthogonal,
     RandomInitializer,
@@ -98,6 +99,7 @@ lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_of_uniform = LogOfUniform
 log_uniform = LogUniform
+norms = Norms
 ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
@@ -138,6 +140,7 @@ __all__ = [
     "LecunUniform",
     "LogOfUniform",
     "LogUniform",
+    "Norms",
     "Ones",
     "Orthogonal",
     "RandomInitializer",
@@ -179,6 +182,7 @@ __all__ = [
     "lecun_uniform",
     "log_of_uniform",
     "log_uniform",
+    "norms",
     "ones",
     "orthogonal",
     "random_normal",

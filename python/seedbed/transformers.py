@@ -203,7 +203,7 @@ def _saved_tensors(model: Any, whole: Plan) -> Iterator[PlannedTensor]:
             raise ValueError(f"{name!r}: a tensor of a file must be a part of one of the model. Received: a new one")
         if name == owner.name:
             yield owner
-        elif owner.part is not None and tuple(tensor.shape) == owner.shape:
+        elif owner.seed_of is not None and tuple(tensor.shape) == owner.shape:
             yield replace(owner, name=name)
         else:
             yield replace(owner, name=name, shape=tuple(tensor.shape), part=part)

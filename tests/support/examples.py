@@ -20,6 +20,7 @@ EXAMPLES = {
     "STFT": ({"side": "imag", "window": [1, 2.5, 0.5], "scaling": "spectrum"}, (3, 2, 5)),
     "Orthogonal": ({"gain": 0.5, "column_axis": 0}, (4, 5)),
     "Blocks": ({"default": "he_normal", "blocks": [([[1, 3], "..."], "ones"), ([0], "glorot_uniform")]}, (4, 5)),
+    "Norms": ({"initializer": "he_normal", "shape": [4, 5]}, (4, 1)),
     "DeltaOrthogonal": ({"gain": 0.5}, (3, 4, 5)),
     "ConvolutionOrthogonal1D": ({"gain": 0.5}, (3, 4, 5)),
     "ConvolutionOrthogonal2D": ({"gain": 0.5}, (2, 2, 4, 5)),

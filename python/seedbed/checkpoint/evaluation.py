@@ -44,15 +44,15 @@ class TensorPart(Rule):
 
 
 def values_of(tensor: PlannedTensor, root: SeedGenerator) -> LazyArray:
-    """Return the values of a planned tensor, drawn from the child of `root` that has its name.
+    """Return the values of a planned tensor, drawn from the child of `root` that has its name, or that of `seed_of`.
 
     A part draws from the child with the name of its whole tensor. Its result has the shape of the partition, and the
     elements of the tensor in C order.
     """
+    whole = tensor.initializer.with_seed(root.child(tensor.seed_name)).lazy(tensor.whole_shape, tensor.dtype)
     if tensor.part is None:
-        return tensor.initializer.with_seed(root.child(tensor.name)).lazy(tensor.shape, tensor.dtype)
-    name, shape, count, offset = tensor.part
-    whole = tensor.initializer.with_seed(root.child(name)).lazy(shape, tensor.dtype)
+        return whole
+    _, shape, count, offset = tensor.part
     return LazyArray(TensorPart(whole.rule, part_of(shape, count, offset)), count, tensor.dtype)
 
 
@@ -90,7 +90,7 @@ def _same_whole(one: PlannedTensor, other: PlannedTensor) -> bool:
         one.part is not None
         and other.part is not None
         and one.part[:2] == other.part[:2]
-        and (one.dtype, one.initializer) == (other.dtype, other.initializer)
+        and (one.dtype, one.initializer, one.seed_of) == (other.dtype, other.initializer, other.seed_of)
     )
 
 

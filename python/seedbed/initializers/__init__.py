@@ -10,6 +10,7 @@
 | `sparse` | the same, and zeros: Sparse |
 | `orthogonal` | matrices and convolutions that keep norms: Orthogonal; DeltaOrthogonal, ConvolutionOrthogonal |
 | `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
+| `norms` | norms of another tensor: Norms |
 | `blocks` | regions with initializers of their own: Blocks |
 | `xavier_kaiming` | the same by a gain: Xavier, Kaiming |
 """
@@ -19,6 +20,7 @@ from seedbed.initializers.blocks import Blocks
 from seedbed.initializers.constant import Constant, Ones, Zeros
 from seedbed.initializers.identity import Bilinear, Dirac, Identity
 from seedbed.initializers.log_uniform import InverseSoftplus, LogOfUniform, LogUniform
+from seedbed.initializers.norms import Norms
 from seedbed.initializers.orthogonal import (
     ConvolutionOrthogonal1D,
     ConvolutionOrthogonal2D,
@@ -64,6 +66,7 @@ __all__ = [
     "LecunUniform",
     "LogOfUniform",
     "LogUniform",
+    "Norms",
     "Ones",
     "Orthogonal",
     "RandomInitializer",

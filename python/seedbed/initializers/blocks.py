@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, islice
-from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from seedbed import seeds
 from seedbed.arguments import as_integer, shortened
 from seedbed.initializers._description import Description, mixture
+from seedbed.initializers._nested import InitializerLike, as_nested, nested_config
 from seedbed.initializers.base import Initializer, RandomInitializer, SeededInitializer
 from seedbed.initializers.orthogonal import Orthogonal
 from seedbed.regions import Axis, Index, as_slice, axes_of, pieces, selected, shape_of, within
@@ -34,8 +35,6 @@ MAX_COMPARED = 64
 
 MAX_DESCRIBED = 256
 """Number of blocks up to which it is found out how many elements each has: each is compared with all later ones."""
-
-PartLike: TypeAlias = "Initializer | str | Mapping[str, Any]"
 
 
 class Blocks(SeededInitializer):
@@ -71,7 +70,7 @@ class Blocks(SeededInitializer):
     parameters: ClassVar[tuple[str, ...]] = ("default", "blocks", "seed")
 
     def __init__(
-        self, default: PartLike, blocks: Iterable[tuple[Any, PartLike]] = (), seed: seeds.SeedLike = None
+        self, default: InitializerLike, blocks: Iterable[tuple[Any, InitializerLike]] = (), seed: seeds.SeedLike = None
     ) -> None:
         super().__init__(seed)
         self.default = _as_part(default)
@@ -123,8 +122,8 @@ class Blocks(SeededInitializer):
         return mixture(described)
 
     def get_config(self) -> dict[str, Any]:
-        blocks = [[[_plain(item) for item in index], _config(part)] for index, part in self.blocks]
-        return {**super().get_config(), "default": _config(self.default), "blocks": blocks}
+        blocks = [[[_plain(item) for item in index], nested_config(part)] for index, part in self.blocks]
+        return {**super().get_config(), "default": nested_config(self.default), "blocks": blocks}
 
 
 class _At(seeds.SeedGenerator):
@@ -339,22 +338,4 @@ def _plain(item: Index) -> Any:
 
 
 def _as_part(part: Any) -> Initializer:
-    if isinstance(part, (str, Mapping)):
-        from seedbed.config import deserialize_unbound  # a configuration of blocks has configurations in it
-
-        part = deserialize_unbound(part)
-    if not isinstance(part, Initializer) or isinstance(part, Blocks):
-        raise TypeError(
-            f"an initializer of a block must be one of seedbed's, and not blocks. Received: {shortened(part)}"
-        )
-    if part.get_config().get("seed") is not None:
-        raise ValueError(
-            f"the initializer of a block must have no seed: the whole tensor has one. Received: {shortened(part)}"
-        )
-    return part.with_seed(seeds.UNBOUND)
-
-
-def _config(part: Initializer) -> dict[str, Any]:
-    config = part.get_config()
-    config.pop("seed", None)
-    return {"class_name": plain_name(type(part)), "config": config}
+    return as_nested("the initializer of a block", part, Blocks)

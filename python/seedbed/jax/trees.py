@@ -138,7 +138,7 @@ def _decided(
                 shape, dtype = tuple(leaf.tensor.shape), element_of(rule.initializer, leaf.tensor.dtype)
                 rule.initializer.check(shape, dtype)
                 name = as_name(leaf.name)
-            planned[id(leaf)] = PlannedTensor(name, shape, dtype, rule.initializer, rule.label)
+            planned[id(leaf)] = PlannedTensor(name, shape, dtype, rule.initializer, rule.label, seed_of=rule.seed_of)
     return [planned.get(id(leaf)) for leaf in leaves]
 
 

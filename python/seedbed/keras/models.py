@@ -137,5 +137,7 @@ def _decided(
         with about(weight.name):
             dtype = initializer.as_dtype(keras.utils.standardize_dtype(weight.tensor.dtype))
             initializer.check(shape, dtype)
-            planned.append((weight, PlannedTensor(as_name(weight.name), shape, dtype, initializer, source)))
+            seed_of = None if rule is None or source != rule.label else rule.seed_of
+            name = as_name(weight.name)
+            planned.append((weight, PlannedTensor(name, shape, dtype, initializer, source, seed_of=seed_of)))
     return planned

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seedbed.initializers import Blocks
+from seedbed.initializers import Blocks, Norms
 from seedbed.plan.entries import about
+from seedbed.plan.magnitudes import directions_of, is_magnitude, with_norms
 from seedbed.plan.plan import Plan
 from seedbed.plan.rules import NameRule, RuleSource, around_constants, check_used, counted, decide, is_random
 from seedbed.plan.tensor import PlannedTensor
@@ -37,13 +38,21 @@ class _Named(NamedTuple):
 def with_rules(plan: Plan, rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
     """The plan with the initializers that rules give its tensors; the first rule that matches a name decides.
 
+    A magnitude has the norms of its direction, unless a rule that does not decide the direction decides it.
+
     Raises:
         ValueError: a rule decides nothing, and `unused` is "error"; or an initializer does not make such a tensor.
     """
-    tensors = [
-        tensor if rule is None or _stays(tensor, rule) else _changed(tensor, rule)
-        for tensor, rule in zip(plan.tensors, _decided(plan.tensors, rules, unused), strict=True)
-    ]
+    directions = directions_of(plan.tensors)
+    chosen = dict(zip((tensor.name for tensor in plan.tensors), _decided(plan.tensors, rules, unused), strict=True))
+    changed = {
+        tensor.name: _changed(tensor, rule)
+        for tensor in plan.tensors
+        if (rule := chosen[tensor.name]) is not None
+        and not _stays(tensor, rule)
+        and not (tensor.name in directions and _follows(rule, chosen[directions[tensor.name].name]))
+    }
+    tensors = with_norms(plan.tensors, changed)
     for tensor in tensors:
         with about(tensor.name):
             tensor.initializer.check(tensor.whole_shape, tensor.dtype)
@@ -55,12 +64,17 @@ def _stays(tensor: PlannedTensor, rule: NameRule) -> bool:
     return rule.yields and not is_random(tensor.initializer)
 
 
+def _follows(rule: NameRule, of_direction: NameRule | None) -> bool:
+    """Whether a rule that selects a magnitude leaves it the norms of its direction."""
+    return rule is of_direction or isinstance(rule.initializer, Norms)
+
+
 def _changed(tensor: PlannedTensor, rule: NameRule) -> PlannedTensor:
     """The tensor with the initializer of a rule. A scheme leaves constant regions, such as the row of padding."""
     initializer, own = rule.initializer, tensor.initializer
     if rule.origin is not None and isinstance(own, Blocks) and is_random(initializer):
         initializer = around_constants(own, initializer)
-    return replace(tensor, initializer=initializer, source=rule.label)
+    return replace(tensor, initializer=initializer, source=rule.label, seed_of=rule.seed_of)
 
 
 def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
@@ -80,7 +94,7 @@ def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule | RuleS
         assert rule is not None
         with about(tensor.name):
             rule.initializer.check(tensor.shape, tensor.dtype)
-        planned.append(PlannedTensor(*tensor, rule.initializer, rule.label))
+        planned.append(PlannedTensor(*tensor, rule.initializer, rule.label, seed_of=rule.seed_of))
     return Plan(tuple(planned))
 
 
@@ -88,7 +102,8 @@ def _decided(
     tensors: Sequence[PlannedTensor | Undecided], rules: Sequence[NameRule | RuleSource], unused: str
 ) -> list[NameRule | None]:
     candidates = [_Named(tensor.name, tensor) for tensor in tensors]
-    chosen = decide(candidates, rules)
+    asked = [not (isinstance(tensor, PlannedTensor) and is_magnitude(tensor)) for tensor in tensors]
+    chosen = decide(candidates, rules, asked)  # a magnitude has no role: it follows its direction
     if unused == "error":
         check_used(rules, candidates, chosen)
     return chosen

@@ -62,6 +62,8 @@ class Entry(NamedTuple):
     initializer: Initializer | None
     source: str
     part: PartEntry | None
+    seed_of: str | None
+    """The name of another tensor, with references to the ranges of the entry's own name."""
 
 
 def parse_entry(value: object) -> Entry:
@@ -70,7 +72,7 @@ def parse_entry(value: object) -> Entry:
     Raises:
         TypeError, ValueError: it breaks a rule of the format.
     """
-    optional = ("dtype", "initializer", "source", "part_of")
+    optional = ("dtype", "initializer", "source", "part_of", "seed_of")
     fields = members(value, "a tensor", required=("name", "shape"), optional=optional)
     label = typed(fields["name"], str, "a name must be a string")
     return Entry(
@@ -81,6 +83,7 @@ def parse_entry(value: object) -> Entry:
         as_initializer(fields["initializer"]) if "initializer" in fields else None,
         typed(fields.get("source", OWN_ENTRY), str, "a source must be a string"),
         _part(fields["part_of"]) if "part_of" in fields else None,
+        typed(fields["seed_of"], str, "seed_of must be a string") if "seed_of" in fields else None,
     )
 
 

@@ -26,7 +26,7 @@ from seedbed.plan.limits import (
     MAX_TENSORS,
 )
 from seedbed.plan.plan import Plan
-from seedbed.plan.ranges import expand
+from seedbed.plan.ranges import expand, resolve
 from seedbed.plan.rules import nearest_selectors
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.strict_json import decode, members, shown, typed
@@ -235,7 +235,8 @@ def _tensor(
     shape = entry_shape(entry.shape, dtype)
     part = None if entry.part is None else entry.part.part(shape, dtype, numbers)
     initializer.check(shape if part is None else part.shape, dtype)
-    return PlannedTensor(name, shape, dtype, initializer, source, part)
+    seed_of = None if entry.seed_of is None else as_name(resolve(entry.seed_of, numbers))
+    return PlannedTensor(name, shape, dtype, initializer, source, part, seed_of)
 
 
 def _default(entry: object, names: int) -> Default:

@@ -16,8 +16,8 @@ from seedbed.plan.tensor import OWN_ENTRY, PlannedTensor
 PartFields: TypeAlias = tuple[str, Sequence[int], Sequence[int], Sequence["int | str"]]
 """Of a part: the name and the shape of the whole, the partition's shape and its offset."""
 
-Fields: TypeAlias = tuple[str, "PartFields | None"]
-"""An entry without its name: the JSON of its other fields, and of what it is a part of."""
+Fields: TypeAlias = tuple[str, "str | None", "PartFields | None"]
+"""An entry without its name: the JSON of its other fields, what it has the seed of, and what it is a part of."""
 
 
 def to_json(tensors: Sequence[PlannedTensor], config: Mapping[str, Any] | None) -> str:
@@ -60,12 +60,15 @@ def _fields(tensor: PlannedTensor, common: str) -> Fields:
     if tensor.source != OWN_ENTRY:
         fields["source"] = tensor.source
     part = tensor.part
-    return json.dumps(fields), None if part is None else (escape(part.name), *part[1:])
+    seed_of = None if tensor.seed_of is None else escape(tensor.seed_of)
+    return json.dumps(fields), seed_of, None if part is None else (escape(part.name), *part[1:])
 
 
 def _line(name: str, fields: Fields) -> str:
-    text, part = fields
+    text, seed_of, part = fields
     line = f'{{"name": {json.dumps(name)}, {text[1:-1]}'
+    if seed_of is not None:
+        line += f', "seed_of": {json.dumps(seed_of)}'
     if part is not None:
         line += f', "part_of": {json.dumps(_part_fields(part, json.loads(text)["shape"]))}'
     return line + "}"
@@ -83,11 +86,16 @@ def _part_fields(part: PartFields, shape: Sequence[int]) -> dict[str, Any]:
 
 
 def _variants(fields: Fields, number: int, reference: str) -> Sequence[Fields]:
-    """The entry with or without references in the name of the whole, and in the offset along the first axis."""
-    text, part = fields
+    """The entry with or without references in the names of other tensors, and in the offset along the first axis."""
+    text, seed_of, part = fields
+
+    def renamed(name: str) -> str:
+        return re.sub(rf"(?<![0-9{{]){number}(?![0-9}}])", lambda found: reference, name, count=1)
+
+    seeds = (seed_of, seed_of if seed_of is None else renamed(seed_of))
     if part is None:
-        return [fields] * 4
+        return [(text, of, None) for of in seeds for _ in range(2)]
     name, shape, count, offset = part
-    renamed = re.sub(rf"(?<![0-9{{]){number}(?![0-9}}])", lambda found: reference, name, count=1)
+    names = zip(seeds, (name, renamed(name)), strict=True)
     moved = (reference, *offset[1:]) if offset and offset[0] == number else offset
-    return [(text, (n, shape, count, o)) for n in (name, renamed) for o in (offset, moved)]
+    return [(text, of, (n, shape, count, o)) for of, n in names for o in (offset, moved)]

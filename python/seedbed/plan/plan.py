@@ -9,6 +9,7 @@ from typing import Any
 
 from seedbed._html import html_table
 from seedbed.plan.json_writer import to_json
+from seedbed.plan.magnitudes import check_norms
 from seedbed.plan.table import COLUMNS, row, table
 from seedbed.plan.tensor import PlannedTensor
 from seedbed.strict_json import shown
@@ -33,7 +34,7 @@ class Plan:
 
         Raises:
             TypeError: they are not a tuple of planned tensors.
-            ValueError: two of them have the same name.
+            ValueError: two of them have the same name, or a magnitude has not the norms of its direction.
         """
         if not isinstance(self.tensors, tuple):
             raise TypeError(f"the tensors of a plan must be a tuple. Received: {type(self.tensors).__name__}")
@@ -44,6 +45,7 @@ class Plan:
             if tensor.name in names:
                 raise ValueError(f"a name must occur once in a plan. Received: {shown(tensor.name)} again")
             names.add(tensor.name)
+        check_norms(self.tensors)
 
     @cached_property
     def parameters(self) -> int:

@@ -13,7 +13,7 @@ from fnmatch import translate
 from typing import Any, Protocol, TypeAlias
 
 from seedbed.arguments import nearest, shortened
-from seedbed.initializers import Blocks, Initializer
+from seedbed.initializers import Blocks, Initializer, Norms
 from seedbed.plan.entries import about, as_initializer
 from seedbed.plan.plan import Plan
 from seedbed.seeds import UNBOUND
@@ -93,6 +93,8 @@ class NameRule:
     """Whether a tensor that is constant by its own initialization stays so, whatever its constant is."""
     origin: RuleSource | None = None
     """What made the rule, if no person wrote it."""
+    seed_of: str | None = None
+    """The name of another tensor, whose child of the seed the tensor draws from."""
 
     @property
     def label(self) -> str:
@@ -126,7 +128,10 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
     """
     rules = getattr(rules, "plan", rules)  # recorded rules have one
     if isinstance(rules, Plan):
-        return [NameRule(Selector(tensor.name, literal=True), tensor.initializer) for tensor in rules.tensors]
+        return [
+            NameRule(Selector(tensor.name, literal=True), tensor.initializer, seed_of=tensor.seed_of)
+            for tensor in rules.tensors
+        ]
     if isinstance(rules, RuleSource):
         return [rules]
     pairs = rules.items() if isinstance(rules, Mapping) else () if rules is None else rules
@@ -228,7 +233,9 @@ def check_used(
 
 
 def is_random(initializer: Initializer) -> bool:
-    """Whether an initializer draws: of blocks, whether one of them does."""
+    """Whether an initializer draws: of blocks, whether one of them does; of norms, whether their tensor does."""
+    if isinstance(initializer, Norms):
+        return is_random(initializer.initializer)
     if isinstance(initializer, Blocks):
         return any(map(is_random, (initializer.default, *(part for _, part in initializer.blocks))))
     return "seed" in initializer.parameters

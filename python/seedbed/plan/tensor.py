@@ -24,7 +24,8 @@ class Part(NamedTuple):
     """
 
     name: str
-    """Of the whole tensor: its values are drawn from the child of the seed that has this name."""
+    """Of the whole tensor: its values are drawn from the child of the seed that has this name, unless `seed_of` says
+    another one."""
     shape: Shape
     """Of the whole tensor."""
     partition_shape: Shape
@@ -38,7 +39,8 @@ class PlannedTensor:
     """One tensor of a plan. Its initializer has no seed yet: the caller that evaluates it binds it to the name.
 
     `source` says what decided the initializer: the pattern of a default, or ``"own entry"``. It is a remark: tensors
-    that differ in nothing else are equal. `part` is None, or says of which tensor this is a part.
+    that differ in nothing else are equal. `part` is None, or says of which tensor this is a part. `seed_of` is None, or
+    the name of another tensor, whose child of the seed this one draws from too.
     """
 
     name: str
@@ -47,6 +49,14 @@ class PlannedTensor:
     initializer: Initializer
     source: str = field(default=OWN_ENTRY, compare=False)
     part: Part | None = None
+    seed_of: str | None = None
+
+    @property
+    def seed_name(self) -> str:
+        """The name of the child of the seed that the values are drawn from."""
+        if self.seed_of is not None:
+            return self.seed_of
+        return self.name if self.part is None else self.part.name
 
     @property
     def whole_shape(self) -> Shape:

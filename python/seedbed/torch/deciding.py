@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from seedbed.arguments import shortened
-from seedbed.initializers import Initializer
-from seedbed.plan import Part, Plan, PlannedTensor
+from seedbed.initializers import Initializer, Norms
+from seedbed.plan import Plan, PlannedTensor, magnitudes
 from seedbed.plan.entries import about, as_name
 from seedbed.plan.rules import (
     NameRule,
@@ -26,11 +26,12 @@ from seedbed.plan.rules import (
     is_random,
     selected,
 )
+from seedbed.seeds import UNBOUND
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
 from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties
 from seedbed.torch.own_initialization import Own, is_recorded, own_initialization, unknown_class
-from seedbed.torch.weight_norm import Normed, Norms, normed_by, norms_of
+from seedbed.torch.weight_norm import direction_of
 
 LAYERS = ("recorded", "default")
 """Values of the argument `layers`."""
@@ -92,10 +93,10 @@ def decided(
         if want and not (for_file and entry.is_buffer and not entry.persistent)
     ]
     computed = [choice for choice in choices if computed_by(choice.entry)]
-    magnitudes = _magnitudes(choices, computed) if computed else {}
-    others = [choice for choice in choices if id(choice) not in magnitudes] if magnitudes else choices
-    _check_known(others, [choice for choice in computed if id(choice) not in magnitudes], layers)
-    return _planned(choices, magnitudes, need_memory=not for_file)
+    directions = _directions(choices, computed) if computed else {}
+    others = [choice for choice in choices if id(choice) not in directions] if directions else choices
+    _check_known(others, [choice for choice in computed if id(choice) not in directions], layers)
+    return _planned(choices, directions, need_memory=not for_file)
 
 
 def check_module(module: object) -> None:
@@ -150,7 +151,8 @@ def _rules_of(
         return [None] * len(entries)
     parameters = [entry for entry in entries if not entry.is_buffer]
     buffers = entries[len(parameters) :]
-    chosen = decide(parameters, rules, wanted)
+    asked = [want and direction_of(entry) is None for entry, want in zip(parameters, wanted, strict=False)]
+    chosen = decide(parameters, rules, asked)  # a magnitude has no role: it follows its direction
     used = {id(rule) for rule in chosen}
     written = [rule for rule in rules if isinstance(rule, NameRule) and id(rule) not in used]
     names = {entry.name for entry in parameters}
@@ -216,32 +218,27 @@ def _check_known(choices: Sequence[Choice], computed: Sequence[Choice], layers: 
     )
 
 
-Magnitude: TypeAlias = "tuple[Choice, Normed]"
-"""Choice of the direction v of a weight g v / |v|, and how g has the norms of v."""
-
-
-def _magnitudes(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[int, Magnitude]:
-    """Return the magnitudes g of weight norms that are computed from their direction, by the identity of the choice.
+def _directions(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[int, Choice]:
+    """Return the directions v of the magnitudes g that are computed from them, by the identity of the choice of g.
 
     A magnitude is not computed if a rule of its own decides it, or if the direction's initialization is not known.
     """
     by_tensor = {id(choice.entry.tensor): choice for choice in choices}
     found = {}
     for choice in computed:
-        normed = normed_by(choice.entry)
-        direction = None if normed is None else by_tensor.get(id(normed.direction))
-        if normed is None or direction is None:
+        direction = by_tensor.get(id(direction_of(choice.entry)))
+        if direction is None:
             continue
         rule = choice.rule
         follows = rule is None or rule is direction.rule or isinstance(rule.initializer, Norms)
         known = direction.own.initializer is not None and is_recorded(direction.entry.places[0][0])
         if follows and (direction.rule is not None or known):
-            found[id(choice)] = (direction, normed)
+            found[id(choice)] = direction
     return found
 
 
 def _planned(
-    choices: Sequence[Choice], magnitudes: Mapping[int, Magnitude], *, need_memory: bool
+    choices: Sequence[Choice], directions: Mapping[int, Choice], *, need_memory: bool
 ) -> list[tuple[Entry, PlannedTensor]]:
     wide = _reaching_random(choices)
     _check_norms(choices, wide)
@@ -250,15 +247,15 @@ def _planned(
     for choice in choices:
         tensor = choice.entry.tensor
         shape = tuple(tensor.shape)
-        if id(choice) in magnitudes:
-            direction, normed = magnitudes[id(choice)]
-            made, _ = combined(direction.rule, direction.own.initializer, direction.own.source, wide)
-            initializer: Initializer = norms_of(made, normed)
-            name = direction.entry.name
-            source, part = f"norm of {name}", Part(name, shape, shape, (0,) * len(shape))
+        direction = directions.get(id(choice))
+        if direction is not None:
+            of_direction, _ = combined(direction.rule, direction.own.initializer, direction.own.source, wide)
+            initializer: Initializer = Norms(of_direction, tuple(direction.entry.tensor.shape), UNBOUND)
+            source, seed_of = magnitudes.SOURCE, _seed_name(direction, of_direction)
+            _check_dtypes(choice, direction)
         else:
             initializer, source = combined(choice.rule, choice.own.initializer, choice.own.source, wide)
-            part = None
+            seed_of = _seed_of(choice, initializer)
         key = (id(initializer), shape, tensor.dtype)
         try:
             check_filled(tensor, meta=True)
@@ -273,8 +270,28 @@ def _planned(
         except (TypeError, ValueError) as error:
             with about(choice.entry.name):
                 raise error from None
-        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source, part)))
+        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source, seed_of=seed_of)))
     return planned
+
+
+def _seed_of(choice: Choice, initializer: Initializer) -> str | None:
+    """The name of another tensor from whose seed a tensor draws, if its rule says one."""
+    return choice.rule.seed_of if choice.rule is not None and choice.rule.initializer is initializer else None
+
+
+def _seed_name(choice: Choice, initializer: Initializer) -> str:
+    """The name of the child of the seed that a tensor draws from."""
+    return _seed_of(choice, initializer) or choice.entry.name
+
+
+def _check_dtypes(magnitude: Choice, direction: Choice) -> None:
+    """Raise a ValueError if a magnitude has another dtype than its direction, whose norms would be others."""
+    dtypes = magnitude.entry.tensor.dtype, direction.entry.tensor.dtype
+    if dtypes[0] != dtypes[1]:
+        raise ValueError(
+            f"{magnitude.entry.name}: the magnitude of a weight norm must have the dtype of its direction, "
+            f"{dtypes[1]}. Received: {dtypes[0]}"
+        )
 
 
 def _reaching_random(choices: Sequence[Choice]) -> set[int]:

@@ -9,7 +9,7 @@ import torch
 
 import seedbed as sb
 from seedbed.arguments import shortened
-from seedbed.initializers import Blocks, Initializer
+from seedbed.initializers import Blocks, Initializer, Norms
 from seedbed.regions import part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
 from seedbed.torch.memory import check_filled, check_memory, is_distributed, local_shard, write_region
@@ -96,6 +96,9 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
     if isinstance(initializer, Blocks):
         for part in initializer.parts(shape):
             check_fans(part.initializer, part.shape)
+        return
+    if isinstance(initializer, Norms):
+        check_fans(initializer.initializer, initializer.shape)
         return
     if isinstance(initializer, sb.VarianceScaling):
         if initializer.input_axes is not None:

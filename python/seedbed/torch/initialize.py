@@ -19,8 +19,8 @@ from seedbed.torch.garbage_collection import uncollected
 from seedbed.torch.memory import class_of, materialised, write
 from seedbed.torch.module_tensors import Entry, unwrapped
 from seedbed.torch.own_initialization import own_initialization, unknown_class
-from seedbed.torch.recorded_rules import RecordedRules, Undecided
-from seedbed.torch.weight_norm import normed_by
+from seedbed.torch.recorded_rules import RecordedRules, Undecided, magnitude
+from seedbed.torch.weight_norm import direction_of
 
 T = TypeVar("T", bound=Any)
 
@@ -123,7 +123,7 @@ class _Values:
         if rule is None:
             rule = self._rules[key] = tensor.initializer.with_seed(0).lazy(tensor.shape, tensor.dtype).rule
         if type(rule) is Sampled:
-            return Sampled(rule.recipe, Address(child_key(self._root.key, tensor.name), 0))
+            return Sampled(rule.recipe, Address(child_key(self._root.key, tensor.seed_name), 0))
         return values_of(tensor, self._root).rule if "seed" in tensor.initializer.parameters else rule
 
 
@@ -218,20 +218,21 @@ def recorded_rules(module: nn.Module, *, prefix: str = "", layers: str = "record
     check_module(module)
     entries = tensors_of(module, prefix)
     own = own_initialization(unwrapped(module), entries)
-    made: list[PlannedTensor | Undecided] = []
+    made: dict[int, PlannedTensor | Undecided] = {}
     for entry in entries:
         shape, known = tuple(entry.tensor.shape), own[id(entry.tensor)]
         cls = unknown_class(entry) if layers == "recorded" else None
         if known.initializer is None or cls is not None:
-            normed = normed_by(entry)
-            direction = None if normed is None else own.get(id(normed.direction))
-            if direction is not None and direction.initializer is not None:
-                continue  # Its values are computed from those of the direction.
             reason = known.reason or (
                 "no code that can be run again sets it" if cls is None else f"what {cls.__name__} does is not known"
             )
-            made.append(Undecided(entry.name, shape, as_dtype(entry.tensor.dtype), reason))
+            tensor: PlannedTensor | Undecided = Undecided(entry.name, shape, as_dtype(entry.tensor.dtype), reason)
         else:
             dtype = known.initializer.as_dtype(entry.tensor.dtype)
-            made.append(PlannedTensor(entry.name, shape, dtype, known.initializer, known.source))
-    return RecordedRules(made)
+            tensor = PlannedTensor(entry.name, shape, dtype, known.initializer, known.source)
+        made[id(entry.tensor)] = tensor
+    for entry in entries:
+        direction = made.get(id(direction_of(entry)))
+        if direction is not None and isinstance(made[id(entry.tensor)], Undecided):
+            made[id(entry.tensor)] = magnitude(made[id(entry.tensor)], direction)
+    return RecordedRules(made.values())

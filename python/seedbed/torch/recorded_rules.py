@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedbed.initializers import Initializer
+from seedbed.initializers import Initializer, Norms
 from seedbed.plan import Plan, PlannedTensor, load_plan
 from seedbed.plan.entries import about, as_initializer
+from seedbed.plan.magnitudes import SOURCE, norms_of
 from seedbed.plan.rules import InitializerLike, nearest_selectors
 from seedbed.torch.fill import check_fans
 
@@ -32,6 +33,17 @@ class Undecided:
     shape: Shape
     dtype: np.dtype
     reason: str
+    seed_of: str | None = None
+    """The name of the direction, if the tensor is the magnitude of a weight norm."""
+
+
+def magnitude(tensor: PlannedTensor | Undecided, direction: PlannedTensor | Undecided) -> PlannedTensor | Undecided:
+    """Return the magnitude of a weight norm, with the norms of its direction."""
+    name, shape, dtype = tensor.name, tensor.shape, tensor.dtype
+    if isinstance(direction, Undecided):
+        return Undecided(name, shape, dtype, direction.reason, direction.name)
+    norms = norms_of(direction.initializer, direction)
+    return PlannedTensor(name, shape, dtype, norms, SOURCE, seed_of=direction.name)
 
 
 class RecordedRules(MutableMapping[str, Initializer]):
@@ -40,6 +52,7 @@ class RecordedRules(MutableMapping[str, Initializer]):
     `recorded_rules` makes one. Pass it as `rules` to `initialize_` and `plan_of`. Printed, it is a table; `plan` is the
     same as a `seedbed.plan.Plan`. Assigning to, or deleting, a pattern (`fnmatch`) changes all tensors that it matches.
     Other rules decide deleted tensors.
+    The magnitude of a weight norm has the norms of its direction, also of one that changed, unless it is assigned alone.
 
     Arguments:
         tensors: `PlannedTensor` objects, and `Undecided` ones for tensors without an initializer.
@@ -100,16 +113,28 @@ class RecordedRules(MutableMapping[str, Initializer]):
 
     def __setitem__(self, selector: str, initializer: InitializerLike) -> None:
         made = as_initializer(initializer)
-        for name in self._selected(selector):
-            tensor = self._tensors[name]
-            with about(name):
-                check_fans(made, tensor.shape)
-                made.check(tensor.shape, tensor.dtype)
-            self._tensors[name] = PlannedTensor(name, tensor.shape, tensor.dtype, made, CHANGED)
+        names = self._selected(selector)
+        directions = {name: direction for name in self._tensors if (direction := self._direction(name)) is not None}
+        for name in names:
+            if directions.get(name) not in names:
+                tensor = self._tensors[name]
+                with about(name):
+                    check_fans(made, tensor.shape)
+                    made.check(tensor.shape, tensor.dtype)
+                self._tensors[name] = PlannedTensor(name, tensor.shape, tensor.dtype, made, CHANGED)
+        for name, direction in directions.items():
+            if direction in names and self._direction(name) is not None:
+                self._tensors[name] = magnitude(self._tensors[name], self._tensors[direction])
 
     def __delitem__(self, selector: str) -> None:
         for name in self._selected(selector):
             del self._tensors[name]
+
+    def _direction(self, name: str) -> str | None:
+        """The name of the direction whose norms a tensor has, if it is here."""
+        tensor = self._tensors[name]
+        of_norms = isinstance(tensor, Undecided) or isinstance(tensor.initializer, Norms)
+        return tensor.seed_of if of_norms and tensor.seed_of in self._tensors else None
 
     def _selected(self, selector: str) -> list[str]:
         names = [selector] if selector in self._tensors else fnmatch.filter(self._tensors, selector)
