@@ -78,13 +78,14 @@ SMALL = {
     "orthogonal": lambda: sb.Orthogonal(gain=1e-38, seed=1),
     "convolution": lambda: sb.ConvolutionOrthogonal1D(gain=1e-38, seed=1),
     "sparse": lambda: sb.Sparse(THIRD, 1e-38, seed=1),
+    "norms": lambda: sb.Norms(sb.RandomNormal(stddev=1e-38), (64, 65), seed=1),
     "constant": lambda: sb.Constant(1e-40),
     "identity": lambda: sb.Identity(1e-40),
     "window": lambda: sb.STFT(window=[1e-38, 2e-39, 3e-310], scaling=None),
     "gains": lambda: sb.KaimingNormal(nonlinearity="leaky_relu", a=THIRD, seed=1),
     "a gain": lambda: sb.XavierUniform(sb.calculate_gain("leaky_relu", THIRD), seed=1),
 }
-SHAPES = {"convolution": (3, 7, 9), "window": (3, 2, 9)}
+SHAPES = {"convolution": (3, 7, 9), "norms": (64, 1), "window": (3, 2, 9)}
 
 
 def bits(kind):

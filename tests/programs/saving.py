@@ -39,6 +39,7 @@ PLAIN = {
     "an array": lambda: sb.Constant(np.arange(12.0).reshape(4, 3)),
     "a gain": lambda: sb.Identity(2.0),
     "blocks": lambda: sb.Blocks("zeros", [(0, sb.HeNormal())], seed=4),
+    "norms": lambda: sb.Norms(sb.Orthogonal(), (4, 3), seed=child()),
     "a sparse one": lambda: sb.Sparse(0.5, seed=child()),
     "v1": lambda: v1.glorot_normal(seed=1, dtype="float32"),
     "v1, a name of TensorFlow": lambda: v1.random_normal_initializer(seed=3),

@@ -38,6 +38,7 @@ def numpys_scalars() -> list[sb.Initializer]:
         sb.STFT(window=("kaiser", 8.6), periodic=truth),
         sb.STFT(window=np.hanning(5)),
         sb.Blocks("zeros", [(np.s_[1:3], "ones"), ((0, ...), sb.HeNormal())], seed=whole),
+        sb.Norms("he_normal", [whole, 4], seed=whole),
     ]
 
 

@@ -525,6 +525,20 @@ def stft(side, window, scaling, periodic, t, f, shape):
     return wave * (window[t] / scale)
 
 
+def norm(elements):
+    """The norm of numbers in C order, summed by halves."""
+    t = [float(element) * float(element) for element in elements]
+    n = len(t)
+    while n > 1:
+        h = n // 2
+        for i in range(h):
+            t[i] += t[h + i]
+        if n % 2:
+            t[0] += t[n - 1]
+        n = h
+    return math.sqrt(t[0]) if t else 0.0
+
+
 def fma(a, b, c):
     """Of arrays: a b + c, rounded once."""
     if np.result_type(a, b, c) == np.float64:

@@ -249,13 +249,14 @@ def _planned(
         shape = tuple(tensor.shape)
         direction = directions.get(id(choice))
         if direction is not None:
-            of_direction, _ = combined(direction.rule, direction.own.initializer, direction.own.source, wide)
-            initializer: Initializer = Norms(of_direction, tuple(direction.entry.tensor.shape), UNBOUND)
-            source, seed_of = magnitudes.SOURCE, _seed_name(direction, of_direction)
+            made, decision = combined(direction.rule, direction.own.initializer, direction.own.source, wide)
+            initializer: Initializer = Norms(made, tuple(direction.entry.tensor.shape), UNBOUND)
+            seed_of: str | None = _seed_of(direction, decision) or direction.entry.name
+            source = magnitudes.SOURCE
             _check_dtypes(choice, direction)
         else:
             initializer, source = combined(choice.rule, choice.own.initializer, choice.own.source, wide)
-            seed_of = _seed_of(choice, initializer)
+            seed_of = _seed_of(choice, source)
         key = (id(initializer), shape, tensor.dtype)
         try:
             check_filled(tensor, meta=True)
@@ -274,14 +275,9 @@ def _planned(
     return planned
 
 
-def _seed_of(choice: Choice, initializer: Initializer) -> str | None:
-    """The name of another tensor from whose seed a tensor draws, if its rule says one."""
-    return choice.rule.seed_of if choice.rule is not None and choice.rule.initializer is initializer else None
-
-
-def _seed_name(choice: Choice, initializer: Initializer) -> str:
-    """The name of the child of the seed that a tensor draws from."""
-    return _seed_of(choice, initializer) or choice.entry.name
+def _seed_of(choice: Choice, source: str) -> str | None:
+    """Return the name of the tensor whose seed a tensor has, if the rule that decides it gives it another one's."""
+    return choice.rule.seed_of if choice.rule is not None and source == choice.rule.label else None
 
 
 def _check_dtypes(magnitude: Choice, direction: Choice) -> None:

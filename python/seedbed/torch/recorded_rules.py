@@ -51,8 +51,8 @@ class RecordedRules(MutableMapping[str, Initializer]):
 
     `recorded_rules` makes one. Pass it as `rules` to `initialize_` and `plan_of`. Printed, it is a table; `plan` is the
     same as a `seedbed.plan.Plan`. Assigning to, or deleting, a pattern (`fnmatch`) changes all tensors that it matches.
-    Other rules decide deleted tensors.
-    The magnitude of a weight norm has the norms of its direction, also of one that changed, unless it is assigned alone.
+    Other rules decide deleted tensors. The magnitude of a weight norm has the norms of its direction, also after a
+    change of the direction, unless it is assigned alone.
 
     Arguments:
         tensors: `PlannedTensor` objects, and `Undecided` ones for tensors without an initializer.
