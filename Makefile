@@ -81,8 +81,8 @@ $(VENV)/frameworks: pyproject.toml $(VENV)/ready
 		for framework in $(FRAMEWORKS); do $(BIN)/pip install $$framework || echo "left out: $$framework"; done
 	touch $@
 
-# The docstrings are read from the source, so no framework is imported.
-site: $(VENV)/docs
+# The docstrings are read from the source, without importing a framework; `seedbed.compat` is imported, as it completes its own.
+site: build $(VENV)/docs
 	$(BIN)/zensical build --clean --strict
 
 $(VENV)/docs: pyproject.toml $(VENV)/ready

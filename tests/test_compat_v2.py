@@ -192,7 +192,7 @@ def test_integers_are_the_float64_values_rounded_down():
 def test_constants_are_reshaped_if_they_fit():
     assert v2.Constant([1, 2, 3, 4])((2, 2)).tolist() == [[1, 2], [3, 4]]
     assert v2.Constant([3])((2, 2), "int32").tolist() == [[3, 3], [3, 3]]
-    with pytest.raises(ValueError, match="as many as the tensor has elements"):
+    with pytest.raises(ValueError, match="as many elements as the tensor"):
         v2.Constant([1, 2])((2, 2))
 
 

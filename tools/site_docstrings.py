@@ -1,8 +1,11 @@
 """Convert docstrings to Markdown for the site: an extension of griffe, the reader of docstrings.
 
-Docstrings are written for `help()`: examples have no fences, powers have no escapes, and formulas are indented.
+Docstrings are written for `help()`: examples have no fences, powers have no escapes, and formulas are indented. Classes
+of `seedbed.compat` get their docstrings completed at import, so theirs are read from the imported module.
 """
 
+import importlib
+import inspect
 import re
 from typing import Any
 
@@ -35,7 +38,10 @@ class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe is installed
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring:
-            obj.docstring.value = as_markdown(obj.docstring.value)
+            text = obj.docstring.value
+            if obj.is_class and obj.module.path.startswith("seedbed.compat."):
+                text = inspect.getdoc(getattr(importlib.import_module(obj.module.path), obj.name))
+            obj.docstring.value = as_markdown(text)
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         if pkg.docstring and "```" not in pkg.docstring.value:

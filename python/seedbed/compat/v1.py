@@ -1,7 +1,7 @@
-"""TF 1's initializers: `tf.keras.initializers` and `tf.compat.v1` of the first generation, in one module.
+"""Initializers of TF 1: those of `tf.keras.initializers` and of `tf.compat.v1`, in one module.
 
-Names that end in `_initializer` are those of TensorFlow itself, with its defaults; all others are those of its Keras,
-with Keras' defaults. They differ in three:
+Names that end in `_initializer` are those of TensorFlow itself; all others are those of its Keras. They have different
+defaults in three cases:
 
 | TensorFlow, `tf.*_initializer`, `tf.initializers.*` | Keras, `tf.keras.initializers.*` |
 |---|---|
@@ -9,9 +9,10 @@ with Keras' defaults. They differ in three:
 | `truncated_normal_initializer`: stddev 1 | `TruncatedNormal`, `truncated_normal`: stddev 0.05 |
 | `random_uniform_initializer`: [0, 1) | `RandomUniform`, `random_uniform`, `uniform`: [-0.05, 0.05) |
 
-Each is called `(shape, dtype=None, partition_info=None)`. `dtype` is by default that of the constructor.
-`partition_info` is anything with `full_shape` and `var_offset`, such as a `PartitionInfo`: `shape` is then that of the
-slice of `full_shape` that begins at `var_offset`, and its bits are those that the whole has there.
+An initializer is called `(shape, dtype=None, partition_info=None)`. `dtype` is by default that of the constructor.
+`partition_info` selects a part of a tensor. It is an object with `full_shape`, the shape of the whole tensor, and
+`var_offset`, the index of the part's first element, such as a `PartitionInfo`; `shape` is then the shape of the part. A
+part has the same bits as in the whole.
 
 >>> from seedbed.compat import v1
 >>> initializer = v1.glorot_normal(seed=1, dtype="float32")
@@ -20,15 +21,14 @@ slice of `full_shape` that begins at `var_offset`, and its bits are those that t
 >>> bool((part == whole[50:75]).all())
 True
 
-An initializer's own seed and the global one of `set_random_seed` make a pair, which says where the values come from
-when it is called:
+The seed of the initializer and the global seed of `set_random_seed` determine the values of a call:
 
-| own seed | global seed | values |
+| seed | global seed | values |
 |---|---|---|
-| n | none | at each call those of the top-level class with the seed n |
-| n | g | at each call the same, those of the seed `SeedGenerator(g).child("compat.v1").child(str(n))` |
-| none | g | new at each call: the next draw of `SeedGenerator(g).child("compat.v1")`, which all initializers share |
-| none | none | new at each call: the next draw of a generator of its own, with the seed `seed.seed` |
+| n | None | the same at each call: those of the top-level class with the seed n |
+| n | g | the same at each call: those of the seed `SeedGenerator(g).child("compat.v1").child(str(n))` |
+| None | g | new at each call: the next draw of `SeedGenerator(g).child("compat.v1")`, shared by all initializers |
+| None | None | new at each call: the next draw of the initializer's own generator, its attribute `seed` |
 
 >>> v1.set_random_seed(7)
 >>> first, second = v1.glorot_normal()((2, 3)), v1.glorot_normal()((2, 3))
@@ -62,15 +62,24 @@ _global: SeedGenerator | None = None
 
 
 def set_random_seed(seed: SupportsIndex | None) -> None:
-    """Set the global seed, and begin its draws anew; with None there is no global seed, as at first.
+    """Set or remove the global seed of this module, and restart its draws.
 
-    It is that of this module alone: what the top level has is `seedbed.set_random_seed`.
+    The global seed of the rest of the package is set by `seedbed.set_random_seed`.
 
     Arguments:
-        seed: an integer in [-2**255, 2**255), or None.
+        seed: an integer in [-2**255, 2**255), or None for no global seed, which is the state after import.
 
     Raises:
-        ValueError: for any other seed.
+        TypeError: if the seed is not an integer or None.
+        ValueError: if the seed is out of range.
+
+    >>> from seedbed.compat import v1
+    >>> v1.set_random_seed(7)
+    >>> first = v1.glorot_normal()((2, 3))
+    >>> v1.set_random_seed(7)
+    >>> bool((v1.glorot_normal()((2, 3)) == first).all())
+    True
+    >>> v1.set_random_seed(None)
     """
     global _global
     _global = None if seed is None else SeedGenerator(seed).child("compat.v1")
@@ -78,15 +87,15 @@ def set_random_seed(seed: SupportsIndex | None) -> None:
 
 @dataclass(frozen=True)
 class PartitionInfo:
-    """Where a slice of a variable lies.
+    """The position of a part in a whole variable.
 
     Arguments:
-        full_shape: a tuple or list: the shape of the whole variable.
-        var_offset: a tuple or list: where the slice begins, along each axis.
+        full_shape: shape of the whole variable, a tuple or list.
+        var_offset: index of the part's first element along each axis, a tuple or list.
 
     Raises:
-        TypeError: where one is neither a tuple nor a list.
-        ValueError: where they differ in length, or an offset is not in [0, dimension).
+        TypeError: if an argument is not a tuple or list.
+        ValueError: if they differ in length, or an offset is not in [0, length of the axis).
 
     >>> PartitionInfo((100, 8), (100, 0))
     Traceback (most recent call last):
@@ -113,14 +122,19 @@ class PartitionInfo:
 
 
 class _V1(_generation.Generation):
-    """The call, the seeds and the configurations of TF 1."""
+    """Call, seeds and configurations of TF 1."""
+
+    result = (
+        "A call `(shape, dtype=None, partition_info=None)` returns a NumPy array of the shape, in {dtypes}; by default "
+        "in the dtype of the constructor."
+    )
 
     dtype: str
-    """The name of the dtype of a result where a call says none."""
+    """Name of the dtype of a result if the call names none."""
 
     _given_seed: Any
     _as_given: Mapping[str, object] = {}
-    """Arguments that the configuration has in another form than the class of the values."""
+    """Arguments as the configuration has them, where the class of the values changes them."""
 
     def __init__(self, *, dtype: npt.DTypeLike = "float32", **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -132,7 +146,7 @@ class _V1(_generation.Generation):
         return super().as_dtype(self.dtype if dtype is None else dtype)
 
     @evaluates_rule
-    def __call__(  # type: ignore[override]  # TF 1 has one word for the part, and `shape` is then that of the part
+    def __call__(  # type: ignore[override]  # In TF 1, `shape` is the shape of the part.
         self,
         shape: ShapeLike,
         dtype: npt.DTypeLike | None = None,
@@ -140,18 +154,19 @@ class _V1(_generation.Generation):
         *,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The tensor, or a part of it.
+        """Return the tensor, or a part of it.
 
         Arguments:
-            shape: of the result: an integer or integers.
-            dtype: dtype of its elements, by default that of `out`, or of the constructor.
-            partition_info: anything with `full_shape` and `var_offset`: of which tensor the result is a part, and where
-                it begins.
-            out: where to write: an array of the result's shape and dtype, writable and contiguous in C order.
+            shape: shape of the result: an integer or a sequence of integers.
+            dtype: dtype of the elements, by default that of `out`, or of the constructor.
+            partition_info: object with `full_shape`, the shape of the whole tensor, and `var_offset`, the index of the
+                part's first element. By default the result is the whole tensor.
+            out: array to write to, of the result's shape and dtype, writable, and contiguous in C or Fortran order.
 
         Raises:
-            TypeError: where `partition_info` has no such attributes, or they are neither tuples nor lists.
-            ValueError: for a bad shape, dtype, part or `out`.
+            TypeError: if `partition_info` lacks these attributes, or they are not tuples or lists; if an argument has
+                the wrong type.
+            ValueError: for an invalid shape, dtype, part or `out`.
         """
         if partition_info is None:
             return super().__call__(shape, dtype, out=out)
@@ -169,7 +184,7 @@ class _V1(_generation.Generation):
     def _draw(self) -> Address:
         own = self._given_seed
         if _global is None or isinstance(own, (SeedGenerator, Unbound)):
-            return super()._draw()  # type: ignore[misc,no-any-return]  # a class of values follows
+            return super()._draw()  # type: ignore[misc,no-any-return]  # The class of the values is a later base.
         return (_global if own is None else _global.child(str(own))).next()
 
     def _arguments(self) -> dict[str, Any]:
@@ -177,7 +192,7 @@ class _V1(_generation.Generation):
 
 
 class _Drawless(_V1):
-    """What is given a dtype and nothing else."""
+    """A class whose constructor has the argument dtype."""
 
     parameters: ClassVar[tuple[str, ...]] = ("dtype",)
     floating = False
@@ -187,36 +202,42 @@ class _Drawless(_V1):
 
 
 class Zeros(_Drawless, initializers.Zeros):
-    """0 everywhere, in any numeric dtype or bool."""
+    """The number 0 in every element.
+
+    >>> from seedbed.compat import v1
+    >>> v1.Zeros()((2, 3)).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
 
 
 class Ones(_Drawless, initializers.Ones):
-    """1 everywhere, in any numeric dtype or bool."""
+    """The number 1 in every element.
+
+    >>> from seedbed.compat import v1
+    >>> v1.Ones()((2, 3), "int32").tolist()
+    [[1, 1, 1], [1, 1, 1]]
+    """
 
 
 class Constant(_V1, _generation.Constant):
-    """A number everywhere; or an array with as many elements as the tensor, reshaped in C order.
-
-    Arguments:
-        value: a finite number, or an array, list or tuple of such.
-        dtype: the name of a numeric dtype or bool, or the dtype.
-        verify_shape: whether an array must have the tensor's shape, and is not reshaped. A call can say otherwise.
+    """One number in every element; or an array with as many elements as the tensor, reshaped in C order.
 
     Raises:
-        TypeError: where `value` is neither a number nor an array; at the call, where the shape is verified and another.
-        ValueError: where `value` is not finite; at the call, where it has another number of elements, or is beyond what
-            the dtype holds.
+        TypeError: if `value` is not a number, array, list or tuple; at the call, if the shape is verified and differs.
+        ValueError: if `value` is not finite numbers; at the call, if it has another number of elements than the tensor,
+            or the dtype cannot represent it.
 
-    >>> Constant([1, 2, 3, 4])((2, 2)).tolist()
+    >>> from seedbed.compat import v1
+    >>> v1.Constant([1, 2, 3, 4])((2, 2)).tolist()
     [[1.0, 2.0], [3.0, 4.0]]
-    >>> Constant([1, 2, 3, 4])((2, 2), verify_shape=True)
+    >>> v1.Constant([1, 2, 3, 4])((2, 2), verify_shape=True)
     Traceback (most recent call last):
         ...
     TypeError: value must have the shape of the tensor, (2, 2). Received: value of shape (4,)
     """
 
     parameters = ("value", "dtype", "verify_shape")
-    beyond_keras = MappingProxyType({"verify_shape": False})  # TF leaves it out always
+    beyond_keras = MappingProxyType({"verify_shape": False})  # TF never has it in a configuration.
 
     def __init__(
         self, value: complex | npt.ArrayLike = 0, dtype: npt.DTypeLike = "float32", verify_shape: bool = False
@@ -250,19 +271,21 @@ class Constant(_V1, _generation.Constant):
 
 
 class RandomUniform(_V1, _generation.RandomUniform):
-    """`seedbed.RandomUniform`, and uniform integers in int32 and int64.
+    """Independent values of the uniform distribution on [minval, maxval), or uniform integers in this interval.
+
+    Floats have the bits of `seedbed.RandomUniform` with the same seed. Integers are the float64 values, rounded down.
 
     Arguments:
-        minval: the lower bound.
-        maxval: the upper bound, which is never reached; where it is None, that is 1 for floating point dtypes.
-        seed: None, an integer or a `SeedGenerator`.
-        dtype: the name of a floating point dtype, int32 or int64, or the dtype.
+        maxval: upper bound, a finite number. No value reaches it. None is 1 for floats, and an error for integers.
 
     Raises:
-        ValueError: for another dtype, bounds that are not finite or not in order, and for bounds that are no integers
-            where the dtype is one of integers.
+        TypeError: if an argument has the wrong type.
+        ValueError: if a bound is not finite, or `minval` exceeds `maxval`; if the dtype is another; or if the dtype is
+            an integer one and the bounds are not different integers. At the call also if the shape or the part is
+            invalid.
 
-    >>> sorted(set(RandomUniform(0, 4, seed=1, dtype="int32")((100,)).tolist()))
+    >>> from seedbed.compat import v1
+    >>> sorted(set(v1.RandomUniform(0, 4, seed=1, dtype="int32")((100,)).tolist()))
     [0, 1, 2, 3]
     """
 
@@ -283,12 +306,12 @@ class RandomUniform(_V1, _generation.RandomUniform):
 
     def _check_integers(self, dtype: np.dtype) -> None:
         if self._as_given.get("maxval", self.maxval) is None:
-            raise ValueError(f"maxval must be given where the dtype is {dtype.name}. Received: maxval=None")
+            raise ValueError(f"maxval must be given if the dtype is {dtype.name}. Received: maxval=None")
         super()._check_integers(dtype)
 
 
 class _Normal(_V1):
-    """What is given a mean, a standard deviation, a seed and a dtype."""
+    """A class whose constructor has the arguments mean, stddev, seed and dtype."""
 
     parameters: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "dtype")
 
@@ -299,15 +322,49 @@ class _Normal(_V1):
 
 
 class RandomNormal(_Normal, initializers.RandomNormal):
-    """`seedbed.RandomNormal`: normal, without bounds."""
+    """Independent values of the normal distribution N(mean, stddev^2), without bounds.
+
+    The values have the bits of `seedbed.RandomNormal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> round(float(v1.RandomNormal(stddev=0.02, seed=1)((1000, 1000)).std()), 4)
+    0.02
+    """
 
 
 class TruncatedNormal(_Normal, initializers.TruncatedNormal):
-    """`seedbed.TruncatedNormal`: normal, within two standard deviations of the mean."""
+    """Independent values of N(mean, stddev^2), truncated to [mean - 2 stddev, mean + 2 stddev].
+
+    The standard deviation of the truncated values is 0.8796 stddev. The values have the bits of
+    `seedbed.TruncatedNormal` with the same seed.
+
+    Arguments:
+        stddev: standard deviation before the truncation, a finite number that is not negative.
+
+    >>> from seedbed.compat import v1
+    >>> w = v1.TruncatedNormal(stddev=1.0, seed=1)((1000, 1000))
+    >>> bool(abs(w).max() <= 2), round(float(w.std()), 2)
+    (True, 0.88)
+    """
 
 
 class random_uniform_initializer(RandomUniform):  # noqa: N801  # a class in TF as well
-    """`RandomUniform` with TensorFlow's own defaults: the values are in [0, 1) where no bounds are given."""
+    """`RandomUniform` with the defaults of `tf.random_uniform_initializer`: uniform on [0, 1).
+
+    Arguments:
+        maxval: upper bound, a finite number. No value reaches it. None is 1 for floats, and an error for integers.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if a bound is not finite, or `minval` exceeds `maxval`; if the dtype is another; or if the dtype is
+            an integer one and the bounds are not different integers. At the call also if the shape or the part is
+            invalid.
+
+    >>> from seedbed.compat import v1
+    >>> w = v1.random_uniform_initializer(seed=1)((1000,))
+    >>> bool(0 <= w.min() and w.max() < 1)
+    True
+    """
 
     def __init__(
         self,
@@ -320,7 +377,12 @@ class random_uniform_initializer(RandomUniform):  # noqa: N801  # a class in TF 
 
 
 class random_normal_initializer(RandomNormal):  # noqa: N801
-    """`RandomNormal` with TensorFlow's own default, a standard deviation of 1."""
+    """`RandomNormal` with the default of `tf.random_normal_initializer`, a standard deviation of 1.
+
+    >>> from seedbed.compat import v1
+    >>> round(float(v1.random_normal_initializer(seed=1)((1000, 1000)).std()), 2)
+    1.0
+    """
 
     def __init__(
         self, mean: float = 0.0, stddev: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
@@ -329,7 +391,17 @@ class random_normal_initializer(RandomNormal):  # noqa: N801
 
 
 class truncated_normal_initializer(TruncatedNormal):  # noqa: N801
-    """`TruncatedNormal` with TensorFlow's own default, a standard deviation of 1 before the truncation."""
+    """`TruncatedNormal` with the default of `tf.truncated_normal_initializer`, a standard deviation of 1.
+
+    The standard deviation of the truncated values is 0.8796 stddev.
+
+    Arguments:
+        stddev: standard deviation before the truncation, a finite number that is not negative.
+
+    >>> from seedbed.compat import v1
+    >>> bool(abs(v1.truncated_normal_initializer(seed=1)((1000, 1000))).max() <= 2)
+    True
+    """
 
     def __init__(
         self, mean: float = 0.0, stddev: float = 1.0, seed: SeedLike = None, dtype: npt.DTypeLike = "float32"
@@ -338,9 +410,17 @@ class truncated_normal_initializer(TruncatedNormal):  # noqa: N801
 
 
 class VarianceScaling(_V1, _generation.VarianceScaling):
-    """`seedbed.VarianceScaling` in the layout (..., in, out).
+    """Values of variance scale / n, where n is the fan-in, the fan-out or their mean (He et al. 2015, eq. 10).
 
-    The distribution `"normal"` is the truncated one, and stays in the configuration as it was given.
+    With v = scale / max(1, n): `"truncated_normal"` is truncated at two standard deviations and has the variance v
+    after that, `"untruncated_normal"` has the variance v, and `"uniform"` is uniform on [-a, a), a = sqrt(3 v). The
+    values have the bits of `seedbed.VarianceScaling` with the same arguments. A configuration keeps the name
+    `"normal"`.
+
+    >>> from seedbed.compat import v1
+    >>> init = v1.VarianceScaling(3.0, "fan_avg", "uniform", seed=1)
+    >>> bool(abs(init((800, 1000))).max() <= 0.1)  # sqrt(3 * 3 / 900)
+    True
     """
 
     parameters = ("scale", "mode", "distribution", "seed", "dtype")
@@ -359,7 +439,7 @@ class VarianceScaling(_V1, _generation.VarianceScaling):
 
 
 class _Glorot(_V1):
-    """What is given a seed and a dtype."""
+    """A class whose constructor has the arguments seed and dtype."""
 
     parameters: ClassVar[tuple[str, ...]] = ("seed", "dtype")
 
@@ -368,15 +448,35 @@ class _Glorot(_V1):
 
 
 class GlorotNormal(_Glorot, initializers.GlorotNormal):
-    """`seedbed.GlorotNormal`: truncated normal of standard deviation sqrt(2 / (fan_in + fan_out))."""
+    """Truncated normal of standard deviation sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
+
+    The standard deviation is that after the truncation at two standard deviations. The values have the bits of
+    `seedbed.GlorotNormal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> round(float(v1.GlorotNormal(seed=1)((300, 500)).std()), 3)  # sqrt(2 / 800)
+    0.05
+    """
 
 
 class GlorotUniform(_Glorot, initializers.GlorotUniform):
-    """`seedbed.GlorotUniform`: uniform within +-sqrt(6 / (fan_in + fan_out))."""
+    """Uniform on [-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
+
+    The values have the bits of `seedbed.GlorotUniform` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> bool(abs(v1.GlorotUniform(seed=1)((400, 200))).max() <= 0.1)  # sqrt(6 / 600)
+    True
+    """
 
 
 class _Seeded(_V1):
-    """What is given a seed and nothing else; the dtype is float32 where a call says none."""
+    """A class whose constructor has the argument seed. Results are float32 by default."""
+
+    result = (
+        "A call `(shape, dtype=None, partition_info=None)` returns a NumPy array of the shape, in {dtypes}; by default "
+        "in float32."
+    )
 
     parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
@@ -385,43 +485,136 @@ class _Seeded(_V1):
 
 
 class HeNormal(_Seeded, initializers.HeNormal):
-    """`seedbed.HeNormal`: truncated normal of standard deviation sqrt(2 / fan_in)."""
+    """Truncated normal of standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10).
+
+    The standard deviation is that after the truncation at two standard deviations. The values have the bits of
+    `seedbed.HeNormal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> round(float(v1.HeNormal(seed=1)((800, 500)).std()), 3)  # sqrt(2 / 800)
+    0.05
+    """
 
 
 class HeUniform(_Seeded, initializers.HeUniform):
-    """`seedbed.HeUniform`: uniform within +-sqrt(6 / fan_in)."""
+    """Uniform on [-a, a), a = sqrt(6 / fan_in) (He et al. 2015, eq. 10).
+
+    The values have the bits of `seedbed.HeUniform` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> bool(abs(v1.HeUniform(seed=1)((600, 200))).max() <= 0.1)  # sqrt(6 / 600)
+    True
+    """
 
 
 class LecunNormal(_Seeded, initializers.LecunNormal):
-    """`seedbed.LecunNormal`: truncated normal of standard deviation sqrt(1 / fan_in)."""
+    """Truncated normal of standard deviation sqrt(1 / fan_in) (LeCun et al. 1998, eq. 16).
+
+    The standard deviation is that after the truncation at two standard deviations. The values have the bits of
+    `seedbed.LecunNormal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> round(float(v1.LecunNormal(seed=1)((400, 500)).std()), 3)  # sqrt(1 / 400)
+    0.05
+    """
 
 
 class LecunUniform(_Seeded, initializers.LecunUniform):
-    """`seedbed.LecunUniform`: uniform within +-sqrt(3 / fan_in)."""
+    """Uniform on [-a, a), a = sqrt(3 / fan_in) (LeCun et al. 1998, eq. 16).
+
+    The values have the bits of `seedbed.LecunUniform` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> bool(abs(v1.LecunUniform(seed=1)((300, 200))).max() <= 0.1)  # sqrt(3 / 300)
+    True
+    """
 
 
 def he_normal(seed: SeedLike = None) -> VarianceScaling:
-    """The values of `HeNormal`, as the `VarianceScaling` that TF 1 returns here."""
+    """Truncated normal of standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10), as a `VarianceScaling`.
+
+    The values are those of `HeNormal`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+
+    Arguments:
+        seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
+            `SeedGenerator` for its next values at each call. Default: None.
+
+    Raises:
+        TypeError, ValueError: if the seed is not one of these.
+
+    >>> from seedbed.compat import v1
+    >>> v1.he_normal(seed=1)
+    VarianceScaling(scale=2.0, mode='fan_in', distribution='truncated_normal', seed=1, dtype='float32')
+    """
     return VarianceScaling(2.0, "fan_in", "truncated_normal", seed)
 
 
 def he_uniform(seed: SeedLike = None) -> VarianceScaling:
-    """The values of `HeUniform`, as the `VarianceScaling` that TF 1 returns here."""
+    """Uniform on [-a, a), a = sqrt(6 / fan_in) (He et al. 2015, eq. 10), as a `VarianceScaling`.
+
+    The values are those of `HeUniform`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+
+    Arguments:
+        seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
+            `SeedGenerator` for its next values at each call. Default: None.
+
+    Raises:
+        TypeError, ValueError: if the seed is not one of these.
+
+    >>> from seedbed.compat import v1
+    >>> v1.he_uniform(seed=1)
+    VarianceScaling(scale=2.0, mode='fan_in', distribution='uniform', seed=1, dtype='float32')
+    """
     return VarianceScaling(2.0, "fan_in", "uniform", seed)
 
 
 def lecun_normal(seed: SeedLike = None) -> VarianceScaling:
-    """The values of `LecunNormal`, as the `VarianceScaling` that TF 1 returns here."""
+    """Truncated normal of standard deviation sqrt(1 / fan_in) (LeCun et al. 1998, eq. 16), as a `VarianceScaling`.
+
+    The values are those of `LecunNormal`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+
+    Arguments:
+        seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
+            `SeedGenerator` for its next values at each call. Default: None.
+
+    Raises:
+        TypeError, ValueError: if the seed is not one of these.
+
+    >>> from seedbed.compat import v1
+    >>> v1.lecun_normal(seed=1)
+    VarianceScaling(scale=1.0, mode='fan_in', distribution='truncated_normal', seed=1, dtype='float32')
+    """
     return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
 
 
 def lecun_uniform(seed: SeedLike = None) -> VarianceScaling:
-    """The values of `LecunUniform`, as the `VarianceScaling` that TF 1 returns here."""
+    """Uniform on [-a, a), a = sqrt(3 / fan_in) (LeCun et al. 1998, eq. 16), as a `VarianceScaling`.
+
+    The values are those of `LecunUniform`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+
+    Arguments:
+        seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
+            `SeedGenerator` for its next values at each call. Default: None.
+
+    Raises:
+        TypeError, ValueError: if the seed is not one of these.
+
+    >>> from seedbed.compat import v1
+    >>> v1.lecun_uniform(seed=1)
+    VarianceScaling(scale=1.0, mode='fan_in', distribution='uniform', seed=1, dtype='float32')
+    """
     return VarianceScaling(1.0, "fan_in", "uniform", seed)
 
 
 class Identity(_V1, initializers.Identity):
-    """`seedbed.Identity`, in a floating point dtype."""
+    """The identity matrix times gain: gain where row and column are equal, 0 elsewhere.
+
+    The shape has two axes, whose lengths may differ.
+
+    >>> from seedbed.compat import v1
+    >>> v1.Identity(gain=2.0)((2, 3)).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    """
 
     parameters = ("gain", "dtype")
 
@@ -430,7 +623,16 @@ class Identity(_V1, initializers.Identity):
 
 
 class UniformUnitScaling(_V1, initializers.UniformUnitScaling):
-    """`seedbed.UniformUnitScaling`: uniform within +-factor sqrt(3 / n), where n is the fan-in, and 1 for a vector."""
+    """Uniform on [-a, a), a = factor sqrt(3 / n), where n is the product of all lengths except the last.
+
+    For two axes or more, n is the fan-in of a kernel (..., in, out); for a vector n is 1. Sussillo & Abbott (2014) give
+    factors for nonlinearities: 1.15 for tanh, 1.43 for ReLU. The values have the bits of `seedbed.UniformUnitScaling`
+    with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> bool(abs(v1.UniformUnitScaling(1.43, seed=1)((300, 200))).max() <= 0.143)  # 1.43 sqrt(3 / 300)
+    True
+    """
 
     parameters = ("factor", "seed", "dtype")
 
@@ -439,7 +641,7 @@ class UniformUnitScaling(_V1, initializers.UniformUnitScaling):
 
 
 class _Gained(_V1):
-    """What is given a gain, a seed and a dtype."""
+    """A class whose constructor has the arguments gain, seed and dtype."""
 
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", "dtype")
 
@@ -448,23 +650,72 @@ class _Gained(_V1):
 
 
 class Orthogonal(_Gained, initializers.Orthogonal):
-    """`seedbed.Orthogonal`: a matrix with orthonormal columns, or rows where there are fewer, times the gain."""
+    """A random matrix with orthonormal columns, or rows if there are fewer rows, times gain (Saxe et al. 2014).
+
+    The last axis is the columns, all others are the rows; the shape has two axes or more. The values have the bits of
+    `seedbed.Orthogonal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> import numpy as np
+    >>> w = v1.Orthogonal(gain=2.0, seed=1)((6, 4), "float64")
+    >>> bool(np.allclose(w.T @ w, 4 * np.eye(4)))
+    True
+    """
 
 
 class ConvolutionDeltaOrthogonal(_Gained, initializers.DeltaOrthogonal):
-    """`seedbed.DeltaOrthogonal`: zero except in the centre, which is an orthogonal matrix."""
+    """A kernel that is zero except in the centre, a random orthogonal matrix times gain (Xiao et al. 2018).
+
+    The shape is (..., in, out) with one to three spatial axes and in <= out; the centre is at (length - 1) // 2 along
+    each spatial axis. The values have the bits of `seedbed.DeltaOrthogonal` with the same seed.
+
+    >>> from seedbed.compat import v1
+    >>> kernel = v1.ConvolutionDeltaOrthogonal(seed=1)((3, 3, 4, 8))
+    >>> bool((kernel[1, 1] == v1.Orthogonal(seed=1)((4, 8))).all()), int((kernel != 0).sum())
+    (True, 32)
+    """
 
 
 class ConvolutionOrthogonal1D(_Gained, initializers.ConvolutionOrthogonal1D):
-    """`seedbed.ConvolutionOrthogonal1D`: along one axis, at every frequency a matrix with orthonormal rows."""
+    """A kernel along one axis whose matrix at every frequency has orthonormal rows, times gain (Xiao et al. 2018).
+
+    The shape is (size, in, out) with in <= out. The values have the bits of `seedbed.ConvolutionOrthogonal1D` with the
+    same seed.
+
+    >>> import numpy as np
+    >>> from seedbed.compat import v1
+    >>> at_zero = v1.ConvolutionOrthogonal1D(seed=1)((3, 4, 8), "float64").sum(axis=0)  # frequency zero
+    >>> bool(np.allclose(at_zero @ at_zero.T, np.eye(4)))
+    True
+    """
 
 
 class ConvolutionOrthogonal2D(_Gained, initializers.ConvolutionOrthogonal2D):
-    """`seedbed.ConvolutionOrthogonal2D`: along two axes, at every frequency a matrix with orthonormal rows."""
+    """A kernel along two axes whose matrix at every frequency has orthonormal rows, times gain (Xiao et al. 2018).
+
+    The shape is (size, size, in, out) with in <= out. The values have the bits of `seedbed.ConvolutionOrthogonal2D`
+    with the same seed.
+
+    >>> import numpy as np
+    >>> from seedbed.compat import v1
+    >>> at_zero = v1.ConvolutionOrthogonal2D(seed=1)((3, 3, 4, 8), "float64").sum(axis=(0, 1))  # frequency zero
+    >>> bool(np.allclose(at_zero @ at_zero.T, np.eye(4)))
+    True
+    """
 
 
 class ConvolutionOrthogonal3D(_Gained, initializers.ConvolutionOrthogonal3D):
-    """`seedbed.ConvolutionOrthogonal3D`: along three axes, at every frequency a matrix with orthonormal rows."""
+    """A kernel along three axes whose matrix at every frequency has orthonormal rows, times gain (Xiao et al. 2018).
+
+    The shape is (size, size, size, in, out) with in <= out. The values have the bits of
+    `seedbed.ConvolutionOrthogonal3D` with the same seed.
+
+    >>> import numpy as np
+    >>> from seedbed.compat import v1
+    >>> at_zero = v1.ConvolutionOrthogonal3D(seed=1)((3, 3, 3, 4, 8), "float64").sum(axis=(0, 1, 2))  # frequency zero
+    >>> bool(np.allclose(at_zero @ at_zero.T, np.eye(4)))
+    True
+    """
 
 
 constant = constant_initializer = Constant
