@@ -71,8 +71,11 @@ impl Fill<'_> {
         threads: NonZero<usize>,
         proceed: impl Fn() -> bool,
     ) -> Result<(), Interrupted> {
-        assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
-        assert!(!self.recipe.makes_pairs() || self.region.keeps_pairs(), "pairs of elements stay together");
+        assert_eq!(out.len() as u64, self.region.len(), "out must have the elements of the region");
+        assert!(
+            !self.recipe.makes_pairs() || self.region.keeps_pairs(),
+            "the region must not separate the parts of a number"
+        );
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
         for_each(Chunks::new(out, workers, self.region.has_runs_of(LONG)), workers, proceed, |(first, out), _| {
             backend::run(Chunk { fill: self, first, out });
@@ -97,7 +100,7 @@ impl Fill<'_> {
         threads: NonZero<usize>,
         proceed: impl Fn() -> bool,
     ) -> Result<(), Interrupted> {
-        assert_eq!(out.len() as u64, self.region.len(), "as many elements as the region has");
+        assert_eq!(out.len() as u64, self.region.len(), "out must have the elements of the region");
         let workers = threads.get().min(out.len().div_ceil(CHUNK));
         for_each(Chunks::new(out, workers, false), workers, proceed, |(first, out), _| {
             let mut values = vec![0.0f32; out.len()];

@@ -40,7 +40,7 @@ pub(crate) fn in_default_state<R>(work: impl FnOnce() -> R) -> R {
         let call: &mut dyn FnMut() = &mut call;
         black_box(call)();
     }
-    black_box(result).expect("it was called once")
+    black_box(result).expect("the pointer calls `work`")
 }
 
 /// The caller's state. Dropping this restores it.

@@ -69,7 +69,11 @@ pub fn product<T: Real>(
     proceed: impl Fn() -> bool,
 ) -> Result<(), Stopped> {
     let [m, k, n] = shape;
-    assert_eq!((left.len(), right.len(), out.len()), (m * k, k * n, m * n), "as many elements as the shapes have");
+    assert_eq!(
+        (left.len(), right.len(), out.len()),
+        (m * k, k * n, m * n),
+        "slices must have the elements of their matrices"
+    );
     if k == 0 || out.is_empty() {
         out.fill(T::default());
         return Ok(());
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_nothing_is_zero() {
+    fn a_product_without_terms_is_zero() {
         let one = NonZero::<usize>::MIN;
         let mut out = [1.0f64; 2];
         product((&[], &[]), [2, 0, 1], &mut out, one, || true).expect("a product");

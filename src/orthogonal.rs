@@ -129,8 +129,9 @@ impl Orthogonal {
         threads: NonZero<usize>,
         proceed: impl Fn() -> bool,
     ) -> Result<(), Stopped> {
-        check_gain::<T>(self.gain).expect("a gain that was checked");
-        let out = ArrayViewMut2::from_shape((self.rows, self.columns), out).expect("as many elements as the matrix");
+        check_gain::<T>(self.gain).expect("check_gain must accept the gain");
+        let out = ArrayViewMut2::from_shape((self.rows, self.columns), out)
+            .expect("out must have the elements of the matrix");
         if out.is_empty() {
             return Ok(());
         }

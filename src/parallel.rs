@@ -90,14 +90,14 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
         let proceed = || if !stop.load(Ordering::Relaxed) && caller_agrees() { Ok(()) } else { Err(Interrupted) };
         loop {
             let done = proceed().map_err(E::from).and_then(|()| {
-                let item = items.lock().expect("no thread panics here").next();
+                let item = items.lock().expect("no thread panics with the lock").next();
                 item.map(|item| work(item, &proceed)).transpose()
             });
             match done {
                 Ok(Some(())) => {}
                 Ok(None) => break,
                 Err(error) => {
-                    failure.lock().expect("no thread panics here").get_or_insert(error);
+                    failure.lock().expect("no thread panics with the lock").get_or_insert(error);
                     stop.store(true, Ordering::Relaxed);
                     break;
                 }
@@ -117,7 +117,7 @@ pub(crate) fn for_each<I: Iterator + Send, E: From<Interrupted> + Send>(
             on_this_thread();
         }),
     }
-    failure.into_inner().expect("no thread panics here").map_or(Ok(()), Err)
+    failure.into_inner().expect("no thread panics with the lock").map_or(Ok(()), Err)
 }
 
 /// The number of threads, up to `threads`, for which the process has address space.

@@ -118,7 +118,7 @@ impl Affine for Scale {
     }
 }
 
-/// scale x: what [`Scale`] computes with center 0, if no product is -0.
+/// scale x. The bits are those of [`Scale`] with center 0, if no product is -0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Multiple(pub f64);
 

@@ -1,4 +1,4 @@
-//! Every region has the bits of the whole tensor, with any number of threads.
+//! Every region has the bits that the whole tensor has there, with any number of threads.
 
 use ndarray::{ArrayD, Slice};
 use seedbed::element::Element;
@@ -30,14 +30,14 @@ fn part<T: Element>(recipe: Recipe, region: &Region, n: usize) -> Vec<T> {
     out
 }
 
-/// Random regions of a tensor, the same every time.
-fn regions(shape: &[usize], how_many: u64) -> impl Iterator<Item = Vec<Axis>> {
+/// Pseudorandom regions of a tensor, the same in each run.
+fn regions(shape: &[usize], number: u64) -> impl Iterator<Item = Vec<Axis>> {
     let mut state = 1u64;
     let mut next = move |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below.max(1)
     };
-    (0..how_many).map(move |_| {
+    (0..number).map(move |_| {
         let axis = |&length: &usize| {
             let length = length as u64;
             let (start, step) = (next(length), 1 + next(3) * next(20));
@@ -52,7 +52,7 @@ fn regions(shape: &[usize], how_many: u64) -> impl Iterator<Item = Vec<Axis>> {
     })
 }
 
-/// The region of a whole tensor by ndarray.
+/// The same region, sliced from the whole tensor by ndarray.
 fn slice_of<T: Element>(whole: &ArrayD<T>, axes: &[Axis]) -> Vec<T> {
     let mut view = whole.view();
     for (i, axis) in axes.iter().enumerate() {
@@ -96,7 +96,7 @@ fn regions_of_float64_are_slices_of_the_whole() {
     regions_are_slices_of_the_whole::<f64>();
 }
 
-/// Complex numbers are pairs of elements, along a last axis of length 2 that every region takes whole.
+/// The elements of a complex number are along a last axis of length 2. Every region has all of this axis.
 fn regions_of_pairs_are_slices_of_the_whole<T: Element>() {
     for distribution in [Distribution::Disk { radius: 2.0 }, Distribution::ComplexTruncatedNormal { stddev: 0.5 }] {
         let recipe = Recipe::new::<T>(distribution).expect("a recipe");
@@ -140,7 +140,7 @@ fn a_region_that_separates_a_pair_is_recognized() {
 fn every_number_of_threads_gives_the_same_bits() {
     for distribution in DISTRIBUTIONS {
         let recipe = Recipe::new::<f32>(distribution).expect("a recipe");
-        let region = Region::whole(&[5_000_003]).expect("a region"); // 20 MB: enough for chunks of huge pages
+        let region = Region::whole(&[5_000_003]).expect("a region"); // 20 MB: chunks are huge pages with 2 threads
         let one = part::<f32>(recipe, &region, 1);
         for n in [2, 3, 64] {
             assert!(part::<f32>(recipe, &region, n) == one, "{n} threads");
@@ -149,7 +149,7 @@ fn every_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn elements_beyond_32_bits_have_values_of_their_own() {
+fn element_numbers_of_more_than_32_bits_give_distinct_values() {
     let recipe = Recipe::new::<f64>(DISTRIBUTIONS[1]).expect("a recipe");
     let row = |start| {
         let axes = [(1 << 40, start, 1), (1 << 22, (1 << 22) - 5, 5)];
@@ -196,5 +196,5 @@ fn an_interrupted_fill_stops_soon() {
     let result = Fill { keystream: keystream(), recipe, region: &region }.run(&mut out, threads(2), proceed);
     assert_eq!(result, Err(Interrupted));
     assert_eq!(asked.get(), 1);
-    assert!(out.iter().any(|x| x.is_nan()), "part of the memory is as it was");
+    assert!(out.iter().any(|x| x.is_nan()), "part of the memory is unchanged");
 }

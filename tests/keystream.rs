@@ -1,4 +1,4 @@
-//! The keystream agrees with published vectors, and with `chacha20::ChaCha8Rng`, an independent implementation.
+//! The keystream agrees with published test vectors, and with `ChaCha8Rng`, an independent implementation.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -10,7 +10,7 @@ fn bytes<const N: usize>(hex: &str) -> [u8; N] {
     std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hexadecimal digits"))
 }
 
-/// Words `first..first + n` of the oracle, reached from the start of their block.
+/// Words `first..first + n` by `ChaCha8Rng`, which can only seek to the start of a block.
 fn oracle(key: [u8; 32], stream: u64, first: u128, n: usize) -> Vec<u32> {
     let mut rng = ChaCha8Rng::from_seed(key);
     rng.set_stream(stream);
@@ -61,11 +61,11 @@ fn any_position_of_any_stream_agrees_with_the_oracle() {
         16 * ((1 << 32) - 3) + 5, // the carry of the counter's low half, within a vector of blocks
         16 * (1 << 32),
         16 * ((7 << 32) - 1) + 15,
-        plane - 1, // from the last word of the high plane into the low one
+        plane - 1, // the last word of the high plane, and the first words of the low plane
         plane,
         plane + 12_345,
         plane + 16 * ((1 << 32) - 2),
-        (1 << 68) - 16 * 40 - 1, // the last blocks there are
+        (1 << 68) - 16 * 40 - 1, // the last blocks of the keystream
     ];
     for key in [[0; 32], [0xff; 32], std::array::from_fn(|i| 7 * i as u8 + 1)] {
         for stream in [0, 1, 1 << 32, u64::MAX] {

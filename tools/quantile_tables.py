@@ -98,10 +98,10 @@ class Row:
 
 
 TABLES = (
-    Table("NORMAL_F32", "the standard normal, 1 - a >= 2^-8", mp.mpf(1), np.float32, 31, -128.0, 1, 16, 6),
-    Table("TRUNCATED_F32", "the normal truncated at 2 sigma", TRUNCATED, np.float32, 31, 1.25 * 2**27, 2, 16, 5),
-    Table("NORMAL_F64", "the standard normal, 1 - a >= 1.25 2^-8", mp.mpf(1), np.float64, 63, 0.0, 1, 16, 14),
-    Table("TRUNCATED_F64", "the normal truncated at 2 sigma", TRUNCATED, np.float64, 63, 1.25 * 2**59, 2, 16, 11),
+    Table("NORMAL_F32", "the standard normal for P(|X| > x) >= 2^-8", mp.mpf(1), np.float32, 31, -128.0, 1, 16, 6),
+    Table("TRUNCATED_F32", "the standard normal truncated at +-2", TRUNCATED, np.float32, 31, 1.25 * 2**27, 2, 16, 5),
+    Table("NORMAL_F64", "the standard normal for P(|X| > x) >= 1.25 2^-8", mp.mpf(1), np.float64, 63, 0.0, 1, 16, 14),
+    Table("TRUNCATED_F64", "the standard normal truncated at +-2", TRUNCATED, np.float64, 63, 1.25 * 2**59, 2, 16, 11),
 )
 
 
@@ -332,7 +332,7 @@ def rust(table: Table, rows: list[Row]) -> str:
         placed[index] = row
     error = largest_error(table, rows)
     lines = [
-        f"/// Half of {table.of}: relative error {error:.2f} epsilon at the worst of {SAMPLE} words a row.",
+        f"/// Half of {table.of}. Largest relative error at {SAMPLE} words of each row: {error:.2f} epsilon.",
         f"pub static {table.name}: Table<{real}, {integer}, {table.shift}, {table.degree + 1}> = Table {{",
         f"    offset: {literal(table.real(table.offset))},",
         f"    origin: {array((str(signed(2 * row.origin + 1, table.bits + 1)) for row in placed), 4).strip()},",
@@ -400,9 +400,9 @@ class OuterTable:
                 exact = self.exact(index, mp.mpf(self.size - part) / self.size)
                 worst = max(worst, float(abs(mp.mpf(float(self.value(row, part))) / exact - 1)))
         lines = [
-            f"/// The standard normal outside of `{self.inner.name}`: relative error "
-            f"{worst / float(np.finfo(self.inner.real).eps):.2f} epsilon at the worst of {SAMPLE} numbers",
-            "/// a row.",
+            f"/// The tails of the standard normal that `{self.inner.name}` does not cover.",
+            f"/// Largest relative error at {SAMPLE} numbers of each row: "
+            f"{worst / float(np.finfo(self.inner.real).eps):.2f} epsilon.",
             f"pub static {self.name}: [[{real}; {self.degree + 1}]; {self.rows}] = [",
             *(listed([f"[{', '.join(literal(c) for c in row)}]"], 4) for row in rows),
             "];",
@@ -446,7 +446,7 @@ class Series:
         xs = [float(self.end) * (i + 1) / 1000 for i in range(1000)]
         error = max(float(abs(self.value(coefficients, x) / self.function(mp.mpf(x)) - 1)) for x in xs)
         lines = [
-            f"/// {self.says}: relative error {error / 2**-52:.2f} epsilon at the worst of 1000 numbers.",
+            f"/// {self.says}. Largest relative error at 1000 numbers: {error / 2**-52:.2f} epsilon.",
             f"pub static {self.name}: [f64; {self.terms}] = [",
             listed((literal(np.float64(c)) for c in coefficients), 4),
             "];",
@@ -457,7 +457,7 @@ class Series:
 SERIES = (
     Series(
         "ATANH",
-        "2 atanh(s), 0 <= s <= 1/3: 2 atanh(s) / s in powers of s^2",
+        "2 atanh(s) for 0 <= s <= 1/3, as 2 atanh(s) / s in powers of s^2",
         lambda s: 2 * mp.atanh(s),
         mp.mpf(1) / 3,
         11,
@@ -465,7 +465,7 @@ SERIES = (
     ),
     Series(
         "SINE",
-        "sin(pi g / 2), 0 <= g <= 1: sin(pi g / 2) / g in powers of g^2",
+        "sin(pi g / 2) for 0 <= g <= 1, as sin(pi g / 2) / g in powers of g^2",
         lambda g: mp.sin(mp.pi / 2 * g),
         mp.mpf(1),
         10,
@@ -519,8 +519,8 @@ def depth_rust(inner: float) -> str:
     words = [int(np.nextafter(np.float64(top), 0).view(np.uint64)) for top in DEPTH_TOPS]
     placed = sorted(range(16), key=lambda i: (words[i] >> DEPTH_SHIFT) % 16)
     lines = [
-        "/// The x with P(|X| > x) = exp(-s^2) for a standard normal X, by rows of s + offset, in powers of top - s:",
-        f"/// relative error {worst / 2**-52:.2f} epsilon at the worst of 50 numbers a row.",
+        "/// The x with P(|X| > x) = exp(-s^2) for a standard normal X, by rows of s + offset, in powers of top - s.",
+        f"/// Largest relative error at 50 numbers of each row: {worst / 2**-52:.2f} epsilon.",
         f"pub static NORMAL_BY_DEPTH: DepthTable<{DEPTH_SHIFT}, {DEPTH_COEFFICIENTS}> = DepthTable {{",
         f"    offset: {literal(np.float64(DEPTH_OFFSET))},",
         f"    top: {array((literal(np.float64(tops[i])) for i in placed), 4).strip()},",
@@ -529,7 +529,7 @@ def depth_rust(inner: float) -> str:
         "    ],",
         "};",
         "",
-        "/// The greatest value of `NORMAL_F64`, and the least used value of `NORMAL_BY_DEPTH`.",
+        "/// The greatest value of `NORMAL_F64`. Lesser values of `NORMAL_BY_DEPTH` are replaced by it.",
         f"pub const INNER_END: f64 = {literal(np.float64(inner))};",
     ]
     return "\n".join([*lines, ""])
@@ -544,18 +544,18 @@ def series_rust() -> str:
                 coefficients[1] = float(np.nextafter(coefficients[1], 0))
         text.append(series.rust(coefficients))
     text.append(
-        "/// log 2 in two parts; products of the first with integers below 2^11 are exact.\n"
+        "/// log 2 in two parts. The product of the first part and any integer below 2^11 is exact.\n"
         f"pub const LN2: [f64; 2] = [{literal(np.float64(LN2_HIGH))}, {literal(np.float64(LN2_LOW))}];\n"
     )
     text.append(
-        "/// Probability of |z| <= 2 for a complex normal z of variance 1: 1 - exp(-4).\n"
+        "/// P(|z| <= 2) of a complex normal z of variance 1: 1 - exp(-4).\n"
         f"pub const WITHIN_2: f64 = {literal(np.float64(float(1 - mp.exp(-4))))};\n"
     )
     return "\n".join(text)
 
 
 def main() -> None:
-    print("//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.")
+    print("//! Coefficients of the quantile functions. Written by `tools/quantile_tables.py`: change that file.")
     print("#![cfg_attr(rustfmt, rustfmt::skip)]")
     print('#![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]\n')
     print("use super::piecewise::{DepthTable, Table};\n")

@@ -56,7 +56,7 @@ impl fmt::Display for Unavailable {
 fn choose(wanted: Option<OsString>) -> Result<Available, Unavailable> {
     let mut all = Available::all();
     match wanted {
-        None => Ok(all.pop().expect("every CPU has the portable one")),
+        None => Ok(all.pop().expect("every CPU has the portable backend")),
         Some(wanted) => all.into_iter().find(|backend| wanted == backend.name()).ok_or(Unavailable(wanted)),
     }
 }

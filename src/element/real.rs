@@ -37,7 +37,7 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [Self::Lanes<B>; N];
-    /// The lanes whose values [`Real::rare_value`] computes, as bits, for the vector of words from number `at` on.
+    /// The lanes with values that [`Real::rare_value`] computes, as bits, for the vector of words from number `at` on.
     #[doc(hidden)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32;
     /// The value center + scale Q(u) for word number `at`, which [`Real::rare`] reports as rare.

@@ -55,7 +55,7 @@ pub(crate) enum Left {
 /// Multiplies a left factor by a tile of the right factor. Each element is one chain, which starts at zero and takes
 /// the rows of the tile in order.
 ///
-/// Callers run it by [`Backend::vectorize`], so that it is compiled as a separate function, whose loop has all
+/// Callers must run it by [`Backend::vectorize`], so that it is compiled as a separate function, whose loop has all
 /// registers.
 pub(crate) struct Multiply<'a, T, const N: usize> {
     /// The blocks of the left factor, one row of blocks after the other.

@@ -47,7 +47,8 @@ pub(super) struct Normals {
 
 impl Normals {
     pub(super) fn new<T: Real>(keystream: Keystream, [rows, columns]: [usize; 2]) -> Self {
-        let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("every type has normals");
+        let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.0, stddev: 1.0 })
+            .expect("every type can represent standard normals");
         Self { keystream, recipe, rows, columns }
     }
 

@@ -1,6 +1,6 @@
 //! The schedule: how threads divide the work on a matrix, and whether the Householder vectors stay in memory.
 //!
-//! A schedule changes the time and the memory that a matrix takes, but none of its elements.
+//! A schedule changes the time and the memory that a matrix takes, but no element of the matrix.
 
 use super::PANEL;
 use crate::matmul::useful_threads;

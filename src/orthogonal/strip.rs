@@ -53,8 +53,8 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
         }
         let mut applied = None;
         for (index, panel) in panels.iter().enumerate().rev() {
-            // Before any panel is applied, q is a part of the identity. Its rows after the panel's block are zero, and in
-            // the rows before it the vectors are: these rows need no pass.
+            // Before any panel is applied, q is a part of the identity. Its rows after the panel's block are zero, and
+            // in the rows before it the vectors are: these rows need no pass.
             let blocks = index..if applied.is_none() { index + 1 } else { blocks };
             let parts = ranges.split(&mut kept[index * kept_of_block..], &blocks, kept_of_block);
             let mut products = ranges.sum(blocks, columns.numbers, proceed, parts, |blocks, kept, sums, proceed| {

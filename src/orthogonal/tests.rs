@@ -38,7 +38,8 @@ fn made<T: Element>(shape: [usize; 2]) -> Vec<T> {
 /// The matrix by the definition in the module's documentation: in float64, one reflection at a time, without panels.
 fn defined(rows: usize, columns: usize) -> Vec<f64> {
     let recipe = Recipe::new::<f64>(Distribution::Normal { mean: 0.0, stddev: 1.0 }).expect("a recipe");
-    let normals = crate::fill::array::<f64>(Keystream::new([3; 32], 1), recipe, &[rows, columns]).expect("small");
+    let normals =
+        crate::fill::array::<f64>(Keystream::new([3; 32], 1), recipe, &[rows, columns]).expect("a small tensor");
     let mut q = vec![0.0; rows * columns];
     for j in (0..columns).rev() {
         q[j * columns + j] = 1.0;
@@ -121,7 +122,7 @@ fn every_backend_and_schedule_gives_the_same_bits() {
 }
 
 #[test]
-fn one_by_one_is_a_sign_times_the_gain() {
+fn a_matrix_of_one_element_is_plus_or_minus_the_gain() {
     let signs = (0..64).map(|stream| {
         let (mut q, keystream) = ([0.0f32], Keystream::new([5; 32], stream));
         let matrix = Orthogonal { keystream, rows: 1, columns: 1, gain: -2.0 };

@@ -254,8 +254,8 @@ struct Masses {
     depth: f64,
 }
 
-/// The depths at which the rows of the tail start and end: just below -log of [`TAIL`], and where exp(-depth) is less
-/// than any float64 number.
+/// The depths at which the rows of the tail start and end. The first is just below -log of [`TAIL`]. At the last,
+/// exp(-depth) is less than any positive float64 number.
 const DEPTHS: [f64; 2] = [5.3218, 752.25];
 
 impl Masses {

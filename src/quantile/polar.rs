@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_a_turn_turns_the_value() {
+    fn a_quarter_turn_multiplies_the_value_by_i() {
         for angle in angles() {
             let [real, imaginary] = value(Radius::TruncatedNormal, 0.3, angle);
             let [turned_real, turned_imaginary] = value(Radius::TruncatedNormal, 0.3, angle.wrapping_add(1 << 62));

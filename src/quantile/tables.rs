@@ -1,10 +1,10 @@
-//! Coefficients of the quantile functions. Made by `tools/quantile_tables.py`: change that, not this.
+//! Coefficients of the quantile functions. Written by `tools/quantile_tables.py`: change that file.
 #![cfg_attr(rustfmt, rustfmt::skip)]
 #![allow(clippy::approx_constant, reason = "a coefficient may be near a famous number")]
 
 use super::piecewise::{DepthTable, Table};
 
-/// Half of the standard normal, 1 - a >= 2^-8: relative error 1.06 epsilon at the worst of 24 words a row.
+/// Half of the standard normal for P(|X| > x) >= 2^-8. Largest relative error at 24 words of each row: 1.06 epsilon.
 pub static NORMAL_F32: Table<f32, i32, 22, 7> = Table {
     offset: -1.28e2,
     origin: [
@@ -43,7 +43,7 @@ pub static NORMAL_F32: Table<f32, i32, 22, 7> = Table {
     ],
 };
 
-/// Half of the normal truncated at 2 sigma: relative error 1.00 epsilon at the worst of 24 words a row.
+/// Half of the standard normal truncated at +-2. Largest relative error at 24 words of each row: 1.00 epsilon.
 pub static TRUNCATED_F32: Table<f32, i32, 21, 6> = Table {
     offset: 1.6777216e8,
     origin: [
@@ -78,7 +78,7 @@ pub static TRUNCATED_F32: Table<f32, i32, 21, 6> = Table {
     ],
 };
 
-/// Half of the standard normal, 1 - a >= 1.25 2^-8: relative error 1.65 epsilon at the worst of 24 words a row.
+/// Half of the standard normal for P(|X| > x) >= 1.25 2^-8. Largest relative error at 24 words of each row: 1.65 epsilon.
 pub static NORMAL_F64: Table<f64, i64, 51, 15> = Table {
     offset: 0.0,
     origin: [
@@ -173,7 +173,7 @@ pub static NORMAL_F64: Table<f64, i64, 51, 15> = Table {
     ],
 };
 
-/// Half of the normal truncated at 2 sigma: relative error 2.29 epsilon at the worst of 24 words a row.
+/// Half of the standard normal truncated at +-2. Largest relative error at 24 words of each row: 2.29 epsilon.
 pub static TRUNCATED_F64: Table<f64, i64, 50, 12> = Table {
     offset: 7.205759403792794e17,
     origin: [
@@ -255,8 +255,8 @@ pub static TRUNCATED_F64: Table<f64, i64, 50, 12> = Table {
     ],
 };
 
-/// The standard normal outside of `NORMAL_F32`: relative error 0.95 epsilon at the worst of 24 numbers
-/// a row.
+/// The tails of the standard normal that `NORMAL_F32` does not cover.
+/// Largest relative error at 24 numbers of each row: 0.95 epsilon.
 pub static NORMAL_TAIL_F32: [[f32; 6]; 113] = [
     [9.111414e0, 3.616007e-2, 5.934624e-3, 1.4116769e-3, 1.5092183e-4, 2.224401e-4],
     [9.080155e0, 2.721032e-2, 3.3584496e-3, 5.7030766e-4, 7.8967365e-5, 4.0814855e-5],
@@ -373,8 +373,8 @@ pub static NORMAL_TAIL_F32: [[f32; 6]; 113] = [
     [2.755549e0, 1.0904741e-1, 1.6327927e-2, 3.738e-3, 4.08289e-4, 5.642869e-4],
 ];
 
-/// The standard normal outside of `NORMAL_F64`: relative error 2.12 epsilon at the worst of 24 numbers
-/// a row.
+/// The tails of the standard normal that `NORMAL_F64` does not cover.
+/// Largest relative error at 24 numbers of each row: 2.12 epsilon.
 pub static NORMAL_TAIL_F64: [[f64; 15]; 113] = [
     [9.111413989436306, 0.036158510352678454, 0.005956303857729468, 0.0013161024294239933, 0.0003277943212722796,
     8.7162271606164e-5, 2.4180533839659932e-5, 6.841247460087069e-6, 2.0745345585652026e-6, 5.476241360951965e-7,
@@ -717,8 +717,8 @@ pub static NORMAL_TAIL_F64: [[f64; 15]; 113] = [
     4.120507046257488e-7, 2.1873075398587608e-7, 0.0, 0.0, 1.6879751338106025e-8],
 ];
 
-/// The x with P(|X| > x) = exp(-s^2) for a standard normal X, by rows of s + offset, in powers of top - s:
-/// relative error 1.67 epsilon at the worst of 50 numbers a row.
+/// The x with P(|X| > x) = exp(-s^2) for a standard normal X, by rows of s + offset, in powers of top - s.
+/// Largest relative error at 50 numbers of each row: 1.67 epsilon.
 pub static NORMAL_BY_DEPTH: DepthTable<50, 11> = DepthTable {
     offset: -0.3069,
     top: [
@@ -795,24 +795,24 @@ pub static NORMAL_BY_DEPTH: DepthTable<50, 11> = DepthTable {
     ],
 };
 
-/// The greatest value of `NORMAL_F64`, and the least used value of `NORMAL_BY_DEPTH`.
+/// The greatest value of `NORMAL_F64`. Lesser values of `NORMAL_BY_DEPTH` are replaced by it.
 pub const INNER_END: f64 = 2.81466486439587;
 
-/// 2 atanh(s), 0 <= s <= 1/3: 2 atanh(s) / s in powers of s^2: relative error 0.89 epsilon at the worst of 1000 numbers.
+/// 2 atanh(s) for 0 <= s <= 1/3, as 2 atanh(s) / s in powers of s^2. Largest relative error at 1000 numbers: 0.89 epsilon.
 pub static ATANH: [f64; 11] = [
     2.0, 0.6666666666666615, 0.4000000000018575, 0.28571428545454114, 0.22222224080747674, 0.18181740832504806,
     0.1538661404230401, 0.13300374032674625, 0.12110168728069218, 0.0832450651186082, 0.17044163562781398,
 ];
 
-/// sin(pi g / 2), 0 <= g <= 1: sin(pi g / 2) / g in powers of g^2: relative error 1.45 epsilon at the worst of 1000 numbers.
+/// sin(pi g / 2) for 0 <= g <= 1, as sin(pi g / 2) / g in powers of g^2. Largest relative error at 1000 numbers: 1.45 epsilon.
 pub static SINE: [f64; 10] = [
     1.5707963267948966, -0.6459640975062463, 0.07969262624616705, -0.0046817541353186476, 0.0001604411847870968,
     -3.5988432342295587e-6, 5.692172698478116e-8, -6.688003632156792e-10, 6.064254026315552e-12,
     -4.2502807923692647e-14,
 ];
 
-/// log 2 in two parts; products of the first with integers below 2^11 are exact.
+/// log 2 in two parts. The product of the first part and any integer below 2^11 is exact.
 pub const LN2: [f64; 2] = [0.6931471805598903, 5.497923018708371e-14];
 
-/// Probability of |z| <= 2 for a complex normal z of variance 1: 1 - exp(-4).
+/// P(|z| <= 2) of a complex normal z of variance 1: 1 - exp(-4).
 pub const WITHIN_2: f64 = 0.9816843611112658;

@@ -59,7 +59,7 @@ pub enum Distribution {
         minval: f64,
         /// The greatest t, at most 700.
         maxval: f64,
-        /// The number that replaces every lesser t. 0 replaces none.
+        /// The number that replaces every lesser t. 0 replaces no t.
         floor: f64,
     },
     /// Complex, uniform on the closed disk around 0: E |z|^2 = radius^2 / 2. Elements alternate between real and

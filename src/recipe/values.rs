@@ -135,7 +135,7 @@ impl<T: Element, M: Maker> Task for Consecutive<'_, T, M> {
     }
 }
 
-/// The maker of real distributions, in which each element has a value of its own.
+/// The maker of real distributions, in which each element is a value.
 #[derive(Clone, Copy)]
 struct OneByOne<S, A> {
     recipe: Recipe,

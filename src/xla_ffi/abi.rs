@@ -283,7 +283,7 @@ impl CallFrame {
 
     /// An error of XLA with this message, for the handler to return.
     pub(super) fn error(&self, message: String) -> *mut c_void {
-        let message = CString::new(message.replace('\0', " ")).expect("zeros are replaced");
+        let message = CString::new(message.replace('\0', " ")).expect("no zero is left in the message");
         let mut args = ErrorArgs {
             struct_size: size_of::<ErrorArgs>(),
             extension_start: null_mut(),

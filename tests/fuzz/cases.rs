@@ -1,7 +1,7 @@
-//! Cases of arbitrary input: the result is right or an error, and nothing panics or overflows.
+//! Cases with arbitrary input. Each checks that the result is right or an error, and that nothing panics or overflows.
 //!
-//! A case is determined by choices. `main.rs` draws them at random, and the targets in `fuzz/` read them from the bytes
-//! of libFuzzer.
+//! A case makes choices. In `main.rs`, a pseudorandom generator decides them; in the targets of `fuzz/`, the bytes of
+//! libFuzzer do.
 
 use half::{bf16, f16};
 use seedbed::element::Element;
@@ -14,14 +14,15 @@ use std::ops::Range;
 
 /// The source of the choices of a case.
 pub enum Choices<'a> {
-    /// The state of a generator, splitmix64.
+    /// The state of a pseudorandom generator, splitmix64 (G. L. Steele, D. Lea and C. H. Flood, *Fast splittable
+    /// pseudorandom number generators*, OOPSLA 2014).
     Drawn(u64),
-    /// Bytes: each choice takes as many as it needs, and reads zeros at the end.
+    /// Bytes. Each choice takes as many as it needs. Missing bytes at the end count as zeros.
     Read(&'a [u8]),
 }
 
 impl Choices<'_> {
-    /// A word whose lowest `bytes` bytes have any value.
+    /// A word of which at least the lowest `bytes` bytes are arbitrary.
     fn bytes(&mut self, bytes: usize) -> u64 {
         match self {
             Self::Drawn(state) => {
@@ -38,10 +39,12 @@ impl Choices<'_> {
         }
     }
 
+    /// An arbitrary word of 64 bits.
     pub fn word(&mut self) -> u64 {
         self.bytes(8)
     }
 
+    /// A number less than `limit`. A limit of 0 counts as 1.
     fn below(&mut self, limit: u64) -> u64 {
         let limit = limit.max(1);
         self.bytes((limit - 1).checked_ilog2().map_or(0, |bits| bits as usize / 8 + 1)) % limit
@@ -51,7 +54,7 @@ impl Choices<'_> {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// A number of any size, often next to one where behaviour changes.
+    /// A number of any binary order, often near a power of two or the greatest number.
     fn number(&mut self) -> u64 {
         let power = 1u64 << self.below(64);
         match self.below(6) {
@@ -64,7 +67,7 @@ impl Choices<'_> {
         }
     }
 
-    /// A float of any kind: random bits, numbers near the ends of the element types, and plain numbers.
+    /// A float: random bits, or near a limit of an element type, or a common number.
     fn float(&mut self) -> f64 {
         let (sign, near) = (self.one_of(&[-1.0, 1.0]), self.below(7) as i64 - 3);
         let edges =
@@ -80,7 +83,7 @@ impl Choices<'_> {
     }
 }
 
-/// Axes of all kinds: half of the time those of a possible tensor, otherwise any numbers.
+/// Axes of a region: in half of the cases those of a possible tensor, otherwise arbitrary numbers.
 fn axes(choices: &mut Choices) -> Vec<Axis> {
     let rank = choices.below(7);
     let possible = choices.below(2) == 0;
@@ -106,21 +109,21 @@ fn axes(choices: &mut Choices) -> Vec<Axis> {
                     (-step.cast_signed(), start / step + 1)
                 }
             };
-            // Now and then one too many, or none.
+            // The count is sometimes greater than possible by one, and sometimes 0.
             Axis { length, start, step, count: choices.below(steps + 2).min(steps + choices.below(20) / 19) }
         })
         .collect()
 }
 
-/// The number of elements of the region with these axes, or the error that it must be. Computed in 128 bits, which hold
-/// every product.
+/// The number of elements of the region with these axes, or the kind of the error. The arithmetic has 128 bits, so that
+/// no product overflows.
 fn expected(axes: &[Axis]) -> Result<u64, &'static str> {
     let product = |lengths: &mut dyn Iterator<Item = u64>| {
         lengths.map(u128::from).try_fold(1, u128::checked_mul).unwrap_or(u128::MAX)
     };
     let whole = |number: fn(&Axis) -> u64| {
-        let none = axes.iter().any(|axis| number(axis) == 0);
-        if none { 0 } else { product(&mut axes.iter().map(number)) }
+        let empty = axes.iter().any(|axis| number(axis) == 0);
+        if empty { 0 } else { product(&mut axes.iter().map(number)) }
     };
     let (len, size) = (whole(|axis| axis.count), whole(|axis| axis.length));
     if len.max(size) >= 1 << 63 {
@@ -133,7 +136,7 @@ fn expected(axes: &[Axis]) -> Result<u64, &'static str> {
     if len > 0 && !axes.iter().all(within) { Err("out of bounds") } else { Ok(len as u64) }
 }
 
-/// The number in the tensor of element `index` of the region.
+/// The number that element `index` of the region has in the tensor.
 fn element(axes: &[Axis], mut index: u64) -> u64 {
     let (mut element, mut stride) = (0i128, 1i128);
     for axis in axes.iter().rev() {
@@ -152,6 +155,7 @@ fn run<T: Element>(recipe: Recipe, keystream: Keystream, region: &Region, thread
     out
 }
 
+/// Check that elements of a filled region have the values that they have alone.
 fn filled<T: Element>(choices: &mut Choices, region: &Region, axes: &[Axis]) {
     let recipe = Recipe::new::<T>(Distribution::Normal { mean: 0.5, stddev: 1.5 }).expect("a recipe");
     let keystream = Keystream::new([choices.word() as u8; 32], choices.word());
@@ -164,7 +168,7 @@ fn filled<T: Element>(choices: &mut Choices, region: &Region, axes: &[Axis]) {
     }
 }
 
-/// Axes give a region with the right elements, or an error.
+/// Check that axes give a region with the right elements, or an error.
 pub fn region(mut choices: Choices<'_>) {
     let choices = &mut choices;
     let axes = axes(choices);
@@ -194,7 +198,7 @@ pub fn region(mut choices: Choices<'_>) {
         let pairs = |elements: &[u64]| matches!(elements, &[even, odd] if even % 2 == 0 && odd == even + 1);
         assert_eq!(region.keeps_pairs(), elements(0..region.len()).chunks(2).all(pairs), "pairs of {axes:?}");
     }
-    // The length does not guide a fuzzer, and a fill is slow under a sanitizer.
+    // Few and short fills: a longer one finds no other code for a fuzzer, and fills are slow under a sanitizer.
     let max = if let Choices::Read(_) = choices { 3000 } else { 200_000 };
     if region.len() < max && choices.below(50) == 0 {
         match choices.below(4) {
@@ -206,8 +210,8 @@ pub fn region(mut choices: Choices<'_>) {
     }
 }
 
-/// Whether the parameters are valid, whatever the element type.
-fn sound(distribution: Distribution) -> bool {
+/// Whether the parameters are valid for a type of unlimited range and precision.
+fn is_valid(distribution: Distribution) -> bool {
     let normal = |mean: f64, stddev: f64| mean.is_finite() && (0.0..=f64::MAX).contains(&stddev);
     match distribution {
         Distribution::Uniform { minval, maxval } => -f64::MAX <= minval && minval <= maxval && maxval <= f64::MAX,
@@ -230,8 +234,8 @@ fn sound(distribution: Distribution) -> bool {
     }
 }
 
-/// Whether the distribution can have these values: the parts of one complex number, or any real ones.
-fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
+/// Whether the distribution can have these values, which are real numbers or the parts of one complex number.
+fn is_possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
     let nearest = |bound| T::nearest(bound).to_f64();
     let each = |low: f64, high: f64| {
         values.iter().all(|&x| if low == high { x == nearest(low) } else { low <= x && x <= high })
@@ -245,7 +249,8 @@ fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
             }
             Distribution::Normal { .. } => true,
             Distribution::TruncatedNormal { mean, stddev } => each(mean - 2.0 * stddev, mean + 2.0 * stddev),
-            // An infinite bound is none, and the other one holds: the mean is not exceeded by its rounding.
+            // Every value is the mean. With one infinite bound, the mean is rounded towards that side, so that the
+            // value is within the finite bound.
             Distribution::NormalBetween { mean, stddev: 0.0, lower, upper } => {
                 let only = match (lower.is_finite(), upper.is_finite()) {
                     (false, true) => T::floor(mean).to_f64(),
@@ -270,6 +275,7 @@ fn possible<T: Element>(distribution: Distribution, values: &[f64]) -> bool {
         }
 }
 
+/// Check that some values of a distribution, at arbitrary addresses, are possible.
 fn drawn<T: Element>(choices: &mut Choices, distribution: Distribution) {
     let Ok(recipe) = Recipe::new::<T>(distribution) else { return };
     let length = if recipe.makes_pairs() { 2 } else { 1 };
@@ -280,11 +286,11 @@ fn drawn<T: Element>(choices: &mut Choices, distribution: Distribution) {
     let keystream = Keystream::new(std::array::from_fn(|_| choices.word() as u8), choices.word());
     for number in run::<T>(recipe, keystream, &region, 1).chunks(length as usize) {
         let number: Vec<_> = number.iter().map(|x| x.to_f64()).collect();
-        assert!(possible::<T>(distribution, &number), "{number:?} of {distribution:?} in {}", T::NAME);
+        assert!(is_possible::<T>(distribution, &number), "{number:?} of {distribution:?} in {}", T::NAME);
     }
 }
 
-/// Parameters give finite values within their bounds, or an error.
+/// Check that parameters give finite values within their bounds, or an error.
 pub fn parameters(mut choices: Choices<'_>) {
     let choices = &mut choices;
     let [a, b, lower, upper] = std::array::from_fn(|_| choices.float());
@@ -304,7 +310,7 @@ pub fn parameters(mut choices: Choices<'_>) {
     };
     let plain = [a, b].iter().all(|x| *x == 0.0 || (1e-9..=1e6).contains(&x.abs()));
     let made = Recipe::new::<f64>(distribution).is_ok();
-    assert!(if sound(distribution) { made || !plain } else { !made }, "{distribution:?}");
+    assert!(if is_valid(distribution) { made || !plain } else { !made }, "{distribution:?}");
     drawn::<f16>(choices, distribution);
     drawn::<bf16>(choices, distribution);
     drawn::<f32>(choices, distribution);

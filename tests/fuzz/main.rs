@@ -1,8 +1,8 @@
-//! Arbitrary input: the corpus in `fuzz/corpus`, then random cases for some time.
+//! Cases with arbitrary input: first those of the corpus in `fuzz/corpus`, then pseudorandom ones for some time.
 //!
-//! The environment may set the time (`SEEDBED_FUZZ_SECONDS`, by default 5) and the first case (`SEEDBED_FUZZ_SEED`). A
-//! case is a function of the seed and its number. A failure prints both, as `SEEDBED_FUZZ_SEED=<seed>
-//! SEEDBED_FUZZ_CASE=<case>`, which runs that case alone.
+//! The environment may set the time (`SEEDBED_FUZZ_SECONDS`, by default 5) and the seed (`SEEDBED_FUZZ_SEED`, by
+//! default 1). Seed and number determine a case. A failure prints both as `SEEDBED_FUZZ_SEED=<seed>
+//! SEEDBED_FUZZ_CASE=<case>`. With these variables, the program runs that case alone.
 
 mod cases;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// Prints how to repeat the case if it is dropped in a panic.
+/// Prints how to repeat the case if a panic drops it.
 struct PrintedOnPanic(String);
 
 impl Drop for PrintedOnPanic {
@@ -22,12 +22,12 @@ impl Drop for PrintedOnPanic {
     }
 }
 
-/// The number in an environment variable.
+/// The number in an environment variable, or `None` if it is not set.
 fn number_in(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number")))
 }
 
-/// Run `case` on the files of a corpus, then on random cases.
+/// Run `case` on the files of the corpus `name`, then on pseudorandom choices.
 fn fuzz(name: &str, case: impl Fn(Choices<'_>)) {
     let seed = number_in("SEEDBED_FUZZ_SEED").unwrap_or(1);
     let end = Instant::now() + Duration::from_secs(number_in("SEEDBED_FUZZ_SECONDS").unwrap_or(5));

@@ -72,7 +72,7 @@ fn values_rise_with_the_word_and_are_within_a_rounding_of_bounds() {
 }
 
 #[test]
-fn the_ends_are_at_the_bounds() {
+fn the_outermost_values_are_at_the_bounds() {
     let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 1e-14, "{x} for {y}");
     for (lower, upper) in [(-3.0, 2.5), (0.5, 0.9), (6.0, 7.0), (36.0, 36.5)] {
         let values = backend::run(Drawn(Between::new(lower, upper), &[[0u64; 8], [u64::MAX; 8]].concat()));

@@ -65,21 +65,21 @@ fn sweep(standard: impl Standard + Sync, threads: u64) -> f64 {
 }
 
 #[test]
-fn the_float32_normal_rises_with_the_word_and_is_near_the_float64_one() {
+fn the_float32_normal_rises_and_is_near_the_float64_one() {
     let worst = sweep(Normal, 2);
     println!("normal: at most {worst:.3} ulp");
     assert!(worst < 2.3);
 }
 
 #[test]
-fn the_float32_truncated_normal_rises_with_the_word_and_is_near_the_float64_one() {
+fn the_float32_truncated_normal_rises_and_is_near_the_float64_one() {
     let worst = sweep(TruncatedNormal, 2);
     println!("truncated normal: at most {worst:.3} ulp");
     assert!(worst < 2.3);
 }
 
 #[test]
-fn the_float32_uniform_rises_with_the_word_and_is_rounded_once() {
+fn the_float32_uniform_rises_and_is_rounded_once() {
     let worst = sweep(Uniform, 2);
     println!("uniform: at most {worst:.3} ulp");
     assert!(worst <= 0.5 + 1e-6);
@@ -118,7 +118,7 @@ fn the_outermost_values_rise_with_their_low_words() {
 }
 
 #[test]
-fn float32_tails_rise_across_every_row_and_are_near_the_float64_ones() {
+fn float32_tails_rise_and_are_near_the_float64_ones() {
     // The words around the ends of each row. A binary order of y has two rows.
     let ends = (0..56).flat_map(|order| [2u64 << order, 3u64 << order]);
     let around = ends.flat_map(|end| (0..4096u64).map(move |i| (end + i).saturating_sub(2048)));
