@@ -288,15 +288,126 @@ class TestBadConfigurations:
             seedbed.transformers.plan_of(tmp_path)
 
 
-def test_a_model_without_initializers_is_an_error(tmp_path, capsys):
-    names = {"architectures": ["Wav2Vec2Model"], "model_type": "wav2vec2"}
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    convolutions = {"conv_dim": [8], "conv_kernel": [4], "conv_stride": [2], "num_conv_pos_embedding_groups": 2}
-    (tmp_path / "config.json").write_text(json.dumps({**names, **sizes, **convolutions}))
-    assert cli.main(["init", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    err = capsys.readouterr().err
-    assert "use seedbed.torch.initialize_, then save_pretrained. Received: 'encoder.pos_conv_embed.conv" in err
-    assert not (tmp_path / "out").exists()
+SPEECH = {
+    **ENCODER,
+    "vocab_size": 12,
+    "conv_dim": [8, 8],
+    "conv_kernel": [4, 3],
+    "conv_stride": [2, 2],
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
+WEIGHT_NORMS = {
+    "Wav2Vec2Model": ("wav2vec2", SPEECH),
+    "HubertForCTC": ("hubert", SPEECH),
+    "WavLMModel": ("wavlm", SPEECH),
+    "UniSpeechModel": ("unispeech", SPEECH),
+    "UniSpeechSatModel": ("unispeech-sat", SPEECH),
+    "Wav2Vec2ConformerModel": ("wav2vec2-conformer", SPEECH),
+    "SEWModel": ("sew", {**SPEECH, "squeeze_factor": 2}),
+    "SEWDModel": ("sew-d", {**SPEECH, "squeeze_factor": 2, "position_buckets": 8, "max_position_embeddings": 16}),
+    "VitsModel": (
+        "vits",
+        {
+            "vocab_size": 12,
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "ffn_dim": 16,
+            "flow_size": 8,
+            "spectrogram_bins": 9,
+            "upsample_initial_channel": 16,
+            "upsample_rates": [2, 2],
+            "upsample_kernel_sizes": [4, 4],
+            "resblock_kernel_sizes": [3],
+            "resblock_dilation_sizes": [[1, 2]],
+            "wavenet_kernel_size": 3,
+            "prior_encoder_num_flows": 2,
+            "prior_encoder_num_wavenet_layers": 2,
+            "posterior_encoder_num_wavenet_layers": 2,
+            "duration_predictor_filter_channels": 16,
+            "duration_predictor_num_flows": 1,
+        },
+    ),
+    "EncodecModel": (
+        "encodec",
+        {
+            "num_filters": 4,
+            "hidden_size": 16,
+            "codebook_dim": 16,
+            "codebook_size": 16,
+            "upsampling_ratios": [4, 2],
+            "num_lstm_layers": 1,
+            "sampling_rate": 8000,
+            "target_bandwidths": [8.0],
+        },
+    ),
+}
+
+
+class TestWeightNorm:
+    """Models with magnitudes and directions, under the names `parametrizations.weight.original0` and `original1`."""
+
+    @pytest.mark.parametrize("name", WEIGHT_NORMS)
+    def test_from_pretrained_loads_the_files_of_the_plan(self, name, tmp_path):
+        kind, sizes = WEIGHT_NORMS[name]
+        config = {"model_type": kind, "architectures": [name], **sizes}
+        plan = seedbed.transformers.plan_of(config)
+        assert parse_plan(plan.to_json()) == plan
+        magnitudes = {tensor.name: tensor.seed_of for tensor in plan.tensors if tensor.seed_of is not None}
+        assert magnitudes
+        assert all(of == f"{name.removesuffix('0')}1" for name, of in magnitudes.items())
+        write_directory(plan, tmp_path / "ours", seed=42)
+        model, info = class_of(config).from_pretrained(tmp_path / "ours", output_loading_info=True)
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+            assert not info.get(key), key
+        expected = initialized(config, 42)
+        found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        for key, tensor in [*expected.named_parameters(), *expected.named_buffers()]:
+            assert torch.equal(found[key], tensor), key
+        with torch.no_grad():
+            if name == "VitsModel":
+                output = model.eval()(input_ids=torch.arange(1, 9).reshape(1, 8)).waveform
+            elif name == "EncodecModel":
+                output = model.eval()(torch.ones(1, 1, 800)).audio_values
+            else:
+                output = model.eval()(torch.linspace(-1, 1, 400)[None])[0]
+        assert torch.isfinite(output).all()
+        expected.save_pretrained(tmp_path / "theirs")
+        assert verify_checkpoint(plan, tmp_path / "theirs", seed=42).different == 0
+        assert verify_checkpoint(plan, tmp_path / "theirs", seed=43).different > len(magnitudes)
+
+    def test_the_command_makes_and_verifies_them(self, tmp_path, capsys):
+        (tmp_path / "config.json").write_text(
+            json.dumps({"model_type": "wav2vec2", "architectures": ["Wav2Vec2Model"], **SPEECH})
+        )
+        out = tmp_path / "out"
+        run("init", tmp_path, "-o", out, "--seed", "42", "--dtype", "bfloat16", "--max-shard-size", "8KB", "--quiet")
+        run("verify", out, "--quiet")
+        for part in ("1/3", "2/3", "3/3"):
+            run(
+                "init",
+                out,
+                "-o",
+                tmp_path / "parts",
+                "--seed",
+                "42",
+                "--max-shard-size",
+                "8KB",
+                "--part",
+                part,
+                "--quiet",
+            )
+        for path in out.glob("*.safetensors"):
+            assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
+        rule = "*.conv.parametrizations.weight.original1=RandomNormal(stddev=0.5)"
+        run("init", out, "-o", tmp_path / "other", "--seed", "42", "--rule", rule, "--quiet")
+        model = transformers.Wav2Vec2Model.from_pretrained(tmp_path / "other", dtype=torch.float32)
+        magnitude, direction = model.encoder.pos_conv_embed.conv.parametrizations.weight.parameters()
+        assert direction.std().item() == pytest.approx(0.5, rel=0.1)
+        assert torch.allclose(magnitude, direction.norm(dim=(0, 1), keepdim=True), rtol=1e-2)
+        run("show", tmp_path / "other")
+        assert "norms of its direction" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("limit", ["Infinity", '{"__float__": "Infinity"}'])

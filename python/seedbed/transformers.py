@@ -299,21 +299,11 @@ def _counts(view: Shape, view_strides: Sequence[int], shape: Shape, strides: Seq
     return tuple(counts)
 
 
-def _as_json(plan: Plan) -> str:
-    try:
-        return plan.to_json()
-    except ValueError as error:
-        raise ValueError(
-            f"a plan in JSON cannot have an initializer of this model: use seedbed.torch.initialize_, then "
-            f"save_pretrained. Received: {error}"
-        ) from error
-
-
 def main(path: str) -> int:
     """Print the JSON plan of a configuration, or the error that there is: a process of its own for other commands."""
     result: dict[str, Any]
     try:
-        result = {"plan": _as_json(plan_of(path))}
+        result = {"plan": plan_of(path).to_json()}
     except OSError as error:
         result = {"os_error": [error.errno, error.strerror, error.filename]}
     except (ImportError, TypeError, ValueError) as error:
