@@ -11,7 +11,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def hash_slowly(monkeypatch):
-    """From the call on SHA-256 takes its time, and the list that is returned tells the lengths of what it was given."""
+    """Return a function that makes SHA-256 slow and returns the list of the lengths hashed from then on."""
     hashed = []
 
     class Slow:
@@ -19,8 +19,8 @@ def hash_slowly(monkeypatch):
             hashed.append(len(piece))
             time.sleep(0.01)
 
-    def begin():
+    def slow_down():
         monkeypatch.setattr(hashlib, "sha256", Slow)
         return hashed
 
-    return begin
+    return slow_down

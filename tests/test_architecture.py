@@ -126,16 +126,16 @@ UPWARD = {
         "torch.recorder.init_functions",
     ),  # its functions run with the globals of another module
 }
-"""Imports that are not from below, within a function."""
+"""Imports within functions from modules above."""
 
 ADAPTERS = {"dask", "jax", "keras", "tf_keras", "torch", "transformers"}
-"""One framework each, which only they import; and nobody imports them."""
+"""Each imports one framework, which no other module does. No module imports them."""
 
 LAZY = {"checkpoint", "compat", "plan", "schemes"} | ADAPTERS
 """Modules that `seedbed` imports when they are first used as an attribute; type checkers see a plain import."""
 
 BUILT_ON = {("keras", "jax"), ("transformers", "torch"), ("cli", "dask")}
-"""Adapters of frameworks that are built on another one; and `--dask` of the command."""
+"""Adapters of frameworks that build on another framework, and `--dask` of the command."""
 
 RUST_LAYERS = [
     "float_state",
@@ -152,7 +152,7 @@ RUST_LAYERS = [
     "xla_ffi",
     "python",
 ]
-"""Each module may use those before its own; and only one knows Python."""
+"""Each module may use the modules before it. Only one uses Python."""
 
 
 def name_of(path):
@@ -200,7 +200,7 @@ def test_rust_modules_use_only_those_below_them():
 
 
 def listed(heading):
-    """The modules of a part of the map, from the top to the bottom."""
+    """Return the modules of a part of the map, from top to bottom."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     part = re.search(rf"^{re.escape(heading)} .*\n\n((?:  \w+ .*\n)+)", page, re.MULTILINE)
     assert part, f"the map has no part {heading}"

@@ -1,4 +1,4 @@
-"""What functions make of numbers of other libraries, of what has no end, and of what cannot be iterated."""
+"""Arguments: numbers of other libraries, endless iterables, and objects that are not iterable."""
 
 import itertools
 import math
@@ -47,7 +47,7 @@ NOT_REAL = [
 ]
 
 TAKEN_BY_CONSTANT = (complex, bool, np.complexfloating, np.bool_, np.ndarray)
-"""Types of numbers that are not real, and of arrays."""
+"""Types of complex numbers, strings and arrays."""
 
 
 @pytest.mark.parametrize("half", HALVES, ids=lambda half: f"{type(half).__name__} {half!r}")

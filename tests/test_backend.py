@@ -1,4 +1,4 @@
-"""The backend that is forced changes the speed, and no bit."""
+"""A forced backend changes the speed, but not the bits."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The bench runs, and its page is whole. Its figures are no matter of a test."""
+"""The benchmark runs and writes a complete page. The tests ignore its timings."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def bench(*arguments, **env):
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    """What a quick run writes, where mkl_random can't be imported."""
+    """Return the output of a quick run in which mkl_random can't be imported."""
     absent = tmp_path_factory.mktemp("absent")
     (absent / "mkl_random.py").write_text("raise ImportError('it is not here')")
     folder = tmp_path_factory.mktemp("output")

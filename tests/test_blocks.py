@@ -1,4 +1,4 @@
-"""Blocks: regions of a tensor with initializers of their own, each element at its address in the whole."""
+"""Blocks: regions of a tensor with their own initializers. Each element keeps its address in the tensor."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def test_an_elements_value_depends_on_its_address_in_the_tensor():
     shape, key = (8, 7), sb.SeedGenerator(3).child("Blocks/1")
     expected = NORMAL.with_seed(3)(shape)
     expected[2:5] = sb.Orthogonal(seed=key)((3, 7))
-    limit = sb.GlorotUniform().fans((8, 4))  # the fans are those of the block
+    limit = sb.GlorotUniform().fans((8, 4))  # the fans of the block, not of the tensor
     bound = (6 / sum(limit)) ** 0.5
     expected[:, ::-2] = sb.RandomUniform(-bound, bound, seed=3)(shape)[:, ::-2]
     expected[3] = 1

@@ -1,4 +1,4 @@
-"""The call: shapes, dtypes, out=, parts, and what is refused."""
+"""Calls of initializers: shapes, dtypes, out=, parts, and refused arguments."""
 
 import subprocess
 import sys

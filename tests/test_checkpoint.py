@@ -45,7 +45,7 @@ def header_of(path):
 
 @pytest.fixture
 def path(tmp_path):
-    """A path in a folder that holds nothing else, before the test and after it."""
+    """Yield a path in a folder that is otherwise empty, before and after the test."""
     yield tmp_path / "model.safetensors"
     assert {entry.name for entry in tmp_path.iterdir()} <= {"model.safetensors"}
 
@@ -379,7 +379,7 @@ def test_a_truncated_file_is_replaced(path, length):
 
 
 def test_ctrl_c_does_not_wait_for_the_hash_of_a_large_tensor(path, monkeypatch, hash_slowly):
-    """After the interruption no more is hashed than the block at hand."""
+    """After the interruption, at most the current block is hashed."""
 
     def stop(tensor):
         hashed.append("stop")

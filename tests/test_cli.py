@@ -261,7 +261,7 @@ def test_a_terminal_shows_a_bar_and_the_same_table(plan, output, command):
         try:
             while chunk := os.read(terminal, 1 << 16):
                 shown += chunk
-        except OSError:  # what Linux says when nobody holds the other end any more
+        except OSError:  # Linux's error if the other end is closed
             pass
         os.close(terminal)
     assert process.returncode == 0
@@ -296,7 +296,7 @@ sys.exit(status)
 
 
 def interrupted(command, first, last):
-    """The files beside the plan in the middle of a command that is then interrupted."""
+    """Return the files next to the plan in the middle of a command, and interrupt the command."""
     with subprocess.Popen([sys.executable, "-c", SLOW, *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline() == first
         assert process.stderr.readline() == " 20 %\n"
@@ -463,7 +463,7 @@ def test_a_plan_is_written_as_json(plan, tmp_path, capsys):
 
 
 class TestStreams:
-    """Closed streams, pipes that nobody reads, and the file in a pipe."""
+    """Closed streams, pipes without a reader, and the file in a pipe."""
 
     def run(self, command, redirect="", **options):
         line = f"{shlex.join([sys.executable, '-m', 'seedbed', *map(str, command)])} {redirect}"
@@ -549,7 +549,7 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 class TestSignals:
     def run(self, number, *arguments):
-        # Under nohup, processes begin with SIGHUP ignored.
+        # nohup starts processes with SIGHUP ignored.
         program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n" + SLOW_PROGRESS
         command = [sys.executable, "-c", program, *map(str, arguments)]
         environment = {**os.environ, "SEEDBED_NUM_THREADS": "1"}
@@ -597,7 +597,7 @@ _, status, usage = os.wait4(process.pid, 0)
 print(usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""A small process, which starts the command: the peak of a process is at least that of the one which starts it."""
+"""Program of a small process that starts the command, since a process inherits the peak memory of its parent."""
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the memory of a process, as POSIX has it")
@@ -606,7 +606,7 @@ def test_init_and_verify_take_less_than_300_mb(tmp_path, output):
     normal = {"class_name": "RandomNormal", "config": {"stddev": 0.02}}
     tensors = [{"name": "{0..9}", "shape": [5000, 5000], "dtype": "bfloat16", "initializer": normal}]
     (tmp_path / "plan.json").write_text(json.dumps({"tensors": tensors}))
-    shards = ["--max-shard-size", "150MB"] if output == "directory" else []  # so that several are under way
+    shards = ["--max-shard-size", "150MB"] if output == "directory" else []  # so that several are in flight
     for arguments in (
         ["init", "plan.json", "-o", output, *shards, "--quiet"],
         ["verify", "plan.json", output, "--quiet"],

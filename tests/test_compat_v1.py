@@ -14,7 +14,7 @@ from support.tensorflow import assert_alike, facts_of, moments, outcome
 import seedbed as sb
 from seedbed.compat import v1
 
-SEEDED = {  # each with the top-level initializer whose values it has
+SEEDED = {  # each name with the top-level initializer of the same values
     "RandomNormal": lambda seed: sb.RandomNormal(seed=seed),
     "random_normal": lambda seed: sb.RandomNormal(0.0, 0.05, seed),
     "normal": lambda seed: sb.RandomNormal(0.0, 0.05, seed),
@@ -56,7 +56,7 @@ SHAPES = {
     "convolutional_orthogonal_2d": (3, 3, 4, 6),
     "convolutional_orthogonal_3d": (2, 2, 2, 4, 6),
 }
-CONFIGS = {  # as TF 1 writes them, keys in this order
+CONFIGS = {  # keys in the order of TF 1
     "zeros": {"dtype": "float32"},
     "ones": {"dtype": "float32"},
     "constant": {"value": 0, "dtype": "float32"},
@@ -433,9 +433,9 @@ def test_unknown_names_are_refused(bad):
         v1.serialize(sb.GlorotNormal())
 
 
-# Beside TensorFlow: `m` is tf.compat.v1, `i` its `initializers` (with TensorFlow's own defaults), `k` its
-# `keras.initializers`, and here all three are v1. Each expression gives the same dtype and shape or the same
-# configuration in both, or is refused in both.
+# Comparisons with TensorFlow: `m` is tf.compat.v1, `i` its `initializers` (with TensorFlow's own defaults), `k` its
+# `keras.initializers`; for seedbed, all three are v1. Each expression gives the same dtype and shape or the same
+# configuration in both, or is refused by both.
 
 SAME = """
 m.zeros_initializer()((2, 3)) | m.ones_initializer(dtype='int32')([2, 3]) | m.zeros_initializer(dtype='bool')((2,))
@@ -475,7 +475,7 @@ m.uniform_unit_scaling_initializer(2.0, 3) | i.uniform_unit_scaling()((3, 4)) | 
 """.replace("\n", "|").split("|")  # fmt: skip
 SAME = [expression.strip() for expression in SAME if expression.strip()]
 
-OTHERWISE = {  # each a row of the documentation: what TensorFlow says, what is said here
+OTHERWISE = {  # each a row of the documentation: TensorFlow's result, and seedbed's
     "m.glorot_uniform_initializer(dtype='float64')((2, 2))": (["float32", [2, 2]], ["float64", [2, 2]]),
     "m.glorot_uniform_initializer(dtype='float64')": (
         {"seed": None, "dtype": "float32"},

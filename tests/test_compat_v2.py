@@ -125,7 +125,7 @@ def test_a_partition_is_the_slice_of_the_whole(name):
 
 
 def test_parts_have_the_scale_of_the_whole():
-    """tf.keras takes the fans of the part: of 500 rows in 100,000 the values are 14 times too large."""
+    """tf.keras takes the fans of the part: for 500 of 100,000 rows, the values are 14 times too large."""
     part = v2.LecunNormal(seed=1)((100_000, 40), partition_shape=(500, 40), partition_offset=(5_000, 0))
     assert part.std() == pytest.approx(math.sqrt(1 / 100_000), rel=0.02)
 
@@ -198,7 +198,7 @@ def test_constants_are_reshaped_if_they_fit():
 
 def test_get_takes_names_and_configurations():
     assert v2.get(None) is None
-    assert v2.get("normal") != v2.get("random_normal")  # each draws a seed of its own
+    assert v2.get("normal") != v2.get("random_normal")  # each draws its own seed
     assert type(v2.get("zero")) is v2.Zeros
     assert v2.serialize(v2.HeNormal(seed=2)) == {"class_name": "HeNormal", "config": {"seed": 2}}
     assert v2.deserialize({"class_name": "he_normal", "config": {"seed": 2, "dtype": "float32"}}) == v2.HeNormal(seed=2)
@@ -239,7 +239,7 @@ k.Orthogonal()((3,)) | k.Orthogonal()((3, 3), 'int32') | k.Orthogonal()((3, 3), 
 """.replace("\n", "|").split("|")  # fmt: skip
 SAME = [expression.strip() for expression in SAME if expression.strip()]
 
-OTHERWISE = {  # each a row of the documentation: what tf.keras says, what is said here
+OTHERWISE = {  # each a row of the documentation: tf.keras' result, and seedbed's
     "k.GlorotNormal()((4, 4), layout=None)": (["float32", [4, 4]], "refused"),
     "k.Zeros()((4, 4), partition_offset=(0, 0))": (["float32", [4, 4]], "refused"),
     "k.Constant([1, 2, 3, 4])((4, 1), partition_shape=(2, 1), partition_offset=(2, 0))": (
@@ -265,7 +265,7 @@ range(2) | array.array('d', [1.0, 2.0]) | [1.0, 2.0] | (1.0, 2.0) | 2.5 | np.flo
 tf_keras.Input((2,)) | {1, 2} | tf.sparse.from_dense([1.0, 0.0])
 """.replace("\n", "|").split("|")  # fmt: skip
 CONSTANTS = [expression.strip() for expression in CONSTANTS if expression.strip()]
-"""Values of a constant, of which TensorFlow's own initializer, tf_keras' and each of those here make the same."""
+"""Values of constants that TensorFlow, tf_keras and seedbed treat alike."""
 
 MOMENTS = ["RandomNormal", "TruncatedNormal", "RandomUniform", "GlorotNormal", "GlorotUniform", "HeNormal"]
 MOMENTS += ["HeUniform", "LecunNormal", "LecunUniform", "VarianceScaling"]

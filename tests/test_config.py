@@ -1,4 +1,4 @@
-"""Names and configurations: everything that a Keras wrote is read, and nothing else."""
+"""Names and configurations: everything that any Keras writes is read, and nothing else."""
 
 import inspect
 import json
@@ -37,7 +37,7 @@ IN_KERAS_2 = {
     "VarianceScaling": ["variance_scaling"],
     "Zeros": ["zeros", "zero"],
 }
-"""The names that tf-keras has for its classes, each of which has one more that ends in V2."""
+"""Names of the classes of tf-keras. Each class has a second name that ends in V2."""
 
 IN_KERAS_3_ALONE = {
     "Identity": ["IdentityInitializer"],
@@ -322,7 +322,7 @@ def cycle():
 
 
 class Trap:
-    """Falls when it is used for anything."""
+    """Fails when used for anything."""
 
     def fall(self, *_, **__):
         raise AssertionError("a value of a configuration was called")

@@ -1,4 +1,4 @@
-"""Configurations of initializers: round trips, pickles, equality, and what `get` takes."""
+"""Configurations of initializers: round trips, pickles, equality, and the arguments of `get`."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ import seedbed as sb
 
 
 def example(name):
-    """An initializer and a shape."""
+    """Return an initializer and a shape."""
     cls = getattr(sb, name)
     arguments, shape = EXAMPLES[name]
     return cls.from_config({**arguments, **({"seed": 12} if "seed" in cls.parameters else {})}), shape

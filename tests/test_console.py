@@ -1,4 +1,4 @@
-"""Every command on every kind of standard stream: it does its work, says how it went, and complains of nothing else."""
+"""Every command on every kind of standard stream: it does its work, reports the result, and prints no other error."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def folder(tmp_path, capsys):
 
 
 def run(folder, arguments, streams):
-    """Run the command and return its status and what could be read of the two streams, by their kinds."""
+    """Run the command and return its status and the text of each stream that can be read."""
     program = (
         "import os, sys\n"
         "for number in sys.argv[1].split():\n"
@@ -84,7 +84,7 @@ def read_all(source):
     try:
         while chunk := os.read(source, 1 << 16):
             content += chunk
-    except OSError:  # what Linux says when nobody holds the other end of a terminal any more
+    except OSError:  # Linux's error if the other end of a terminal is closed
         pass
     os.close(source)
     return content.decode()
@@ -122,7 +122,7 @@ def test_a_command_does_its_work_with_any_streams(command, streams, folder):
 
 
 def test_a_closed_terminal_does_not_end_the_work(folder):
-    """A reader of the progress that leaves in the middle of it."""
+    """The reader of the progress closes the terminal in the middle of it."""
     (folder / "large.json").write_text(
         json.dumps({"tensors": [{"name": f"{i}", "shape": [50_000], "initializer": "he_normal"} for i in range(400)]})
     )

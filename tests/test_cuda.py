@@ -1,4 +1,4 @@
-"""The kernels in CUDA C: as C++ on the CPU they have the bits of the engine, and no compiler fuses their operations."""
+"""The kernels in CUDA C: as C++ on the CPU they give the bits of the engine; no compiler fuses their operations."""
 
 import importlib.util
 import os
@@ -98,8 +98,8 @@ class TestCompiled:
         path.write_bytes(machine_code(architecture))
         text = subprocess.run([disassembler(), str(path)], capture_output=True, text=True, check=True).stdout
         assert not re.search(r"\b(FFMA|DFMA)", text)
-        assert {*re.findall(r"\bHFMA2\S* \w+, (\S+, \S+), ", text)} <= {"-RZ, RZ"}  # a constant is made so
-        assert {*re.findall(r"\b(\w+)\S*\.FTZ", text)} <= {"F2I"}  # of the division of integers
+        assert {*re.findall(r"\bHFMA2\S* \w+, (\S+, \S+), ", text)} <= {"-RZ, RZ"}  # loads a constant
+        assert {*re.findall(r"\b(\w+)\S*\.FTZ", text)} <= {"F2I"}  # divides integers
         assert len(re.findall(r"\bFMUL", text)) > 100
 
 

@@ -44,7 +44,7 @@ def hashes_in(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The SHA-256 of each file that one process writes."""
+    """Return the SHA-256 of each file that one process writes."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     write_directory(PLAN, folder, **RUN)
     assert len(list(folder.glob("*.safetensors"))) == SHARDS
@@ -110,7 +110,7 @@ class TestArray:
     @pytest.mark.parametrize("count", [1000, 5000])
     def test_has_no_values_in_its_graph(self, count):
         class Stored:
-            """An array that Dask reads elsewhere."""
+            """An array outside the graph of Dask, which reads it by slices."""
 
             shape, ndim, dtype = (count * 500, 500), 2, np.dtype("float32")
 
@@ -159,7 +159,7 @@ class TestArray:
 
 
 class Cluster:
-    """A scheduler and its workers, a process each."""
+    """A scheduler and its workers, each in its own process."""
 
     def __init__(self, folder):
         with socket.socket() as free:
@@ -229,7 +229,7 @@ def stopped_in_a_shard(folder, workers):
                     os.kill(worker.pid, signal.SIGSTOP)
                     if target.exists():
                         return worker, target
-                    os.kill(worker.pid, signal.SIGCONT)  # it was done before it was stopped
+                    os.kill(worker.pid, signal.SIGCONT)  # it was done before the signal
         return None
 
     return wait_for(found)
@@ -301,7 +301,7 @@ class TestCheckpoint:
             stopped_in_a_shard(folder, [early])
             before = len(list(folder.glob("*.safetensors")))
             cluster.start_worker()
-            # The early worker has one task at hand, and at most one that it has been given in advance.
+            # The first worker runs one task, and has at most one more assigned.
             wait_for(lambda: len(list(folder.glob("*.safetensors"))) >= SHARDS - 2 > before)
             os.kill(early.pid, signal.SIGCONT)
             writing.result()

@@ -1,4 +1,4 @@
-"""Which rule decides which tensor, whatever the framework."""
+"""Which rule decides which tensor, in every framework."""
 
 from types import SimpleNamespace
 

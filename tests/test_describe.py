@@ -152,7 +152,7 @@ def test_the_standard_deviation_is_that_after_truncation():
     [(-2.0000001, 2), (-1, 0.5), (0, math.inf), (-math.inf, 3), (6, 7), (6, 6 + 1e-9), (30, math.inf), (-37, -36.9)],
 )
 def test_truncated_moments_are_exact(lower, upper):
-    """Against mpmath, whose closed forms cancel less with 400 digits than these quadratures do at all."""
+    """Compare with closed forms in mpmath, which lose fewer than their 400 digits to cancellation."""
     with mpmath.workdps(400):
         a, b = mpmath.mpf(lower), mpmath.mpf(upper)
         density = lambda x: mpmath.npdf(x) if mpmath.isfinite(x) else mpmath.mpf(0)  # noqa: E731

@@ -1,4 +1,4 @@
-"""Where checkpoints are written: other people's files, file systems and pipes."""
+"""Destinations of checkpoints: existing files, links, file systems and pipes."""
 
 import errno
 import hashlib
@@ -31,7 +31,7 @@ def plan_of(size, name="a"):
     return parse_plan(json.dumps({"tensors": [tensor]}))
 
 
-SMALL, LARGE = plan_of(100), plan_of(1_000_003)  # the large one is direct, and of odd length
+SMALL, LARGE = plan_of(100), plan_of(1_000_003)  # the large one uses direct I/O, and has an odd length
 
 
 def digest(path):
@@ -86,7 +86,7 @@ class TestSymbolicLink:
         (tmp_path / "there").mkdir()
         link = tmp_path / "link"
         link.symlink_to("there/model")
-        for _ in range(2):  # to a file that is missing, and to one that is there
+        for _ in range(2):  # to a missing file, then to an existing one
             write_checkpoint(SMALL, link)
             assert link.is_symlink()
             assert (tmp_path / "there" / "model").is_file()
@@ -165,7 +165,7 @@ def test_the_temporary_name_has_128_random_bits(path):
 
 
 class TestFileSystem:
-    """Whatever a file system refuses, the bytes are the same."""
+    """The bytes are the same on file systems without some features."""
 
     @pytest.fixture
     def expected(self, tmp_path):
@@ -176,7 +176,7 @@ class TestFileSystem:
         assert write_checkpoint(LARGE, path).sha256 == digest(path) == expected
 
     def test_that_accepts_the_direct_io_flag_but_not_the_write(self, path, expected, monkeypatch):
-        """The flag is taken, and the first write refused."""
+        """Opening with the flag succeeds, and the first write fails."""
         write, refused = os.write, []
 
         def refuse(descriptor, view):
@@ -252,7 +252,7 @@ print(sorted(name for name in os.listdir(os.path.dirname(sys.argv[1])) if name.s
 
 @pytest.mark.skipif(not can_bind(), reason="mounting a file needs root on Linux")
 class TestFileThatIsMountedByItself:
-    """As containers mount single files: the name cannot be renamed to."""
+    """A file that is itself a mount point, as in containers: no file can be renamed to it."""
 
     def write(self, tmp_path, *arguments):
         (tmp_path / "outside").write_text("old " * 100_000)
@@ -354,7 +354,7 @@ class TestWorker:
 
 
 def test_a_failed_block_prevents_the_rename(path, monkeypatch):
-    """The last block fails, when nobody waits for a block any more."""
+    """The last block fails after the last wait for a block."""
     path.write_text("old")
 
     def fail(descriptor, view):

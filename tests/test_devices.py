@@ -1,4 +1,4 @@
-"""The values that devices evaluate themselves have the bits of the engine. The CPU stands for another device."""
+"""Values evaluated on devices have the bits of the engine. Here the CPU acts as another device."""
 
 import importlib
 import os
@@ -31,7 +31,7 @@ NUMBERS = {"float32": torch.int32, "bfloat16": torch.int16, "float16": torch.int
 
 
 def bits_of(evaluate):
-    """A way as a function that returns bits."""
+    """Wrap a function that evaluates samples, so that it returns bits."""
 
     def evaluated(sample, key, stream, runs):
         out = torch.empty(len(runs.firsts) * runs.length, dtype=getattr(torch, sample.dtype))
@@ -54,7 +54,7 @@ class NoDoubles(torch.utils._python_dispatch.TorchDispatchMode):
 
 @pytest.fixture
 def as_device(monkeypatch):
-    """The CPU is a device of its own; the list tells what it has evaluated."""
+    """Treat the CPU as a device. Return the list of the calls that it evaluates."""
     evaluated = []
 
     def counted(*of):
@@ -132,7 +132,9 @@ class TestPlain:
 
     def test_values_without_float64_have_the_same_bits(self, monkeypatch):
         monkeypatch.setattr(plain, "_uniform", lambda device: by_integers)
-        monkeypatch.setattr(torch.ops.seedbed, "evaluate_", plain._evaluate)  # modes do not look into an operator
+        monkeypatch.setattr(
+            torch.ops.seedbed, "evaluate_", plain._evaluate
+        )  # dispatch modes do not see the inside of an operator
         chosen = CASES if "SEEDBED_COMPARED" in os.environ else CASES[::5]
         with NoDoubles():
             assert differing(bits_of(plain.evaluate), chosen) == (len(chosen) * COUNT, 0)
@@ -283,7 +285,7 @@ class Truncating(Operations):
 
 
 class Flushing(Operations):
-    """Its float16 numbers below 2^-14 are 0, as where a conversion flushes."""
+    """Flushes float16 numbers below 2^-14 to 0, as some conversions do."""
 
     def where(self, condition, one, other):
         return torch.where(condition, one & 0 if torch.is_tensor(one) and one is not other else one, other)
@@ -333,7 +335,7 @@ class TestGuard:
         cuda, names = torch.device("cuda:0"), ["a kernel in CUDA C", "operations of torch"]
         assert [name for name, _ in ways.ways(cuda)] == names
         assert [name for name, _ in ways.ways(torch.device("mps"))] == names[1:]
-        monkeypatch.setattr(torch.version, "cuda", None)  # as for ROCm
+        monkeypatch.setattr(torch.version, "cuda", None)  # as in ROCm builds
         assert [name for name, _ in ways.ways(cuda)] == names[1:]
 
     def test_the_report_states_the_comparison(self, as_device):

@@ -1,4 +1,4 @@
-"""Directories of shards: as the hub has them, resumed, and verified."""
+"""Directories of shards in the layout of the Hugging Face hub: written, resumed and verified."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ PLAN = plan_of(
 )
 
 SHARDS = {1: ["a"], 2: ["d"], 3: ["b", "c", "e"], 4: ["f"]}
-"""In shards of 400 bytes: d is larger, and comes before the shard that is not yet full."""
+"""A plan for shards of 400 bytes: d exceeds one, and is written before the shard that is not yet full."""
 
 
 def name_of(number, count=4):
@@ -63,7 +63,7 @@ def files_in(folder):
 
 @pytest.fixture(params=[1, 8])
 def threads(request):
-    """With eight threads four files are under way at once."""
+    """Set the number of threads. With eight, four files are in flight at once."""
     before = seedbed.get_num_threads()
     seedbed.set_num_threads(request.param)
     yield request.param
@@ -416,7 +416,7 @@ else:
 @pytest.mark.skipif(not can_mount(), reason="mounting a small disk needs root on Linux")
 @pytest.mark.parametrize("reserve", [True, False])
 def test_a_run_that_fills_the_disk_is_resumed_on_a_larger_one(tmp_path, reserve):
-    """Whole shards stay, no partial file does, and the error names the directory."""
+    """Complete shards remain, partial files do not, and the error names the directory."""
     prepare = "" if reserve else "from seedbed.checkpoint import destination\ndestination._reserve = lambda *_: None\n"
     program = f"{prepare}RUN = {RUN!r}\n{FULL}"
     script = (
@@ -452,7 +452,7 @@ class TestVerify:
 
     def test_has_the_sha256_of_each_file(self, folder, written):
         assert verify_checkpoint(PLAN, folder).files == written.files
-        with pytest.raises(ValueError, match="sha256 needs a single file; use files. Received: 4 files"):
+        with pytest.raises(ValueError, match=r"sha256 needs a single file; use files\. Received: 4 files"):
             _ = verify_checkpoint(PLAN, folder).sha256
 
     @pytest.mark.parametrize("plan", [PLAN, None])
@@ -511,7 +511,7 @@ class TestVerify:
             *(f'"{name}" is not in the plan' for name in "cdef"),
             '"z" is missing',
         ]
-        assert self.found(other, folder / name_of(1)) == []  # the other shards have the rest
+        assert self.found(other, folder / name_of(1)) == []  # the rest is in the other shards
         assert self.found(other, folder / name_of(4)) == ['"f" is not in the plan']
 
     def test_needs_a_plan_if_there_is_no_manifest(self, folder):
@@ -646,7 +646,7 @@ def test_any_index_is_read_or_refused(tmp_path_factory, index):
 
 
 class TestTiedTensors:
-    """`safetensors.torch.save_model` writes one of them, and the names of the others in the metadata."""
+    """`safetensors.torch.save_model` writes one of them, and lists the others in the metadata."""
 
     PLAN = plan_of({"name": "embed", "shape": [20, 3]}, {"name": "norm", "shape": [3], "initializer": "ones"})
 
@@ -667,7 +667,7 @@ class TestTiedTensors:
             *({"name": name, "shape": [20, 3]} for name in ("embed", "tied")),
             {"name": "norm", "shape": [3], "initializer": "ones"},
         )
-        (difference,) = verify_checkpoint(both, path, seed=3).differences  # it has values of its own in the plan
+        (difference,) = verify_checkpoint(both, path, seed=3).differences  # the plan gives it other values
         assert (difference.name, difference.kind, difference.count) == ("tied", "values", 60)
 
     @pytest.mark.parametrize("metadata", [{}, {"embed": "gone"}, {"head": "embed"}])

@@ -1,4 +1,4 @@
-"""What the documentation says that the package has, it has; and the other way round."""
+"""The documentation and the package agree on names and files."""
 
 import inspect
 import re
@@ -18,7 +18,7 @@ NAME = re.compile(r"`(\w+)(?:\(([\w, ]*)\))?`")
 
 
 def promised():
-    """Each name of the last column of the feature tables, with the arguments that it is told to have."""
+    """Return each name in the last column of the feature tables, with the arguments listed for it."""
     text = (DOCS / "initializers.md").read_text("utf-8").partition("## Formulas")[0]
     rows = [line.strip().split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {10}
@@ -49,7 +49,7 @@ def test_every_document_is_in_the_navigation_of_the_site():
 
 
 def test_links_of_the_readme_work_on_pypi():
-    """They are absolute, and what they name is in the tree."""
+    """They are absolute, and their targets are in the tree."""
     links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(links) > 10
     for link in links:

@@ -138,7 +138,7 @@ def test_parts_have_the_variance_of_the_whole():
 
 
 def variance_forward(inputs_per_output, weights, samples=2000):
-    """The variance of sum over i of w_i x_i per output, the inputs independent and of variance 1."""
+    """Return the variance of sum over i of w_i x_i per output, for independent inputs of variance 1."""
     x = np.random.default_rng(1).standard_normal((samples, inputs_per_output), np.float32)
     return (x @ weights.reshape(inputs_per_output, -1)).var()
 
@@ -154,7 +154,7 @@ def test_a_convolution_keeps_the_variance():
 
 def test_a_grouped_convolution_keeps_the_variance_both_ways():
     groups, inputs, outputs = 4, 60, 1200
-    kernel = sb.LecunUniform(seed=3, groups=groups)((9, inputs, outputs))  # each group sees 60 inputs of its own
+    kernel = sb.LecunUniform(seed=3, groups=groups)((9, inputs, outputs))  # each group has its own 60 inputs
     of_groups = np.split(kernel, groups, axis=2)
     assert np.mean([variance_forward(9 * inputs, w) for w in of_groups]) == pytest.approx(1, rel=0.02)
     back = sb.VarianceScaling(1.0, "fan_out", seed=4, groups=groups)((9, inputs, outputs))
@@ -163,12 +163,12 @@ def test_a_grouped_convolution_keeps_the_variance_both_ways():
 
 
 def test_a_depthwise_kernel_keeps_the_variance_by_batch_axes():
-    shape = (9, 9, 400, 3)  # each output sees the 81 places of one channel
+    shape = (9, 9, 400, 3)  # each output has 81 inputs, all of one channel
     right = sb.LecunNormal(seed=5, **DEPTHWISE)(shape)
     back = sb.VarianceScaling(1.0, "fan_out", seed=6, **DEPTHWISE)(shape)
     assert np.mean([variance_forward(81, right[:, :, c], 500) for c in range(400)]) == pytest.approx(1, rel=0.02)
     assert np.mean([variance_forward(243, back[:, :, c], 500) for c in range(400)]) == pytest.approx(1, rel=0.02)
-    default = sb.LecunNormal(seed=5)(shape)  # Keras' rule, under which it all but vanishes
+    default = sb.LecunNormal(seed=5)(shape)  # by Keras' rule the variance nearly vanishes
     assert np.mean([variance_forward(81, default[:, :, c], 500) for c in range(400)]) == pytest.approx(
         1 / 400, rel=0.02
     )

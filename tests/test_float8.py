@@ -1,4 +1,4 @@
-"""Floats of eight bits: the float32 values, rounded within the bounds; in plans, files and torch."""
+"""Floats of eight bits: float32 values, rounded within the bounds; in plans, files and torch."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def codes(values):
 
 
 def bounded(rounded, described):
-    """Rounded values, brought within the bounds."""
+    """Return the rounded values, clamped to the bounds."""
     low, high = described.minimum, described.maximum
     numbers = rounded.astype(float)
     moved = numbers if low is None else np.maximum(numbers, low)
@@ -63,7 +63,7 @@ def test_values_are_those_of_float32_rounded_within_the_bounds(init, shape, dtyp
 
 @pytest.mark.parametrize("dtype", FLOAT8)
 def test_every_number_is_respected_as_a_bound(dtype):
-    """Bounds at a number of the dtype and at its second neighbour."""
+    """The bounds are a number of the dtype and its second neighbour."""
     numbers = FINITE.view(getattr(ml_dtypes, dtype)).astype(float)
     numbers = np.unique(numbers[np.isfinite(numbers)])
     for low, middle, high in zip(numbers, numbers[1:], numbers[2:], strict=False):

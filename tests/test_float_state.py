@@ -1,4 +1,4 @@
-"""The values do not depend on the floating point state of the host process, and leave that as it was."""
+"""Values do not depend on the floating point state of the host process, and fills restore it."""
 
 import json
 import threading
@@ -20,13 +20,13 @@ in_each_state = pytest.mark.parametrize("name", float_state.NAMES)
 
 
 def forget():
-    """Let recipes and parameters be computed anew, in the state that the thread has."""
+    """Clear the caches, so that recipes and parameters are computed in the state of the thread."""
     rules.compiled.cache_clear()
     variance_scaling._scaled.cache_clear()
 
 
 def in_state(name, work):
-    """What `work` returns on a new thread that has set a state, and the controls that it had afterwards."""
+    """Return the result of `work` on a new thread in a state, and the control bits afterwards."""
     results = []
 
     def run():

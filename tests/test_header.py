@@ -1,4 +1,4 @@
-"""The header of a checkpoint that others wrote: read by the letter of the format, or refused."""
+"""Headers of files by other writers: read if they follow the format, else refused."""
 
 import json
 import math
@@ -209,7 +209,7 @@ headers = st.dictionaries(st.text(max_size=3) | st.just("__metadata__"), entries
 
 
 def reading(content):
-    """The header of a file, where it has one; None where it is refused as the documentation has it."""
+    """Return the header of a file, or None if the file is refused with a documented error."""
     read = 0
 
     def take(count):
@@ -263,7 +263,7 @@ TOKENS += [b"9" * 30, b'"a":{}', b'\\u0000"', b'"__metadata__":', b"[[[[", b"184
 
 
 def mutated(choose, content):
-    """A file with some of its bytes replaced, removed or repeated, and mostly with the length that its header has."""
+    """Replace, remove or repeat some bytes of a file, and usually correct the length of its header."""
     length = int.from_bytes(content[:8], "little")
     text, data = content[8 : 8 + length], content[8 + length :]
     for _ in range(choose.randrange(0, 4)):
@@ -288,7 +288,7 @@ def test_headers_are_read_and_refused_as_by_safetensors(path):
         except Exception:
             theirs = None
         ours = reading(content)
-        if b"-0" not in content:  # which is 0 here
+        if b"-0" not in content:  # 0 here
             assert (ours and {entry.name: entry.shape for entry in ours.entries}) == theirs
 
 

@@ -1,4 +1,4 @@
-"""What `help` says: each argument of what is public, and an example."""
+"""Docstrings: each public function documents its arguments and has an example."""
 
 import inspect
 import re
@@ -21,7 +21,7 @@ def arguments_of(made):
 
 
 def documented(made):
-    """Return the text about each argument."""
+    """Return the documentation of each argument."""
     section = re.search(r"^Arguments:\n((?:    .*\n?|\n)*)", inspect.getdoc(made) or "", re.MULTILINE)
     entries = re.split(r"^    (?=\S)", section[1], flags=re.MULTILINE)[1:] if section else []
     return {name: " ".join(text.split()) for name, _, text in (entry.partition(": ") for entry in entries)}

@@ -31,7 +31,7 @@ seeds = integers | st.none() | oddities
 
 
 def within(x, a, b, closed):
-    """Whether all lie in [a, b), or in [a, b], or are what a bound that stands alone is rounded to."""
+    """Whether all are in [a, b), or in [a, b], or equal a bound that is rounded."""
     nearest = np.array(a, np.float64).astype(x.dtype)
     inside = (x.astype(np.float64) >= a) & ((x.astype(np.float64) <= b) if closed else (x.astype(np.float64) < b))
     return bool((inside | ((a == b) & (x == nearest))).all())

@@ -103,7 +103,7 @@ def test_an_encoded_array_keeps_its_imaginary_part():
 @pytest.mark.filterwarnings("ignore:Data type alias:DeprecationWarning")
 @pytest.mark.parametrize("kind", CHECKS)
 def test_mutated_documents_are_read_or_refused(kind):
-    """From what stands in `fuzz/corpus` on."""
+    """Mutations of the files in `fuzz/corpus`."""
     corpus = CORPUS[kind]
 
     def make(case, choose):

@@ -32,7 +32,7 @@ ODD = {
     unsigned,
 )
 def test_any_call_of_the_extension_itself(size, memory, dtype, distribution, address, axes, threads):
-    """Nobody but the package calls it; it checks all that its memory safety rests on all the same."""
+    """Only the package calls it. It still checks everything that its memory safety depends on."""
     out = np.full(size, 7, memory)
     recipe = outcome(lambda: _core.Recipe(*distribution, dtype))
     if recipe is None or outcome(lambda: recipe.fill(out, address, axes, min(threads, 64)) or True) is None:

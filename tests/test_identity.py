@@ -1,4 +1,4 @@
-"""Identity and Dirac: what a layer hands on."""
+"""Identity, Dirac and Bilinear."""
 
 import ml_dtypes
 import numpy as np
@@ -21,7 +21,7 @@ def test_a_stack_of_identity_matrices_is_an_explicit_choice():
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 5])
 def test_a_bilinear_kernel_interpolates(factor):
-    """A transposed convolution of the stride that the kernel is for makes a straight line of a straight line."""
+    """A transposed convolution with the stride of the kernel maps a straight line to a straight line."""
     size = 2 * factor - factor % 2
     kernel = sb.Bilinear()((size, 1, 1), "float64")[:, 0, 0]
     up = np.zeros(9 * factor + size)
@@ -85,7 +85,7 @@ def test_an_identity_must_be_a_matrix(shape):
 
 
 def convolve(x, kernel, groups):
-    """Of signals (length, in), padded to the same length."""
+    """Convolve signals of shape (length, in), padded to the same length."""
     length, width = x.shape[0], kernel.shape[0]
     padded = np.pad(x, ((width // 2, width - 1 - width // 2), (0, 0)))
     ins, outs = kernel.shape[1], kernel.shape[2] // groups

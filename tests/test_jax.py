@@ -32,7 +32,7 @@ def same(tensor, expected):
 
 
 def shapes(tree):
-    """A tree of shapes, as `jax.eval_shape` gives them."""
+    """Return a tree of shapes, as `jax.eval_shape` does."""
     return jax.eval_shape(lambda: jax.tree.map(jnp.zeros, tree, is_leaf=lambda node: isinstance(node, tuple)))
 
 
@@ -41,7 +41,7 @@ def child(init, seed, name, shape, dtype=None):
 
 
 def python(program, *arguments):
-    """A Python that runs a program."""
+    """Start a Python process that runs a program."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(PROGRAMS / program), *map(str, arguments)]
     return subprocess.Popen(
@@ -50,7 +50,7 @@ def python(program, *arguments):
 
 
 def output(process):
-    """The last line that a program has printed."""
+    """Return the last line that a program printed."""
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, error[-4000:]
     return out.splitlines()[-1]

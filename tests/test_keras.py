@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "tests" / "programs" / "keras_backend.py"
 BACKENDS = ["numpy", "jax", "torch", "tensorflow"]
-"""The backends of Keras: each has the name of the module that it needs."""
+"""The backends of Keras. Each is named after the module that it needs."""
 
 INSTALLED = [backend for backend in BACKENDS if importlib.util.find_spec(backend)]
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.skipif(not _has_keras(), reason="Keras 3.15 or newer is
 
 @functools.cache
 def folder():
-    """A folder for the saved models, that lasts as long as this process."""
+    """Return a folder for saved models that exists until this process ends."""
     return tempfile.TemporaryDirectory()
 
 
 def python(arguments, backend):
-    """The output of a Python of its own, with Keras on that backend."""
+    """Return the output of a new Python process, with Keras on a backend."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -47,7 +47,7 @@ def python(arguments, backend):
 
 @functools.cache
 def result(backend):
-    """What the program says of that backend. Those before it have run, and saved what it loads."""
+    """Return the report of the program for a backend, after those that save the models it loads."""
     for earlier in INSTALLED[: INSTALLED.index(backend)]:
         result(earlier)
     return json.loads(python([str(PROGRAM), folder().name], backend).splitlines()[-1])

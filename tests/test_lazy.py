@@ -1,4 +1,4 @@
-"""A slice of a lazy tensor has the bits of the whole, and is computed alone."""
+"""A slice of a lazy tensor has the bits of the tensor, and only the slice is computed."""
 
 import time
 

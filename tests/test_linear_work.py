@@ -17,10 +17,11 @@ from seedbed.checkpoint.header import Entry, Header, encode_header, read_header
 from seedbed.plan import parse_plan
 
 FEW, TIMES = 100, 8
-"""Number of tensors of the small case, and how many times as many the large one has."""
+"""Number of tensors in the small case, and the factor by which the large case has more."""
 
 TOLERANCE = 1.1
-"""Linear work is below: its constant part makes the ratio smaller. A step for each pair of tensors makes it 2 to 6."""
+"""Largest allowed ratio of work to tensors. Linear work stays below it, since a constant part lowers the ratio;
+one step for each pair of tensors raises it to 2 to 6."""
 
 
 def plan_text(count):
@@ -30,14 +31,14 @@ def plan_text(count):
 
 
 def steps_of(work):
-    """How many Python functions are called or resumed."""
+    """Count the calls and resumptions of Python functions."""
     steps = 0
 
     def count(frame, event, argument):
         nonlocal steps
         steps += event == "call"
 
-    gc.disable()  # a finalizer would be counted
+    gc.disable()  # finalizers would be counted
     sys.setprofile(count)
     try:
         work()
@@ -48,7 +49,7 @@ def steps_of(work):
 
 
 def assert_linear(work_for):
-    """`work_for(count)` prepares work on as many tensors, and returns a function that does it."""
+    """Check that work is linear. `work_for(count)` prepares `count` tensors and returns the measured function."""
     work_for(FEW)()  # imports and caches
     few, many = steps_of(work_for(FEW)), steps_of(work_for(FEW * TIMES))
     assert many > few * TIMES / 2, "what is counted is not the work"
@@ -79,7 +80,7 @@ def test_a_command_on_a_terminal_is_linear(verb, tmp_path, capsys, monkeypatch):
     from rich.progress import Progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(Progress, "refresh", lambda bar: None)  # drawn by the clock, some times a second
+    monkeypatch.setattr(Progress, "refresh", lambda bar: None)  # redrawn several times a second, by the clock
     assert_linear(command(verb, tmp_path))
 
 
@@ -88,7 +89,7 @@ def test_a_plan_is_read_in_linear_work():
 
 
 def test_shards_are_written_resumed_and_verified_in_linear_work(tmp_path):
-    """Shards of sixteen tensors: their number grows with that of the tensors."""
+    """Shards of sixteen tensors: the number of shards grows with the number of tensors."""
 
     def work_for(count):
         folder, plan = tmp_path / str(count), parse_plan(plan_text(count))
@@ -123,7 +124,7 @@ def test_ranges_of_names_are_expanded_in_linear_work():
 
 
 def test_tied_names_are_compared_in_linear_work(tmp_path):
-    """Of tied tensors a file may have one, and the names of the others in its metadata."""
+    """A file may have one of several tied tensors, and the names of the others in its metadata."""
 
     def work_for(count):
         path, plan = tmp_path / f"{count}.safetensors", parse_plan(plan_text(count).replace("he_normal", "zeros"))

@@ -13,7 +13,7 @@ import seedbed.torch  # noqa: E402
 
 
 def batch(*shape):
-    """Inputs that are far from variance 1."""
+    """Return inputs whose variance is far from 1."""
     return torch.from_numpy(7 + 3 * sb.RandomNormal(0, 1, seed=3)(shape))
 
 
@@ -22,7 +22,7 @@ def deep():
 
 
 def variances(model, inputs):
-    """The variance of the outputs of each linear or convolutional layer."""
+    """Return the variance of the outputs of each linear or convolutional layer."""
     found = []
     for layer in model.modules():
         if hasattr(layer, "weight"):

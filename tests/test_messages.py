@@ -1,4 +1,4 @@
-"""Errors: the words that other programs match, what to write instead, and the kind of error."""
+"""Errors: words that other programs match, suggestions, and exception types."""
 
 import re
 

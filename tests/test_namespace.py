@@ -1,4 +1,4 @@
-"""The names that the modules of the package list, and the submodules that are imported on first use."""
+"""Names that `dir` lists for the modules of the package, and submodules that are imported on first use."""
 
 import subprocess
 import sys

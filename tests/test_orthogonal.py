@@ -35,7 +35,7 @@ def far_from_orthonormal(rows, scale=1.0):
 
 
 def householder(normals):
-    """Stewart's product of reflections, one by one, in float64."""
+    """Return Stewart's product of reflections, applied one by one, in float64."""
     rows, columns = normals.shape
     q = np.eye(rows, columns)
     for j in reversed(range(columns)):
@@ -80,7 +80,7 @@ class TestSpecification:
         assert abs(init(shape, "float32") - want).max() < 1e-5
 
     def test_a_matrix_is_the_q_factor_of_its_normals(self):
-        """Of a matrix A with this factorisation: Q' A is an upper triangle with a positive diagonal."""
+        """Q' A is upper triangular with a positive diagonal, where A is the matrix of normals."""
         g = normals((8, 1))
         q = sb.Orthogonal(seed=1)((8, 1), "float64")
         assert np.allclose(q, g / np.linalg.norm(g), atol=1e-15)
@@ -211,7 +211,7 @@ N = 4000
 
 @pytest.fixture(scope="module", params=["float32", "float64"])
 def matrices(request):
-    """N matrices of 8 x 8."""
+    """Return N matrices of 8 x 8."""
     init = sb.Orthogonal(seed=sb.SeedGenerator(31))
     return np.array([init((8, 8), request.param) for _ in range(N)], float)
 
@@ -235,8 +235,8 @@ class TestHaar:
 
     def test_the_square_of_an_element_has_a_beta_distribution(self, matrices):
         for i, j in [(0, 0), (7, 7), (0, 7), (7, 0), (3, 5)]:
-            law = stats.beta(1 / 2, 7 / 2)
-            assert stats.kstest(matrices[:, i, j] ** 2, law.cdf).pvalue > ALPHA
+            beta = stats.beta(1 / 2, 7 / 2)
+            assert stats.kstest(matrices[:, i, j] ** 2, beta.cdf).pvalue > ALPHA
             assert deviations(np.sign(matrices[:, i, j]), 0, 1) < MOST_DEVIATIONS
 
     @pytest.mark.parametrize("n", [1, 2, 3])
@@ -254,7 +254,7 @@ class TestHaar:
                 assert stats.kstest(matrices[:, i, j] ** 2, stats.beta(1 / 2, 5 / 2).cdf).pvalue > ALPHA
 
     def test_the_ranks_of_projections_are_binomial(self):
-        """Of a kernel of size 2, the taps have the ranks of P and I - P. n = 1000."""
+        """The taps of a kernel of size 2 have the ranks of P and I - P. n = 1000."""
         init = sb.ConvolutionOrthogonal1D(seed=sb.SeedGenerator(34))
         ranks = [np.linalg.matrix_rank(init((2, 6, 6), "float64")[0], tol=1e-8) for _ in range(1000)]
         assert deviations(ranks, 3, math.sqrt(6) / 2) < MOST_DEVIATIONS
@@ -458,7 +458,7 @@ print(memory("VmHWM") - before, out.nbytes)
 
 
 def peak_and_result(shape, dtype):
-    """The peak of a new process beyond its memory before the call, and the result, in bytes."""
+    """Return the growth of the peak memory of a new process during the call, and the size of the result, in bytes."""
     done = output(PEAK.replace("{shape}", repr(shape)).replace("{dtype}", np.dtype(dtype).name))
     return tuple(map(int, done.stdout.split()))
 
@@ -466,7 +466,7 @@ def peak_and_result(shape, dtype):
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 @pytest.mark.parametrize("dtype", DTYPES)
 class TestMemory:
-    """Results of 10 to 100 MB, so that what else a process allocates does not matter."""
+    """Results of 10 to 100 MB, next to which other allocations are negligible."""
 
     @pytest.mark.parametrize("shape", [(4_000_000, 2), (2, 4_000_000), (1_000_000, 10), (300_000, 32)])
     def test_up_to_32_columns_need_the_result_and_16_mib(self, shape, dtype):

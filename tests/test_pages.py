@@ -1,4 +1,4 @@
-"""The examples of the pages of docs/ that need a framework or R run, each in a process of its own."""
+"""Examples of the pages of docs/ that need a framework or R, each page in its own process."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ NEEDS = {
     "torch": ("torch",),
     "transformers": ("torch", "transformers"),
 }
-"""The pages that pytest does not collect, and the modules that each imports."""
+"""Pages that pytest does not collect, and the modules that each imports."""
 
 PROGRAM = """
 import doctest, sys

@@ -1,4 +1,4 @@
-"""A directory of shards written and verified by processes that do not talk to each other."""
+"""A directory of shards written and verified by processes that do not communicate."""
 
 import hashlib
 import itertools
@@ -36,7 +36,7 @@ def hashes_in(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The SHA-256 of each file that one process writes."""
+    """Return the SHA-256 of each file that one process writes."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     write_directory(PLAN, folder, **RUN)
     assert len(list(folder.glob("*.safetensors"))) == COUNT
@@ -148,7 +148,7 @@ class TestWriting:
         assert hashes_in(folder) == before
 
     def test_of_two_simultaneous_runs_only_one_succeeds(self, tmp_path):
-        """The manifest is made once: the second to make it finds another one."""
+        """The manifest is created exclusively: the second process finds the manifest of the first."""
         for attempt in range(10):
             folder = tmp_path / str(attempt)
             barrier = threading.Barrier(2)

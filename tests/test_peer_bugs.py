@@ -24,7 +24,7 @@ SINGLE_OR_NARROWER = ["float16", "bfloat16", "float32"]
 
 FIRST = [6228179416, 6907000171]
 LAST = [1602208986, 2318736567, 11206662687]
-"""Elements of seed 42 whose high words are 0; and 2^32 - 1."""
+"""Elements of seed 42 whose high words are 0, and 2^32 - 1."""
 
 LONGEST = (2**63 - 1,)
 KINDS = {
@@ -40,7 +40,7 @@ def evaluated(initializer, elements, dtype):
 
 
 def extremes(initializer, dtype):
-    """The least and the greatest value; of float64, next to them: its low words are as they come."""
+    """Return the least and the greatest value. For float64 they are approximate, since the low words are arbitrary."""
     least, greatest = (evaluated(initializer, ends, dtype) for ends in (FIRST, LAST))
     if dtype != "float64" and not isinstance(initializer, sb.RandomNormal):
         assert len({*least}) == len({*greatest}) == 1
@@ -52,7 +52,7 @@ def uniform(seed, dtype, minval=0.0, maxval=1.0, n=N):
 
 
 def before(number, dtype):
-    """The greatest number of the dtype that is less than the nearest to that one."""
+    """Round a number to the dtype and return the next smaller number of the dtype."""
     return float(np.nextafter(DTYPES[dtype](number), DTYPES[dtype](-np.inf)))
 
 
@@ -114,7 +114,7 @@ def test_a_scaled_uniform_does_not_round_up_to_its_bound(bounds, dtype):
 
 
 def test_the_naive_formula_rounds_up_and_ours_does_not():
-    """The same bug where it is certain: 1 + u / 8, for the last u of float64 and of float32."""
+    """The same bug in a certain case: 1 + u / 8, for the last u of float64 and of float32."""
     assert 1.0 + (1 - 2.0**-53) * 0.125 == 1.125
     assert np.float32(1.0) + np.float32(1 - 2.0**-24) * np.float32(0.125) == 1.125
     assert extremes(sb.RandomUniform(1.0, 1.125, seed=42), "float32")[1] == before(1.125, "float32")
@@ -160,13 +160,13 @@ def test_16_bit_values_are_not_all_zero_or_infinite(kind, dtype, numbers):
 @pytest.mark.parametrize("dtype", SINGLE_OR_NARROWER)
 def test_a_truncated_normal_does_not_pile_up_at_its_bound(dtype):
     """In bfloat16, 2 erf(...) - 1 and its inverse round to the bound, and a share of the values with them
-    (pytorch#145498, #175046). On the bound should be what is nearer to it than to the number before it.
+    (pytorch#145498, #175046). Only values nearer to the bound than to the number before it should be on it.
     """
     sample = np.abs(sb.TruncatedNormal(0.0, 1.0, seed=4)((N,), dtype).astype(float))
     last = before(2.0, dtype)
-    law = stats.truncnorm(-2, 2)
-    check_count(np.count_nonzero(sample == 2), N * 2 * law.sf((2 + last) / 2))
-    check_count(np.count_nonzero(sample == last), N * 2 * (law.sf(last - (2 - last) / 2) - law.sf((2 + last) / 2)))
+    exact = stats.truncnorm(-2, 2)
+    check_count(np.count_nonzero(sample == 2), N * 2 * exact.sf((2 + last) / 2))
+    check_count(np.count_nonzero(sample == last), N * 2 * (exact.sf(last - (2 - last) / 2) - exact.sf((2 + last) / 2)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -193,7 +193,7 @@ def test_the_outermost_words_are_finite_values(kind, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tails_are_not_clamped_and_have_the_right_sign(dtype):
     """A float32 normal by 1 - 2 u has steps in its far tails, or a pile where it is clamped, and one side may be on the
-    other (jax#10951, numpyro#1606). Both tails of ours have the law's weight, as far out as 3 x 10^7 values go, all of
+    other (jax#10951, numpyro#1606). Both tails of ours have the exact weight, as far as 3 x 10^7 values reach, all of
     them different.
     """
     sample = np.concatenate([sb.RandomNormal(0.0, 1.0, seed=seed)((N,), dtype) for seed in range(100, 130)])

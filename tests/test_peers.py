@@ -14,7 +14,7 @@ import seedbed as sb
 TOLERANCE = 0.01
 
 
-pytestmark = pytest.mark.filterwarnings("default")  # theirs are not ours to mend
+pytestmark = pytest.mark.filterwarnings("default")  # warnings of the peers
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,9 @@ class TestKeras:
     def test_stft_equals_keras(self, keras, side, window, periodic, scaling, shape):
         numbers = np.linspace(-1, 2, shape[0]) if window == "numbers" else window
         theirs = np.asarray(keras.initializers.STFT(side, numbers, scaling, periodic)(shape, "float32"))
-        assert np.abs(sb.STFT(side, numbers, scaling, periodic)(shape) - theirs).max() < 3e-5  # of theirs: 400 radians
+        assert (
+            np.abs(sb.STFT(side, numbers, scaling, periodic)(shape) - theirs).max() < 3e-5
+        )  # Keras' error: its phases reach 400 radians
 
     @pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
     @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])

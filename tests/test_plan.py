@@ -23,7 +23,7 @@ def plan_of(*tensors, **fields):
 
 
 def settings(initializer):
-    """The configuration of an initializer that has no seed of its own yet."""
+    """Return the class and the arguments of an initializer that has no seed."""
     return plain_name(type(initializer)), {k: v for k, v in initializer.get_config().items() if k != "seed"}
 
 
@@ -139,12 +139,12 @@ def test_a_plan_may_have_no_tensors():
 
 
 def a(**fields):
-    """The text of a plan with one tensor, whose entry is right but for `fields`."""
+    """Return the text of a plan with one tensor, whose entry is valid except for `fields`."""
     return json.dumps({"tensors": [{"name": "a", "shape": [2], "initializer": "ones", **fields}]})
 
 
 def default(**fields):
-    """The text of a plan with one default, whose entry is right but for `fields`."""
+    """Return the text of a plan with one default, whose entry is valid except for `fields`."""
     return json.dumps({"tensors": [], "defaults": [{"pattern": "*", "initializer": "ones", **fields}]})
 
 
@@ -278,7 +278,7 @@ entries = st.fixed_dictionaries(
 
 
 def names_of(text):
-    """The names of one entry without other entries near it."""
+    """Return the names that an entry expands to, without neighbouring entries."""
     return [name for _, name, _ in ranges.expand([ranges.parse(text)])]
 
 
@@ -338,7 +338,7 @@ class TestFile:
 
 
 class TestLimits:
-    """What is absurd is refused at once, before its entries are looked at."""
+    """Plans that exceed a limit are refused at once, before their entries are read."""
 
     def test_of_tensors(self):
         text = '{"tensors": [' + "0," * MAX_TENSORS + "0]}"
@@ -363,7 +363,7 @@ class TestLimits:
             parse_plan(json.dumps({"defaults": defaults, "tensors": []}))
 
     def test_of_the_work_to_match_names(self):
-        """Of `a...a` and `*a...ab` the product of their lengths, and a plan has room for long ones."""
+        """Matching `a...a` with `*a...ab` takes the product of their lengths, and a plan can have long ones."""
         plan = {"tensors": [{"name": "a" * 10**7, "shape": []}], "defaults": [{"pattern": "*" + "a" * 999 + "b"}]}
         with pytest.raises(ValueError, match=r"at most 4294967296\. Received: 10000000 in names, 1001 in patterns"):
             parse_plan(json.dumps(plan))
@@ -415,7 +415,7 @@ def test_a_tensors_name_is_never_used_as_a_path(name, tmp_path):
 
 
 def test_the_state_of_pythons_random_does_not_change():
-    """An initializer without a seed draws one from there. That of a plan, a rule or a block has no use for it."""
+    """Unseeded initializers draw a seed from it. In a plan, a rule or a block they have no use for one."""
     before = random.getstate()
     load_plan("gpt2")
     parse_plan(a(initializer={"class_name": "HeNormal", "config": {"seed": None}}))

@@ -21,7 +21,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits 
 
 
 def run(program, *arguments, seconds=60):
-    """Run a program to its end, and end it with all its children where it does not come to one."""
+    """Run a program, and kill it and its children if it does not end in time."""
     program = textwrap.dedent(program)
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
@@ -59,7 +59,7 @@ FILLS = {
 @posix
 @pytest.mark.parametrize("fill", FILLS)
 def test_ctrl_c_interrupts_a_long_fill(fill):
-    """Cut short means: the last element stands as it was. On an idle machine the exception comes within 100 ms."""
+    """An interrupted fill leaves the last element unchanged. On an idle machine it takes less than 100 ms to stop."""
     threads, dtype, call = FILLS[fill]
     program = """
         import os, signal, sys, threading, time
@@ -220,7 +220,7 @@ def test_a_draw_within_a_draw_takes_another_stream(within):
 
 
 def test_a_fill_within_the_first_fill_of_a_process_works():
-    """At its first use, NumPy's C interface is looked up by Python code, which a trace function sees."""
+    """The first use of NumPy's C interface runs Python code, which calls the trace function."""
     succeeds(
         """
         import sys, seedbed as sb
@@ -263,7 +263,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_process_pools_fill_as_their_parent_does(method, tmp_path):
     (tmp_path / "pools.py").write_text(POOLS)
-    # A program in a file: its children import it.
+    # The program is a file, so that its children can import it.
     become = "import os, sys; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     succeeds(become, str(tmp_path / "pools.py"), method)
 
@@ -392,7 +392,7 @@ MAY_IMPORT = {
 
 @pytest.mark.parametrize("call", [*NEEDS_NO_IMPORT, *MAY_IMPORT])
 def test_a_first_call_at_shutdown_works_or_raises(call):
-    """`__del__` of a module's variable runs when nothing can be imported any more."""
+    """`__del__` of a module's variable runs when imports no longer work."""
     expression = {**NEEDS_NO_IMPORT, **MAY_IMPORT}[call]
     done = run(
         f"""
@@ -485,7 +485,7 @@ assert init((1000,), sys.argv[1]).tobytes() == want
 
 @linux
 def test_a_shortage_of_memory_never_aborts_the_process():
-    """From nothing left to 40 MiB left, with 16 threads to start: right values or a MemoryError, never an abort."""
+    """With 0 to 40 MiB of memory left and 16 threads to start: the right values or a MemoryError, never an abort."""
     said = succeeds(
         LIMITED
         + """
@@ -514,7 +514,7 @@ print(ended)
 @linux
 @pytest.mark.parametrize("work", ["init(out.shape, out=out)", "sb._core.matmul(out, left, right, 4)"])
 def test_a_matrix_product_without_memory_raises_memory_error(work):
-    """All that is made on the way from seed to matrix is refused as NumPy's memory is."""
+    """Every allocation on the way from seed to matrix raises a MemoryError, as NumPy's do."""
     program = """
 import hashlib
 init, left, right = sb.Orthogonal(seed=1), np.ones((600, 900)), np.ones((900, 700))

@@ -35,7 +35,7 @@ def quantiles(distribution, u):
 
 
 def narrowed(distribution, dtype, values):
-    """Rounded as the specification says: by way of float32, and never past a bound."""
+    """Round as the specification does: first to float32, and never past a bound."""
     exact = RoundedDistribution(distribution, dtype)
     single = values if dtype == "float64" else values.astype(np.float32)
     kept = np.clip(single, exact.least, exact.greatest).astype(single.dtype)
@@ -152,7 +152,7 @@ def a_value_leans_on_the_one_before(x):
 
 
 def neighbours_have_one_size(x):
-    """With another sign as often as not, so that they are not correlated."""
+    """The signs stay independent, so that neighbours are not correlated."""
     y = x.copy()
     chosen = np.flatnonzero(a_share(6, 0.05)[::2]) * 2
     y[chosen + 1] = y[chosen] * np.random.default_rng(7).choice([-1, 1], len(chosen)).astype(x.dtype)
@@ -187,7 +187,7 @@ def all_is_too_even(x):
     ids=lambda part: part.__name__ if callable(part) else None,
 )
 def test_a_planted_fault_is_found(distribution, dtype, fault, checks):
-    """n = 10^6, at p < 1e-6; the values that it was planted in are sound."""
+    """n = 10^6, p < 1e-6. The values without the fault pass."""
     x = sound(distribution, dtype, 9)
     before = p_values(distribution, dtype, x)
     assert min(before.values()) > 1e-4
@@ -352,7 +352,7 @@ class TestOrthogonality:
 
     @pytest.mark.parametrize("shape", [(64, 64), (1000, 1000), (20_000, 300), (300, 4096)])
     def test_matrices_are_nearer_than_those_of_lapack(self, shape):
-        """What JAX 0.10.2 reaches for these shapes: 2.7e-6, 2.2e-5, 2.7e-6 and 3.2e-6."""
+        """JAX 0.10.2 reaches 2.7e-6, 2.2e-5, 2.7e-6 and 3.2e-6 for these shapes."""
         most = {64: 2.6e-6, 1000: 1.5e-5, 20_000: 8e-7, 300: 1.6e-6}[shape[0]]
         found = [orthogonality.distance(sb.Orthogonal(seed=seed)(shape)) for seed in range(8 if shape[0] == 64 else 1)]
         assert np.mean(found) < most

@@ -64,7 +64,7 @@ refused <- function(x) cat(tryCatch({ force(x); "taken" }, error = function(e) t
 
 
 def r(arguments, backend="numpy"):
-    """The lines that R prints, with seedbed in this Python and Keras on that backend."""
+    """Return the lines that R prints, with seedbed in this Python and Keras on a backend."""
     environment = {**os.environ, "RETICULATE_PYTHON": sys.executable, "KERAS_BACKEND": backend}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     command = ["Rscript", "--vanilla", *arguments]
@@ -140,7 +140,7 @@ SAID = {
 
 @functools.cache
 def sourced(backend):
-    """What R prints after it has read seedbed.R: the functions, then the results of the tables."""
+    """Return the output of R after it has sourced seedbed.R: the functions, then the results of the tables."""
     program = [SOURCED, 'cat(grep("^initializer_", ls(), value = TRUE), "\\n")']
     program += [f"shown({expression})" for expression in SHOWN] + [f"said({expression})" for expression in SAID]
     return r(["-e", "\n".join(program)], backend)

@@ -25,7 +25,7 @@ def model_of():
 
 @pytest.fixture
 def checkpoint(model_of, tmp_path):
-    """Several shards of the default initialization of the model."""
+    """Write several shards of the default initialization of the model."""
     folder = tmp_path / "checkpoint"
     write_directory(sb.torch.plan_of(model_of()), folder, seed=SEED, max_shard_size="1KB")
     assert len(list(folder.glob("*.safetensors"))) > 1

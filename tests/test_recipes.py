@@ -1,4 +1,4 @@
-"""Recipes are compiled once, and no value is stale: whatever was assigned, set or overridden since."""
+"""Recipes are compiled once and never stale after an assignment, a setting or an override."""
 
 import pickle
 
@@ -71,7 +71,7 @@ def test_an_overridden_sampling_is_called_every_time():
         step = 1
 
         def sampling(self, shape):
-            return "normal", [0.0, 1.0 / self.step]  # a list will do
+            return "normal", [0.0, 1.0 / self.step]  # a list is accepted
 
     initializer = Scheduled(seed=1)
     first = initializer(SHAPE)

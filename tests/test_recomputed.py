@@ -1,4 +1,4 @@
-"""Golden values from the specification alone, in plain Python: the package is not even imported."""
+"""Golden values recomputed from the specification in plain Python, without importing the package."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ PROGRAM = Path(__file__).parent / "golden" / "recompute.py"
 
 
 def test_the_specification_gives_the_golden_values():
-    """All distributions, dtypes and kinds of seed; `recompute.py --all` takes the larger tensors as well."""
+    """All distributions, dtypes and kinds of seed. `recompute.py --all` includes larger tensors."""
     program = f"runpy.run_path({str(PROGRAM)!r})['main']([])"
     without = f"import runpy, sys; sys.modules['seedbed'] = None; {program}"
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, timeout=600)

@@ -1,4 +1,4 @@
-"""What a prompt and a notebook show."""
+"""Representations in a prompt and in a notebook."""
 
 from html.parser import HTMLParser
 
@@ -7,7 +7,7 @@ from seedbed.plan import load_plan, parse_plan
 
 
 class Cells(HTMLParser):
-    """The texts of a table, by row, and whether each tag is closed."""
+    """Collects the texts of a table by row, and the tags that are open."""
 
     def __init__(self, text):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is saved in one process loads in another one that imports the adapter, and fails clearly without it."""
+"""Objects saved in one process load in another that imports the adapter, and fail with a clear error in others."""
 
 import functools
 import tempfile
@@ -14,7 +14,7 @@ FRAMEWORKS = pytest.mark.parametrize("framework", NEEDED)
 
 @functools.cache
 def folder(framework):
-    """A folder of saved models that lasts as long as this process."""
+    """Return a folder for saved models that exists until this process ends."""
     return tempfile.TemporaryDirectory(prefix=framework)
 
 

@@ -27,7 +27,7 @@ WIDTH = 128
 
 
 def imported(name):
-    """A module of a framework; importing some of them warns."""
+    """Import a module of a framework without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -37,7 +37,7 @@ def imported(name):
 
 
 def made(make):
-    """What a framework makes: with one seed, and its warnings are its own."""
+    """Call a function of a framework with a fixed seed and without its warnings."""
     torch.manual_seed(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -45,7 +45,7 @@ def made(make):
 
 
 def compare(module, scheme, but=()):
-    """Compare each parameter of a module with what a scheme makes of it, except those whose names end so."""
+    """Compare each parameter of a module with the initializer of a scheme, except names with the suffixes `but`."""
     parameters = {name: tensor for name, tensor in module.named_parameters() if not name.endswith(tuple(but))}
     tensors = [Undecided(name, tuple(t.shape), dtypes.as_dtype("float32")) for name, t in parameters.items()]
     plan = plan_by_rules(tensors, as_rules(scheme))
@@ -56,7 +56,7 @@ def compare(module, scheme, but=()):
         assert values.std() == pytest.approx(described.stddev, abs=6 * error), tensor.name
         if described.maximum is not None:
             assert np.abs(values).max() <= described.maximum * (1 + 1e-6), tensor.name
-        elif values.size > 10_000:  # so many normal values exceed what is cut at three standard deviations
+        elif values.size > 10_000:  # some of so many normal values would exceed a cut at three standard deviations
             assert np.abs(values).max() > 3.2 * described.stddev, tensor.name
     return len(plan.tensors)
 
@@ -84,9 +84,9 @@ def test_a_module_of_torch_by_a_scheme():
     expected = sb.TruncatedNormal(0, 0.02 / math.sqrt(6), seed, -3, 3)((64, 64))
     assert (model.model.layers[2].self_attn.o_proj.weight.detach().numpy() == expected).all()
     embedding = model.model.embed_tokens.weight.detach()
-    assert not embedding[3].any()  # the row of padding
+    assert not embedding[3].any()  # the padding row
     assert embedding[4].any()
-    assert model.model.rotary_emb.inv_freq[0] == 1  # a buffer keeps its own values
+    assert model.model.rotary_emb.inv_freq[0] == 1  # a buffer keeps its values
 
 
 def test_a_scheme_gives_a_plan_and_a_module_the_same_values():
@@ -252,7 +252,7 @@ def test_unit_scaling():
 
 
 def mup_model(width, hidden, readout):
-    """A small model with the names of transformers."""
+    """Return a small model with the parameter names of transformers."""
     layer = torch.nn.ModuleDict(
         {
             "self_attn": torch.nn.ModuleDict({f"{n}_proj": torch.nn.Linear(width, width) for n in ("q", "v", "o")}),

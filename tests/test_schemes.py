@@ -1,4 +1,4 @@
-"""Schemes: the standard deviation of every weight, worked out by hand from the papers and files that are named."""
+"""Schemes: the standard deviation of every weight, computed by hand from the named papers and files."""
 
 import json
 import math
@@ -108,13 +108,13 @@ STYLES = {
 
 
 def decided(scheme, shapes):
-    """The initializer of each tensor that has nothing else."""
+    """Return the initializer of each tensor under a scheme alone."""
     tensors = [Undecided(name, shape, sb.dtypes.as_dtype("float32")) for name, shape in shapes.items()]
     return {tensor.name: tensor for tensor in plan_by_rules(tensors, as_rules(scheme)).tensors}
 
 
 def stddev(initializer):
-    """The parameter, which is the standard deviation before a cut."""
+    """Return the parameter `stddev`, which is the standard deviation before truncation."""
     return initializer.stddev
 
 
@@ -130,7 +130,7 @@ def decoder(layers=3, width=8, hidden=24, names="model.layers.{}"):
 
 
 def translator(width=8, layers=3):
-    """A transformer of torchscale's names: an encoder of two layers and a decoder of three."""
+    """Return a transformer with torchscale's names: an encoder of two layers and a decoder of three."""
     shapes = {"decoder.embed_tokens.weight": (50, width), "encoder.embed_tokens.weight": (50, width)}
     for side, count in (("encoder", 2), ("decoder", layers)):
         for number in range(count):
@@ -207,7 +207,7 @@ def test_megatron():
 
 
 def cuts(tensors):
-    """The standard deviation of each tensor before the cut, and the cut."""
+    """Return the standard deviation of each tensor before truncation, and the bound."""
     found = {}
     for name, tensor in tensors.items():
         made = tensor.initializer
@@ -217,7 +217,7 @@ def cuts(tensors):
 
 
 def expected(layers=3, **rules):
-    """The same by the last part of the name; a function takes the number of the layer."""
+    """Return the same by the last part of the name. A function in the table takes the number of the layer."""
     found = {}
     for name in decoder(layers):
         key = name.split(".")[-2]
@@ -237,7 +237,7 @@ SMALL = (2 / 40) ** 0.5
 SQUARE = (2 / 16) ** 0.5
 """Glorot's standard deviation of a kernel of 8 inputs and 8 outputs."""
 RECTANGLE = (2 / 32) ** 0.5
-"""That of one of 8 and 24."""
+"""The same for 8 and 24."""
 BETA = 24**-0.25
 GAMMA = math.log(6) ** 0.5
 IN = ("q_proj", "k_proj", "v_proj", "gate_proj")
@@ -344,7 +344,7 @@ def test_standard_deviations_and_cuts(case):
 
 def test_a_scheme_leaves_the_constants_of_norms_and_of_padding():
     entries = [
-        {"name": "layers.0.norm.weight", "shape": [8], "initializer": "zeros"},  # Gemma's are added to one
+        {"name": "layers.0.norm.weight", "shape": [8], "initializer": "zeros"},  # Gemma adds one to its weights
         {
             "name": "embed_tokens.weight",
             "shape": [9, 8],
@@ -487,7 +487,7 @@ def test_the_page_describes_every_scheme():
 
 
 def spread(scheme, shapes, name):
-    """The standard deviation of a tensor, as `describe` knows it."""
+    """Return the standard deviation of a tensor, by `describe`."""
     return decided(scheme, shapes)[name].initializer.describe(shapes[name]).stddev
 
 
@@ -575,7 +575,7 @@ def test_scaled_orthogonal():
     assert rows @ rows.T == pytest.approx(2 * np.eye(8), abs=1e-12)
 
 
-PACKED = {  # name, shape, heads, heads of keys: where the values are, in the kernel with outputs first
+PACKED = {  # name, shape, heads, heads of keys: slice of the values in the kernel with outputs first
     "transformers' Conv1D": ("h.0.attn.c_attn.weight", (64, 192), None, None, np.s_[128:192]),
     "MPT": ("blocks.0.attn.Wqkv.weight", (192, 64), None, None, np.s_[128:192]),
     "MPT, grouped": ("blocks.0.attn.Wqkv.weight", (96, 64), 4, 1, np.s_[80:96]),
@@ -600,7 +600,7 @@ def test_values_within_a_packed_kernel(case):
     rest = np.flatnonzero(~values)
     if outputs == queries:
         assert kernel[rest].std() == pytest.approx(math.sqrt(2 / 128), rel=0.06)
-    else:  # keys are as many as values, and right before them
+    else:  # the keys are as many as the values, and precede them
         keys = np.flatnonzero(values) - (outputs if case == "MPT, grouped" else 16)
         assert kernel[keys].std() == pytest.approx(math.sqrt(2 / (64 + outputs)), rel=0.06)
         others = np.setdiff1d(rest, keys)

@@ -1,4 +1,4 @@
-"""Seeds and generators: what is drawn, when, and from where."""
+"""Seeds and generators, and the draws that they give."""
 
 import random
 
@@ -50,7 +50,7 @@ def test_set_random_seed_makes_unseeded_initializers_reproducible():
 
 
 def test_each_random_seed_gives_different_draws():
-    """`random.seed` takes -1 for 1."""
+    """`random.seed` treats -1 as 1."""
     state = random.getstate()
     try:
         drawn = {}

@@ -1,4 +1,4 @@
-"""Where the command takes plans from, the rules that it is given, and what it shows of them."""
+"""The command: sources of plans, rules, and `show`."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def run(capsys):
 
 
 class TestCheckpoint:
-    """Its names, shapes and dtypes; the rules say the rest."""
+    """It gives names, shapes and dtypes; rules give the initializers."""
 
     @pytest.fixture(params=["file", "directory", "index"])
     def source(self, tmp_path, request):

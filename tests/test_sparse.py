@@ -42,7 +42,7 @@ def test_the_zeros_come_from_the_seed_and_from_the_draw():
     first, second = zeros(generator), zeros(generator)
     assert (first == zeros(sb.Sparse(0.5, seed=1))).all()
     assert (first != second).any()
-    assert (zeros(sb.Sparse(0.3, seed=1)) <= first).all()  # more sparsity is more zeros, not others
+    assert (zeros(sb.Sparse(0.3, seed=1)) <= first).all()  # a higher sparsity adds zeros and keeps the others
 
 
 def test_of_equal_ranks_the_upper_rows_are_zero():
@@ -61,7 +61,7 @@ def test_a_matrix_ranked_in_pieces_is_the_same():
 
 
 def test_every_choice_of_rows_is_equally_likely():
-    """n = 10^5 columns, of 10 choices each."""
+    """n = 10^5 columns, each with 10 possible choices."""
     made = sb.Sparse(0.4, seed=5)((5, 100_000))
     counts = Counter(tuple(np.flatnonzero(column).tolist()) for column in (made == 0).T)
     assert counts.keys() == set(combinations(range(5), 2))
@@ -77,7 +77,7 @@ def test_every_row_of_a_tall_matrix_is_equally_likely():
 
 
 def test_neighbouring_zeros_are_independent():
-    """n = 10^6 elements: zeros beside zeros, zeros and values beside them, zeros of other draws."""
+    """n = 10^6 elements: adjacent zeros, zeros next to values, zeros of other draws."""
     init = sb.Sparse(0.5, 1.0, seed=sb.SeedGenerator(7))
     first, second = init((1000, 1000)), init((1000, 1000))
     zeros = (first == 0).astype(float)
@@ -98,12 +98,12 @@ def test_neighbouring_zeros_are_independent():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_nonzero_elements_are_normal(dtype):
-    """n = 5 10^5 elements: mean, variance, distribution. (A float16 is rounded by less than the test can tell.)"""
+    """n = 5 10^5 elements: mean, variance, distribution. (The test cannot detect the rounding of float16.)"""
     made = sb.Sparse(0.5, 3.0, seed=8)((1000, 1000), dtype).astype(float)
     values = made[made != 0]
     assert abs(values.mean()) < MOST_DEVIATIONS * 3.0 / math.sqrt(values.size)
     assert abs(values.var() / 9 - 1) < MOST_DEVIATIONS * math.sqrt(2 / values.size)
-    if dtype != "bfloat16":  # which has too few numbers for a test that takes none to be equal
+    if dtype != "bfloat16":  # the test assumes distinct values, and bfloat16 has too few
         assert stats.kstest(values, stats.norm(0, 3).cdf).pvalue > ALPHA
 
 

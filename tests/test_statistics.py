@@ -1,7 +1,7 @@
-"""The values against their exact laws.
+"""Values compared with their exact distributions.
 
-Every sample has n = 10^6 elements, and every test refuses a true hypothesis with probability ALPHA: all of them
-together, fewer than 350, with less than 10^-4. (The seeds are fixed, so what passes once passes always.)
+Every sample has n = 10^6 elements, and every test rejects a true hypothesis with probability ALPHA: all of them
+together, fewer than 350, with less than 10^-4. (The seeds are fixed, so the results are always the same.)
 """
 
 import math
@@ -27,7 +27,7 @@ KAIMING = math.sqrt(3 * 0.4 / 500)
 UNIT = math.sqrt(3 / 500)
 BEFORE_TRUNCATION = DEVIATION / stats.truncnorm(-2, 2).std()
 
-LAWS = {
+EXACT = {
     "RandomNormal": (sb.RandomNormal(-1.5, 3.0, seed=11), stats.norm(-1.5, 3.0)),
     "RandomUniform": (sb.RandomUniform(-0.25, 0.75, seed=12), stats.uniform(-0.25, 1.0)),
     "TruncatedNormal": (sb.TruncatedNormal(0.5, 0.25, seed=13), stats.truncnorm(-2, 2, 0.5, 0.25)),
@@ -62,65 +62,65 @@ LAWS = {
 
 
 def check_uncorrelated(x, y):
-    """Of two independent samples the correlation has the standard deviation 1 / sqrt(n)."""
+    """The correlation of two independent samples has the standard deviation 1 / sqrt(n)."""
     correlation = np.corrcoef(x.ravel(), y.ravel())[0, 1]
     assert abs(correlation) * math.sqrt(x.size) < MOST_DEVIATIONS, f"correlation {correlation:.5f}"
 
 
-def kolmogorov_smirnov(sample, law):
+def kolmogorov_smirnov(sample, exact):
     """The p-value of a sample of rounded numbers.
 
-    Values up to v come from all that is nearer to v than to the next number, so there the law is asked. (That makes the
-    test exact for a law of few numbers too. Beyond the greatest value both distributions are 1.)
+    Numbers nearer to v than to the next number are rounded to v, so the exact distribution is evaluated at the
+    midpoints. (So the test is exact for dtypes of few numbers too. Above the greatest value, both are 1.)
     """
     values, counts = np.unique(sample, return_counts=True)
     middles = (values[:-1].astype(float) + np.nextafter(values[:-1], values[-1]).astype(float)) / 2
-    distance = np.abs(np.cumsum(counts)[:-1] / sample.size - law.cdf(middles)).max()
+    distance = np.abs(np.cumsum(counts)[:-1] / sample.size - exact.cdf(middles)).max()
     return stats.kstwobign.sf(distance * math.sqrt(sample.size))
 
 
-@pytest.fixture(scope="module", params=LAWS)
-def initializer_and_law(request):
-    return LAWS[request.param]
+@pytest.fixture(scope="module", params=EXACT)
+def initializer_and_exact(request):
+    return EXACT[request.param]
 
 
 @pytest.fixture(scope="module", params=["float16", "bfloat16", "float32", "float64"])
-def sample_and_law(request, initializer_and_law):
-    initializer, law = initializer_and_law
-    return initializer(SHAPE, request.param), law
+def sample_and_exact(request, initializer_and_exact):
+    initializer, exact = initializer_and_exact
+    return initializer(SHAPE, request.param), exact
 
 
-def test_the_mean_is_exact(sample_and_law):
-    sample, law = sample_and_law
-    deviations = (sample.mean(dtype=float) - law.mean()) / (law.std() / math.sqrt(N))
+def test_the_mean_is_exact(sample_and_exact):
+    sample, exact = sample_and_exact
+    deviations = (sample.mean(dtype=float) - exact.mean()) / (exact.std() / math.sqrt(N))
     assert abs(deviations) < MOST_DEVIATIONS
 
 
-def test_the_variance_is_exact(sample_and_law):
-    sample, law = sample_and_law
-    error = math.sqrt((law.stats("k") + 2) / N)  # relative, of the variance of n elements
-    deviations = (sample.var(dtype=float) / law.var() - 1) / error
+def test_the_variance_is_exact(sample_and_exact):
+    sample, exact = sample_and_exact
+    error = math.sqrt((exact.stats("k") + 2) / N)  # relative, of the variance of n elements
+    deviations = (sample.var(dtype=float) / exact.var() - 1) / error
     assert abs(deviations) < MOST_DEVIATIONS
 
 
-def test_the_sample_has_the_exact_distribution(sample_and_law):
-    assert kolmogorov_smirnov(*sample_and_law) > ALPHA
+def test_the_sample_has_the_exact_distribution(sample_and_exact):
+    assert kolmogorov_smirnov(*sample_and_exact) > ALPHA
 
 
-@pytest.mark.parametrize("lag", [1, 2, 16, 2000])  # elements, a block, a row
-def test_neighbours_are_uncorrelated(initializer_and_law, lag):
-    sample = initializer_and_law[0](SHAPE).ravel()
+@pytest.mark.parametrize("lag", [1, 2, 16, 2000])  # an element, a block, a row
+def test_neighbours_are_uncorrelated(initializer_and_exact, lag):
+    sample = initializer_and_exact[0](SHAPE).ravel()
     check_uncorrelated(sample[:-lag], sample[lag:])
 
 
-def test_sizes_of_neighbours_are_uncorrelated(initializer_and_law):
-    initializer, law = initializer_and_law
-    sizes = np.abs(initializer(SHAPE).ravel() - law.mean())
+def test_sizes_of_neighbours_are_uncorrelated(initializer_and_exact):
+    initializer, exact = initializer_and_exact
+    sizes = np.abs(initializer(SHAPE).ravel() - exact.mean())
     check_uncorrelated(sizes[:-1], sizes[1:])
 
 
-def test_consecutive_draws_are_uncorrelated(initializer_and_law):
-    initializer = initializer_and_law[0].with_seed(sb.SeedGenerator(21))
+def test_consecutive_draws_are_uncorrelated(initializer_and_exact):
+    initializer = initializer_and_exact[0].with_seed(sb.SeedGenerator(21))
     for x, y in combinations([initializer(SHAPE) for _ in range(4)], 2):
         check_uncorrelated(x, y)
 
@@ -153,7 +153,7 @@ def truncated_moments(lower, upper):
     with mp.workdps(40):
         start, end = max(lower, -12 + min(upper, 0)), min(upper, 12 + max(lower, 0))
         points = [mp.mpf(start) + (mp.mpf(end) - start) * i / 16 for i in range(17)]
-        top = mp.mpf(min(max(0, lower), upper))  # where the density is greatest, which is 1 here
+        top = mp.mpf(min(max(0, lower), upper))  # where the density, scaled to 1, is greatest
 
         def density(x):
             return mp.exp((top - x) * (top + x) / 2)
@@ -166,7 +166,7 @@ def truncated_moments(lower, upper):
 
 
 def truncated_cdf(lower, upper, x):
-    """By the logarithms of what lies beyond, from the side of the bound that is nearer to the mean."""
+    """Computed from the logarithms of tail masses, on the side of the bound nearer to the mean."""
     if upper <= 0:
         return 1 - truncated_cdf(-upper, -lower, -x)
     if lower < 0:
@@ -213,7 +213,7 @@ class TestTruncatedNormalOfAnyBounds:
             assert kolmogorov_smirnov(sample, CdfOnly(*bounds)) > ALPHA
 
     def test_values_do_not_pile_up_on_a_bound(self, truncated):
-        """Each bound, and what is rounded to it, is at most as wide as a float32: of 10^6 values, hardly one."""
+        """At most the values within one float32 of a bound are rounded to it: hardly one of 10^6."""
         bounds, single, double = truncated
         for bound in bounds:
             density = 40 if abs(bound) >= 6 else 2
@@ -223,7 +223,7 @@ class TestTruncatedNormalOfAnyBounds:
             assert np.count_nonzero(double == bound) <= 1
 
     def test_distant_bounds_have_the_right_mean(self):
-        """lower = 6, upper = 7: 6.157, which a clamp or a rejection of a few tries does not give."""
+        """For lower = 6, upper = 7 the mean is 6.157. Clamping, or rejection with few tries, does not give it."""
         mean, deviation, _ = truncated_moments(6.0, 7.0)
         assert mean == pytest.approx(6.15721090337828, rel=1e-14)
         made = sb.TruncatedNormal(0.0, 1.0, 3, 6, 7)(SHAPE).mean(dtype=float)
@@ -248,13 +248,13 @@ class TestComplex:
 
     def test_radius_and_angle_have_their_distributions(self, sample, distribution):
         radius = np.abs(sample)
-        before = 1 - 4 * math.exp(-4) / -math.expm1(-4)  # E |z|^2, where that is 1 before the truncation
-        laws = {
+        before = 1 - 4 * math.exp(-4) / -math.expm1(-4)  # E |z|^2, if it is 1 before truncation
+        distributions = {
             "uniform": lambda r: r**2 / 2,
             "untruncated_normal": lambda r: -np.expm1(-(r**2)),
             "truncated_normal": lambda r: np.expm1(-(r**2) * before) / math.expm1(-4),
         }
-        assert stats.kstest(radius, laws[distribution]).pvalue > ALPHA
+        assert stats.kstest(radius, distributions[distribution]).pvalue > ALPHA
         assert stats.kstest(np.angle(sample), stats.uniform(-math.pi, 2 * math.pi).cdf).pvalue > ALPHA
         check_uncorrelated(radius[1:], np.cos(np.angle(sample))[:-1])
         check_uncorrelated(radius, np.cos(np.angle(sample)))

@@ -43,7 +43,7 @@ def test_the_symmetries_are_exact(denominator):
 
 
 def exact_kernel(shape, side, window, scaling):
-    """Keras' formulas, in NumPy's float64."""
+    """Keras' formulas in NumPy's float64."""
     times, _, frequencies = shape
     angles = 2 * np.pi * np.outer(np.arange(times), np.arange(frequencies)) / (2 * (frequencies - 1))
     window = np.ones(times) if window is None else np.asarray(window, float)
@@ -69,7 +69,7 @@ def test_a_window_may_be_numbers_or_none(side):
     for window in (numbers, list(numbers), tuple(numbers)):
         made = sb.STFT(side, window, "spectrum")((31, 2, 17), "float64")
         assert np.abs(made - exact_kernel((31, 2, 17), side, numbers, "spectrum")).max() < 1e-12
-    without = sb.STFT(side, None)((31, 2, 17), "float64")  # and so without scaling
+    without = sb.STFT(side, None)((31, 2, 17), "float64")  # so neither changes if there is no scaling
     assert np.abs(without - exact_kernel((31, 2, 17), side, None, None)).max() < 1e-12
 
 
@@ -197,7 +197,7 @@ def test_a_kernel_made_in_pieces_is_the_same():
         (lambda: sb.STFT(window=[0, 0])((2, 1, 4)), ValueError, "window must have a scale that is positive and finite"),
         (lambda: sb.STFT(window=[1e200, 0])((2, 1, 4)), ValueError, "window must have a scale"),
         (lambda: sb.STFT(window=[1e308] * 9, scaling="spectrum")((9, 1, 4)), ValueError, "window must have a scale"),
-        (lambda: sb.STFT().lazy((2, 1, 4)), ValueError, "window must have a scale"),  # its Hann window is 0, 0
+        (lambda: sb.STFT().lazy((2, 1, 4)), ValueError, "window must have a scale"),  # the Hann window is 0, 0
         (
             lambda: sb.STFT(window=[1e39], scaling=None)((1, 1, 4)),
             ValueError,
@@ -239,7 +239,7 @@ NAMED = [
 def test_every_window_of_scipy_is_known(window, periodic, times):
     init = sb.STFT("real", window, None, periodic)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of chebwin and others
+        warnings.simplefilter("ignore")  # from chebwin and others
         want = signal.get_window(window if isinstance(window, str) else tuple(window), times, periodic)
         made = init((times, 1, 17), "float64")[:, 0, 0]
         assert made == pytest.approx(want, rel=1e-13, abs=1e-15)

@@ -1,4 +1,4 @@
-"""Checkpoints at URLs: an S3 server in a process of its own, and the memory of fsspec."""
+"""Checkpoints at URLs: on an S3 server in its own process, and in the memory file system of fsspec."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ PLAN = parse_plan(
 )
 RUN = {"seed": 7, "max_shard_size": "20MB"}
 SHARDS = 2
-"""Each has two parts of an upload."""
+"""Each is uploaded in two parts."""
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The SHA-256 of each file of a directory on the disk."""
+    """Return the SHA-256 of each file of a directory on a disk."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     write_directory(PLAN, folder, **RUN)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
@@ -47,7 +47,7 @@ def answers(port):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The address of an S3 server, and the file that has its faults."""
+    """Return the address of an S3 server, and the file that controls its faults."""
     pytest.importorskip("s3fs")
     pytest.importorskip("moto.server")
     folder = tmp_path_factory.mktemp("s3")
@@ -68,7 +68,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def bucket(server, monkeypatch, request):
-    """The URL of an empty bucket, as any program names it: the server is in the environment."""
+    """Return the URL of an empty bucket. The environment has the address of the server."""
     import s3fs
 
     address, faults = server

@@ -1,4 +1,4 @@
-"""The package against the specification (`reference`) bit for bit, and both against the exact quantiles."""
+"""The package compared with the specification (`reference`) bit for bit, and both with exact quantiles."""
 
 import math
 import re
@@ -33,21 +33,21 @@ DTYPES = list(reference.FORMATS)
 SEEDS = [0, 1, -1, 42, -(2**63) - 7, 2**64 + 3, 2**255 - 1, -(2**255)]
 ELEMENTS = [
     *(0, 1, 14, 15, 16, 17, 63, 64, 1023, 1024),
-    *(2**32 - 1, 2**32, 2**36 - 1, 2**36),  # the block counter goes past 32 bits at element 2^36
+    *(2**32 - 1, 2**32, 2**36 - 1, 2**36),  # the block counter exceeds 32 bits from element 2^36
     *(10**12, 10**12 + 1, 2**62 + 5, 2**63 - 2),
 ]
 LONGEST = (2**63 - 1,)
 NAMES = ["block3/attn/q", "", "größe", "h.0", "h.0.h.0"]
 
-# Elements of seed 42, found by a search: those whose high words are the first or last two there are; the two in the
-# middle; on both sides of where a float32 normal becomes a float64 one, and of where it takes its low word in.
+# Elements of seed 42, found by a search. Their high words are the first two and the last two, the two in the middle,
+# and those on both sides of the points where a float32 normal is computed in float64, and where it uses its low word.
 OUTERMOST = [6228179416, 6907000171, 3971992243, 6912717394, 1602208986, 2318736567, 11206662687, 1540571749]
 INNERMOST = [1224178036, 2640012464, 8699043275, 10787752413]
 EDGES = {2**23 + 128: [1803860137, 304034454, 2743198624, 1315319982], 2**16: [3145430637, 2366306280, 250312570]}
 
 
 def hexes(values):
-    """Exact texts: they tell 0.0 from -0.0, and read well where they differ."""
+    """Return exact texts, in which 0.0 and -0.0 differ, and which are readable in a failure."""
     return [float(value).hex() for value in values]
 
 
@@ -154,7 +154,7 @@ def test_an_element_of_any_address_has_the_specified_bits(seed, path, draws, ele
 
 
 class TestTails:
-    """Where a float32 normal is a float64 one rounded, and where it takes the low word in."""
+    """Float32 normals in the tails are rounded float64 normals, and farther out use the low word."""
 
     @pytest.mark.parametrize(("deviations", "seed", "n", "least"), [(2.66, 7, 10**5, 600), (4, 8, 2 * 10**7, 1000)])
     def test_float32_normals_in_the_tails_have_the_specified_bits(self, deviations, seed, n, least):
@@ -219,7 +219,7 @@ class TestWords:
 
 
 class TestVarianceScaling:
-    """The parameters that shapes give."""
+    """The parameters depend on the shape."""
 
     @pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
     @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
@@ -380,7 +380,7 @@ def survival(x):
 
 
 def exact_between(lower, upper, word):
-    """The quantile at the middle of a 64-bit word, by Newton's method for the logarithm of what lies beyond."""
+    """Return the quantile at the middle of a 64-bit word, by Newton's method on the logarithm of the tail mass."""
     if upper <= 0 or (
         lower < 0 and 2 * word + 1 < 2**65 * (0.5 - survival(-mp.mpf(lower))) / mass_between(lower, upper)
     ):
@@ -414,16 +414,17 @@ class TestNormalBetween:
             try:
                 made = evaluated(tensor, elements, dtype)
             except ValueError:
-                assert upper - lower < 1e-8  # no number of a narrow dtype is there
+                assert upper - lower < 1e-8  # a narrow dtype has no number between the bounds
                 continue
             words = (reference.element_words(reference.key_of(42), 0, element) for element in elements)
             assert made == hexes(reference.normal_between(mean, stddev, lower, upper, dtype, *word) for word in words)
 
     @pytest.mark.parametrize(("lower", "upper"), BOUNDS[:-2])
     def test_values_are_near_the_exact_quantile(self, lower, upper):
-        """Against mpmath: float64 to 6 10^-16, relative to the value; between bounds on both sides of 0, to the greater
-        bound or to 1 where the value is less. float32 to 0.51 ulp, of the quantile at the 64 bits that it takes in. A
-        value that is brought to a bound may be off by one number."""
+        """Compare with mpmath: float64 to 6 10^-16, relative to the value, or for bounds on both sides of 0,
+        relative to the greater bound, or to 1 if the value is less; float32 to 0.51 ulp of the quantile of the 64 bits
+        that it uses. A value that is clamped to a bound may be off by one number.
+        """
         words = [words_of(42, element) for element in range(60)]
         words += [divmod(word, 2**32) for far in FAR_WORDS for word in (far, 2**64 - 1 - far)]
         bounds = [(end, how) for end, how in ((lower, math.ceil), (upper, math.floor)) if math.isfinite(end)]
@@ -496,7 +497,7 @@ class TestCurves:
 
     @pytest.mark.parametrize(("name", "cls", "ends", "more"), CURVES)
     def test_values_are_near_the_exact_ones(self, name, cls, ends, more):
-        """Against mpmath: to 2^-52 for each unit of the largest logarithm, and two more."""
+        """Compare with mpmath: to 2^-52 for each unit of the largest logarithm, and two more."""
         minval, maxval = (mp.mpf(end) for end in ends)
         floor = more.get("floor", 0.0)
         with mp.workdps(50):
@@ -548,16 +549,16 @@ class TestComplex:
         made = sb.VarianceScaling(scale, "fan_in", distribution, seed=42, input_axes=(), output_axes=())
         tensor = made.lazy((2**62 - 1,), dtype)
         if distribution == "uniform":
-            law = "disk", math.sqrt(3.0 * scale) * math.sqrt(2 / 3)
+            arguments = "disk", math.sqrt(3.0 * scale) * math.sqrt(2 / 3)
         else:
-            law = (
+            arguments = (
                 "complex_truncated_normal",
                 math.sqrt(scale) / 0.87962566103423978 * 0.87962566103423978 / 0.96196182800821351,
             )
         for element in elements:
             words = [reference.element_words(reference.key_of(42), 0, 2 * element + i) for i in range(2)]
             value = tensor[element]
-            assert hexes((value.real, value.imag)) == hexes(reference.polar_value(*law, part, *words)), element
+            assert hexes((value.real, value.imag)) == hexes(reference.polar_value(*arguments, part, *words)), element
 
     @pytest.mark.parametrize(("dtype", "part"), [("complex64", "float32"), ("complex128", "float64")])
     def test_a_normal_is_two_of_half_the_variance(self, dtype, part):
@@ -565,7 +566,7 @@ class TestComplex:
         assert (made == sb.RandomNormal(0.0, 0.3 * math.sqrt(0.5), seed=4)((30, 14), part)).all()
 
     def test_parts_are_near_the_exact_ones(self):
-        """Of 400 elements, against NumPy: to 2 * 10^-15 of the greatest radius."""
+        """Compare 400 elements with NumPy: to 2 * 10^-15 of the greatest radius."""
         words = [words_of(42, element) for element in range(800)]
         u = np.array([reference.unit(2**32 * high + low) for high, low in words])
         radius, angle = u[::2], 2 * np.pi * u[1::2]
@@ -580,7 +581,7 @@ class TestComplex:
 
 
 def exact_quantile(distribution, word, bits):
-    """The standard quantile at the middle of a word."""
+    """Return the standard quantile at the middle of a word."""
     with mp.workdps(60):
         a = 1 - mp.mpf(2 * reference.rest_of(word, bits) + 1) / 2**bits
         mass = mp.erf(mp.sqrt(2)) if distribution == "truncated_normal" else 1
@@ -602,17 +603,17 @@ def relative_error(distribution, made, high, low):
 )
 @pytest.mark.parametrize("distribution", ["normal", "truncated_normal"])
 class TestAccuracy:
-    """Against mpmath: 2.3 units of the last place in float32, 1e-15 in float64."""
+    """Compared with mpmath: 2.3 units of the last place in float32, 1e-15 in float64."""
 
     def test_elements_are_near_the_exact_quantile(self, distribution, dtype, error, most):
-        """The first 400 elements of seed 42, its outermost and its innermost ones."""
+        """The first 400 elements of seed 42, and its outermost and innermost ones."""
         tensor = CLASSES[distribution](0.0, 1.0, seed=42).lazy(LONGEST, dtype)
         for element in (*range(400), *OUTERMOST, *INNERMOST):
             words = (int(sb.random_words(42, 1, start=start)[0]) for start in (element, 2**67 + element))
             assert error(distribution, tensor[element], *words) < most, f"element {element}"
 
     def test_unreached_table_rows_are_near_the_exact_quantile(self, distribution, dtype, error, most):
-        """Of the specification: words of every order of magnitude."""
+        """The reference at words of every order of magnitude."""
         for order in range(63):
             for rest in (2**order - 1, 2**order, 2**order * 5 // 4, 2**order * 7 // 4):
                 words = divmod(rest, 2**32)

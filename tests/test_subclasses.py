@@ -1,4 +1,4 @@
-"""Classes that users derive: by `rule`, by a `__call__` of their own, with arguments of their own."""
+"""User-defined subclasses: with a `rule`, with a `__call__`, with their own arguments."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""The number of threads: as set, by the environment, or as many as there are CPUs to use."""
+"""The number of threads: set by a call, by the environment, or the number of usable CPUs."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 
 
 def threads(environment=None, before="", command=()):
-    """What a new process prints that has this environment besides, and has run some lines before."""
+    """Return the output of a new process with extra environment variables, after it has run some lines."""
     inherited = {
         name: value for name, value in os.environ.items() if name not in ("SEEDBED_NUM_THREADS", "OMP_NUM_THREADS")
     }

@@ -1,4 +1,4 @@
-"""seedbed in torch: the same bits in tensors and modules, sharded or not, and the laws of torch's own layers."""
+"""seedbed in torch: the same bits in tensors and modules, sharded or not, and the distributions of torch's layers."""
 
 import doctest
 import importlib
@@ -82,14 +82,14 @@ class TestFill:
         st.fill_(tensor, KINDS[kind])
         assert bits(tensor) == KINDS[kind]((7, 5), dtype).tobytes()
         base = tensor._base
-        if base is not None and strides in ("every second", "columns", "a view within"):  # and nothing beside it
+        if base is not None and strides in ("every second", "columns", "a view within"):  # and nothing else
             assert base.count_nonzero() == tensor.count_nonzero()
 
     def test_memory_with_strides_is_filled_in_pieces(self, monkeypatch):
         monkeypatch.setattr(st.memory, "PIECE_BYTES", 40)
         tensor = st.fill_(torch.zeros(5, 7).t(), NORMAL)
         assert bits(tensor) == NORMAL((7, 5)).tobytes()
-        computed = []  # once, where a part costs as much as the whole
+        computed = []  # once, if a part costs as much as the whole
         for rule in (rules.Computed, sparse.Thinned):
             write = rule.write
             monkeypatch.setattr(rule, "write", lambda *args, write=write: (computed.append(1), write(*args)))
@@ -103,7 +103,7 @@ class TestFill:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_other_devices_are_filled_by_pieces(self, dtype, monkeypatch):
-        """Any device is written to as this CPU is, where its memory is said to be out of reach."""
+        """The CPU is filled like another device, since its memory is declared inaccessible."""
         monkeypatch.setattr(st.memory, "_is_plain", lambda tensor: False)
         monkeypatch.setattr(st.memory, "PIECE_BYTES", 24)
         for init in KINDS.values():
@@ -209,7 +209,7 @@ def emptied(tensor):
 
 
 class Tiny(nn.Module):
-    """A tied head, a buffer of its own, and a norm with buffers."""
+    """A tied head, a buffer, and a norm with buffers."""
 
     def __init__(self, dtype=torch.float32):
         super().__init__()
@@ -425,7 +425,7 @@ class Rotary(nn.Linear):
 
 
 def partitioned():
-    """As DeepSpeed leaves a parameter that it has partitioned."""
+    """Return a parameter like those that DeepSpeed has partitioned."""
     model = nn.Linear(3, 4)
     model.weight = nn.Parameter(torch.empty(0))
     model.weight.ds_shape = torch.Size((4, 3))

@@ -1,4 +1,4 @@
-"""Models of transformers, torchvision and timm: as their authors meant, on the meta device, afterwards, and sharded."""
+"""Models of transformers, torchvision and timm: recorded, on the meta device, after construction, and sharded."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""A module is initialized as its authors meant, and nothing is wrong in silence."""
+"""Modules are initialized as their authors intended, and every deviation is an error."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ def rows(plan):
 
 
 class Scale(nn.Module):
-    """A norm that somebody wrote, without a method that sets its weight."""
+    """A user-written norm without a method that sets its weight."""
 
     def __init__(self, size):
         super().__init__()
@@ -49,13 +49,13 @@ class Block(nn.Module):
         self.norm = norm(8)
         self.up = nn.Linear(8, 16)
         self.down = nn.Linear(16, 8)
-        for layer in (self.up, self.down):  # which only a recording can see
+        for layer in (self.up, self.down):  # only a recording detects it
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
 
 
 class Model(nn.Module):
-    """As torchtitan has it: a method of the model that calls those of its parts."""
+    """A model as in torchtitan: its method calls those of its parts."""
 
     def __init__(self):
         super().__init__()
@@ -201,7 +201,7 @@ class TestFans:
                 st.fill_(torch.empty(shape), init)
         made = st.fill_(torch.empty(256, 1024), sb.KaimingNormal(seed=1, layout="torch"))
         assert made.std() == pytest.approx(math.sqrt(2 / 1024), rel=0.01)
-        st.fill_(torch.empty(256, 1024), sb.GlorotUniform(seed=1))  # counts the same either way
+        st.fill_(torch.empty(256, 1024), sb.GlorotUniform(seed=1))  # has the same fans in both layouts
         blocks = sb.Blocks("zeros", [(np.s_[:8], sb.HeNormal())], seed=1)
         with pytest.raises(ValueError, match='must have layout="torch"'):
             st.fill_(torch.empty(16, 9), blocks)
@@ -247,7 +247,7 @@ class TestOwnInitialization:
         assert plan["embed.weight"] == (sb.RandomNormal(0.0, 0.5, seed=sb.seeds.UNBOUND), "recorded")
         assert plan["blocks.1.down.weight"][0] == sb.RandomNormal(0.0, 0.01, seed=sb.seeds.UNBOUND)
         assert plan["blocks.1.norm.weight"] == (sb.Ones(), "layer default")
-        for name, tensor in before.items():  # nothing has changed
+        for name, tensor in before.items():  # nothing changed
             assert model.state_dict(keep_vars=True)[name] is tensor
         st.initialize_(model, seed=1)
         assert torch.equal(model.angles, Model().angles)

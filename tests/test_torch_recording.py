@@ -1,4 +1,4 @@
-"""Recording: what operations of torch write to a tensor, as an initializer; and what cannot be one."""
+"""Recording translates the operations of torch on a tensor to an initializer, or raises an error."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ init = nn.init
 
 
 class Holder(nn.Module):
-    """A module with one parameter, or one buffer, that a function makes."""
+    """A module with one parameter or buffer, which a function makes."""
 
     def __init__(self, make):
         super().__init__()
@@ -35,7 +35,7 @@ class Holder(nn.Module):
 
 
 def recorded(make):
-    """The initializer that a function's tensor is recorded to have."""
+    """Return the recorded initializer of a tensor that a function makes."""
     with st.recording():
         holder = Holder(make)
     assert holder.weight.is_meta
@@ -47,7 +47,7 @@ def empty(*shape):
 
 
 def written(shape, *changes):
-    """A parameter of that shape after changes in place."""
+    """Return a function that makes a parameter of a shape and changes it in place."""
 
     def make():
         weight = empty(*shape)
@@ -60,7 +60,7 @@ def written(shape, *changes):
 
 
 def timms_truncated_normal(weight, mean=0.0, std=0.02, a=-0.04, b=0.02):
-    """As timm and many others have it; `torch.nn.init` had it so before 2.12."""
+    """The code of timm and many others, and of `torch.nn.init` before 2.12."""
     low, high = ((1 + math.erf((bound - mean) / std / math.sqrt(2))) / 2 for bound in (a, b))
     weight.uniform_(2 * low - 1, 2 * high - 1)
     weight.erfinv_()
@@ -74,7 +74,7 @@ def scaled_by_a_tensor(weight):
 
 
 def mambas_dt_bias():
-    """As the Mamba models of transformers have it."""
+    """The code of the Mamba models of transformers."""
     dt = torch.exp(torch.rand(60, 80) * (math.log(0.1) - math.log(0.001)) + math.log(0.001)).clamp(min=1e-4)
     bias = empty(60, 80)
     with torch.no_grad():
@@ -83,7 +83,7 @@ def mambas_dt_bias():
 
 
 def sum_of_others():
-    """Of other values than those that the first term has."""
+    """Return a sum of two draws."""
     dt = torch.exp(torch.rand(3, 3))
     return nn.Parameter(dt + torch.log(-torch.expm1(-dt.t())))
 

@@ -133,7 +133,7 @@ def test_save_pretrained_writes_the_same_tensors_and_index(config, tmp_path, siz
     names = {path.name for path in (tmp_path / "theirs").glob("*.safetensors*")}
     assert {path.name for path in (tmp_path / "ours").glob("*.safetensors*")} == names
     assert ("model.safetensors.index.json" in names) == (size != "1GB")
-    # Of experts, transformers keeps those that are views of one parameter together, as if they were one tensor.
+    # transformers keeps experts that are views of one parameter in one file, as if they were one tensor.
     for name in names & {"model.safetensors.index.json"} if config["model_type"] != "qwen3_moe" else ():
         assert (tmp_path / "ours" / name).read_text() == (tmp_path / "theirs" / name).read_text()
     found = verify_checkpoint(plan, tmp_path / "theirs", seed=7)
@@ -412,7 +412,7 @@ class TestWeightNorm:
 
 @pytest.mark.parametrize("limit", ["Infinity", '{"__float__": "Infinity"}'])
 def test_configurations_may_have_infinite_numbers(tmp_path, limit):
-    """As those of Mamba 2: transformers 5 writes an object, and older versions a word that is no JSON."""
+    """As in Mamba 2: transformers 5 writes an object, older versions a word outside JSON."""
     sizes = '"num_heads": 8, "head_dim": 8, "n_groups": 1, "hidden_size": 32, "num_hidden_layers": 1, "state_size": 4'
     names = '"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba2", "vocab_size": 9'
     (tmp_path / "config.json").write_text(f'{{{names}, {sizes}, "time_step_limit": [0.0, {limit}]}}')

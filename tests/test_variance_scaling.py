@@ -1,4 +1,4 @@
-"""Variance scaling and its named choices: scale, fans, axes, and arguments that are refused."""
+"""Variance scaling and its named cases: scale, fans, axes, and refused arguments."""
 
 import math
 

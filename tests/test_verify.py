@@ -1,4 +1,4 @@
-"""`verify_checkpoint`: what `write_checkpoint` writes it proves, whatever else it finds, and whatever else it tells."""
+"""`verify_checkpoint` accepts files of `write_checkpoint`, and reports every difference of other files."""
 
 import hashlib
 import itertools
@@ -53,7 +53,7 @@ PLAN = plan_of(*ENTRIES)
 
 @pytest.fixture(params=[1 << 22, 64])
 def pieces(request, monkeypatch):
-    """What is compared at a time: a tensor, or a part of one."""
+    """Set the size of the compared pieces: a tensor, or a part of one."""
     monkeypatch.setattr("seedbed.checkpoint.comparison.PIECE_BYTES", request.param)
 
 
@@ -122,7 +122,9 @@ class TestWhatInitWrites:
         here = load_file(path)["a"]
         monkeypatch.setattr(sys, "byteorder", {"little": "big", "big": "little"}[sys.byteorder])
         difference = verify_checkpoint(plan, path).differences[0]
-        assert difference.expected == f"{here[0]!s} ({int(here.view('u4')[0]):#010x})"  # as it is there
+        assert (
+            difference.expected == f"{here[0]!s} ({int(here.view('u4')[0]):#010x})"
+        )  # in the byte order of this machine
         write_checkpoint(plan, path)
         assert not verify_checkpoint(plan, path).different
 
@@ -237,7 +239,7 @@ class TestDifferences:
         )
 
     def test_of_a_nan_with_another_payload(self, path, monkeypatch):
-        """No initializer makes a NaN; one that did would be held to its bits."""
+        """No initializer makes NaNs. If one did, their bits would be compared."""
         nan = np.array([0x7FC00000], "u4").view("f4")
 
         class Nan(seedbed.Zeros):
@@ -325,7 +327,7 @@ class TestNoOrdinaryFile:
     @pytest.mark.parametrize("changed_meanwhile", [False, True])
     def test_a_pipe_without_a_writer_is_not_waited_for(self, path, tmp_path, monkeypatch, changed_meanwhile):
         os.mkfifo(path)
-        if changed_meanwhile:  # an ordinary file when it was looked at, a pipe when it was opened
+        if changed_meanwhile:  # an ordinary file at the check, a pipe when it is opened
             (tmp_path / "file").touch()
             ordinary = (tmp_path / "file").stat()
             monkeypatch.setattr(Path, "stat", lambda self: ordinary)

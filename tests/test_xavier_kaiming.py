@@ -1,4 +1,4 @@
-"""Xavier, Kaiming, their gains, and UniformUnitScaling: each is variance scaling by a row."""
+"""Xavier, Kaiming, their gains, and UniformUnitScaling: each is a case of variance scaling."""
 
 import math
 

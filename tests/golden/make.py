@@ -4,7 +4,7 @@
     python tests/golden/make.py --replace     and replace what is another
     python tests/golden/make.py --check       compare only, with what is installed: for other machines
 
-A value that stands in the file is a promise. To replace one is to make a new algorithm: `seedbed.ALGORITHM` changes,
+A value in the file is a promise. Replacing one makes a new algorithm: `seedbed.ALGORITHM` changes,
 the changelog says so under Values, and the new values go to a file of that name.
 
 A value is the SHA-256 of a tensor's elements in C order, each in little-endian byte order. Its name is the initializer
@@ -33,7 +33,7 @@ ORTHOGONAL = {
     sb.ConvolutionOrthogonal2D: ((2, 2, 5, 7), (3, 3, 11, 11)),
     sb.ConvolutionOrthogonal3D: ((2, 2, 2, 5, 7), (3, 3, 3, 4, 4)),
 }
-"""The shapes of each class whose tensors are orthogonal."""
+"""Shapes for each class of orthogonal tensors."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 FLOAT8 = tuple(f"float8_{kind}" for kind in ("e3m4", "e4m3", "e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz"))
@@ -140,16 +140,16 @@ CASES = (
     (sb.DeltaOrthogonal(seed=42, column_axis=0), FLOATS, ORTHOGONAL[sb.DeltaOrthogonal]),
     (sb.Orthogonal(-2.0, seed=2**64 + 3, column_axis=1), FLOATS, ORTHOGONAL[sb.Orthogonal]),
 )
-"""Initializers, the dtypes to make them in, and the shapes, where `SHAPES` are not theirs."""
+"""Initializers, their dtypes, and their shapes if not `SHAPES`."""
 
 
 def tensors(initializer, dtypes, shapes=SHAPES):
-    """The shape and dtype of each tensor, by name."""
+    """Return the shape and dtype of each tensor, by name."""
     return {f"{initializer!r} {shape} {dtype}": (shape, dtype) for shape in shapes for dtype in dtypes}
 
 
 def digests(initializer, dtypes, shapes=SHAPES):
-    """The SHA-256 value of each tensor, by name."""
+    """Return the SHA-256 of each tensor, by name."""
     named = tensors(initializer, dtypes, shapes).items()
     return {name: sha256(initializer.clone()(shape, dtype)) for name, (shape, dtype) in named}
 
@@ -162,7 +162,7 @@ def sha256(values):
 
 
 def update(path, made, replace):
-    """Bring the file up to date, or exit where that would change a value and `replace` is false."""
+    """Update the file, or exit if that would change a value and `replace` is false."""
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     changed = [name for name in known if made.get(name) != known[name]]
     if changed and not replace:
@@ -172,7 +172,7 @@ def update(path, made, replace):
 
 
 def check(known):
-    """Print how many values of the file this machine makes, or exit with the names of those it makes otherwise."""
+    """Print how many values of the file this machine reproduces, or exit with the names of those that differ."""
     left_out = () if importlib.util.find_spec("ml_dtypes") else ("bfloat16", *FLOAT8)
     made = {}
     for initializer, dtypes, *shapes in CASES:

@@ -3,7 +3,7 @@
     python tests/golden/recompute.py            the smaller tensors: seconds
     python tests/golden/recompute.py --all      and the larger ones: minutes
 
-What a tensor is, its name in `v1.json` says; what stands in it, docs/streams.md does (as `reference.py`).
+The name of a value in `v1.json` gives the tensor; docs/streams.md (in code: `reference.py`) gives its elements.
 """
 
 import ast
@@ -30,13 +30,13 @@ FORMATS = {"float16": "<e", "bfloat16": "<f", "float32": "<f", "float64": "<d"}
 
 
 def parsed(name):
-    """A golden value's name as the text of the initializer, the shape, and the dtype."""
+    """Return the initializer as text, the shape and the dtype in the name of a golden value."""
     initializer, shape, dtype = re.fullmatch(r"(.+) (\([\d, ]*\)) (\w+)", name).groups()
     return initializer, ast.literal_eval(shape), dtype
 
 
 def key_of(seed):
-    """That of `42`, or of `SeedGenerator(seed=42).child('a').child('b')`."""
+    """Return the key of `42`, or of `SeedGenerator(seed=42).child('a').child('b')`."""
     if isinstance(seed, ast.Call) and isinstance(seed.func, ast.Attribute):
         return reference.child_key(key_of(seed.func.value), ast.literal_eval(seed.args[0]))
     if isinstance(seed, ast.Call):
@@ -44,8 +44,8 @@ def key_of(seed):
     return reference.key_of(ast.literal_eval(seed))
 
 
-def law(kind, arguments, shape):
-    """The distribution and its two parameters; None for what docs/streams.md says nothing of."""
+def distribution_of(kind, arguments, shape):
+    """Return the distribution and its two parameters, or None if docs/streams.md does not specify it."""
     if kind in SIMPLE and arguments.keys() == {*SIMPLE[kind][1:]}:
         distribution, a, b = SIMPLE[kind]
         return distribution, arguments[a], arguments[b]
@@ -59,16 +59,16 @@ def law(kind, arguments, shape):
 
 
 def recomputed(name):
-    """The SHA-256 value that the specification gives a tensor; None where it says nothing of it."""
+    """Return the SHA-256 of the specified tensor, or None if docs/streams.md does not specify it."""
     initializer, shape, dtype = parsed(name)
     call = ast.parse(initializer, mode="eval").body
     if call.func.id not in SPECIFIED or dtype not in FORMATS:
         return None
     arguments = {keyword.arg: keyword.value for keyword in call.keywords}
     key = key_of(arguments.pop("seed"))
-    if "inf" in initializer:  # bounds, of which the rule here knows nothing
+    if "inf" in initializer:  # bounds, which distribution_of does not cover
         return None
-    given = law(call.func.id, {name: ast.literal_eval(value) for name, value in arguments.items()}, shape)
+    given = distribution_of(call.func.id, {name: ast.literal_eval(value) for name, value in arguments.items()}, shape)
     if given is None:
         return None
     digest = hashlib.sha256()

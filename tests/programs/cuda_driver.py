@@ -21,7 +21,7 @@ from seedbed.torch.devices import cuda, ways
 
 CPU = torch.device("cpu")
 
-code = cuda.compiled("sm_90")  # NVRTC asks the driver for what this one does not have
+code = cuda.compiled("sm_90")  # NVRTC asks the driver for functions that this one lacks
 ctypes.CDLL(str(driver(Path(sys.argv[1]))), ctypes.RTLD_GLOBAL)
 torch.cuda.device = lambda device: contextlib.nullcontext()
 torch.cuda.current_stream = lambda: SimpleNamespace(cuda_stream=0)

@@ -1,4 +1,4 @@
-"""A preload of a Dask worker: the disk has no space for blocks, as far as this process can tell."""
+"""A preload of a Dask worker in which every write of a block fails, as on a full disk."""
 
 import errno
 import os

@@ -53,7 +53,7 @@ def evaluate(sample, key, stream, runs):
 
 @check
 def the_values_are_those_of_the_engine():
-    # Each distribution and dtype is a program of its own, which takes a second to compile.
+    # Each distribution and dtype is a separate program, which takes a second to compile.
     kept = {(sample, "float32") for sample in ("uniform", "truncated_normal", "normal")} | {("normal", "float16")}
     fast = [case for case in CASES if (case[0], case[2]) in kept and case[1] in {(1.0, 1.1), (0.3, 0.1), (0.0, 1e-6)}]
     chosen = CASES if "SEEDBED_COMPARED" in os.environ else fast

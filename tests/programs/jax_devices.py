@@ -35,14 +35,14 @@ SPECS = {
     "4x2": [P("a"), P("b"), P(None, "b"), P("a", "b"), P("b", "a"), P(("a", "b")), P(None, ("b", "a"))],
     "2x2x2": [P("c"), P("a", "c"), P(("c", "a"), "b"), P(None, ("a", "b", "c")), P("b", ("a",))],
 }
-"""How a matrix is spread: on each mesh some axes are replicated, and some are in another order than the mesh's."""
+"""Shardings of a matrix: on each mesh some replicate axes, and some use another order than the mesh."""
 
 COUNTED = []
-"""The sizes of the regions that `Counted` has evaluated."""
+"""Sizes of the regions that `Counted` evaluated."""
 
 
 class CountedRule(Rule):
-    """Another rule, whose regions are counted."""
+    """Wraps a rule and counts the regions that it evaluates."""
 
     def __init__(self, rule, size):
         self.rule, self.size = rule, size
@@ -57,7 +57,7 @@ class CountedRule(Rule):
 
 
 class Counted(sb.Initializer):
-    """Another initializer, which counts what is evaluated."""
+    """Wraps an initializer and counts the regions that it evaluates."""
 
     parameters = ("initializer", "seed")
 
@@ -189,7 +189,7 @@ def a_tree_is_sharded_by_its_shardings():
     for name, tensor in [("first/kernel", params["first"]["kernel"]), ("second/0", params["second"][0])]:
         init = sb.GlorotUniform(seed=sb.SeedGenerator(5).child(name))
         same(tensor, init(tensor.shape, tensor.dtype))
-    again = sj.initialize(params, rules, seed=5)  # of arrays that are committed to devices
+    again = sj.initialize(params, rules, seed=5)  # arrays committed to devices
     assert jax.tree.map(lambda leaf: leaf.sharding, again) == jax.tree.map(lambda leaf: leaf.sharding, params)
     everywhere = sj.initialize(tree, rules, seed=5, shardings=NamedSharding(mesh, P()))
     for one, other, third in zip(*map(jax.tree.leaves, (params, again, everywhere)), strict=True):
@@ -214,7 +214,7 @@ def init_of(init, shape, dtype=None):
 
 
 def evaluated(function, *arguments):
-    """What a compiled function returns, and how many elements the engine has evaluated for it."""
+    """Return the result of a compiled function, and the number of elements that the engine evaluated for it."""
     before = _core.xla_evaluated()
     result = jax.block_until_ready(function(*arguments))
     return result, _core.xla_evaluated() - before

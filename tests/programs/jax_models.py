@@ -120,7 +120,7 @@ def a_linen_model_is_initialized_by_name_like_a_checkpoint():
     tensors = load_file(FOLDER / "linen.safetensors")
     same(params["params"]["Dense_0"]["kernel"].value, tensors["params/Dense_0/kernel"])
     attention = params["params"]["MultiHeadDotProductAttention_0"]
-    for name, shape in (("query", (16, 16)), ("out", (16, 16))):  # of the matrix that linen initializes
+    for name, shape in (("query", (16, 16)), ("out", (16, 16))):  # the fans of the matrix that linen initializes
         path = f"params/MultiHeadDotProductAttention_0/{name}/kernel"
         same(attention[name]["kernel"].reshape(16, 16), child(sb.GlorotNormal(), 42, path, shape))
         same(attention[name]["kernel"], tensors[path])
@@ -286,7 +286,7 @@ def orbax_saves_and_restores_the_arrays_with_their_shardings():
         restored = checkpointer.restore((FOLDER / "orbax").resolve(), abstract)
     same_trees(restored, params)
     assert jax.tree.map(lambda leaf: leaf.sharding, restored) == SHARDINGS
-    same_trees(sj.initialize(abstract, {"*": "he_normal"}, seed=42), params)  # the shardings are those of the leaves
+    same_trees(sj.initialize(abstract, {"*": "he_normal"}, seed=42), params)  # with the shardings of the leaves
 
 
 def main():

@@ -1,6 +1,6 @@
 """Two processes of jax.distributed, each with four devices. test_jax.py runs `python jax_processes.py PORT PROCESS`.
 
-Each process compares the shards that it holds with the whole, and how much it evaluated with what it holds.
+Each process compares its shards with the whole tensors, and what it evaluates with the size of its shards.
 """
 
 import os
@@ -23,7 +23,7 @@ PORT, PROCESS = sys.argv[1], int(sys.argv[2])
 
 
 def evaluated(function):
-    """The result of a call, and the number of elements that the engine evaluates for it."""
+    """Return the result of a call, and the number of elements that the engine evaluates for it."""
     counted = []
     write = rules.Sampled.write
 

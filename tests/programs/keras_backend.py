@@ -54,7 +54,7 @@ def check(*backends):
 
 
 def array(tensor):
-    """A tensor or variable as a NumPy array; bfloat16 as float32, which loses nothing."""
+    """Return a tensor or variable as a NumPy array, bfloat16 as float32, which is exact."""
     tensor = getattr(tensor, "value", tensor)
     if keras.utils.standardize_dtype(tensor.dtype) == "bfloat16":
         tensor = keras.ops.cast(tensor, "float32")
@@ -80,7 +80,7 @@ def refused(make, message="", kind=ValueError):
 
 
 def of_each_class(module):
-    """An initializer of each class that needs no arguments but a seed."""
+    """Yield the name and an initializer of each class that needs no arguments except a seed."""
     for name, cls in config.CLASSES.items():
         required = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
         if not required and hasattr(module, name):
@@ -209,7 +209,7 @@ def attention_parts_are_equal_only_with_an_integer_seed():
         keras.utils.set_random_seed(11)
         return attention(sk.GlorotNormal())
 
-    root = sb.SeedGenerator(42)  # the way out that docs/compatibility.md shows
+    root = sb.SeedGenerator(42)  # the remedy in docs/compatibility.md
     layer = keras.layers.MultiHeadAttention(2, 3)
     layer.build((None, 4, 6), (None, 4, 6))
     for part in ("query", "key", "value"):
@@ -295,7 +295,7 @@ def shape_inference_takes_no_draw():
 
 
 def model():
-    """One of each kind of seed, an initializer that two layers share, and plain objects of seedbed."""
+    """Return a model with each kind of seed, a shared initializer, and initializers of seedbed itself."""
     shared = sk.HeNormal(seed=-3)
     return keras.Sequential(
         [
@@ -365,7 +365,7 @@ def saved_models_are_loaded_by_other_processes():
         loaded = keras.models.load_model(path, safe_mode=True)
         equal_weights(loaded, original)
         assert initializers_of(loaded) == [*map(adapter_of, initializers_of(original))]
-        # Seeds and all went through the file: the model that its configuration makes begins with the same weights.
+        # The file has the seeds: a model rebuilt from its configuration is initialized with the same weights.
         equal_weights(keras.models.clone_model(loaded), original)
         LOADED.append(path.stem)
     original.save(FOLDER / f"{BACKEND}.keras")
@@ -428,7 +428,7 @@ def a_generator_goes_through_keras_saving():
 
 
 class Twice(sk.HeNormal):
-    """Overrides the call as Keras documents it."""
+    """Overrides the call, as in the documentation of Keras."""
 
     def __call__(self, shape, dtype=None):
         return 2 * super().__call__(shape, dtype)
@@ -436,7 +436,7 @@ class Twice(sk.HeNormal):
 
 @keras.saving.register_keras_serializable("mine")
 class Scaled(sk.RandomNormal):
-    """Has an argument of its own."""
+    """Has its own argument."""
 
     def __init__(self, factor=1.0, **arguments):
         super().__init__(**arguments)
@@ -534,7 +534,7 @@ def keras_and_seedbed_read_what_the_other_writes():
             ours, theirs = getattr(sb, name)(*arguments), getattr(K, name)(*arguments)
             written = K.serialize(theirs)
             read = sb.deserialize(json.loads(json.dumps(written)))
-            if name != "Identity":  # Keras does not write its gain
+            if name != "Identity":  # Keras does not serialize its gain
                 assert read.get_config() == ours.get_config(), (name, arguments)
                 assert {**sb.serialize(ours), "config": 0} == {**written, "config": 0}
                 assert K.serialize(K.deserialize(sb.serialize(ours))) == written, (name, arguments)
@@ -628,7 +628,7 @@ SAME = {
     "get a lambda": lambda m: m.get({"class_name": "__lambda__", "config": {"value": ["", None, None]}}),
     "get another module": lambda m: m.get({"module": "os", "class_name": "system", "config": {}}),
 }
-"""What Keras and seedbed both take, or both refuse."""
+"""Arguments that Keras and seedbed both accept, or both refuse."""
 
 ACCEPTED_HERE = {
     "a seed of NumPy": lambda m: m.GlorotNormal(np.int64(1))((2, 2)),
@@ -642,7 +642,7 @@ ACCEPTED_HERE = {
     "get a dtype": lambda m: m.get({"class_name": "Zeros", "config": {"dtype": "float32"}}),
     "get a name of V2": lambda m: m.get("GlorotNormalV2"),
 }
-"""What Keras refuses and seedbed takes."""
+"""Arguments that Keras refuses and seedbed accepts."""
 
 REFUSED_HERE = {
     "a stddev of NaN": lambda m: m.RandomNormal(stddev=NAN)((2,)),
@@ -656,7 +656,7 @@ REFUSED_HERE = {
     "a constant of NaN": lambda m: m.Constant(NAN)((2,)),
     "get the base class": lambda m: m.get("initializer"),
 }
-"""What Keras takes and seedbed refuses."""
+"""Arguments that Keras accepts and seedbed refuses."""
 
 
 @check("numpy")
@@ -713,7 +713,7 @@ def a_layout_is_refused_on_backends_without_layouts():
 
 @contextmanager
 def counted():
-    """The sizes of the regions that are evaluated within it."""
+    """Yield the list of the sizes of regions that are evaluated in the context."""
     made = []
     originals = {cls: cls.write for cls in (sb.rules.Sampled, sb.rules.Repeated)}
 
@@ -765,7 +765,7 @@ def a_layout_evaluates_each_part_once():
 
 
 def built():
-    """A model with a layer of each kind, whose own initializers are of Keras, of seedbed and of seedbed.keras."""
+    """Return a model with layers of several kinds, with initializers of Keras, of seedbed and of seedbed.keras."""
     inputs = keras.Input((7, 6), name="inputs")
     x = keras.layers.MultiHeadAttention(2, 3, name="mha")(inputs, inputs)
     x = keras.layers.RMSNormalization(name="rms")(x)
@@ -891,7 +891,7 @@ def rules_decide_the_weights_of_a_model():
     assert repr(decided["lstm/lstm_cell/bias"][0]).startswith(
         "Blocks(RandomNormal(mean=0.0, stddev=0.02), [(np.s_[4:8]"
     )
-    assert decided["up/bias"][0].stddev == 0.05  # it decides nothing else, so it reaches a constant
+    assert decided["up/bias"][0].stddev == 0.05  # it decides nothing else, so it applies to a constant
     assert type(decided["down/bias"][0]).__qualname__ == "RandomUniform"
     sk.initialize(model, rules, seed=1)
     weights = {weight.path: weight for weight in model.weights}

@@ -1,4 +1,4 @@
-"""What `test_readers.py` runs in several gloo processes: `python readers_torch.py PROCESSES STORE CHECKPOINT SEED`.
+"""`test_readers.py` runs `python readers_torch.py PROCESSES STORE CHECKPOINT SEED` in several gloo processes.
 
 `torch.distributed.checkpoint` reads a directory of shards into an FSDP2 model; each process compares all parameters
 with those of a model that `initialize_` fills.

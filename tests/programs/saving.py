@@ -1,9 +1,9 @@
-"""Saves models with Keras 3 or tf_keras, or loads them: run by test_saving.py, each step in a process of its own.
+"""Save models with Keras 3 or tf_keras, or load them. test_saving.py runs each step in its own process.
 
     KERAS_BACKEND=numpy python tests/programs/saving.py (save | load | forget) (keras | tf_keras) FOLDER
 
 `save` imports no adapter before it has saved the classes of seedbed and seedbed.compat. `load` imports the adapter,
-`forget` does not. Each prints, as JSON, what became of each initializer in each format.
+`forget` does not. Each step prints the outcome for each initializer and format as JSON.
 """
 
 import copy
@@ -51,7 +51,7 @@ PLAIN = {
 
 
 def adapted():
-    """The same of seedbed.keras."""
+    """Return the same initializers of seedbed.keras."""
     sk = importlib.import_module("seedbed.keras")
     return {
         "adapted, a child": lambda: sk.HeNormal(seed=child()),
@@ -90,7 +90,7 @@ def save(name, make):
         else:
             made.save(path)
     copies = []
-    if "generator of Keras" not in name:  # which Keras itself can neither pickle nor copy
+    if "generator of Keras" not in name:  # Keras itself can neither pickle nor copy it
         copies = [copy.deepcopy(make()), *(pickle.loads(pickle.dumps(make(), n)) for n in range(6))]
     return {
         "clone": same(keras.models.clone_model(made), made),
@@ -119,7 +119,7 @@ def forget(name, make):
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # of formats that Keras calls legacy
+    warnings.simplefilter("ignore")  # formats that Keras calls legacy
     if STEP == "load":
         importlib.import_module({"keras": "seedbed.keras", "tf_keras": "seedbed.tf_keras"}[FRAMEWORK])
     step = {"save": save, "load": load, "forget": forget}[STEP]

@@ -1,4 +1,4 @@
-"""What `test_torch_models.py` runs in two processes: FSDP2 from the meta device has the bits of the single process."""
+"""Check that FSDP2 from the meta device has the bits of a single process. test_torch_models.py runs two processes."""
 
 import runpy
 import sys

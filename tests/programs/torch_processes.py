@@ -1,6 +1,6 @@
-"""What `test_torch.py` runs in several processes: `python torch_processes.py PROCESSES STORE`, with gloo on a CPU.
+"""`test_torch.py` runs `python torch_processes.py PROCESSES STORE` in several processes, with gloo on a CPU.
 
-Each process compares the shards that it holds with what one process makes alone, and how much it evaluated.
+Each process compares its shards with the tensors of a single process, and counts what it evaluates.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ def bits(tensor):
 
 
 def evaluated(function):
-    """The number of elements that are evaluated in a call."""
+    """Return the number of elements that a call evaluates."""
     counted = []
     writes = {rule: rule.write for rule in (rules.Sampled, rules.Computed)}
 
@@ -53,7 +53,7 @@ def evaluated(function):
 
 
 def placements_of(ndim, mesh):
-    """All ways to lay a tensor of so many axes on a mesh, strided ones among them."""
+    """Return all placements of a tensor with `ndim` axes on a mesh, including strided ones."""
     single = [Replicate(), *(Shard(axis) for axis in range(ndim))]
     yield from itertools.product(single, repeat=mesh.ndim)
     if mesh.ndim == 2 and ALONE:
@@ -74,15 +74,15 @@ def check_placements(mesh):
             assert bits(tensor.to_local()) == bits(expected.to_local()), (init, shape, placements)
             if isinstance(init, sb.RandomNormal):
                 assert count == expected.to_local().numel(), (shape, placements, count)
-            if isinstance(init, sb.Orthogonal):  # as a whole, and once, where any of it is here
+            if isinstance(init, sb.Orthogonal):  # as a whole, once, if this process has any part of it
                 assert count == (whole.numel() if expected.to_local().numel() else 0), (shape, placements, count)
 
 
 def check_order(mesh):
-    """Where the axes of a mesh divide a tensor in an order of their own: what `_StridedShard` says otherwise."""
+    """Check shard orders that differ from the order of the mesh, which `_StridedShard` expresses too."""
     whole = seedbed.torch.fill_(torch.empty(7, 3), sb.RandomNormal(seed=7))
     strided = distribute_tensor(whole, mesh, [_StridedShard(0, split_factor=2), Shard(0)], **ALONE)
-    if not hasattr(strided._spec, "shard_order"):  # older ones know but one order
+    if not hasattr(strided._spec, "shard_order"):  # older versions have only one order
         return
     from torch.distributed.tensor._dtensor_spec import ShardOrderEntry
 
@@ -94,7 +94,7 @@ def check_order(mesh):
 
 
 def check_outside():
-    """A process that the mesh does without holds nothing, and evaluates nothing."""
+    """A process outside the mesh has no shard and evaluates nothing."""
     mesh = DeviceMesh("cpu", [0])
     tensor = DTensor.from_local(torch.zeros(3, 2), mesh, [Shard(0)], run_check=False)
     count = evaluated(lambda: seedbed.torch.fill_(tensor, sb.RandomNormal(seed=7)))
@@ -145,7 +145,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """Axes that no number of processes divides, an embedding with padding, a head that shares its weight."""
+    """A model with axes that no number of processes divides, an embedding with padding, and a tied head."""
 
     def __init__(self):
         super().__init__()
@@ -166,7 +166,7 @@ RULES = {"blocks.1.*.bias": sb.Constant(0.5), "*.up.weight": sb.HeNormal(layout=
 
 
 def sharded(mesh, parallel):
-    """A model on the meta device, cut along every axis of the mesh."""
+    """Return a model on the meta device, sharded along every axis of the mesh."""
     with seedbed.torch.recording():
         model = Model()
     data = mesh
@@ -207,7 +207,7 @@ def check_fsdp(mesh, parallel, empty):
     tokens = torch.arange(16).reshape(2, 8)
     assert torch.allclose(model(tokens), single(tokens), rtol=1e-3, atol=1e-4)
     assert not all(isinstance(tensor, DTensor) for tensor in model.parameters())
-    for module in (model, single):  # again, while there are copies of the whole
+    for module in (model, single):  # again, while unsharded copies exist
         seedbed.torch.initialize_(module, RULES, seed=43, layers="default")
     for name, tensor in model.named_parameters():
         assert bits(tensor.full_tensor()) == bits(names[name]), name

@@ -1,4 +1,4 @@
-"""What users write, as type checkers see it: `tests/test_types.py` runs mypy and pyright on this file, both strict."""
+"""Typical code of users. `tests/test_types.py` checks this file with strict mypy and pyright, and runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seedbed.seeds import SeedLike
 
 
 def numpys_scalars() -> list[sb.Initializer]:
-    """Arguments of NumPy's scalar types, and of the other kinds that are taken when the program runs."""
+    """Use arguments of NumPy's scalar types, and of all other accepted types."""
     half, whole, truth = np.float32(0.5), np.int64(3), np.bool_(True)
     return [
         sb.RandomNormal(mean=half, stddev=np.float64(0.02), seed=whole),
@@ -43,7 +43,7 @@ def numpys_scalars() -> list[sb.Initializer]:
 
 
 def calls(init: sb.Initializer) -> npt.NDArray[Any]:
-    """Shapes and dtypes of every kind."""
+    """Use shapes and dtypes of every kind."""
     init(3)
     init((3, np.int64(4)), np.float32)
     init([3, 4], dtype=np.dtype("float16"))
@@ -58,7 +58,7 @@ def calls(init: sb.Initializer) -> npt.NDArray[Any]:
 
 
 def slices(init: sb.Initializer) -> int:
-    """Indices of every kind."""
+    """Use indices of every kind."""
     lazy: sb.LazyArray = init.lazy((30, 40), "float32")
     some = [lazy[3], lazy[np.int64(3), ..., ::2], lazy[[5, 17]], lazy[np.arange(3)], lazy[np.ones(30, bool)]]
     some.append(lazy[np.ix_([1, 2], [3])])
@@ -68,7 +68,7 @@ def slices(init: sb.Initializer) -> int:
 
 
 def configurations(init: sb.Initializer) -> sb.Initializer:
-    """Configurations, and what is read of them."""
+    """Write and read configurations."""
     written = sb.serialize(init)
     assert isinstance(written, dict)
     read: sb.Initializer = sb.deserialize(written)
@@ -82,7 +82,7 @@ def configurations(init: sb.Initializer) -> sb.Initializer:
 
 
 def fans() -> tuple[int, int]:
-    """Fans are integers."""
+    """Use fans as integers."""
     counted: sb.Fans = sb.fans(sb.HeNormal(), (3, 3, np.int64(8), 16))
     fan_in, fan_out = sb.compute_fans((4, 5), input_axes=(0,), output_axes=[1])
     gain: float = sb.calculate_gain("elu", np.float32(1))
@@ -90,7 +90,7 @@ def fans() -> tuple[int, int]:
 
 
 class Spread(sb.RandomInitializer):
-    """An initializer of the user's own."""
+    """A user-defined initializer: uniform on an interval of a given width."""
 
     parameters = ("width", "seed")
 
@@ -99,12 +99,12 @@ class Spread(sb.RandomInitializer):
         self.width = width
 
     def sampling(self, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
-        """Uniform on an interval of that width about 0."""
+        """Return the distribution on an interval around 0."""
         return "uniform", (-self.width / 2, self.width / 2)
 
 
 def plans(path: Path) -> Mapping[str, int]:
-    """A plan, and its file."""
+    """Write and read a plan."""
     plan: Plan = parse_plan('{"tensors": []}')
     sb.checkpoint.write_checkpoint(plan, path, seed=42)
     verification: sb.checkpoint.Verification = sb.checkpoint.verify_checkpoint(plan, path)

@@ -1,4 +1,4 @@
-"""The checks of a program that runs in a process of its own: each is reported by its name."""
+"""Checks of a program that runs in its own process and reports each check by name."""
 
 import traceback
 
@@ -20,7 +20,7 @@ def same(tensor, expected):
 
 
 def run():
-    """What each check raised, as its traceback; None for those that passed."""
+    """Run the checks. Return the traceback of each, or None if it passed."""
     raised = {}
     for name, function in CHECKS.items():
         try:

@@ -1,4 +1,4 @@
-"""The kernels in CUDA C, compiled as C++ for the CPU, with functions for their intrinsics."""
+"""The kernels in CUDA C, compiled as C++ for the CPU, with functions instead of intrinsics."""
 
 import ctypes
 import subprocess
@@ -26,7 +26,7 @@ static inline float __uint_as_float(unsigned int a) { float x; memcpy(&x, &a, 4)
 
 
 def compiled(directory, *flags):
-    """A library of the kernels, of which each writes all elements that it would write on a device."""
+    """Return a library of the kernels. A call of a kernel writes all elements of its grid."""
     path, library = directory / "kernels.cpp", directory / "kernels.so"
     path.write_text(INTRINSICS + source(), encoding="utf-8")
     built(*flags, path, library)
@@ -48,7 +48,7 @@ def function_of(library, name):
 
 
 def evaluated_by(library):
-    """A function of a sample, a key, a stream and runs that returns the bits of the elements."""
+    """Return a function of a sample, a key, a stream and runs that returns the bits of the elements."""
 
     def evaluate(sample, key, stream, runs):
         out = np.empty(len(runs.firsts) * runs.length, WIDTHS[sample.dtype])
@@ -60,7 +60,7 @@ def evaluated_by(library):
 
 
 def driver(directory):
-    """The path of a driver of CUDA without a device: it runs the kernels on the CPU."""
+    """Return the path of a CUDA driver without a device, which runs the kernels on the CPU."""
     path, library = directory / "driver.cpp", directory / "libcuda.so.1"
     own = Path(__file__).with_name("driver.cpp").read_text(encoding="utf-8")
     path.write_text(INTRINSICS + source() + own, encoding="utf-8")

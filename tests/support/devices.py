@@ -1,4 +1,4 @@
-"""Distributions, element types and places in which the ways of devices are compared with the engine, bit for bit."""
+"""Cases in which evaluation on devices is compared with the engine, bit for bit."""
 
 import os
 
@@ -9,7 +9,7 @@ from seedbed.accelerators.samples import key_words, runs_of, sample_of
 from seedbed.seeds import Address
 
 COUNT = int(os.environ.get("SEEDBED_COMPARED", "4096"))
-"""Number of values of each case, of which there are 240."""
+"""Number of values of each of the 240 cases."""
 
 DISTRIBUTIONS = [
     ("uniform", (0.0, 1.0)),
@@ -36,7 +36,7 @@ STARTS = [
     (1 << 61) - 333,
     (1 << 62) - (1 << 25) - 1,
 ]
-"""Numbers of first elements: most are within a block, and some before a power of two at which a word carries."""
+"""Indices of first elements: most are within a block, some just before a power of two at which a word carries."""
 
 CASES = [
     (distribution, parameters, dtype, start)
@@ -59,7 +59,7 @@ def cases(chosen, count):
 
 
 def differing(evaluate, chosen=CASES, count=COUNT):
-    """Return the number of values of a way, and how many of them differ from the engine's.
+    """Return the number of values that a function evaluates, and how many of them differ from the engine's.
 
     Arguments:
         evaluate: a function of a sample, the words of the key and of the stream, and runs, which returns bits.

@@ -1,4 +1,4 @@
-"""An example of each initializer: what its constructor is given."""
+"""An example of each initializer."""
 
 from support.reference import NAMED
 
@@ -26,6 +26,6 @@ EXAMPLES = {
     "ConvolutionOrthogonal2D": ({"gain": 0.5}, (2, 2, 4, 5)),
     "ConvolutionOrthogonal3D": ({"gain": 0.5}, (2, 2, 2, 4, 5)),
 }
-"""Arguments and a shape for each."""
+"""Arguments of the constructor, and a shape, by class."""
 
 CONCRETE = list(EXAMPLES)

@@ -1,6 +1,6 @@
 """The floating point state of the calling thread, which some hosts change: rounding mode, flushing of subnormals.
 
-A C compiler makes the few instructions; without one, or on another processor, there are no states to test.
+It is set by a few instructions that a C compiler makes. Without one, or on another processor, no state is tested.
 """
 
 import contextlib
@@ -44,12 +44,12 @@ STATES = {
 STATES["AMD64"], STATES["arm64"] = STATES["x86_64"], STATES["aarch64"]
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 NAMES = tuple(STATES.get(platform.machine(), {})) if COMPILER else ()
-"""The states that can be set here, none without a compiler."""
+"""The states that this machine can set. Empty without a compiler."""
 
 
 @functools.cache
 def instructions():
-    """The functions of `SOURCE`."""
+    """Compile and load the functions of `SOURCE`."""
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "state.c"), Path(folder, "state.so")
         source.write_text(SOURCE)
@@ -62,13 +62,13 @@ def instructions():
 
 
 def control():
-    """What the calling thread's state says but for the flags of exceptions."""
+    """Return the state of the calling thread without the exception flags."""
     state = instructions().get_state()
     return state & ~0x3F if platform.machine() in ("x86_64", "AMD64") else state
 
 
 def flags():
-    """The flags of exceptions that were raised in the calling thread."""
+    """Return the exception flags of the calling thread."""
     return instructions().get_flags()
 
 

@@ -1,7 +1,7 @@
 """Hypothesis strategies of hostile arguments, and the settings of the tests that use them.
 
-A result must be right, or one of the documented errors: never a panic (a BaseException, and no error of these), a hang,
-a NaN, or a result of another shape. Examples are drawn the same way every time; SEEDBED_FUZZ_SECONDS=600
+The outcome must be a right result or a documented error: never a panic (a BaseException that is not an Exception),
+a hang, a NaN, or a result of another shape. Examples are the same every time. SEEDBED_FUZZ_SECONDS=600
 SEEDBED_FUZZ_SEED=2 mutates plans and configurations for longer, from another seed.
 """
 

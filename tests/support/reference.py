@@ -1,7 +1,7 @@
 """The specification in `docs/streams.md` in plain Python: from a seed to a value, one element at a time.
 
-Written from that page alone, to be read beside it and to be compared with the package bit for bit. Of seedbed it uses
-nothing but the coefficients, which it reads as text. Integers and float64 arithmetic are Python's, float32 arithmetic
+Written from that page alone, to be read next to it and compared with the package bit for bit. Of seedbed it uses only
+the coefficients, which it reads as text. Integers and float64 arithmetic are Python's, float32 arithmetic
 is NumPy's; both round every operation by itself.
 """
 
@@ -69,7 +69,7 @@ def element_index(indices, shape):
 
 
 def rest_of(word, bits):
-    """Step 5: how far the word is from the end of its half."""
+    """Step 5: the distance of the word from the end of its half."""
     return word if word < 2 ** (bits - 1) else 2**bits - 1 - word
 
 
@@ -102,7 +102,7 @@ class Table:
 
 
 def bits_of(x):
-    """Of a float32 or a float64 number of NumPy."""
+    """Return the bits of a float32 or float64 number of NumPy."""
     return int(x.view(f"u{x.itemsize}"))
 
 
@@ -149,7 +149,7 @@ def normal_float64(word):
 
 
 def tail_value(name, y, shift, first):
-    """Of the table of a tail: rows are the binary orders of y, halved."""
+    """Evaluate the table of a tail, whose rows are the halved binary orders of y."""
     real, bits = type(y), bits_of(y)
     f = real(2**shift - bits % 2**shift) * real(0.5**shift)
     return polynomial([real(c) for c in tail_rows(name)[(bits >> shift) - first]], f)
@@ -168,7 +168,7 @@ def uniform_float64(word):
 
 
 def rounded(x, dtype, how=round):
-    """A number of the dtype next to x: the nearest (ties to even) with `round`, else by `math.floor` or `math.ceil`."""
+    """Round x to the dtype: to nearest (ties to even) with `round`, else with `math.floor` or `math.ceil`."""
     precision, least_exponent = FORMATS[dtype]
     fraction, exponent = math.frexp(x)
     kept = min(precision, exponent - least_exponent)
@@ -205,20 +205,20 @@ def scaled(distribution, a, b, dtype, high, low):
 
 
 def nearest(n, e, bits, least):
-    """n 2^e with at most that many bits, ties to even, as an integer and an exponent."""
+    """Round n 2^e to at most `bits` bits, ties to even. Return an integer and an exponent."""
     drop = max(0, n.bit_length() - bits, least - e)
     q, r = n >> drop, n % 2**drop
     return q + (2 * r > 2**drop or (2 * r == 2**drop and q % 2)), e + drop
 
 
 def binary(x):
-    """A float64 as an integer of at most 53 bits and an exponent."""
+    """Return a float64 as an integer of at most 53 bits and an exponent."""
     fraction, exponent = math.frexp(x)
     return int(fraction * 2**53), exponent - 53
 
 
 def uniform_in_integers(a, b, high):
-    """The float32 uniform before its bounds, as (n, e) for n 2^e, without any floating point operation on values."""
+    """Return the float32 uniform before clamping, as (n, e) for n 2^e, without floating point operations on values."""
     (big_d, d), (big_c, c) = binary(a / 2 + b / 2), binary(b / 2 - a / 2)
     s = 2 * high + 1 - 2**32
     p, e = nearest(abs(s) * big_c, c - 32, 53, -1074)
@@ -229,7 +229,7 @@ def uniform_in_integers(a, b, high):
 
 
 def value(distribution, a, b, dtype, high, low):
-    """Of the uniform on [a, b), or a normal of mean a and standard deviation b; exact, as a float."""
+    """Return an exact float from the uniform on [a, b) or of a normal with mean a and standard deviation b."""
     a, b = a + 0.0, b + 0.0  # -0.0 is 0.0
     least, greatest = bounds(distribution, a, b, dtype)
     x = float(scaled(distribution, a, b, dtype, high, low))
@@ -238,7 +238,7 @@ def value(distribution, a, b, dtype, high, low):
 
 @cache
 def numbers(name):
-    """Step 12: what stands in the tables under a name."""
+    """Step 12: the numbers of a table."""
     body = re.search(rf"(?:static|const) {name}: [^=]*= (.*?);\n", TABLES_RS.read_text(), re.DOTALL)[1]
     return tuple(float(number) for number in re.findall(r"-?\d[\d.]*(?:e-?\d+)?", body))
 
@@ -255,7 +255,7 @@ def clamped(x, low, high):
 
 
 def minus_log(t, q):
-    """Of t, where q = 1 - t."""
+    """Return -log(t), where q = 1 - t."""
     fraction, exponent = math.frexp(clamped(t, 2.0**-1022, 1 - 2.0**-53))
     n = clamped(q, 0.0, 0.5) if exponent == 0 else 1 - fraction
     high, low = numbers("LN2")
@@ -265,18 +265,18 @@ def minus_log(t, q):
 CENTRAL, TAIL = 0.375, 1.25 / 256
 
 
-def inner(within, beyond):
-    """The x with P(|X| < x) = within, if that is less than CENTRAL, else with P(|X| > x) = beyond."""
+def inner(within, outside):
+    """Return x with P(|X| < x) = within, if that is less than CENTRAL, else with P(|X| > x) = outside."""
     rows = table("NORMAL_F64")
     central = within < CENTRAL
-    argument = within if central else -clamped(beyond, 0.0, math.nextafter(1 - CENTRAL, 0))
+    argument = within if central else -clamped(outside, 0.0, math.nextafter(1 - CENTRAL, 0))
     row = rows.row(np.float64((1 - within if central else -argument) * 2**63))
     end = (rows.origins[row] % 2**64 + 1) / 2**64
     return rows.value(row, argument - (1 - end if end > 0.75 else -end))
 
 
 def outer(depth):
-    """The x with P(|X| > x) = exp(-depth)."""
+    """Return x with P(|X| > x) = exp(-depth)."""
     offset, *rest = numbers("NORMAL_BY_DEPTH")
     tops, *coefficients = [rest[i : i + 16] for i in range(0, len(rest), 16)]
     s = math.sqrt(depth)
@@ -285,7 +285,7 @@ def outer(depth):
 
 
 def last_at_most(function, low, high, y):
-    """The last number of [low, high) at which a rising function is at most y; low, where there is none."""
+    """Return the last number of [low, high) at which an increasing function is at most y, or low if there is none."""
     number = struct.Struct("<d"), struct.Struct("<Q")
     low, high = (number[1].unpack(number[0].pack(end))[0] for end in (low, high))
     while high - low > 1:
@@ -308,8 +308,8 @@ def masses(x):
         within = last_at_most(lambda within: inner(within, 1.0), 0.0, CENTRAL, x)
         return within, 1 - within, minus_log(1 - within, within)
     if x <= numbers("INNER_END")[0]:
-        beyond = last_at_most(lambda beyond: -inner(1.0, beyond), TAIL, 1 - CENTRAL, -x)
-        return 1 - beyond, beyond, minus_log(beyond, 1 - beyond)
+        outside = last_at_most(lambda outside: -inner(1.0, outside), TAIL, 1 - CENTRAL, -x)
+        return 1 - outside, outside, minus_log(outside, 1 - outside)
     if x > outer(752.25):
         return 1.0, 0.0, math.inf
     depth = last_at_most(outer, 5.3218, 752.25, x)
@@ -328,12 +328,12 @@ def between(lower, upper):
 
 
 def unit(word):
-    """u, rounded once."""
+    """Return u, rounded once."""
     return (2 * word + 1) / 2**65
 
 
 def with_outer_low_word(high, low):
-    """All of a narrow dtype's words but the outermost 2^16 of either end are followed by the middle."""
+    """Append the low word if the high word is among the outermost 2^16 at either end, else the middle."""
     return 2**32 * high + (low if rest_of(high, 32) < 2**16 else 2**31)
 
 
@@ -348,16 +348,16 @@ def between_value(lower, upper, word):
     else:
         negative = upper <= 0
         within = (rest if negative else u) * slope + shift
-    inwards, beyond = (rest, below + u * span) if negative else (u, above + rest * span)
-    if scale < TAIL or beyond * scale < TAIL:
-        x = outer(depth + minus_log(beyond, inwards * span))
+    inwards, outside = (rest, below + u * span) if negative else (u, above + rest * span)
+    if scale < TAIL or outside * scale < TAIL:
+        x = outer(depth + minus_log(outside, inwards * span))
     else:
-        x = inner(within, beyond * scale)
+        x = inner(within, outside * scale)
     return -x if negative else x
 
 
 def normal_between(mean, stddev, lower, upper, dtype, high, low):
-    """Of the normal between bounds in standard deviations; exact, as a float."""
+    """Return a value of the normal between bounds in standard deviations, as an exact float."""
     if (lower, upper) == (-2.0, 2.0):
         return value("truncated_normal", mean, stddev, dtype, high, low)
     if (lower, upper) == (-math.inf, math.inf):
@@ -417,7 +417,7 @@ def curve(distribution, minval, maxval, floor, u):
 
 
 def curve_value(distribution, minval, maxval, floor, dtype, high, low):
-    """Of a function of a uniform number; exact, as a float."""
+    """Return a value of a function of a uniform number, as an exact float."""
     word = 2**32 * high + low if dtype == "float64" else with_outer_low_word(high, low)
     x = curve(distribution, minval, maxval, floor, unit(word))
     if distribution != "log_uniform":
@@ -427,7 +427,7 @@ def curve_value(distribution, minval, maxval, floor, dtype, high, low):
 
 
 def polar_value(distribution, scale, dtype, first, second):
-    """Step 13: the parts of a complex number, by the high and the low word of its two elements."""
+    """Step 13: the parts of a complex number, from the high and low words of its two elements."""
     whole = dtype == "float64"
     words = [2**32 * high + low if whole else with_outer_low_word(high, low) for high, low in (first, second)]
     u = unit(words[0])
@@ -468,11 +468,11 @@ NAMED = {
     "LecunNormal": (1.0, "fan_in", "truncated_normal"),
     "LecunUniform": (1.0, "fan_in", "uniform"),
 }
-"""Scale, mode and distribution of each that is a choice of them."""
+"""Scale, mode and distribution of each named initializer."""
 
 
 def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_axes=None, **more):
-    """The distribution that it samples, and its two parameters."""
+    """Return the sampled distribution and its two parameters."""
     fan_in, fan_out = fans(shape, input_axes, output_axes, **more)
     fan = {
         "fan_in": fan_in,
@@ -490,7 +490,7 @@ def variance_scaling(shape, scale, mode, distribution, input_axes=None, output_a
 
 
 def zeroed_rows(key, stream, shape, column, sparsity):
-    """Of a column of a sparse matrix."""
+    """Return the rows that are zero in a column of a sparse matrix."""
     key = child_key(key, "seedbed.sparse")
     ranks = []
     for row in range(shape[0]):
@@ -500,7 +500,7 @@ def zeroed_rows(key, stream, shape, column, sparsity):
 
 
 def cosine(numerator, denominator):
-    """Of a fraction of a turn: the nearest float64 number."""
+    """Return the float64 nearest to the cosine of a fraction of a turn."""
     with mpmath.workprec(300):
         exact = mpmath.cos(2 * mpmath.pi * mpmath.mpf(numerator % denominator) / denominator)
         return 0.0 if abs(exact) < mpmath.mpf(2) ** -250 else float(exact)
@@ -540,11 +540,11 @@ def norm(elements):
 
 
 def fma(a, b, c):
-    """Of arrays: a b + c, rounded once."""
+    """Return a b + c of arrays, rounded once."""
     if np.result_type(a, b, c) == np.float64:
         exact = np.frompyfunc(lambda a, b, c: float(Fraction(a) * Fraction(b) + Fraction(c)), 3, 1)
         return np.asarray(exact(a, b, c), float)
-    # The product of two float32 is a float64. Their sum's last bit is to tell whether the sum was exact.
+    # The product of two float32 is a float64. Round the sum to odd: its last bit records whether it was exact.
     product, c = np.multiply(a, b, dtype=float), np.asarray(c, float)
     total = product + c
     of_c = total - product
@@ -568,7 +568,7 @@ def products(left, right):
 
 
 def reflection(x, rest, real):
-    """The scale and tau of a column that begins with x, before numbers whose squares have the sum `rest`."""
+    """Return the scale and tau of a column with first element x. The squares of the others have the sum `rest`."""
     alpha = math.sqrt(fma(x, x, rest))
     tau = real(1 + abs(x) / alpha)
     scale = math.sqrt((2 / float(tau) - 1) / rest) if tau <= 1.5 else 1 / (abs(x) + alpha)
@@ -576,7 +576,7 @@ def reflection(x, rest, real):
 
 
 def orthogonal(normals, gain, panel=32):
-    """The matrix that a tensor of normals, no wider than tall, gives."""
+    """Return the matrix of a tensor of normals that is no wider than tall."""
     real = normals.dtype.type
     rows, columns = normals.shape
     below = np.tril(normals.astype(float), -1)

@@ -1,4 +1,4 @@
-"""Facts about the installed TensorFlow and Keras, each from a process of its own. Without them, tests skip."""
+"""Facts about the installed TensorFlow and Keras, each from its own process. Without them, tests skip."""
 
 import importlib.util
 import json
