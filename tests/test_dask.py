@@ -30,11 +30,10 @@ import seedbed.dask  # noqa: E402
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(__file__).parent / "programs"
 SHARDS = 9
-PLAN = parse_plan(
-    json.dumps(
-        {"tensors": [{"name": f"w{i}", "shape": [9000 + i, 9], "initializer": "he_normal"} for i in range(SHARDS)]}
-    )
-)
+NORMS = {"class_name": "Norms", "config": {"initializer": "he_normal", "shape": [9000, 9]}}
+TENSORS = [{"name": f"w{i}", "shape": [9000 + i, 9], "initializer": "he_normal"} for i in range(SHARDS)]
+TENSORS.insert(1, {"name": "g", "shape": [9000, 1], "initializer": NORMS, "seed_of": "w0"})
+PLAN = parse_plan(json.dumps({"tensors": TENSORS}))
 RUN = {"seed": 7, "max_shard_size": "400KB"}
 
 

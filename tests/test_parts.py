@@ -21,9 +21,11 @@ from seedbed.cli import main
 from seedbed.cli.launchers import find_part
 from seedbed.plan import parse_plan
 
+NORMS = {"class_name": "Norms", "config": {"initializer": "he_normal", "shape": [40, 10]}}
 TENSORS = [
     *({"name": f"w{i}", "shape": [40 + 7 * i, 10], "initializer": "he_normal"} for i in range(8)),
     {"name": "b", "shape": [30], "initializer": "zeros"},
+    {"name": "g", "shape": [10], "initializer": NORMS, "seed_of": "w0"},
 ]
 PLAN = parse_plan(json.dumps({"tensors": TENSORS}))
 RUN = {"seed": 7, "max_shard_size": "4KB"}
