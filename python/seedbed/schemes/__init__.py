@@ -1,11 +1,11 @@
-"""Schemes: how a whole model is initialized, by the role of each weight, from a few numbers of the model.
+"""Schemes: initialization of a whole model, by the role of each weight, from a few numbers of the model.
 
-    rules = seedbed.schemes.gpt2(layers=12)
-    seedbed.torch.initialize_(model, rules, seed=42)
+    scheme = seedbed.schemes.gpt2(layers=12)
+    seedbed.torch.initialize_(model, scheme, seed=42)
 
-A scheme is given wherever rules are: to `seedbed.torch.initialize_` and `plan_of`, and on the command line by
-``--scheme``. Rules before it, as in ``[("*.bias", "ones"), scheme]``, decide first. Roles are found by the names of
-weights (`roles`); a weight whose role is unknown is an error that names it. ``docs/schemes.md`` has every formula.
+Pass a scheme instead of rules: to `initialize_` and `plan_of`, or on the command line as ``--scheme``. Rules before it,
+as in ``[("*.bias", "ones"), scheme]``, take precedence. The role of a weight follows from its name (`roles`); a weight
+of unknown role is an error that names it. ``docs/schemes.md`` has every formula.
 """
 
 from seedbed.schemes.depth import fan_in, gpt2, llama, llama_depth, megatron, mitchell, normalized, olmo, torchtitan

@@ -1,4 +1,4 @@
-"""Schemes of decoders whose residual outputs shrink with depth: GPT-2, Megatron, torchtitan, OLMo, Mitchell."""
+"""Schemes that depend on the number of layers, and others of OLMo: GPT-2, Megatron, torchtitan, OLMo, Mitchell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from seedbed.schemes.weight import Weight
 
 @scheme("Radford et al. 2019, section 2.3; transformers, modeling_gpt2.py")
 def gpt2(*, layers: int, stddev: float = 0.02) -> Scheme:
-    """All weights N(0, σ); outputs of attention and feed-forward layers N(0, σ/√(2L)).
+    """GPT-2: all weights N(0, σ), except the outputs of attention and feed-forward layers, N(0, σ/√(2L)).
 
     Arguments:
-        layers: number of layers, L.
-        stddev: σ.
+        layers: number of layers, L, a positive integer.
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.1.mlp.down_proj.weight": (8, 32)}
+    >>> for tensor in seedbed.schemes.gpt2(layers=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=0.02)
+    layers.1.mlp.down_proj.weight RandomNormal(mean=0.0, stddev=0.005)
     """
     numbers = counts(layers=layers) | {"stddev": positive("stddev", stddev)}
     rows = table(
@@ -40,17 +47,31 @@ def megatron(
     width: int | None = None,
     base_width: int | None = None,
 ) -> Scheme:
-    """GPT-2's, with σ of its own for embeddings; with base_width the µP form: hidden weights ÷ √(width/base_width).
+    """Megatron-LM: weights N(0, σ), outputs of branches N(0, σ/√(2L)), embeddings with a σ of their own.
+
+    The outputs of branches are those of attention and feed-forward layers. With `base_width`, Megatron-LM's µP form: σ
+    of all weights except embeddings, head, norms and biases is divided by √(width / base_width), and the head has the
+    standard deviation of the embeddings.
 
     Arguments:
-        layers: number of layers, L.
-        stddev: σ.
-        embedding_stddev: standard deviation of embeddings, and of the head in the µP form; σ by default.
-        width: width of the model, d; needed with `base_width`.
-        base_width: width of the model at which µP changes nothing.
+        layers: number of layers, L, a positive integer.
+        stddev: standard deviation σ, a positive number.
+        embedding_stddev: standard deviation of embeddings, and of the head in the µP form, a positive number; by
+            default `stddev`.
+        width: width of the model, d, a positive integer. Needed with `base_width`.
+        base_width: width d₀ at which the µP form is the ordinary form, a positive integer. By default, the ordinary
+            form.
 
     Raises:
-        ValueError: if a number is not positive, or `base_width` is given without `width`.
+        TypeError, ValueError: if a number does not have this type or is not positive. ValueError, if `base_width` is
+            given without `width`.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"embed_tokens.weight": (50, 8), "layers.1.mlp.down_proj.weight": (8, 32)}
+    >>> for tensor in seedbed.schemes.megatron(layers=8, embedding_stddev=0.01).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    embed_tokens.weight RandomNormal(mean=0.0, stddev=0.01)
+    layers.1.mlp.down_proj.weight RandomNormal(mean=0.0, stddev=0.005)
     """
     numbers = counts(layers=layers) | {"stddev": positive("stddev", stddev)}
     embedding = stddev if embedding_stddev is None else positive("embedding_stddev", embedding_stddev)
@@ -72,17 +93,26 @@ def megatron(
 
 @scheme("torchtitan, torchtitan/models/llama3/__init__.py and common/param_init.py")
 def torchtitan(*, width: int, layers: int | None = None, stddev: float = 0.02) -> Scheme:
-    """Llama 3's: embeddings N(0, 1); outputs and the up projection σ/√(2(l+1)), or σ/√(2L); head d^-½ cut at 3.
+    """Torchtitan's Llama 3: embeddings N(0, 1), kernels N(0, σ), some of them N(0, σ/√(2(l+1))).
 
-    torchtitan cuts σ at ±2, which is 100 standard deviations away: that is no cut.
+    Outputs of attention and feed-forward layers, up projections and routers have σ/√(2(l+1)) in layer l, counted from
+    0, or σ/√(2L) if `layers` is given. The head is N(0, d^-½), cut at three standard deviations. torchtitan also cuts
+    all kernels at ±2, an absolute bound of 100 standard deviations for σ = 0.02, which no value reaches.
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, L, for /√(2L); None for /√(2(l+1)) with the number l of the layer, from 0.
-        stddev: σ.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, L, for σ/√(2L); by default None, for σ/√(2(l+1)).
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.attn.q_proj.weight": (8, 8), "layers.1.mlp.down_proj.weight": (8, 32)}
+    >>> for tensor in seedbed.schemes.torchtitan(width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.attn.q_proj.weight RandomNormal(mean=0.0, stddev=0.02)
+    layers.1.mlp.down_proj.weight RandomNormal(mean=0.0, stddev=0.01)
     """
     numbers = counts(width=width, layers=layers) | {"stddev": positive("stddev", stddev)}
     deep = _by_depth(stddev, layers, None)
@@ -101,28 +131,44 @@ _OLMO = "OLMo-core, olmo_core/nn/transformer/init.py and nn/attention/__init__.p
 
 @scheme(f"{_OLMO}, InitMethod.normal")
 def olmo(*, stddev: float = 0.02) -> Scheme:
-    """All weights N(0, σ), cut at 3.
+    """OLMo's "normal": all weights N(0, σ), cut at three standard deviations.
 
     Arguments:
-        stddev: σ.
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if `stddev` is not a positive number.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8)}
+    >>> for tensor in seedbed.schemes.olmo(stddev=0.02).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight TruncatedNormal(mean=0.0, stddev=0.02, lower=-3.0, upper=3.0)
     """
     return Scheme({"stddev": positive("stddev", stddev)}, table((EVERY, normal("σ", stddev, 3))))
 
 
 @scheme(f"{_OLMO}, InitMethod.llama")
 def llama(*, layers: int, width: int, stddev: float = 0.02) -> Scheme:
-    """Embeddings N(0, 1); attention outputs, up and down σ/√(2L) cut at 3; head d^-½.
+    """OLMo's "llama": embeddings N(0, 1), kernels N(0, σ), some of them N(0, σ/√(2L)).
+
+    Outputs of attention and feed-forward layers, up projections, experts and routers have σ/√(2L). Kernels are cut at
+    three standard deviations. The head is N(0, d^-½) with the same cut.
 
     Arguments:
-        layers: number of layers, L.
-        width: width of the model, d.
-        stddev: σ.
+        layers: number of layers, L, a positive integer.
+        width: width of the model, d, a positive integer.
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.attn.q_proj.weight": (16, 16), "layers.1.mlp.down_proj.weight": (16, 64)}
+    >>> for tensor in seedbed.schemes.llama(layers=8, width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.attn.q_proj.weight TruncatedNormal(mean=0.0, stddev=0.02, lower=-3.0, upper=3.0)
+    layers.1.mlp.down_proj.weight TruncatedNormal(mean=0.0, stddev=0.005, lower=-3.0, upper=3.0)
     """
     numbers = counts(layers=layers, width=width) | {"stddev": positive("stddev", stddev)}
     return Scheme(numbers, _llama_table(width, stddev, _by_depth(stddev, layers, 3)), stacks="one")
@@ -130,15 +176,26 @@ def llama(*, layers: int, width: int, stddev: float = 0.02) -> Scheme:
 
 @scheme(f"{_OLMO}, InitMethod.llama_depth")
 def llama_depth(*, width: int, layers: int | None = None, stddev: float = 0.02) -> Scheme:
-    """Embeddings N(0, 1); attention outputs, up and down σ/√(2(l+1)) cut at 3; head d^-½.
+    """OLMo's "llama_depth": as `llama`, with σ/√(2(l+1)) in layer l, counted from 0, instead of σ/√(2L).
+
+    Embeddings are N(0, 1) and kernels N(0, σ); outputs, up projections, experts and routers have the smaller σ of their
+    layer. Kernels are cut at three standard deviations. The head is N(0, d^-½) with the same cut.
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, to check the numbers of layers, l, in the names.
-        stddev: σ.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, a positive integer. Only used to check the numbers of layers in the names. By default,
+            they are not checked.
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.attn.q_proj.weight": (8, 8), "layers.1.mlp.down_proj.weight": (8, 32)}
+    >>> for tensor in seedbed.schemes.llama_depth(width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.attn.q_proj.weight TruncatedNormal(mean=0.0, stddev=0.02, lower=-3.0, upper=3.0)
+    layers.1.mlp.down_proj.weight TruncatedNormal(mean=0.0, stddev=0.01, lower=-3.0, upper=3.0)
     """
     numbers = counts(width=width, layers=layers) | {"stddev": positive("stddev", stddev)}
     return Scheme(numbers, _llama_table(width, stddev, _by_depth(stddev, None, 3)), stacks="one")
@@ -146,15 +203,25 @@ def llama_depth(*, width: int, layers: int | None = None, stddev: float = 0.02) 
 
 @scheme(f"{_OLMO}, InitMethod.normalized; Loshchilov et al. 2024, nGPT")
 def normalized(*, layers: int, width: int, stddev: float = 0.02) -> Scheme:
-    """nGPT's: all d^-½ cut at 3, outputs d^-½/√(2L); embeddings d^-½ without a cut.
+    """nGPT, as in OLMo: all weights N(0, d^-½), outputs of attention and feed-forward layers N(0, d^-½/√(2L)).
+
+    Values are cut at three standard deviations, except those of embeddings. Experts and routers are N(0, σ) with the
+    cut.
 
     Arguments:
-        layers: number of layers, L.
-        width: width of the model, d.
-        stddev: standard deviation of experts and routers, which OLMo leaves at it.
+        layers: number of layers, L, a positive integer.
+        width: width of the model, d, a positive integer.
+        stddev: standard deviation σ of experts and routers, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (64, 16), "layers.1.mlp.down_proj.weight": (16, 64)}
+    >>> for tensor in seedbed.schemes.normalized(layers=8, width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight TruncatedNormal(mean=0.0, stddev=0.25, lower=-3.0, upper=3.0)
+    layers.1.mlp.down_proj.weight TruncatedNormal(mean=0.0, stddev=0.0625, lower=-3.0, upper=3.0)
     """
     numbers = counts(layers=layers, width=width) | {"stddev": positive("stddev", stddev)}
     sigma = width**-0.5
@@ -169,13 +236,22 @@ def normalized(*, layers: int, width: int, stddev: float = 0.02) -> Scheme:
 
 @scheme(f"{_OLMO}, InitMethod.fan_in")
 def fan_in(*, width: int) -> Scheme:
-    """Each weight fan_in^-½, cut at 3; embeddings N(0, 1).
+    """OLMo's "fan_in": embeddings N(0, 1), all other weights N(0, fan_in^-½), cut at three standard deviations.
+
+    The fan-in is the number of inputs of a kernel; the width of the model distinguishes it from the fan-out.
 
     Arguments:
-        width: width of the model, d.
+        width: width of the model, d, a positive integer.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (64, 16), "layers.1.mlp.down_proj.weight": (16, 64)}
+    >>> for tensor in seedbed.schemes.fan_in(width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight TruncatedNormal(mean=0.0, stddev=0.25, lower=-3.0, upper=3.0)
+    layers.1.mlp.down_proj.weight TruncatedNormal(mean=0.0, stddev=0.125, lower=-3.0, upper=3.0)
     """
     rows = table(
         (EVERY, normal("fan_in^-½", lambda weight: weight.fans.fan_in**-0.5, 3)),
@@ -186,14 +262,25 @@ def fan_in(*, width: int) -> Scheme:
 
 @scheme("OLMo, olmo/model.py and olmo/initialization.py, InitFnType.mitchell")
 def mitchell(*, width: int, layers: int | None = None) -> Scheme:
-    """All d^-½ cut at 3; attention outputs 1/√(2d(l+1)); feed-forward outputs 1/√(2 fan_in (l+1)).
+    """OLMo's "mitchell": all weights N(0, d^-½), outputs of branches less by the depth of their layer.
+
+    In layer l, counted from 0, outputs of attention are N(0, 1/√(2d(l+1))), and outputs of feed-forward layers N(0,
+    1/√(2 fan_in (l+1))). All values are cut at three standard deviations.
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, to check the numbers of layers, l, in the names.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, a positive integer. Only used to check the numbers of layers in the names. By default,
+            they are not checked.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (64, 16), "layers.1.mlp.down_proj.weight": (16, 64)}
+    >>> for tensor in seedbed.schemes.mitchell(width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight TruncatedNormal(mean=0.0, stddev=0.25, lower=-3.0, upper=3.0)
+    layers.1.mlp.down_proj.weight TruncatedNormal(mean=0.0, stddev=0.0625, lower=-3.0, upper=3.0)
     """
     numbers = counts(width=width, layers=layers)
     rows = table(
@@ -220,7 +307,7 @@ def _llama_table(width: int, stddev: float, deep: Formula) -> Table:
 
 
 def _by_depth(stddev: float, layers: int | None, cut: float | None) -> Formula:
-    """σ/√(2L), or σ/√(2(l+1)) without a number of layers."""
+    """Return the formula N(0, σ/√(2L)); without a number of layers, N(0, σ/√(2(l+1)))."""
     if layers is not None:
         return normal("σ/√(2L)", stddev / math.sqrt(2 * layers), cut)
 

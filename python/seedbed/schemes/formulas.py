@@ -1,4 +1,4 @@
-"""Formulas: the initializer of a weight, as a text and as a function of the weight."""
+"""Formulas of schemes: each is a text, and a function from a weight to its initializer."""
 
 from __future__ import annotations
 
@@ -23,40 +23,46 @@ from seedbed.schemes import roles
 from seedbed.schemes.weight import Weight
 
 Number: TypeAlias = "float | Callable[[Weight], float]"
-"""A number, or how it follows from a weight."""
+"""A number, or a function that computes it from a weight."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """The initializer of the weights that have a role."""
+    """The initializer of all weights of a role."""
 
     text: str
-    """The formula, for people."""
+    """The formula as text, such as "N(0, σ)"."""
     make: Callable[[Weight], Initializer]
+    """Return the initializer of a weight."""
     yields: bool = False
-    """Whether a weight that its own initialization makes constant stays so."""
+    """Whether a weight with a constant own initialization keeps that."""
 
 
 Table: TypeAlias = Mapping[str, Formula]
-"""The formula of each role. A weight whose role has none is left to its own initialization."""
+"""The formula of each role. A weight of a role without a formula gets its own initialization."""
 
 EMBEDDINGS = (roles.EMBEDDING, roles.POSITION)
+"""Embeddings of all kinds."""
 FEED_FORWARD_IN = (roles.GATE, roles.UP, roles.GATE_UP)
+"""Input kernels of feed-forward layers."""
 FEED_FORWARD = (*FEED_FORWARD_IN, roles.DOWN)
+"""Kernels of feed-forward layers."""
 QUERY_KEY = (roles.QUERY, roles.KEY)
+"""Kernels that determine the attention logits."""
 ATTENTION_IN = (*QUERY_KEY, roles.VALUE, roles.KEY_VALUE, roles.QKV)
+"""Input kernels of attention layers."""
 OUTPUTS = (roles.ATTENTION_OUTPUT, roles.DOWN)
-"""Kernels that end a residual branch."""
+"""Last kernels of residual branches: outputs of attention and feed-forward layers."""
 HIDDEN = (*ATTENTION_IN, *FEED_FORWARD_IN, *OUTPUTS, roles.ROUTER, roles.PROJECTION)
 """Kernels between embeddings and head."""
 EVERY = (*EMBEDDINGS, *HIDDEN, roles.HEAD)
-"""All weights with random values, except those of experts, which have what feed-forward layers have."""
+"""All weights with random values. Experts are not listed: `table` gives them the formulas of feed-forward layers."""
 
 
 def table(*entries: tuple[str | Iterable[str], Formula]) -> Table:
-    """Return a table of roles; a later entry counts. Experts have what feed-forward layers have, unless they are given.
+    """Return a table of formulas by role. A later entry for a role replaces an earlier one.
 
-    Norms begin as ones and biases as zeros.
+    Without an entry, experts have the formulas of feed-forward layers, norms are ones, and biases are zeros.
     """
     made = {roles.NORM: Formula("1", lambda weight: Ones(), yields=True), roles.BIAS: zeros()}
     for keys, formula in entries:
@@ -68,12 +74,12 @@ def table(*entries: tuple[str | Iterable[str], Formula]) -> Table:
 
 
 def zeros() -> Formula:
-    """Zeros."""
+    """Return the formula of zeros."""
     return Formula("0", lambda weight: Zeros())
 
 
 def normal(text: str, stddev: Number, cut: float | None = None) -> Formula:
-    """A normal distribution of mean 0, cut at `cut` times its standard deviation to both sides."""
+    """Return the formula of a normal distribution of mean 0, truncated at +-cut times its standard deviation."""
 
     def make(weight: Weight) -> Initializer:
         sigma = _number(stddev, weight)
@@ -83,7 +89,7 @@ def normal(text: str, stddev: Number, cut: float | None = None) -> Formula:
 
 
 def uniform(text: str, limit: Number) -> Formula:
-    """A uniform distribution on [-limit, limit)."""
+    """Return the formula of a uniform distribution on [-limit, limit)."""
 
     def make(weight: Weight) -> Initializer:
         bound = _number(limit, weight)
@@ -93,7 +99,7 @@ def uniform(text: str, limit: Number) -> Formula:
 
 
 def glorot(gain: Number, text: str, distribution: str) -> Formula:
-    """Glorot's distribution, normal or uniform, times a gain: the variance is 2 gain² / (fan_in + fan_out)."""
+    """Return the formula of Glorot's distribution, normal or uniform: the variance is 2 gain² / (fan_in + fan_out)."""
 
     def make(weight: Weight) -> Initializer:
         deviation = _number(gain, weight) * math.sqrt(2 / sum(weight.fans))
@@ -106,7 +112,10 @@ def glorot(gain: Number, text: str, distribution: str) -> Formula:
 
 
 def by_values(other: Formula, value: Formula) -> Formula:
-    """A kernel of queries, keys and values: `value` for the values, and `other` for the rest, each by its own fans."""
+    """Return the formula of packed queries, keys and values: `value` for the values, `other` for the rest.
+
+    Each of the packed kernels has its own fans.
+    """
 
     def make(weight: Weight) -> Initializer:
         regions = weight.value_regions()
@@ -117,7 +126,7 @@ def by_values(other: Formula, value: Formula) -> Formula:
         length = weight.shape[axis] - sum(rows)
         keys = sum(rows) if weight.role == roles.QKV else length
         blocks = []
-        if weight.role == roles.QKV and length != 2 * keys:  # fewer keys than queries: their fans differ
+        if weight.role == roles.QKV and length != 2 * keys:  # With fewer keys than queries, their fans differ.
             key = other.make(_separate(weight, roles.KEY, (keys, width)))
             count = rows[0]
             blocks = [((*region[:-1], slice(region[-1].start - count, region[-1].start)), key) for region in regions]
@@ -128,17 +137,17 @@ def by_values(other: Formula, value: Formula) -> Formula:
 
 
 def _separate(weight: Weight, role: str, shape: tuple[int, int]) -> Weight:
-    """One of the kernels that a packed one has."""
+    """Return one of the kernels of a packed kernel."""
     return Weight(weight.name, role, shape, weight.numbers, shape)
 
 
 def orthogonal(text: str, gain: Number) -> Formula:
-    """An orthogonal matrix of (out, in) or (in, out), times a gain; each expert has its own."""
+    """Return the formula of an orthogonal matrix, (out, in) or (in, out), times a gain; one matrix for each expert."""
 
     def make(weight: Weight) -> Initializer:
         if weight.is_part:
             raise ValueError(
-                f"{weight.name}: an orthogonal matrix must be a tensor of its own. Received: a part of a tensor "
+                f"{weight.name}: an orthogonal matrix must be a whole tensor. Received: a part of a tensor "
                 f"of the shape {weight.whole_shape}"
             )
         scale = _number(gain, weight)

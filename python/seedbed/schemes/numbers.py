@@ -1,4 +1,4 @@
-"""The numbers of a model: checked where a scheme gets them, and read from the tensors of a plan."""
+"""The numbers of a model, such as its width: checks of them, and `numbers_of`, which reads them from a plan."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from seedbed.schemes.roles import Roles
 from seedbed.shapes import Shape
 
 count = as_count
-"""A positive integer, or a ValueError that names the number."""
+"""Return a positive integer, or raise an error that names the number."""
 
 _CONFIG = {
     "heads": ("num_attention_heads", "n_head", "num_heads", "n_heads"),
     "kv_heads": ("num_key_value_heads", "n_kv_heads"),
 }
+"""Keys of a Hugging Face configuration for a number, the first one found counts."""
 
 
 def counts(**numbers: int | None) -> dict[str, Any]:
-    """Return numbers that must be positive integers; None is a number that is not given.
+    """Return numbers by name, each a positive integer, or None if it is not given.
 
     Raises:
-        ValueError: if one is not, which the error names.
+        TypeError, ValueError: if one is not a positive integer; the error names it.
     """
     return {what: None if number is None else count(what, number) for what, number in numbers.items()}
 
@@ -34,7 +35,7 @@ def positive(what: str, value: object) -> float:
     """Return a positive finite number as a float.
 
     Raises:
-        ValueError: if it is not one.
+        TypeError, ValueError: if it is not one.
     """
     number = as_finite(what, value)
     if number <= 0:
@@ -53,16 +54,16 @@ class _Tensor(Protocol):
 def numbers_of(
     tensors: Plan | Sequence[_Tensor], config: Mapping[str, Any] | None = None, known: Roles | None = None
 ) -> Mapping[str, int]:
-    """Return the numbers of a model, as far as names, shapes and a configuration say them.
+    """Return the numbers of a model that its names, shapes and configuration determine.
 
     Arguments:
-        tensors: a plan, or anything with names and shapes.
-        config: the configuration of a plan that has none of its own.
+        tensors: a plan, or a sequence of objects with `name` and `shape`.
+        config: a Hugging Face configuration as a mapping, for a sequence. A plan has its own.
         known: the roles of names; by default those of `seedbed.schemes.roles`.
 
     Returns:
-        ``width``; ``layers``, or ``encoder_layers`` and ``decoder_layers`` where there are both; ``heads`` and
-        ``kv_heads`` where the configuration has them.
+        A dict with those that are known of ``width``; ``layers``, or ``encoder_layers`` and ``decoder_layers`` for a
+        model with both; ``heads`` and ``kv_heads``, from the configuration.
 
     >>> from seedbed.plan import load_plan
     >>> numbers_of(load_plan("llama-3-8b"))

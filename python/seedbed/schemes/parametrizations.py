@@ -1,4 +1,4 @@
-"""Parametrizations: initial values that go with multipliers of outputs and learning rates: muP, u-muP, spectral."""
+"""Schemes with multipliers of outputs and learning rates: µP, u-µP and the spectral parametrization."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from seedbed.shapes import Shape
 FORMS = ("table 8", "table 3")
 
 BaseShapes: TypeAlias = Mapping[str, Sequence[int]]
-"""The shape of each weight in the base model, by name."""
+"""Shape of each weight in the base model, by name."""
 
 _VECTORS = (*EMBEDDINGS, roles.NORM, roles.BIAS, roles.GAIN)
-"""Roles of weights of which at most one axis grows with the width, except the head."""
+"""Roles of weights with at most one axis that grows with the width, except the head."""
 
 
 @scheme("Yang et al. 2022, Tensor Programs V, tables 3 and 8; microsoft/mup, mup/init.py, optim.py, layer.py")
@@ -37,22 +37,35 @@ def mup(
     zero_head: bool = False,
     zero_query: bool = False,
 ) -> Scheme:
-    """Hidden weights N(0, σ/√m), m = fan_in / base fan_in; embeddings N(0, σ); head N(0, σ), its outputs ÷ m.
+    """µP: weights between embeddings and head N(0, σ/√m), with m = fan_in / base fan_in; embeddings and head N(0, σ).
 
-    At the base width all weights are N(0, σ), and all multipliers 1. Attention must divide its logits by h / √h₀, not
-    by √h, where h is the size of a head and h₀ that of the base model. A router counts as a hidden weight.
+    The outputs of the head are divided by m, and learning rates have multipliers (`Scheme.multipliers`). At the base
+    width, all weights are N(0, σ) and all multipliers are 1. The attention logits must be divided by h/√h₀ instead of
+    √h, where h is the size of a head and h₀ that of the base model. A router is a weight between embeddings and head.
 
     Arguments:
-        width: width of the model, d.
-        base_width: width of the base model, d₀. Without `base`, all widths are in proportion to it, and m = d / d₀.
-        base: the base model, if they are not: a plan, or the shapes of its weights by name.
-        stddev: σ, of the base model.
-        form: "table 8", where the head has a multiplier, or "table 3", where it has smaller values and learning rates.
-        zero_head: whether the head is initialized with zeros, as appendix D.2 recommends.
-        zero_query: whether the queries begin as zeros, likewise; not those of a kernel that has keys and values too.
+        width: width of the model, d, a positive integer.
+        base_width: width of the base model, d₀, a positive integer. Without `base`, all fans are assumed to grow with
+            the width, and m = d/d₀.
+        base: the base model, a plan or a mapping from names to shapes, if not all fans grow with the width. By default
+            None.
+        stddev: standard deviation σ in the base model, a positive number.
+        form: "table 8", in which the head has an output multiplier, or "table 3", in which it has smaller values and
+            learning rates instead.
+        zero_head: True to initialize the head with zeros, as appendix D.2 recommends.
+        zero_query: True to initialize the kernels of queries with zeros, as appendix D.2 recommends. Kernels that pack
+            queries with keys and values are not changed.
 
     Raises:
-        TypeError, ValueError: if a number is not positive, or `base` is not as described.
+        TypeError, ValueError: if a number does not have this type or is not positive, or if `base` is not as described.
+            When applied, ValueError, if `base` has no weight of a name.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (128, 32), "lm_head.weight": (50, 32)}
+    >>> for tensor in seedbed.schemes.mup(width=32, base_width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=0.01)
+    lm_head.weight RandomNormal(mean=0.0, stddev=0.02)
     """
     numbers = counts(width=width, base_width=base_width) | {"stddev": positive("stddev", stddev)}
     numbers |= {"form": one_of("form", form, FORMS)}
@@ -93,17 +106,24 @@ def mup(
 
 @scheme("Blake et al. 2024, u-muP, table 2; graphcore-research/unit-scaling, unit_scaling/optim.py")
 def umup(*, width: int, layers: int | None = None) -> Scheme:
-    """All weights N(0, 1); the layers and the optimizer scale, for which the multipliers are.
+    """u-µP: all weights N(0, 1); multipliers of outputs and learning rates do the scaling.
 
-    Outputs are multiplied by fan_in^-½, those of the head by fan_in^-1. Adam's learning rate is multiplied by fan_in^-½
-    (embeddings: by d^-½), in layers by L^-½ too. unit-scaling's SGD wants the same where losses are unit-scaled.
+    Apply the multipliers by `Scheme.multipliers`. Outputs of kernels have the multiplier fan_in^-½, those of the head
+    1/fan_in. Adam's learning rate has fan_in^-½ for kernels, d^-½ for embeddings and 1 for the head, within layers
+    times L^-½. The learning rate of SGD has the same multipliers, as in unit-scaling with unit-scaled losses.
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, L, whose residual branches are scaled; None where depth scales nothing.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, L, a positive integer; by default None, for no factor L^-½.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (64, 16)}
+    >>> for tensor in seedbed.schemes.umup(width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=1.0)
     """
     numbers = counts(width=width, layers=layers)
 
@@ -135,16 +155,23 @@ def umup(*, width: int, layers: int | None = None) -> Scheme:
 
 @scheme("Yang, Simon, Bernstein 2023, page 8, parametrization 1; nanotron, nanotron/scaling/parametrization.py")
 def spectral(*, width: int, stddev: float = 1.0) -> Scheme:
-    """Each kernel N(0, σ/√fan_in · min(1, √(fan_out/fan_in))); embeddings N(0, σ).
+    """Spectral parametrization: each kernel N(0, σ/√fan_in · min(1, √(fan_out/fan_in))); embeddings N(0, σ).
 
-    The learning rates of kernels are multiplied by fan_out / fan_in.
+    The learning rates of kernels have the multiplier fan_out/fan_in (`Scheme.multipliers`).
 
     Arguments:
-        width: width of the model, d.
-        stddev: σ.
+        width: width of the model, d, a positive integer.
+        stddev: standard deviation σ, a positive number.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (64, 16), "layers.1.mlp.down_proj.weight": (16, 64)}
+    >>> for tensor in seedbed.schemes.spectral(width=16).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=0.25)
+    layers.1.mlp.down_proj.weight RandomNormal(mean=0.0, stddev=0.0625)
     """
     numbers = counts(width=width) | {"stddev": positive("stddev", stddev)}
 
@@ -166,7 +193,7 @@ def spectral(*, width: int, stddev: float = 1.0) -> Scheme:
 
 
 def _scalings(vector: Scaling, matrix: Scaling, head: Scaling) -> dict[str, Scaling]:
-    """The scaling of each role."""
+    """Return the scaling of each role."""
     found = dict.fromkeys(_VECTORS, vector) | dict.fromkeys((*HIDDEN, *roles.EXPERTS), matrix)
     return found | {roles.HEAD: head}
 
@@ -181,14 +208,17 @@ def _shapes(base: Plan | BaseShapes) -> dict[str, Shape]:
 
 @dataclass(frozen=True)
 class _Growth:
-    """How many times as large as in the base model the fans of a weight are."""
+    """Quotients of the lengths of a weight and the lengths in the base model."""
 
     ratio: float
+    """Quotient of the widths."""
     base_width: int
+    """Width of the base model."""
     shapes: Mapping[str, Shape] | None
+    """Shapes in the base model, by name; None if all lengths are proportional to the width."""
 
     def of_fans(self, weight: Weight) -> tuple[float, float]:
-        """That of the fan-in and of the fan-out."""
+        """Return the quotients of the fan-ins and of the fan-outs."""
         if self.shapes is None:
             return self.ratio, 1.0 if weight.role == roles.HEAD else self.ratio
         base = self._base(weight)
@@ -196,7 +226,7 @@ class _Growth:
         return weight.fans.fan_in / fans.fan_in, weight.fans.fan_out / fans.fan_out
 
     def of_length(self, weight: Weight) -> float:
-        """That of the last axis: the only one that grows."""
+        """Return the quotient of the lengths of the last axis, the only one that grows."""
         return self.ratio if self.shapes is None else weight.shape[-1] / self._base(weight)[-1]
 
     def _base(self, weight: Weight) -> Shape:

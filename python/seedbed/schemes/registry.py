@@ -1,4 +1,4 @@
-"""The schemes by name."""
+"""The schemes, by name."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Known:
 
     function: Callable[..., Scheme]
     source: str
-    """The paper or the file that its formulas are from."""
+    """The paper or file with the formulas."""
 
     @property
     def summary(self) -> str:
-        """The first line of its documentation."""
+        """First line of its docstring."""
         return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The names of the numbers that it must get."""
+        """Names of its arguments without a default."""
         return tuple(name for name, each in self._parameters.items() if each.default is each.empty)
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """The names of the numbers that it may get."""
+        """Names of its arguments with a default."""
         return tuple(name for name, each in self._parameters.items() if each.default is not each.empty)
 
     def fields(self) -> dict[str, Any]:
-        """Return what there is to say of it, for a script."""
+        """Return summary, arguments and source as JSON values, for scripts."""
         return {
             "summary": self.summary,
             "needs": list(self.required),
@@ -56,10 +56,10 @@ SCHEMES: dict[str, Known] = {}
 
 
 def scheme(source: str) -> Callable[[Callable[P, Scheme]], Callable[P, Scheme]]:
-    """Decorate a function that makes a scheme: the scheme gets its name and its source, and is listed.
+    """Decorate a function that makes a scheme: register it, and add its source to the scheme and to the docstring.
 
     Arguments:
-        source: the paper or the file that the formulas are from.
+        source: the paper or file with the formulas.
     """
 
     def decorate(function: Callable[P, Scheme]) -> Callable[P, Scheme]:
@@ -67,23 +67,32 @@ def scheme(source: str) -> Callable[[Callable[P, Scheme]], Callable[P, Scheme]]:
         def made(*args: P.args, **kwargs: P.kwargs) -> Scheme:
             return replace(function(*args, **kwargs), name=function.__name__, source=source)
 
+        if made.__doc__:  # None under python -OO
+            made.__doc__ = _with_source(made.__doc__, source)
         SCHEMES[function.__name__] = Known(made, source)
         return made
 
     return decorate
 
 
+def _with_source(doc: str, source: str) -> str:
+    """Return a docstring with the source inserted before the arguments."""
+    head, start, rest = inspect.cleandoc(doc).partition("\n\nArguments:")
+    notation = "N(0, s) is the normal distribution with the standard deviation s, before any cut."
+    return f"{head}\n\n{notation}\n\nSource: {source}.{start}{rest}"
+
+
 def named_scheme(name: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> Scheme:
-    """Return the scheme of a name.
+    """Return a scheme by its name.
 
     Arguments:
-        name: its name.
-        given: numbers that it must take.
-        known: numbers that it gets where it takes them and they are not given: those of a plan.
+        name: name of a function of this module, such as "gpt2".
+        given: arguments of the function, by name. One that the function does not have is an error.
+        known: numbers of a model, by name, as `numbers_of` returns them. They are used for arguments that are not in
+            `given`; others are ignored.
 
     Raises:
-        TypeError, ValueError: if there is no such scheme, it takes no such number, needs one that is missing, or one is
-            wrong.
+        TypeError, ValueError: if there is no such scheme, or an argument is unknown, missing or invalid.
 
     >>> named_scheme("gpt2", {}, {"layers": 12, "width": 768})
     gpt2(layers=12, stddev=0.02)

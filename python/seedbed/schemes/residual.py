@@ -1,4 +1,4 @@
-"""Schemes of very deep residual networks: DeepNorm, SubLN, T-Fixup, Fixup, ReZero, SkipInit."""
+"""Schemes for very deep residual networks: DeepNorm, SubLN, T-Fixup, Fixup, ReZero, SkipInit."""
 
 from __future__ import annotations
 
@@ -42,22 +42,32 @@ def deepnorm(
     kv_heads: int | None = None,
     form: str = "paper",
 ) -> Scheme:
-    """Glorot's; values, outputs and feed-forward layers × β = (8L)^-¼; for models that multiply residuals by (2L)^¼.
+    """DeepNorm: Glorot's values, multiplied by β = (8L)^-¼ for values, attention outputs and feed-forward layers.
 
-    With an encoder of N and a decoder of M layers: β = 0.87 (N⁴M)^-1/16 and (12M)^-¼.
+    For models that multiply the residual stream by (2L)^¼. With an encoder of N and a decoder of M layers, β is 0.87
+    (N⁴M)^-1/16 in the encoder and (12M)^-¼ in the decoder. Embeddings and the head are N(0, d^-½).
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, L, of an encoder or a decoder alone.
-        encoder_layers: number of layers of the encoder, N, where there is a decoder too.
-        decoder_layers: number of layers of the decoder, M, likewise.
-        heads: number of heads, where one kernel has queries, keys and values, and a scheme must find the values in it.
-        kv_heads: number of heads of keys, if it is another one.
-        form: "paper", or "torchscale", as its code does: U(±1/√fan_in) and U(±β/√fan_in), which are torch's, and × 1.15
-            in the place of × 0.87. It scales biases too, which begin as zeros here.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, L, of a model with one stack. Give either this or both of the next two.
+        encoder_layers: number of layers of the encoder, N, of a model with two stacks.
+        decoder_layers: number of layers of the decoder, M, of a model with two stacks.
+        heads: number of attention heads. Needed only to find the values in a kernel that packs queries, keys and
+            values.
+        kv_heads: number of heads of the keys and values; by default `heads`.
+        form: "paper", or "torchscale" for the distributions of its code: U(±1/√fan_in) and U(±β/√fan_in), with 1.15
+            instead of 0.87 in β. torchscale draws biases too; they are zeros here.
 
     Raises:
-        ValueError: if a number is not positive, or neither `layers` nor both of the others are given.
+        TypeError, ValueError: if a number does not have this type or is not positive. ValueError, unless either
+            `layers` or both of the others are given.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.attn.q_proj.weight": (8, 8), "layers.0.attn.v_proj.weight": (8, 8)}
+    >>> for tensor in seedbed.schemes.deepnorm(width=8, layers=2).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.attn.q_proj.weight RandomNormal(mean=0.0, stddev=0.3535533905932738)
+    layers.0.attn.v_proj.weight RandomNormal(mean=0.0, stddev=0.1767766952966369)
     """
     numbers = _numbers(width, layers, encoder_layers, decoder_layers, heads, kv_heads)
     is_paper = one_of("form", form, FORMS) == "paper"
@@ -86,22 +96,32 @@ def subln(
     kv_heads: int | None = None,
     form: str = "paper",
 ) -> Scheme:
-    """Glorot's; values, outputs and feed-forward layers × γ = √ln(2L); for models with norms within their branches.
+    """SubLN, of Magneto: Glorot's values, in some layers multiplied by γ = √ln(2L).
 
-    With an encoder of N and a decoder of M layers: γ = √(ln(3M) ln(2N) / 3) and √ln(3M), but not for attention of the
-    decoder to the encoder.
+    The layers with γ are values, attention outputs and feed-forward layers. For models with norms within their residual
+    branches. With an encoder of N and a decoder of M layers, γ is √(ln(3M) ln(2N) / 3) in the encoder and √ln(3M) in
+    the decoder, except 1 in attention of the decoder to the encoder. Embeddings and the head are N(0, d^-½).
 
     Arguments:
-        width: width of the model, d.
-        layers: number of layers, L, of an encoder or a decoder alone.
-        encoder_layers: number of layers of the encoder, N, where there is a decoder too.
-        decoder_layers: number of layers of the decoder, M, likewise.
-        heads: number of heads, where one kernel has queries, keys and values, and a scheme must find the values in it.
-        kv_heads: number of heads of keys, if it is another one.
-        form: "paper", or "torchscale", as for `deepnorm`.
+        width: width of the model, d, a positive integer.
+        layers: number of layers, L, of a model with one stack. Give either this or both of the next two.
+        encoder_layers: number of layers of the encoder, N, of a model with two stacks.
+        decoder_layers: number of layers of the decoder, M, of a model with two stacks.
+        heads: number of attention heads. Needed only to find the values in a kernel that packs queries, keys and
+            values.
+        kv_heads: number of heads of the keys and values; by default `heads`.
+        form: "paper", or "torchscale" for the distributions of its code: U(±1/√fan_in) and U(±γ/√fan_in).
 
     Raises:
-        ValueError: if a number is not positive, or neither `layers` nor both of the others are given.
+        TypeError, ValueError: if a number does not have this type or is not positive. ValueError, unless either
+            `layers` or both of the others are given.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.attn.q_proj.weight": (8, 8), "layers.0.attn.v_proj.weight": (8, 8)}
+    >>> for tensor in seedbed.schemes.subln(width=8, layers=4).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.attn.q_proj.weight RandomNormal(mean=0.0, stddev=0.3535533905932738)
+    layers.0.attn.v_proj.weight RandomNormal(mean=0.0, stddev=0.5098334950844045)
     """
     numbers = _numbers(width, layers, encoder_layers, decoder_layers, heads, kv_heads)
     is_paper = one_of("form", form, FORMS) == "paper"
@@ -122,20 +142,29 @@ def subln(
 def tfixup(
     *, width: int, encoder_layers: int, decoder_layers: int, heads: int | None = None, kv_heads: int | None = None
 ) -> Scheme:
-    """Glorot's; values, outputs and feed-forward layers × (9M)^-¼ in decoders, × 0.67 N^-¼ in encoders of N layers.
+    """T-Fixup: Glorot's values, in some layers multiplied by (9M)^-¼ in the decoder, 0.67 N^-¼ in the encoder.
 
-    Embeddings are N(0, d^-½), × (9M)^-¼; those of an encoder of its own × (9N)^-¼. For encoders with decoders and
-    without norms.
+    The layers with a factor are values, attention outputs and feed-forward layers. Embeddings are N(0, d^-½) times
+    (9M)^-¼, or times (9N)^-¼ for separate embeddings of the encoder. For models with an encoder of N and a decoder of M
+    layers, without norms.
 
     Arguments:
-        width: width of the model, d.
-        encoder_layers: number of layers of the encoder, N.
-        decoder_layers: number of layers of the decoder, M.
-        heads: number of heads, where one kernel has queries, keys and values, and a scheme must find the values in it.
-        kv_heads: number of heads of keys, if it is another one.
+        width: width of the model, d, a positive integer.
+        encoder_layers: number of layers of the encoder, N, a positive integer.
+        decoder_layers: number of layers of the decoder, M, a positive integer.
+        heads: number of attention heads. Needed only to find the values in a kernel that packs queries, keys and
+            values.
+        kv_heads: number of heads of the keys and values; by default `heads`.
 
     Raises:
-        ValueError: if a number is not positive.
+        TypeError, ValueError: if a number does not have this type or is not positive.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"encoder.layers.0.fc1.weight": (32, 8), "decoder.layers.0.fc1.weight": (32, 8)}
+    >>> for tensor in seedbed.schemes.tfixup(width=8, encoder_layers=2, decoder_layers=9).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    encoder.layers.0.fc1.weight RandomUniform(minval=-0.21820411341493123, maxval=0.21820411341493123)
+    decoder.layers.0.fc1.weight RandomUniform(minval=-0.12909944487358055, maxval=0.12909944487358055)
     """
     numbers = _numbers(width, None, encoder_layers, decoder_layers, heads, kv_heads)
 
@@ -157,17 +186,25 @@ def tfixup(
 
 @scheme("Zhang et al. 2019, Fixup, section 3")
 def fixup(*, layers: int, width: int, branch_layers: int = 2) -> Scheme:
-    """He's × (2L)^(-1/(2m-2)) in residual branches of m layers; the last layer of each branch, and the head, zeros.
+    """Fixup: He's values times (2L)^(-1/(2m-2)) in residual branches; zeros where a branch ends, and for the head.
 
-    For models without norms. Multipliers and biases that the paper adds begin as ones and zeros by themselves.
+    For models without norms. A branch has m layers, and each of the L layers of the model has two branches. Other
+    kernels have He's N(0, √(2/fan_in)), and embeddings N(0, d^-½). Biases are zeros.
 
     Arguments:
-        layers: number of layers, L, of two residual branches each.
-        width: width of the model, d.
-        branch_layers: number of layers of a residual branch, m.
+        layers: number of layers, L, a positive integer.
+        width: width of the model, d, a positive integer.
+        branch_layers: number of layers of a residual branch, m, an integer of at least 2.
 
     Raises:
-        ValueError: if a number is not positive, or `branch_layers` is 1.
+        TypeError, ValueError: if a number does not have this type, is not positive, or `branch_layers` is 1.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.1.mlp.down_proj.weight": (8, 32)}
+    >>> for tensor in seedbed.schemes.fixup(layers=8, width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=0.125)
+    layers.1.mlp.down_proj.weight Zeros()
     """
     numbers = counts(layers=layers, width=width, branch_layers=branch_layers)
     if branch_layers < 2:
@@ -184,13 +221,23 @@ def fixup(*, layers: int, width: int, branch_layers: int = 2) -> Scheme:
 
 @scheme("Bachlechner et al. 2020, ReZero, section 3")
 def rezero(*, width: int) -> Scheme:
-    """Glorot uniform; the gain of each residual branch is initialized with zero. Embeddings N(0, d^-½).
+    """ReZero: Glorot uniform kernels; the gain of each residual branch is 0. Embeddings are N(0, d^-½).
+
+    A model must have such gains: parameters named like `resweight` that multiply residual branches.
 
     Arguments:
-        width: width of the model, d.
+        width: width of the model, d, a positive integer.
 
     Raises:
-        ValueError: if a number is not positive; for a model without residual gains.
+        TypeError, ValueError: if a number does not have this type or is not positive. When applied, ValueError, if the
+            model has no residual gains.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.0.resweight": (1,)}
+    >>> for tensor in seedbed.schemes.rezero(width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomUniform(minval=-0.38729833462074165, maxval=0.38729833462074165)
+    layers.0.resweight Zeros()
     """
     rows = table(
         (EMBEDDINGS, normal("d^-½", width**-0.5)),
@@ -202,14 +249,25 @@ def rezero(*, width: int) -> Scheme:
 
 @scheme("De & Smith 2020, SkipInit, section 4")
 def skipinit(*, width: int, gain: float = 0.0) -> Scheme:
-    """He's, N(0, √(2/fan_in)); the gain of each residual branch is initialized with `gain`. Embeddings N(0, d^-½).
+    """SkipInit: He's kernels, N(0, √(2/fan_in)); the gain of each residual branch is `gain`. Embeddings are N(0, d^-½).
+
+    A model must have such gains: parameters named like `skip_gain` that multiply residual branches.
 
     Arguments:
-        width: width of the model, d.
-        gain: 0, or, as the paper also finds good, the number of residual branches to the power of -½.
+        width: width of the model, d, a positive integer.
+        gain: value of the gains, a finite number: 0, or n^-½ for n residual branches, which the paper finds to work
+            too.
 
     Raises:
-        ValueError: if a number is not positive or not finite; for a model without residual gains.
+        TypeError, ValueError: if a number does not have this type, `width` is not positive, or `gain` is not finite.
+            When applied, ValueError, if the model has no residual gains.
+
+    >>> import seedbed.schemes
+    >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.0.skip_gain": (1,)}
+    >>> for tensor in seedbed.schemes.skipinit(width=8).plan_of(shapes).tensors:
+    ...     print(tensor.name, tensor.initializer)
+    layers.0.mlp.up_proj.weight RandomNormal(mean=0.0, stddev=0.5)
+    layers.0.skip_gain Constant(value=0.0)
     """
     value = as_finite("gain", gain)
     rows = table(
@@ -247,7 +305,7 @@ def _numbers(
 
 
 def _glorot_table(gain: Number, text: str, distribution: str) -> Table:
-    """Glorot's, with a gain for values, outputs and feed-forward layers."""
+    """Return a table of Glorot's values, with a gain for values, attention outputs and feed-forward layers."""
     plain, scaled = glorot(1.0, "", distribution), glorot(gain, text, distribution)
     return table(
         (EVERY, plain),
@@ -257,7 +315,7 @@ def _glorot_table(gain: Number, text: str, distribution: str) -> Table:
 
 
 def _scaled(gain: Number, text: str, width: int, is_paper: bool) -> Table:
-    """The table of DeepNorm and SubLN."""
+    """Return the table of DeepNorm and SubLN."""
     ends = (roles.EMBEDDING, roles.HEAD)
     if is_paper:
         rows = _glorot_table(gain, text, "normal")

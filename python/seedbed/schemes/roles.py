@@ -1,9 +1,8 @@
-"""Roles: what a weight does in a transformer, found by its name.
+"""Roles: the function of a weight in a transformer, found by its name.
 
-`PATTERNS` are matched without regard to case, with ``.`` between the parts of a name, whatever the framework writes:
-``/`` or ``['a']``. ``*`` is any text within a part. A pattern matches a whole name or its end from a part on, with or
-without the last part, if that is ``weight``, ``kernel`` or ``w``; ``^`` binds it to the beginning. The first that
-matches decides.
+`PATTERNS` ignore case. They have ``.`` between the parts of a name, also where a framework writes ``/`` or ``['a']``.
+``*`` is any text within a part. A pattern matches the last parts of a name, or all of them if it starts with ``^``; a
+last part ``weight``, ``kernel`` or ``w`` of the name may be missing in the pattern. The first matching pattern decides.
 """
 
 from __future__ import annotations
@@ -65,12 +64,12 @@ ROLES: Mapping[str, str] = MappingProxyType(
         GAIN: "number, or vector, by which a residual branch is multiplied",
     }
 )
-"""Each role, and what has it."""
+"""Each role, and the weights that have it."""
 
 EXPERTS: Mapping[str, str] = MappingProxyType(
     {EXPERT_GATE: GATE, EXPERT_UP: UP, EXPERT_GATE_UP: GATE_UP, EXPERT_DOWN: DOWN}
 )
-"""Roles in an expert, and the same in a feed-forward layer."""
+"""Each role in an expert, and the corresponding role in a feed-forward layer."""
 
 _OF_EXPERT = {dense: expert for expert, dense in EXPERTS.items()}
 
@@ -149,7 +148,7 @@ PATTERNS: tuple[tuple[str, str], ...] = tuple(
     )
     for pattern in patterns.split()
 )
-"""The patterns of names, and their roles: of transformers, torchtitan, OLMo, Megatron, MPT, torchscale, timm, Flax."""
+"""Patterns of names and their roles, for transformers, torchtitan, OLMo, Megatron, MPT, torchscale, timm and Flax."""
 
 _LEAVES = ("weight", "kernel", "w")
 _IN_EXPERT = re.compile(r"(^|[._])experts?([._]|$)")
@@ -160,7 +159,7 @@ _CROSS = re.compile(r"encdec|encoder_attn|encoder_decoder|cross_?att|multihead_a
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """Return a name with ``.`` between its parts, in lower case, without what NNX appends.
+    """Return a name in lower case with ``.`` between its parts, without the suffix ``.value`` of Flax NNX.
 
     >>> plain("params/Block_0['attn']/query/kernel")
     'params.block_0.attn.query.kernel'
@@ -170,13 +169,13 @@ def plain(name: str) -> str:
 
 
 class Roles:
-    """The roles of weights: by a user's own patterns, then by `PATTERNS`.
+    """The roles of weights, by a user's patterns first, then by `PATTERNS`.
 
     Arguments:
-        own: patterns of whole names, as rules have them (`fnmatch.fnmatchcase`), and their roles.
+        own: a mapping from patterns of whole names (`fnmatch.fnmatchcase`) to roles, or pairs of them.
 
     Raises:
-        TypeError, ValueError: if a pattern is not a string, or there is no such role.
+        TypeError, ValueError: if a pattern is not a string, or a role is unknown.
     """
 
     def __init__(self, own: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
@@ -190,9 +189,9 @@ class Roles:
                 )
 
     def of(self, name: str) -> str | None:
-        """Return the role of a weight; None where no pattern matches its name."""
+        """Return the role of a weight; None if no pattern matches its name."""
         own = next((role for pattern, role in self.own if fnmatchcase(name, pattern)), None)
-        return own or _shipped_role(re.sub(r"(?<=\.)\d+(?=\.)", "0", plain(name)))  # the layers of a model are alike
+        return own or _shipped_role(re.sub(r"(?<=\.)\d+(?=\.)", "0", plain(name)))  # One cache entry for all layers.
 
 
 @lru_cache(maxsize=4096)
@@ -212,13 +211,13 @@ def _tests() -> list[tuple[re.Pattern[str], str]]:
 
 
 def _regular(pattern: str) -> str:
-    """The regular expression of a shipped pattern."""
+    """Return the regular expression of a shipped pattern."""
     text = translate(pattern.removeprefix("^")).replace(".*", "[^.]*")
     return text if pattern.startswith("^") else rf"(?:.*\.)?{text}"
 
 
 def layer_of(name: str) -> int | None:
-    """Return the number of the layer that a weight is in, from 0; None where its name has none.
+    """Return the number of a weight's layer, counted from 0; None if its name has no such number.
 
     >>> layer_of("encoder.block.3.layer.1.wi.weight"), layer_of("params/layers_7/mlp/kernel"), layer_of("head.0.weight")
     (3, 7, None)
@@ -228,7 +227,7 @@ def layer_of(name: str) -> int | None:
 
 
 def side_of(name: str) -> str:
-    """Return "encoder" or "decoder", if a part of the name says so; else an empty text."""
+    """Return "encoder" or "decoder" if the name has such a part, otherwise an empty string."""
     parts = plain(name).split(".")
     return next((part for part in parts if part in ("encoder", "decoder")), "")
 

@@ -1,4 +1,4 @@
-"""A scheme: how every weight of a model is initialized, by the weight's role."""
+"""`Scheme`: the initialization of a model's weights by their roles."""
 
 from __future__ import annotations
 
@@ -22,32 +22,71 @@ from seedbed.schemes.weight import Weight
 from seedbed.shapes import Shape
 
 STACKS = ("any", "one", "two")
+"""Values of `Scheme.stacks`."""
 
 
 class Multipliers(NamedTuple):
-    """What a parametrization multiplies, besides the initial values, for one weight."""
+    """Multipliers that a parametrization prescribes for one weight, in addition to its initial values.
+
+    Arguments:
+        output: factor of the layer's output, in the forward pass.
+        adam: factor of the learning rate of Adam, and of optimizers like it.
+        sgd: factor of the learning rate of SGD.
+
+    >>> import seedbed.schemes
+    >>> seedbed.schemes.mup(width=512, base_width=128).multipliers({"lm_head.weight": (1000, 512)})
+    {'lm_head.weight': Multipliers(output=0.25, adam=1.0, sgd=4.0)}
+    """
 
     output: float
-    """The result of the layer, in the forward pass."""
+    """Factor of the layer's output, in the forward pass."""
     adam: float
-    """The learning rate of Adam, and of optimizers like it."""
+    """Factor of the learning rate of Adam, and of optimizers like it."""
     sgd: float
-    """The learning rate of SGD."""
+    """Factor of the learning rate of SGD."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """The multipliers of the weights that have a role: formulas, for people, and a function of the weight."""
+    """The multipliers of all weights of a role: their formulas as text, and a function from a weight to its numbers.
+
+    Arguments:
+        output: formula of the factor of the layer's output.
+        adam: formula of the factor of Adam's learning rate.
+        sgd: formula of the factor of SGD's learning rate.
+        make: function that returns the `Multipliers` of a weight.
+
+    >>> import seedbed.schemes
+    >>> scaling = seedbed.schemes.mup(width=512, base_width=128).scalings["head"]
+    >>> scaling.output, scaling.adam, scaling.sgd
+    ('1/m', '1', 'm')
+    """
 
     output: str
+    """Formula of the factor of the layer's output."""
     adam: str
+    """Formula of the factor of Adam's learning rate."""
     sgd: str
+    """Formula of the factor of SGD's learning rate."""
     make: Callable[[Weight], Multipliers]
+    """Return the multipliers of a weight."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scheme(RuleSource):
-    """How every weight of a model is initialized, by its role. It is given wherever rules are.
+    """The initialization of a model's weights by their roles. Pass it wherever rules are accepted.
+
+    The functions of `seedbed.schemes` make schemes; the arguments are for schemes of your own.
+
+    Arguments:
+        numbers: numbers of the model and of the scheme, by name.
+        table: formula of each role.
+        stacks: "one" for models with an encoder or a decoder, "two" for models with both, "any" for all.
+        needs: roles that a model must have.
+        scalings: multipliers of each role, for parametrizations such as µP.
+        roles: roles of names; by default those of `seedbed.schemes.roles`.
+        name: name of the scheme, in errors and plans.
+        source: paper or file with the formulas.
 
     >>> import seedbed.schemes
     >>> scheme = seedbed.schemes.gpt2(layers=12)
@@ -56,33 +95,35 @@ class Scheme(RuleSource):
     """
 
     numbers: Mapping[str, Any]
-    """The numbers of the model, and of the scheme, by name."""
+    """Numbers of the model and of the scheme, by name."""
     table: Table
-    """The formula of each role. N(0, s) is the normal distribution with the standard deviation s."""
+    """Formula of each role. N(0, s) is the normal distribution with the standard deviation s."""
     stacks: str = "any"
-    """"one" if the layers are those of an encoder or a decoder, "two" if there must be both, "any" otherwise."""
+    """"one" for models with an encoder or a decoder, "two" for models with both, "any" for all."""
     needs: tuple[str, ...] = ()
-    """Roles that a model must have for the scheme to apply."""
+    """Roles that a model must have."""
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
-    """The multipliers of each role, for parametrizations."""
+    """Multipliers of each role, for parametrizations such as µP."""
     roles: Roles = field(default_factory=Roles)
-    """The roles of names."""
+    """Roles of names."""
     name: str = ""
+    """Name of the scheme, in errors and plans."""
     source: str = ""
-    """The paper or the file that the formulas are from."""
+    """Paper or file with the formulas."""
 
     @property
     def label(self) -> str:
         return self.name
 
     def with_roles(self, patterns: Mapping[str, str] | Iterable[tuple[str, str]]) -> Scheme:
-        """Return the scheme with roles for names that `seedbed.schemes.roles` does not know, or knows wrongly.
+        """Return the scheme with roles for more names, which take precedence over `seedbed.schemes.roles`.
 
         Arguments:
-            patterns: patterns of names, as rules have them, and roles. They come before those that there are.
+            patterns: a mapping from patterns of names (`fnmatch`) to roles, or pairs of them. They take precedence over
+                the roles that the scheme already has.
 
         Raises:
-            TypeError, ValueError: if a pattern is not a string, or there is no such role.
+            TypeError, ValueError: if a pattern is not a string, or a role is unknown.
 
         >>> import seedbed.schemes
         >>> scheme = seedbed.schemes.gpt2(layers=12).with_roles({"*.mixer.last.weight": "attention_output"})
@@ -90,14 +131,15 @@ class Scheme(RuleSource):
         return replace(self, roles=Roles((*Roles(patterns).own, *self.roles.own)))
 
     def plan_of(self, shapes: Mapping[str, Shape], dtype: npt.DTypeLike = "float32") -> Plan:
-        """Return the plan of the weights of these names and shapes.
+        """Return the plan of weights, given by their names and shapes.
 
         Arguments:
             shapes: the shape of each weight, by name.
-            dtype: of all of them.
+            dtype: dtype of all weights.
 
         Raises:
-            ValueError: if the role of a weight is unknown or has no formula, or the scheme is not for such a model.
+            TypeError, ValueError: if the role of a weight is unknown or has no formula, or the scheme does not apply to
+                the model.
 
         >>> import seedbed.schemes
         >>> shapes = {"layers.0.mlp.up_proj.weight": (32, 8), "layers.0.mlp.down_proj.weight": (8, 32)}
@@ -117,7 +159,7 @@ class Scheme(RuleSource):
         """Return the tensors as weights, with their roles.
 
         Raises:
-            ValueError: if the role of a tensor is unknown, or the scheme is not for such a model.
+            ValueError: if the role of a tensor is unknown, or the scheme does not apply to the model.
         """
         weights = [self._weight(candidate) for candidate in tensors]
         unknown = [weight.name for weight in weights if not weight.role]
@@ -135,13 +177,17 @@ class Scheme(RuleSource):
         return weights
 
     def multipliers(self, tensors: Any) -> dict[str, Multipliers]:
-        """Return what a parametrization multiplies, for each weight: output, and learning rates of Adam and SGD.
+        """Return the multipliers of each weight: those of its layer's output, and of the learning rates.
 
         Arguments:
-            tensors: a plan, or named shapes.
+            tensors: a plan, or a mapping from names to shapes.
+
+        Returns:
+            A dict from names to `Multipliers`.
 
         Raises:
-            ValueError: if the scheme is no parametrization, or as for rules.
+            ValueError: if the scheme is not a parametrization, if the role of a weight is unknown, or the scheme does
+                not apply to the model.
 
         >>> import seedbed.schemes
         >>> scheme = seedbed.schemes.mup(width=512, base_width=128)
@@ -156,7 +202,7 @@ class Scheme(RuleSource):
         return {weight.name: self.scalings[weight.role].make(weight) for weight in self.weights_of(candidates)}
 
     def __str__(self) -> str:
-        """The formula of each role."""
+        """Return the name, the numbers, the source, and the formula of each role, as a table."""
         rows = [(role, self.table[role].text) for role in roles.ROLES if role in self.table]
         return f"{self!r}: {self.source}\n{lined_up(rows)}"
 
@@ -195,7 +241,9 @@ class Scheme(RuleSource):
         formula: Formula | None = self.table.get(weight.role)
         if formula is None:
             return None
-        name = weight.name if weight.role == roles.QKV else ""  # it says how queries, keys and values are packed
+        name = (
+            weight.name if weight.role == roles.QKV else ""
+        )  # The name determines how queries, keys and values are packed.
         key = (weight.role, weight.shape, weight.whole_shape, weight.number, weight.side, weight.is_cross, name)
         if key not in made:
             made[key] = as_initializer(formula.make(weight))

@@ -1,4 +1,4 @@
-"""A weight as a scheme sees it: role, shape, layer, fans, and the numbers of the model."""
+"""`Weight`: the properties of a weight that the formulas of schemes use, such as its role, layer and fans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TO_WIDTH = frozenset({roles.ATTENTION_OUTPUT, roles.DOWN, roles.EXPERT_DOWN})
 """Roles of kernels whose output has the width of the model."""
 
 PACKED: Mapping[str, int] = {roles.KEY_VALUE: 2, roles.GATE_UP: 2, roles.EXPERT_GATE_UP: 2}
-"""Roles of kernels that are several in one, each of the same shape, and how many they are."""
+"""Roles of kernels that pack several kernels of the same shape, and the number of these."""
 
 
 class Fans(NamedTuple):
@@ -41,26 +41,26 @@ class Weight:
     role: str
     shape: Shape
     numbers: Mapping[str, Any]
-    """The numbers of the scheme: layers, width and so on."""
+    """The numbers of the scheme, such as layers and width, by name."""
     whole_shape: Shape
-    """The shape of the tensor of which the weight is a part, or its own."""
+    """Shape of the tensor of which the weight is a part, or its own shape."""
 
     @property
     def is_part(self) -> bool:
-        """Whether the weight is a part of another tensor, in whose shape its values are drawn."""
+        """Whether the weight is a part of another tensor, and gets the values at its position in that."""
         return self.whole_shape != self.shape
 
     @cached_property
     def number(self) -> int | None:
-        """The number of its layer, from 0; None outside of layers."""
+        """Number of its layer, counted from 0; None for a weight outside of layers."""
         return roles.layer_of(self.name)
 
     @property
     def layer(self) -> int:
-        """The number of its layer, from 0.
+        """Number of its layer, counted from 0.
 
         Raises:
-            ValueError: if its name has none.
+            ValueError: if its name has no number of a layer.
         """
         if self.number is None:
             raise ValueError(
@@ -71,28 +71,28 @@ class Weight:
 
     @cached_property
     def side(self) -> str:
-        """The stack that it is in: "encoder" or "decoder"; an empty text if its name says neither."""
+        """Its stack, "encoder" or "decoder"; an empty string if its name has neither."""
         return roles.side_of(self.name)
 
     @cached_property
     def is_cross(self) -> bool:
-        """Whether it belongs to attention of a decoder to an encoder."""
+        """Whether it belongs to an attention layer of a decoder that attends to an encoder."""
         return roles.is_cross(self.name)
 
     @cached_property
     def stacked(self) -> int:
-        """The number of kernels that are stacked along the first axis: those of the experts of a layer."""
+        """Number of kernels stacked along the first axis, one for each expert; otherwise 1."""
         return self.shape[0] if self.role in roles.EXPERTS and len(self.shape) == 3 else 1
 
     @cached_property
     def fans(self) -> Fans:
-        """The fans of the kernel; of one of them, where it is several in one, except queries, keys and values.
+        """The fans of the kernel. For packed kernels, those of one; for packed queries, keys and values, those of all.
 
-        The width of the model distinguishes the input from the output, whatever the layout. Of other kernels ``kernel``
-        and ``w`` are (in, out), and the rest (out, in, ...).
+        The axis with the width of the model is the input or the output, depending on the role, in any layout. A kernel
+        of a role without the width is (in, out) if it is named ``kernel`` or ``w``, otherwise (out, in, ...).
 
         Raises:
-            ValueError: if the weight is no kernel, or the width is not the length of one of its axes.
+            ValueError: if the weight is not a kernel, or the width is not the length of one of its axes.
         """
         if len(self.shape) < 2:
             raise ValueError(f"{self.name}: a kernel must have two axes or more. Received: the shape {self.shape}")
@@ -110,7 +110,7 @@ class Weight:
 
     @property
     def output_axis(self) -> int:
-        """The axis of the outputs, as the name says it: the last one of ``kernel`` and ``w``, else the first one."""
+        """The axis of the outputs: the last one if the name ends in ``kernel`` or ``w``, otherwise the first one."""
         return -1 if roles.plain(self.name).rpartition(".")[2] in ("kernel", "w") else 0
 
     def _fans_by_layout(self) -> Fans:
@@ -123,13 +123,14 @@ class Weight:
         return Fans(fan_in * field, fan_out * field // PACKED.get(self.role, 1))
 
     def value_regions(self) -> list[tuple[Any, ...]]:
-        """The indices of the values within a kernel of queries, keys and values, or of keys and values.
+        """Return the indices of the values in a kernel that packs queries, keys and values, or keys and values.
 
-        ``query_key_value`` and ``linear_qkv`` keep the heads of a group together, as gpt-neox and Megatron do: queries,
-        key and value of one head after another. All other names have all queries, then all keys, then all values.
+        Kernels named ``query_key_value`` and ``linear_qkv`` are packed head by head, as in gpt-neox and Megatron: for
+        each group of heads its queries, its key and its value. All others have all queries, then all keys, then all
+        values.
 
         Raises:
-            ValueError: if the number of heads is needed and not known, or does not fit the shape.
+            ValueError: if the number of heads is needed and unknown, or does not match the shape.
         """
         axis = self._packed_axis()
         length = self.shape[axis]
