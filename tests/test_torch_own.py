@@ -9,9 +9,11 @@ import pytest
 from support.statistics import distance
 
 import seedbed as sb
+import seedbed.schemes
 from seedbed.checkpoint import write_checkpoint
 from seedbed.plan import parse_plan
 from seedbed.plan.rules import Selector
+from seedbed.seeds import UNBOUND
 
 torch = pytest.importorskip("torch")
 import seedbed.torch as st  # noqa: E402
@@ -491,6 +493,7 @@ class TestComputedWeights:
         assert (weight != 0).all(dim=1).tolist() == [True, True, False]
 
 
+UNBOUND_NORMAL = sb.RandomNormal(stddev=0.5).with_seed(UNBOUND)
 WEIGHT_NORMS = {
     "new": (
         nn.utils.parametrizations.weight_norm,
@@ -555,6 +558,48 @@ class TestWeightNorm:
         st.initialize_(other, st.RecordedRules.load(tmp_path / "rules.json"), seed=1)
         for name in (magnitude, direction):
             assert torch.equal(dict(other.named_parameters())[name], dict(model.named_parameters())[name])
+
+    def test_a_changed_direction_changes_the_recorded_magnitude(self, kind):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6))
+        for selector in (direction, "*weight*"):
+            rules = st.recorded_rules(model)
+            rules[selector] = sb.RandomNormal(stddev=0.5)
+            assert rules[magnitude].initializer == rules[direction] == UNBOUND_NORMAL
+            st.initialize_(model, rules, seed=1)
+            tensors = dict(model.named_parameters())
+            assert tensors[direction].std().item() == pytest.approx(0.5, rel=0.2)
+            assert torch.allclose(tensors[magnitude], tensors[direction].norm(dim=1, keepdim=True), rtol=1e-6)
+        rules[magnitude] = "ones"
+        rules[direction] = "zeros"
+        assert rules[magnitude] == sb.Ones()
+
+    def test_an_undecided_direction_decides_the_magnitude(self, kind):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        rules = st.recorded_rules(norm(nn.Linear(40, 6)))  # built elsewhere
+        assert {magnitude, direction} <= set(rules.undecided)
+        rules["*"] = sb.RandomNormal(stddev=0.5)
+        assert rules[magnitude].initializer == rules[direction]
+        assert not rules.undecided
+
+    def test_a_magnitude_of_another_dtype_is_an_error(self, kind):
+        norm, magnitude, _ = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6))
+        layer, _, name = magnitude.rpartition(".")
+        setattr(model.get_submodule(layer), name, nn.Parameter(torch.ones(6, 1, dtype=torch.float64, device="meta")))
+        with pytest.raises(ValueError, match=f"{magnitude}: the magnitude of a weight norm must have the dtype"):
+            st.plan_of(model)
+
+    def test_a_scheme_leaves_the_magnitude_to_the_direction(self, kind):
+        norm, magnitude, direction = WEIGHT_NORMS[kind]
+        with st.recording():
+            model = norm(nn.Linear(40, 6))
+        scheme = seedbed.schemes.gpt2(layers=1).with_roles({direction: "up", "bias": "bias"})
+        plan = {tensor.name: tensor for tensor in st.plan_of(model, scheme).tensors}
+        assert plan[magnitude].initializer.initializer == plan[direction].initializer
+        assert plan[direction].source == "gpt2: up"
 
     def test_a_rule_for_the_magnitude_alone_decides_it(self, kind):
         norm, magnitude, _ = WEIGHT_NORMS[kind]

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import itertools
 import sys
+import warnings
 
 import torch
 import torch.distributed as dist
@@ -219,6 +220,28 @@ def check_fsdp(mesh, parallel, empty):
             assert torch.allclose(tensor.grad.full_tensor(), names[name].grad, rtol=1e-3, atol=1e-4), name
 
 
+def check_weight_norm(mesh):
+    """Compare the magnitudes and directions of a sharded model with those of one process."""
+    for norm in (nn.utils.weight_norm, nn.utils.parametrizations.weight_norm):
+        for dim in (0, 1):
+
+            def make(norm=norm, dim=dim):
+                with seedbed.torch.recording(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)
+                    return nn.Sequential(norm(nn.Linear(7, 6), dim=dim), norm(nn.Linear(6, 5), dim=dim))
+
+            single, model = seedbed.torch.initialize_(make(), seed=42), make()
+            for layer in model:
+                fully_shard(layer, mesh=mesh)
+            seedbed.torch.initialize_(fully_shard(model, mesh=mesh), seed=42, device="cpu")
+            shards = dict(model.named_parameters())
+            for name, tensor in single.named_parameters():
+                assert isinstance(shards[name], DTensor), name
+                assert bits(shards[name].full_tensor()) == bits(tensor), name
+            if ALONE:
+                assert torch.allclose(model(torch.ones(2, 7)), single(torch.ones(2, 7)), rtol=1e-4, atol=1e-5)
+
+
 def check(rank, world, store):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=world, init_method=f"file://{store}")
@@ -230,6 +253,8 @@ def check(rank, world, store):
     for mesh in meshes:
         check_placements(mesh)
         check_refusals(mesh)
+        if mesh.ndim == 1:
+            check_weight_norm(mesh)
         for empty in (False, True) if mesh.ndim == 1 or ALONE else ():
             check_fsdp(mesh, mesh.ndim == 2, empty)
     check_outside()
