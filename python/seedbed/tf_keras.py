@@ -1,10 +1,10 @@
-"""Registers the initializers with tf_keras, so that models that use them are saved, loaded and cloned.
+"""Register the initializers with tf_keras at import, so that it saves, loads and clones models that use them.
 
     import seedbed.tf_keras
     model = tf_keras.models.load_model("model.keras")
 
-The classes of `seedbed`, `seedbed.compat.v1` and `seedbed.compat.v2` load as themselves, from files in the formats
-`.keras`, `.h5` and JSON. A program that saves a model need not import this module; one that loads it must.
+The classes of `seedbed`, `seedbed.compat.v1` and `seedbed.compat.v2` load as themselves, from `.keras` and `.h5` files
+and from JSON. A program that loads such a model must import this module; a program that saves it need not.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""The initializers of seedbed in JAX: arrays on any mesh, Flax, Equinox and Haiku, with the bits that one machine gets.
+"""Adapter of JAX: arrays on any mesh, and initializers for Flax, Equinox and Haiku, with the same bits on each.
 
-    model = jax.eval_shape(model.init, jax.random.key(0), batch)    # shapes: nothing is drawn or compiled
+    model = jax.eval_shape(model.init, jax.random.key(0), batch)    # Shapes only.
     params = seedbed.jax.initialize(model, {"*bias": "zeros", "*": sb.GlorotNormal()}, seed=42, shardings=shardings)
 
-| | |
+| function | returns |
 |---|---|
 | `array` | one tensor, as a `jax.Array` of any sharding |
-| `initializer` | a function `(key, shape, dtype)`, as `jax.nn.initializers` has them |
-| `initialize` | every array of a tree, such as the parameters of a model, by rules |
-| `plan_of` | the same as a plan, for a table, a file without the model, or a check of one |
+| `initializer` | a function `(key, shape, dtype)`, the protocol of `jax.nn.initializers` |
+| `initialize` | a tree, such as the parameters of a model, with all arrays initialized by rules |
+| `plan_of` | the same as a plan: a table, or what `seedbed.checkpoint` writes and verifies without the model |
 
-Nothing is compiled. Each process evaluates the shards of its own devices, each distinct shard once, with the bits that
-the whole tensor has there, and talks to no other process.
+Outside of `jit`, nothing is compiled. Each process evaluates the shards of its own devices without communication, each
+distinct shard once. A shard has the same bits as in the whole tensor.
 """
 
 from seedbed.jax.arrays import array

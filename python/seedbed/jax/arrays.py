@@ -1,4 +1,4 @@
-"""`array`: one tensor, as a `jax.Array` of any sharding."""
+"""`array`: one tensor as a `jax.Array` of any sharding."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from seedbed.rules import Repeated
 from seedbed.shapes import ShapeLike, as_shape
 
 ShardingLike: TypeAlias = "Sharding | PartitionSpec | jax.Device | None"
+"""Types of the argument `sharding`."""
 
 ALIGNMENT = 64
-"""Alignment of the memory that JAX takes over on a CPU instead of a copy, in bytes."""
+"""Alignment of memory that JAX uses on a CPU without copying it, in bytes."""
 
 
 def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, sharding: ShardingLike = None) -> jax.Array:
     """Return the tensor of an initializer as a `jax.Array`.
 
-    Nothing is compiled. Each process evaluates the shards of its own devices, and each distinct shard once, however
-    many devices have it. On a CPU the array takes over the memory that the values were written to.
+    Nothing is compiled. Each process evaluates the shards of its own devices, and each distinct shard once, even if
+    several devices have it. On a CPU the array uses the memory to which the values are written, without a copy.
 
     Arguments:
-        initializer: one of seedbed's. If it draws and the sharding has devices of several processes, it has a seed.
-        shape: of the whole tensor: an integer or integers.
-        dtype: of its elements; JAX's default type of floats if there is none.
-        sharding: a sharding of JAX, a device, or a `PartitionSpec` of the mesh that `jax.set_mesh` sets. It must divide
-            the shape evenly, as JAX demands it of all arrays. If there is none, every device of the mesh that is set
-            has the whole, or if none is set, JAX's default device.
+        initializer: an initializer of seedbed. If it is random and the sharding has devices of several processes, it
+            needs a seed.
+        shape: shape of the whole tensor: an integer or a sequence of integers.
+        dtype: dtype of the elements; by default JAX's default float.
+        sharding: a sharding of JAX, a device, or a `PartitionSpec` for the mesh that `jax.set_mesh` sets. It must
+            divide the shape evenly, as JAX requires. By default, each device of that mesh has the whole tensor, or
+            without a mesh, JAX's default device.
 
     Raises:
         TypeError: if `initializer` is not an initializer, or `sharding` is not a sharding.
-        ValueError: if JAX does not have the dtype; if the sharding does not fit the shape; and as the initializer does.
+        ValueError: if JAX does not have the dtype; if the sharding does not divide the shape; and where the initializer
+            raises it.
 
     >>> import numpy as np, seedbed as sb, seedbed.jax
     >>> weight = seedbed.jax.array(sb.GlorotNormal(seed=42), (30, 20))
@@ -53,18 +56,18 @@ def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, shar
     if placed is not None:
         if not placed.is_fully_addressable and initializer.get_config().get("seed", 0) is None:
             raise ValueError(
-                "an initializer must have a seed for devices of several processes, each of which would else have "
-                f"values of its own. Received: {shortened(initializer)}"
+                "an initializer must have a seed for devices of several processes: without one, each process would "
+                f"draw different values. Received: {shortened(initializer)}"
             )
-        placed.shard_shape(dimensions)  # raises an error if it does not divide the shape
+        placed.shard_shape(dimensions)  # Raises an error if it does not divide the shape.
     return spread(initializer.lazy(dimensions, element), placed)
 
 
 def element_of(initializer: Initializer, dtype: Any) -> np.dtype:
-    """Return the dtype of an initializer's result, JAX's default type of floats if `dtype` is None or `float`.
+    """Return the dtype of an initializer's result; JAX's default float if `dtype` is None or `float`.
 
     Raises:
-        ValueError: if the initializer does not make it, or JAX does not have it.
+        ValueError: if the initializer does not make the dtype, or JAX does not have it.
     """
     default = dtype is None or dtype is float
     element = initializer.as_dtype(jax.dtypes.canonicalize_dtype(float) if default else dtype)
@@ -74,11 +77,11 @@ def element_of(initializer: Initializer, dtype: Any) -> np.dtype:
 
 
 def as_sharding(sharding: Any) -> Sharding | None:
-    """Return a sharding that has devices; None for JAX's default device.
+    """Return a sharding with devices; None for JAX's default device.
 
     Raises:
         TypeError: if it is not a sharding, a device or a `PartitionSpec`.
-        ValueError: if it is one without devices, and no mesh is set.
+        ValueError: if it has no devices, and no mesh is set.
     """
     if isinstance(sharding, jax.Device):
         return SingleDeviceSharding(sharding)
@@ -99,7 +102,7 @@ def as_sharding(sharding: Any) -> Sharding | None:
 
 
 def _mesh() -> Mesh | None:
-    """Return the mesh that `jax.set_mesh` sets, if there is one, and JAX does not trace: then it has no devices."""
+    """Return the mesh that `jax.set_mesh` sets. None without one, and under `jit`, where it has no devices."""
     if jax.sharding.get_abstract_mesh().empty:
         return None
     try:
@@ -109,10 +112,10 @@ def _mesh() -> Mesh | None:
 
 
 def spread(values: LazyArray, sharding: Sharding | None) -> jax.Array:
-    """Return a tensor as an array: each distinct shard of this process is evaluated once.
+    """Return a tensor as an array. Each distinct shard of this process is evaluated once.
 
-    On a CPU, all shards of a tensor are in one block of memory: the system has large blocks ready sooner. For other
-    devices, one shard at a time is in the memory of the host.
+    On a CPU, all shards of a tensor are in one block of memory, since the system provides large blocks faster. For
+    other devices, the host keeps one shard at a time in memory.
     """
     if sharding is None:
         return jax.device_put(_evaluated(values, axes_of(values.shape)))
@@ -134,7 +137,7 @@ def spread(values: LazyArray, sharding: Sharding | None) -> jax.Array:
 
 
 def _evaluated(values: LazyArray, axes: Sequence[Axis], block: np.ndarray | None = None) -> np.ndarray:
-    """Evaluate a region, at the beginning of a block of memory if there is one."""
+    """Evaluate a region into new memory, or at the start of a given block of memory."""
     shape = shape_of(axes)
     memory = _memory(_size(values, axes)) if block is None else block
     out = memory[: prod(shape) * values.itemsize].view(values.dtype).reshape(shape)
@@ -143,12 +146,12 @@ def _evaluated(values: LazyArray, axes: Sequence[Axis], block: np.ndarray | None
 
 
 def _size(values: LazyArray, axes: Sequence[Axis]) -> int:
-    """The size of the memory of a region, in bytes: the next one is aligned too."""
+    """Return the memory size of a region in bytes, rounded up so that the next region is aligned too."""
     return -(-prod(shape_of(axes)) * values.itemsize // ALIGNMENT) * ALIGNMENT
 
 
 def _memory(size: int) -> np.ndarray:
-    """New memory of that size in bytes, which JAX takes over on a CPU."""
+    """Return new memory of a size in bytes, aligned so that JAX uses it on a CPU without a copy."""
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size]

@@ -1,8 +1,8 @@
-"""Values that the compiled program of another device than the CPU evaluates, with the bits of the engine.
+"""Evaluation within compiled programs for devices other than the CPU, with the bits of the engine.
 
-All is 32-bit words and float32; no 64-bit type of JAX is needed. XLA fuses products with sums, whatever its flags say.
-Each product is stored through an exclusive or with a zero that no compiler knows: two neighbouring bits of a square, of
-which one is always 0.
+The arithmetic is on 32-bit words and float32, and needs no 64-bit type of JAX. XLA fuses products with sums whatever
+its flags, which would change bits. Each product is therefore combined by exclusive or with a zero that the compiler
+cannot simplify: the conjunction of two neighbouring bits of a square, one of which is always 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Operations:
     """`seedbed.accelerators.arithmetic.Operations` on arrays of JAX: words are uint32.
 
     Arguments:
-        zero: words of 0, of the shape of all products, whose value no compiler knows.
+        zero: words with the value 0 that the compiler cannot know, of the shape of all products.
     """
 
     def __init__(self, zero: Any = None) -> None:
@@ -84,11 +84,11 @@ def part(sample: Sample, whole: Shape, shape: Shape, words: Any, parts: Any) -> 
     """Return a part of the tensor of a key.
 
     Arguments:
-        sample: the distribution.
-        whole: the shape of the tensor.
-        shape: the shape of the part; along each axis it divides the tensor's.
-        words: the words of the key, the most significant first.
-        parts: which part it is, along each axis.
+        sample: distribution of the values.
+        whole: shape of the tensor.
+        shape: shape of the part. Along each axis, its length divides the tensor's.
+        words: words of the key, the most significant first.
+        parts: ordinal of the part along each axis.
     """
     inner, length = len(shape), 1
     while inner:
@@ -114,7 +114,7 @@ def part(sample: Sample, whole: Shape, shape: Shape, words: Any, parts: Any) -> 
 
 
 def _moved(high: Any, low: Any, index: Any, stride: int) -> tuple[Any, Any]:
-    """Return the number of an element that is so many strides farther, as two words."""
+    """Return the number of the element that is `index` strides after the given one, as two words."""
     ops = Operations()
     index = jnp.asarray(index, np.uint32)
     upper, lower = multiply(ops, index, stride & 0xFFFFFFFF)
@@ -124,20 +124,20 @@ def _moved(high: Any, low: Any, index: Any, stride: int) -> tuple[Any, Any]:
 
 
 class _Keystream(NamedTuple):
-    """The words of the elements of runs, a row for each."""
+    """The words of the elements of runs, one row for each run."""
 
     key: Any
-    """The words of the key, the least significant first."""
+    """Words of the key, the least significant first."""
     stream: tuple[int, int]
-    """The words of the stream, likewise."""
+    """Words of the stream, the least significant first."""
     high: Any
-    """The high words of the numbers of the first elements."""
+    """High words of the numbers of the first elements of the runs."""
     low: Any
-    """The low words."""
+    """Low words of these numbers."""
     length: int
-    """Number of elements of each run."""
+    """Length of each run, in elements."""
     aligned: bool = False
-    """Whether each run begins with a block."""
+    """Whether the first element of each run is the first of a block."""
 
     def plane(self, top: int) -> Any:
         """Return the high words, for 0, or the low words, for `TOP`."""
@@ -160,7 +160,7 @@ class _Keystream(NamedTuple):
 def _values(sample: Sample, words: Any, low: Any) -> Any:
     """Return the values of high words. `low` is a function that returns their low words."""
     square = words * words
-    # The last bits of a square are 0000, 0001, 0100 or 1001.
+    # A square ends in the bits 0000, 0001, 0100 or 1001: bits 2 and 3 are never both 1.
     ops = Operations((square >> np.uint32(2)) & (square >> np.uint32(3)) & np.uint32(1))
     made = values(ops, sample, words, lambda _: low(), lambda *of: by_integers(ops, *of))
     if sample.dtype == "float32":
@@ -170,7 +170,7 @@ def _values(sample: Sample, words: Any, low: Any) -> Any:
 
 @lru_cache(maxsize=16)
 def is_trusted(platform: str) -> bool:
-    """Whether the programs of a platform give the bits of the engine: at the first use, values are compared.
+    """Return whether compiled programs of a platform give the bits of the engine, by comparing values at the first use.
 
     A warning says what differs.
     """
@@ -178,7 +178,7 @@ def is_trusted(platform: str) -> bool:
         try:
             compared = compare(partial(_evaluated, jax.local_devices(backend=platform)[0]))
             differing = compared.differing
-        except Exception as error:  # of a device, a driver or a compiler, of whatever class
+        except Exception as error:  # Devices, drivers and compilers raise errors of many classes.
             differing = (f"{type(error).__name__}: {error}",)
     if differing:
         warnings.warn(
@@ -191,7 +191,7 @@ def is_trusted(platform: str) -> bool:
 
 
 def _evaluated(device: Any, cases: list[tuple[Sample, Runs]]) -> list[np.ndarray]:
-    """Return the bits of elements at `ADDRESS`, which one program of a device evaluates."""
+    """Return the bits of elements at `ADDRESS`, evaluated by one program for all cases."""
     key, stream = key_words(ADDRESS)
     firsts = {runs.firsts.tobytes(): runs.firsts for _, runs in cases}
 

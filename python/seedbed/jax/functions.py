@@ -1,4 +1,4 @@
-"""`initializer`: functions of a key and a shape, as `jax.nn.initializers` has them."""
+"""`initializer`: functions of a key and a shape, the protocol of `jax.nn.initializers`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ WORD_BITS = 32
 """Size of a word of a key, in bits."""
 
 MAX_WORDS = 7
-"""Number of words that always spell a seed."""
+"""Maximum number of words of a key: with one more, the integer might exceed the range of seeds."""
 
 
 def seed_of(key: Any) -> int:
-    """Return the seed that a key of JAX is: the integer that its words spell, the most significant first.
+    """Return the seed of a key of JAX: the integer with the words of the key, the most significant word first.
 
     Raises:
-        TypeError: if it is not a key.
+        TypeError: if it is not one key.
 
     >>> import jax
     >>> seed_of(jax.random.key(42)), seed_of(jax.random.PRNGKey(42))
@@ -49,7 +49,7 @@ def words_of(key: Any) -> Any:
             if key.ndim == 0:
                 return jax.random.key_data(key)
         elif key.dtype == np.uint32 and key.ndim == 1 and 0 < key.size <= MAX_WORDS:
-            return jax.lax.bitwise_or(key, np.uint32(0))  # an operation, which JAX traces even if the key is a constant
+            return jax.lax.bitwise_or(key, np.uint32(0))  # Makes JAX trace a constant key.
         received = f"an array of shape {key.shape} and dtype {key.dtype}"
     else:
         received = repr(key)
@@ -58,23 +58,24 @@ def words_of(key: Any) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class Function:
-    """What `initializer` returns. Functions of equal arguments are equal, so that JAX compiles for them once."""
+    """Result of `initializer`. Functions with equal arguments are equal, so that JAX compiles once for all of them."""
 
     initializer: Initializer
     path: str | None
+    """Name of a parameter, from which the seed is derived; None if the key is the seed."""
 
     def __call__(self, key: Any, shape: ShapeLike, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
         """Return the tensor of a key.
 
         Arguments:
             key: one key of JAX, typed or raw.
-            shape: of the tensor.
-            dtype: of its elements; JAX's default type of floats if there is none.
-            out_sharding: as `sharding` of `array`; where JAX traces, one that `jax.sharding.reshard` takes.
+            shape: shape of the tensor: an integer or a sequence of integers.
+            dtype: dtype of the elements; by default JAX's default float.
+            out_sharding: sharding of the result, as for `array`. Under `jit`, one that `jax.sharding.reshard` accepts.
 
         Raises:
             TypeError: if `key` is not one key.
-            ValueError: as `array`.
+            TypeError, ValueError: for the same shapes, dtypes and shardings as `array`.
         """
         words = words_of(key)
         dimensions = as_shape(shape)
@@ -93,7 +94,7 @@ class Function:
             return self._seeded(np.asarray(given))(shape, element)
 
         rule = self.initializer.with_seed(0).rule_of(shape, element)
-        if self.path is not None and not isinstance(rule, Repeated):  # its key is a hash
+        if self.path is not None and not isinstance(rule, Repeated):  # The engine's key is a hash of the path.
             return called_back(shape, element, words, evaluate)
         return traced(rule, shape, element, words, evaluate)
 
@@ -105,17 +106,17 @@ class Function:
 def initializer(initializer: InitializerLike, *, path: str | None = None) -> Function:
     """Return a function `(key, shape, dtype=None, out_sharding=None)`, the protocol of `jax.nn.initializers`.
 
-    Flax, Equinox, Haiku and MaxText take such functions. The key is the seed: the integer that its words spell, the
-    most significant first. So `jax.random.key(42)` gives what `seed=42` gives, and keys of `jax.random.split` and
-    `jax.random.fold_in` give layers values of their own. Outside of `jit`, nothing is compiled.
+    Flax, Equinox, Haiku and MaxText accept such functions. The seed is the integer with the words of the key, the most
+    significant word first: `jax.random.key(42)` gives the values of `seed=42`. Keys from `jax.random.split` and
+    `jax.random.fold_in` give layers different values. Outside of `jit`, nothing is compiled.
 
     Arguments:
-        initializer: an initializer without a seed, a name or a configuration.
-        path: the name of a parameter, to bind its values to: they are those of `SeedGenerator(seed).child(path)`, so
-            that one key serves all parameters, and `initialize` gives the same.
+        initializer: an initializer without a seed, a name, or a configuration.
+        path: name of a parameter, to derive its seed by `SeedGenerator(seed).child(path)`, as `initialize` does. One
+            key then serves all parameters. By default, the seed of the key is used.
 
     Raises:
-        TypeError, ValueError: if the initializer is not one, or has a seed.
+        TypeError, ValueError: if it is not an initializer, or has a seed; if `path` is not a name.
 
     >>> import jax, numpy as np, seedbed as sb, seedbed.jax
     >>> function = seedbed.jax.initializer(sb.GlorotNormal())
@@ -124,5 +125,5 @@ def initializer(initializer: InitializerLike, *, path: str | None = None) -> Fun
     True
     """
     if path is not None:
-        SeedGenerator(0).child(path)  # raises an error if it is not a name
+        SeedGenerator(0).child(path)  # Raises an error if it is not a name.
     return Function(as_initializer(initializer), path)

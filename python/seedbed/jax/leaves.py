@@ -1,4 +1,4 @@
-"""The arrays of a tree: their names, and the modules and boxes that they are in."""
+"""The arrays of a tree: their names, and the modules and boxes around them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import jax
 
 BOXES = (("flax.core.meta", "AxisMetadata"), ("flax.nnx", "Variable"))
-"""Classes of Flax that have an array, and are no part of its name."""
+"""Classes of Flax that wrap an array, and do not appear in its name."""
 
 SEPARATOR = "/"
-"""What is between the parts of a name."""
+"""Separator of the parts of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Leaf:
     tensor: Any
     """The leaf: an array, a `jax.ShapeDtypeStruct`, or anything else."""
     layers: tuple[object, ...]
-    """What it is in, from the tree on: modules of Equinox, or variables of Flax NNX."""
+    """The nodes around it, from the root: modules of Equinox, or variables of Flax NNX."""
 
     @property
     def is_array(self) -> bool:
@@ -56,7 +56,7 @@ def _boxes() -> tuple[type, ...]:
 def _leaves(node: Any, parts: tuple[str, ...], layers: tuple[object, ...], boxes: tuple[type, ...]) -> Iterator[Leaf]:
     children, _ = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda other: other is not node)
     for path, child in children:
-        if not path:  # the node is a leaf
+        if not path:  # The node is a leaf.
             yield Leaf(SEPARATOR.join(parts), node, layers)
         else:
             own = () if isinstance(node, boxes) else (jax.tree_util.keystr(path, simple=True),)

@@ -1,13 +1,14 @@
-"""Tensors where JAX traces, as under `jit`, `vmap`, `shard_map` and `scan`.
+"""Tensors under transformations of JAX such as `jit`, `vmap`, `shard_map` and `scan`.
 
-| rule of the initializer | what the compiled program does |
+| rule of the initializer | action of the compiled program |
 |---|---|
-| `Sampled`, on a CPU | calls the engine (`src/xla_ffi.rs`); sharded, it evaluates the shard of each device |
-| `Sampled`, on another device | computes the values (`devices`), or calls Python on the host; sharded likewise |
+| `Sampled`, on a CPU | calls the engine (`src/xla_ffi.rs`) |
+| `Sampled`, on another device | computes the values (`devices`) if it can; otherwise it calls Python on the host |
 | `Repeated` | broadcasts a constant |
 | any other | calls Python on the host, which evaluates the whole tensor |
 
-Other devices than CPUs compute the values that `seedbed.accelerators` has the arithmetic for.
+A sharded program evaluates only the shard of each device in the first two cases. Devices other than CPUs compute the
+distributions and dtypes of `seedbed.accelerators`.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
 ENGINES = {"cpu"}
-"""The platforms whose programs call the engine."""
+"""Platforms whose programs call the engine."""
 
 TARGET = "seedbed_part"
-"""The name of the handler in compiled programs."""
+"""Name of the handler in compiled programs."""
 
 
 class Sample(NamedTuple):
@@ -56,11 +57,12 @@ def traced(
     """Return the tensor of a key.
 
     Arguments:
-        rule: the rule of the tensor of any key.
-        shape: of the tensor.
-        dtype: of its elements.
-        words: the words of the key.
-        evaluate: a function of the words of a key that evaluates its tensor on the host, for rules that need it.
+        rule: rule of the tensor, for any key.
+        shape: shape of the tensor.
+        dtype: dtype of the elements.
+        words: words of the key.
+        evaluate: function from the words of a key to its tensor, evaluated on the host. Used if a program cannot
+            evaluate the rule.
     """
     if isinstance(rule, Repeated):
         return jax.numpy.broadcast_to(jax.numpy.asarray(rule.value, dtype), shape)
@@ -72,21 +74,21 @@ def traced(
 
 
 def _is_made_there(rule: Sampled) -> bool:
-    """Whether programs of JAX's default platform call the engine or compute the values of a rule.
+    """Return whether programs of JAX's default platform call the engine for a rule, or compute its values.
 
-    Others call Python for the whole: the parts of a sharded program cannot.
+    All other programs call Python for the whole tensor, since the parts of a sharded program cannot call Python.
     """
     platform = jax.default_backend()
     return platform in ENGINES or (sample_of(rule.recipe) is not None and not forced() and is_trusted(platform))
 
 
 def called_back(shape: Shape, dtype: np.dtype, words: jax.Array, evaluate: Callable[[Any], np.ndarray]) -> jax.Array:
-    """Return the tensor of a key, which Python evaluates on the host."""
+    """Return the tensor of a key, evaluated by Python on the host."""
     return jax.pure_callback(evaluate, jax.ShapeDtypeStruct(shape, dtype), words, vmap_method="sequential")
 
 
 def constrained(tensor: jax.Array, sharding: Any) -> jax.Array:
-    """Return a tensor with a sharding, while JAX traces: the compiled program makes its shards where they are."""
+    """Return a tensor with a sharding, under `jit`. The compiled program evaluates each shard on its device."""
     mesh = sharding.mesh if isinstance(sharding, NamedSharding) else jax.sharding.get_abstract_mesh()
     if AxisType.Explicit in mesh.axis_types:
         return jax.sharding.reshard(tensor, sharding)
@@ -95,7 +97,7 @@ def constrained(tensor: jax.Array, sharding: Any) -> jax.Array:
 
 @lru_cache(maxsize=1024)
 def _of_keys(sample: Sample) -> Any:
-    """A function of keys, along any axes before the last one: under `vmap` they have one more."""
+    """Return a function from keys to tensors. All axes of the keys except the last are batch axes, added by `vmap`."""
 
     def of_keys(words: jax.Array) -> jax.Array:
         return _partitioned(sample, words.ndim - 1)(words)
@@ -107,7 +109,7 @@ def _of_keys(sample: Sample) -> Any:
 
 @lru_cache(maxsize=1024)
 def _partitioned(sample: Sample, batches: int) -> Any:
-    """A function of keys, along so many axes. A sharded program evaluates the parts of its result."""
+    """Return the same function for a number of batch axes. A sharded program evaluates only its own shards."""
 
     def whole(words: jax.Array) -> jax.Array:
         return _part.bind(words, jax.numpy.zeros(len(sample.shape), np.uint32), whole=sample, shape=sample.shape)
@@ -118,7 +120,7 @@ def _partitioned(sample: Sample, batches: int) -> Any:
             mesh = Mesh(np.array([*sharding.devices_indices_map(shape)]), ("devices",))
         try:
             local, table = sharding.shard_shape(shape), _parts(sharding, shape, mesh)
-        except ValueError:  # it does not divide the shape: the program cuts the shards from the whole
+        except ValueError:  # It does not divide the shape: evaluate the whole tensor and slice it.
             sharding, local, table = NamedSharding(mesh, PartitionSpec()), shape, None
 
         def lowered(words: jax.Array) -> jax.Array:
@@ -143,7 +145,7 @@ def _partitioned(sample: Sample, batches: int) -> Any:
 
 
 def _parts(sharding: Any, shape: Shape, mesh: Mesh) -> np.ndarray:
-    """Return which part of a tensor each device of a mesh has, along each axis."""
+    """Return the ordinal of each device's part of a tensor, along each axis."""
     local, indices = sharding.shard_shape(shape), sharding.devices_indices_map(shape)
     parts = [
         [(item.start or 0) // max(1, count) for item, count in zip(indices[device], local, strict=True)]
@@ -161,7 +163,7 @@ def _lower(context: Any, words: Any, parts: Any, *, whole: Sample, shape: Shape)
         return _lower_there(context, words, parts, whole=whole, shape=shape)
     if not HAS_INTERFACE:
         raise NotImplementedError(
-            "where JAX traces, as under jit, an initializer of seedbed needs version 0 of XLA's foreign function "
+            "under jit, an initializer of seedbed needs version 0 of XLA's foreign function "
             f"interface. Call it outside of jit, or use seedbed.jax.initialize. Received: JAX {jax.__version__}"
         )
     return jax.ffi.ffi_lowering(TARGET)(
@@ -179,7 +181,7 @@ def _lower_there(context: Any, words: Any, parts: Any, *, whole: Sample, shape: 
     sample = sample_of(compiled(*whole[:2], whole.dtype))
     if sample is None:
         raise NotImplementedError(
-            "where JAX traces, as under jit, an initializer whose values only the engine makes must be compiled for "
+            "under jit, an initializer whose values only the engine can evaluate must be compiled for "
             "JAX's default platform. Call it outside of jit, or make the arrays by seedbed.jax.array or "
             "seedbed.jax.initialize, which work for any device and compile nothing. "
             f"Received: {', '.join(context.module_context.platforms)}"
@@ -195,14 +197,14 @@ def _lower_there(context: Any, words: Any, parts: Any, *, whole: Sample, shape: 
 
 
 def _has_interface() -> bool:
-    """Whether the interface of XLA has the major version of the handler: JAX would not start with any other."""
+    """Return whether XLA's interface has the handler's major version: JAX fails to start with a handler of another."""
     header = Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h"
     return re.search(r"#define XLA_FFI_API_MAJOR 0\b", header.read_text(encoding="utf-8")) is not None
 
 
 _part = Primitive("seedbed_part")
-"""A part of the tensor of each key. Operands are the words of the keys, and which part it is along each axis of the
-tensor, if all parts have the same shape."""
+"""Primitive for a part of the tensor of each key. Its operands are the words of the keys, and the ordinal of the part
+along each axis, counted in parts of the same shape."""
 
 _part.def_abstract_eval(_abstract)
 _part.def_impl(jax.jit(_part.bind, static_argnames=("whole", "shape")))
@@ -210,6 +212,6 @@ mlir.register_lowering(_part, _lower_there)
 mlir.register_lowering(_part, _lower, platform="cpu")
 
 if HAS_INTERFACE := _has_interface():
-    _core.backend()  # raises an error if the environment asks for one that this CPU does not have
-    get_num_threads()  # the handler gets the number here
+    _core.backend()  # Raises an error if the environment names a backend that this CPU does not have.
+    get_num_threads()  # Sets the number of threads of the handler.
     jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(_core.xla_handler()), platform="cpu")

@@ -1,4 +1,4 @@
-"""`initialize` and `plan_of`: every array of a tree."""
+"""`initialize` and `plan_of`: initialize all arrays of a tree."""
 
 from __future__ import annotations
 
@@ -29,27 +29,32 @@ def initialize(
     skip: Selection = None,
     unused: str = "error",
 ) -> T:
-    """Return a tree with initial values for every array of `tree`.
+    """Return a tree like `tree` with all arrays initialized.
 
-    The array called `name` gets the values of `initializer.with_seed(SeedGenerator(seed).child(name))`: what `seedbed
-    init` writes for a plan of these names. A name is the path in the tree, with "/" between its parts.
+    The array called `name` gets the values of `initializer.with_seed(SeedGenerator(seed).child(name))`, which `seedbed
+    init` writes for a plan of these names too. A name is the path in the tree, with "/" between its parts.
 
     Nothing is compiled. Each process evaluates the shards of its own devices, each distinct shard once.
 
     Arguments:
-        tree: what `jax.eval_shape`, `flax.nnx.eval_shape` or `equinox.filter_eval_shape` returns, or any tree of arrays
-            or of `jax.ShapeDtypeStruct`. Leaves without a shape and a dtype, such as functions, stay as they are.
-        rules: a mapping, or pairs, of selectors and initializers; or a plan, or a scheme of `seedbed.schemes`, which
-            may also be one of the pairs. A selector is a pattern of names (`fnmatch.fnmatchcase`), a class of modules
-            of Equinox or of variables of Flax NNX, or a function of a name and a leaf. The first rule that selects an
-            array decides it. An initializer is an object without a seed, a name or a configuration.
-        seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
-        shardings: a sharding, as for `array`, or a tree of them, of the structure of `tree` or of its beginning, in
-            which None is for a leaf's own. By default each leaf's own: that of an array which is committed to devices,
-            or of a `jax.ShapeDtypeStruct` which has one. A leaf without one is placed as `array` does.
-        only: a selector, or several: nothing else is initialized.
-        skip: a selector, or several: what they select stays as it is.
-        unused: "error", or "ignore" if rules, `only` and `skip` may select nothing.
+        tree: the result of `jax.eval_shape`, `flax.nnx.eval_shape` or `equinox.filter_eval_shape`, or any tree of
+            arrays or `jax.ShapeDtypeStruct`. Leaves without a shape and a dtype, such as functions, are returned
+            unchanged.
+        rules: a mapping from selectors to initializers, or pairs of them; or a plan, or a scheme of `seedbed.schemes`,
+            which may also be one of the pairs. A selector is a pattern of names (`fnmatch.fnmatchcase`), a class of
+            Equinox modules or Flax NNX variables, or a function of a name and a leaf. The first rule that selects an
+            array decides it. An initializer is an object without a seed, a name, or a configuration.
+        seed: an integer in [-2**255, 2**255), or a generator. A generator is not advanced: its children are used.
+        shardings: a sharding for all arrays, as for `array`, or a tree of shardings with the structure of `tree` or a
+            prefix of it, in which None means the leaf's own sharding. By default, each leaf's own sharding: that
+            of an array that is committed to devices, or of a `jax.ShapeDtypeStruct` that has one. A leaf without one
+            is placed as by `array`.
+        only: a selector, or several: initialize only the arrays that they select. By default, all.
+        skip: a selector, or several: return the arrays that they select unchanged. By default, none.
+        unused: "error" to raise an error for a rule, `only` or `skip` that selects nothing; "ignore" to allow it.
+
+    Returns:
+        A tree with the structure of `tree`, and a `jax.Array` for each initialized array.
 
     Raises:
         TypeError, ValueError: before anything is evaluated: if an argument is not as described; if a rule decides
@@ -74,7 +79,7 @@ def initialize(
             with about(f"shardings: {leaf.name}"):
                 places[at] = sharding = as_sharding(_own_sharding(leaf.tensor) if given[at] is None else given[at])
                 if sharding is not None:
-                    sharding.shard_shape(tensor.shape)  # raises an error if it does not divide the shape
+                    sharding.shard_shape(tensor.shape)  # Raises an error if it does not divide the shape.
     made = [
         leaf.tensor if tensor is None else spread(values_of(tensor, root), sharding)
         for leaf, tensor, sharding in zip(leaves, planned, places, strict=True)
@@ -85,19 +90,23 @@ def initialize(
 def plan_of(
     tree: Any, rules: Rules | Plan, *, only: Selection = None, skip: Selection = None, unused: str = "error"
 ) -> Plan:
-    """Return the plan of a tree: what `initialize` makes of it, for `seedbed.checkpoint` to write to a file, or verify.
+    """Return the plan of a tree: name, shape, dtype and initializer of each array that `initialize` would make.
 
-    Nothing is evaluated. Printed, the plan is a table that says which rule decided each array.
+    `seedbed.checkpoint` writes a plan to files, and verifies files with it. Nothing is evaluated. Printed, the plan is
+    a table; its last column is the rule that decided the array.
 
     Arguments:
-        tree: as for `initialize`, and so are all others.
-        rules: as above.
-        only: as above.
-        skip: as above.
-        unused: as above.
+        tree: a tree of arrays or `jax.ShapeDtypeStruct`, as for `initialize`.
+        rules: a mapping from selectors to initializers, pairs of them, a plan, or a scheme, as for `initialize`.
+        only: a selector, or several: plan only the arrays that they select. By default, all.
+        skip: a selector, or several: omit the arrays that they select. By default, none.
+        unused: "error", or "ignore" to allow rules, `only` and `skip` that select nothing.
+
+    Returns:
+        A `seedbed.plan.Plan`.
 
     Raises:
-        TypeError, ValueError: as `initialize`.
+        TypeError, ValueError: for the same arguments and trees as `initialize`.
 
     >>> import jax, seedbed.jax
     >>> kernel, bias = jax.ShapeDtypeStruct((3, 2), "float32"), jax.ShapeDtypeStruct((2,), "float32")
@@ -114,7 +123,7 @@ def plan_of(
 def _decided(
     leaves: list[Leaf], rules: Rules | Plan, only: Selection, skip: Selection, unused: str
 ) -> list[PlannedTensor | None]:
-    """Return what each leaf is to be; None for one that stays as it is."""
+    """Return the plan of each leaf; None for a leaf that is not initialized."""
     if unused not in ("error", "ignore"):
         raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
     arrays = [leaf for leaf in leaves if leaf.is_array]
@@ -143,7 +152,7 @@ def _decided(
 
 
 def _given(shardings: Any, tree: Any, leaves: list[Leaf]) -> list[Any]:
-    """Return the sharding that is given for each leaf; None for its own."""
+    """Return the given sharding of each leaf; None for the leaf's own sharding."""
     if shardings is None:
         return [None] * len(leaves)
     with about("shardings"):

@@ -1,24 +1,25 @@
-"""The initializers of seedbed as initializers of Keras 3, on any of its backends, with the same bits on each.
+"""Adapter of Keras 3: the initializers of seedbed for layers and whole models, with the same bits on any backend.
 
     layer = keras.layers.Dense(3, kernel_initializer=seedbed.keras.GlorotNormal(seed=42))
 
-Each class is at once the class of `seedbed` and the class of Keras of that name. From the first it has what it makes,
-its arguments and its configuration; by the second it is known to layers which ask for Keras' own class, as EinsumDense
-and the attention layers do to tell it their axes. A call gives a tensor of the backend.
+Each class derives from the class of `seedbed` and from the class of Keras with the same name. Values, arguments and
+configuration are those of the class of `seedbed`. The class of Keras is a base because EinsumDense and the attention
+layers set the axes of its instances only. A call returns a tensor of the backend.
 
-All are registered with Keras under `seedbed>`: models that use them are saved, loaded and cloned in any process that
-has imported this module. So are the classes of `seedbed` itself, which Keras then loads as these. Snake-case names are
-the classes, and `get`, `serialize` and `deserialize` do what those of Keras do.
+The classes are registered with Keras under `seedbed>`: any process that has imported this module can save, load and
+clone models that use them. Models that use the classes of `seedbed` itself load with these classes. Snake-case names
+are other names of the classes, and `get`, `serialize` and `deserialize` do what those of Keras do.
 
-A seed may be a `keras.random.SeedGenerator`: each call is one draw, from the stream that its counter says, of the key
-that its seed says. So its draws are those of a `seedbed.SeedGenerator` of that seed.
+A seed may be a `keras.random.SeedGenerator`. Each call takes one draw, and the draws are those of a
+`seedbed.SeedGenerator` with the same seed.
 
-Reuse: Keras makes all weights of an initializer with an integer seed the same, and its attention layers clone the
-initializer for query, key and value, so that these begin equal, with an integer seed and with a generator. This module
-does as Keras does. Seeds by name, `seedbed.SeedGenerator(42).child("block3/attn")`, tell layers apart;
-`docs/compatibility.md` says how the parts of one attention layer get different values.
+As with the initializers of Keras, all weights of one initializer with an integer seed are equal. The attention layers
+clone their initializer, so that query, key and value are equal too, with an integer seed or a generator. Seeds by name,
+such as `seedbed.SeedGenerator(42).child("block3/attn")`, give layers different values; `docs/compatibility.md` shows
+how the parts of one attention layer get different values.
 
-A whole model, every weight bound to its path, so that layers can come and go:
+`initialize` initializes a whole model. It derives the seed of each weight from its path, so that adding or removing a
+layer does not change the others:
 
     model = seedbed.keras.initialize(model, {"*bias": "zeros"}, seed=42)
     print(seedbed.keras.plan_of(model))
@@ -34,7 +35,7 @@ from seedbed.seeds import SeedGenerator
 
 if TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any: ...  # the classes, which are made from a table
+    def __getattr__(name: str) -> Any: ...  # The classes are made from a table.
 
 
 globals().update({name: NAMES[name] for name in PUBLIC})

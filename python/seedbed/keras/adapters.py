@@ -1,4 +1,4 @@
-"""The classes: each is at once the class of `seedbed` and the class of Keras of that name."""
+"""The classes of `seedbed.keras`: each derives from the class of `seedbed` and the class of Keras of its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras.src.backend import in_stateless_scope  # Keras has no public name for it
+from keras.src.backend import in_stateless_scope  # There is no public name.
 
 from seedbed import config, saving, seeds
 from seedbed.arguments import shortened
@@ -21,10 +21,11 @@ from seedbed.seeds import Address, SeedGenerator
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 _WORD = 2**32
+"""Number of values of a word."""
 
 
 class _InKeras:
-    """The call as Keras has it, of an initializer of seedbed that is one of Keras too."""
+    """Call and seeds of Keras. It comes before the class of `seedbed` in the bases of each class."""
 
     if TYPE_CHECKING:
         seed: Any
@@ -43,20 +44,20 @@ class _InKeras:
 
     @evaluates_rule
     def __call__(self, shape: ShapeLike, dtype: Any = None, layout: Any = None) -> Any:
-        """The tensor, on the device where Keras makes tensors.
+        """Return the tensor, as a tensor of the backend on its default device.
 
-        While Keras only infers shapes, in a `keras.StatelessScope`, a call takes no draw from a generator.
+        In a `keras.StatelessScope`, in which Keras infers shapes, a call does not advance a generator.
 
         Arguments:
-            shape: of the tensor: an integer or integers.
-            dtype: dtype of its elements, as Keras names them, by default `keras.config.floatx()`.
-            layout: on JAX, how to spread the tensor over devices: a `keras.distribution.TensorLayout` or a
-                `jax.sharding.Sharding`. Only the parts that this process holds are evaluated, each by itself, with
-                the bits of the whole.
+            shape: shape of the tensor: an integer or a sequence of integers.
+            dtype: dtype of the elements, by its name in Keras; by default `keras.config.floatx()`.
+            layout: on the backend JAX, the distribution of the tensor over devices, a
+                `keras.distribution.TensorLayout` or a `jax.sharding.Sharding`. Each process evaluates only its own
+                shards, which have the same bits as in the whole tensor.
 
         Raises:
-            ValueError: for a bad shape or dtype, parameters that this dtype has no numbers for, or a layout on another
-                backend.
+            TypeError, ValueError: for an invalid shape or dtype, for parameters that the dtype cannot represent, or for
+                a layout on another backend.
         """
         name, backend = keras.utils.standardize_dtype(dtype), keras.config.backend()
         if layout is not None and backend != "jax":
@@ -71,9 +72,9 @@ class _InKeras:
 
 
 def _without_draw(initializer: Any) -> Any:
-    """The same, with a generator of its own in the place of the one that others draw from."""
+    """Return a copy of an initializer that does not advance the generator of the original."""
     seed = getattr(initializer, "seed", None)
-    if isinstance(seed, keras.random.SeedGenerator):  # its state may have no value in such a scope
+    if isinstance(seed, keras.random.SeedGenerator):  # In such a scope, its state may have no value.
         seed = seed.get_config()["seed"] or 0
     elif isinstance(seed, SeedGenerator):
         seed = copy.copy(seed)
@@ -85,7 +86,7 @@ def _without_draw(initializer: Any) -> Any:
 
 
 def spread(tensor: LazyArray, layout: Any) -> Any:
-    """A JAX array on the devices of a layout, of which each part is evaluated alone, and once."""
+    """Return a JAX array on the devices of a layout. Each shard is evaluated once, by itself."""
     from seedbed.jax import arrays
 
     sharding = layout.backend_layout if isinstance(layout, keras.distribution.TensorLayout) else layout
@@ -93,10 +94,10 @@ def spread(tensor: LazyArray, layout: Any) -> Any:
 
 
 def _draw(generator: Any) -> Address:
-    """The next address of a generator of Keras, whose state is a seed and a counter.
+    """Return the next address of a generator of Keras, whose state is a seed and a counter.
 
-    The state's words have 32 bits on most backends. Where the first is still that of the generator's own seed, it is
-    this seed that counts, which may be any integer.
+    On most backends, the state has words of 32 bits. If the first word is the lowest word of the generator's seed, that
+    seed is used, since it may have more than 32 bits; otherwise the state was changed, and the word is used.
     """
     word, count = (int(number) for number in keras.ops.convert_to_numpy(generator.next()))
     seed = generator.get_config()["seed"]
@@ -106,7 +107,7 @@ def _draw(generator: Any) -> Address:
 
 
 def _keras_base(name: str, cls: type[Initializer]) -> Any:
-    """The class of Keras that `isinstance` is to find: of the same name, or the nearest by what it takes."""
+    """Return the base class from Keras: that of the same name, or VarianceScaling for a class with axes of fans."""
     if name in config.IN_KERAS:
         return getattr(keras.initializers, name, keras.initializers.Initializer)
     takes_axes = {"input_axes", "output_axes"} <= {*cls.parameters}
@@ -114,7 +115,7 @@ def _keras_base(name: str, cls: type[Initializer]) -> Any:
 
 
 def _adapted(name: str, cls: type[Initializer]) -> Any:
-    saving.register(cls, "seedbed", _register)  # is saved under the name under which the adapter is loaded
+    saving.register(cls, "seedbed", _register)  # Keras saves it under the name of the adapter.
     attributes = {"__module__": "seedbed.keras", "__qualname__": name, "__doc__": cls.__doc__}
     adapter = type(name, (_InKeras, cls, _keras_base(name, cls)), attributes)
     saving.register(adapter, "seedbed", _register)
@@ -122,27 +123,36 @@ def _adapted(name: str, cls: type[Initializer]) -> Any:
 
 
 def get(identifier: Any) -> Any:
-    """Return the initializer that an identifier names or is, as `keras.initializers.get`. Names mean the classes here.
+    """Return the initializer for an identifier, like `keras.initializers.get`, with the classes of this module.
 
     Arguments:
-        identifier: a name, a configuration, a class, a callable, an array or None.
+        identifier: a name or a configuration, for a new initializer of this module; or a class, a callable, an array or
+            None, as for `keras.initializers.get`.
 
     Raises:
-        ValueError: if it is something else.
+        TypeError, ValueError: if it is something else, or not a valid name or configuration.
+
+    >>> import seedbed.keras
+    >>> seedbed.keras.get("he_normal")
+    HeNormal(input_axes=None, output_axes=None)
     """
     known = isinstance(identifier, (str, Mapping))
     return config.build(identifier, None, NAMES) if known else keras.initializers.get(identifier)
 
 
 def deserialize(configuration: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The initializer of a configuration: `seedbed.deserialize`, whose names mean the classes here.
+    """Return a new initializer from a configuration, like `seedbed.deserialize`, of a class of this module.
 
     Arguments:
-        configuration: a dict as Keras writes it, its short form, a name or None.
-        custom_objects: classes and functions by the names that the configuration may have for them.
+        configuration: a dict from `serialize`, its short form with class name and config, a name, or None for None.
+        custom_objects: more classes and functions, by the names that the configuration has for them. By default, none.
 
     Raises:
-        ValueError: for an unknown name or key, or a bad value.
+        TypeError, ValueError: for an unknown name or key, or an invalid value.
+
+    >>> import seedbed.keras
+    >>> seedbed.keras.deserialize({"class_name": "HeNormal", "config": {"seed": 1}})
+    HeNormal(seed=1, input_axes=None, output_axes=None)
     """
     return None if configuration is None else config.build(configuration, custom_objects, NAMES)
 
@@ -157,4 +167,4 @@ for _module in (v1, v2):
 ADAPTED = {cls: _adapted(name, cls) for name, cls in config.CLASSES.items()}
 NAMES = {name: ADAPTED[cls] for name, cls in config.NAMES.items()}
 PUBLIC = [name for name in NAMES if name in {*config.CLASSES, *config.ALIASES} or hasattr(keras.initializers, name)]
-"""The names that the package has as attributes."""
+"""Names of the classes that `seedbed.keras` exports."""

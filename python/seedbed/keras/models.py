@@ -1,4 +1,4 @@
-"""`initialize` and `plan_of`: every weight of a built Keras model."""
+"""`initialize` and `plan_of`: initialize whole Keras models."""
 
 from __future__ import annotations
 
@@ -39,24 +39,26 @@ def initialize(
 ) -> T:
     """Give every weight of a built model its initial values, in place.
 
-    What a rule decides is initialized by the rule, all else by the distribution of the initializer that its layer has
-    for it, whatever seed that has. The weight with the path `name` gets the values of
-    `initializer.with_seed(SeedGenerator(seed).child(name))`, on any backend: what `seedbed init` writes for a plan of
-    these names. Name layers and models: Keras numbers those without a name as they are made.
+    A weight that a rule selects gets the rule's initializer. Every other weight gets the distribution of the
+    initializer of its layer, whatever its seed. The weight with the path `name` gets the values of
+    `initializer.with_seed(SeedGenerator(seed).child(name))` on any backend, which `seedbed init` writes for a plan of
+    these names too. Give names to layers and models: Keras numbers unnamed ones in the order of their construction.
 
-    On JAX, a weight that a `keras.distribution` spreads over devices stays so, and each process evaluates its own part.
+    On the backend JAX, a weight that a `keras.distribution` shards stays sharded, and each process evaluates its own
+    shards.
 
     Arguments:
         model: a model or a layer that is built.
-        rules: a mapping, or pairs, of selectors and initializers; or a plan. A selector is a pattern of paths
-            (`fnmatch.fnmatchcase`), a class of layers, or a function of a path and a variable. The first rule that
-            selects a weight decides it. An initializer is an object without a seed, a name or a configuration. A random
-            one does not reach what is constant by its own initializer, such as the bias of most layers, unless the rule
-            decides nothing else, or is `Blocks`. In an EinsumDense it counts fans by the axes of the equation.
-        seed: an integer in [-2**255, 2**255), or a generator, from which only children are taken.
-        only: a selector, or several: nothing else is initialized.
-        skip: a selector, or several: what they select stays as it is.
-        unused: "error", or "ignore" if rules, `only` and `skip` may select nothing.
+        rules: a mapping from selectors to initializers, or pairs of them; or a plan or a scheme. A selector is a
+            pattern of paths (`fnmatch.fnmatchcase`), a class of layers, or a function of a path and a variable. The
+            first rule that selects a weight decides it. An initializer is an object without a seed, a name, or a
+            configuration. A random initializer does not change weights whose layer has a constant initializer for
+            them, such as most biases, unless the rule decides only such weights, or is `Blocks`. In an EinsumDense, it
+            counts fans by the axes of the equation.
+        seed: an integer in [-2**255, 2**255), or a generator. A generator is not advanced: its children are used.
+        only: a selector, or several: initialize only the weights that they select. By default, all.
+        skip: a selector, or several: leave the weights that they select unchanged. By default, none.
+        unused: "error" to raise an error for a rule, `only` or `skip` that selects nothing; "ignore" to allow it.
 
     Returns:
         `model`.
@@ -65,12 +67,20 @@ def initialize(
         TypeError, ValueError: before anything is changed: if an argument is not as described; if the model is not
             built; if a rule decides nothing; if no rule decides a weight and its layer has no initializer for it, or
             one that is neither of seedbed nor of Keras; if an initializer does not make the weight's shape and dtype.
+
+    >>> import keras, seedbed as sb, seedbed.keras
+    >>> layer = keras.layers.Dense(3, name="dense")
+    >>> layer.build((None, 4))
+    >>> layer = seedbed.keras.initialize(layer, seed=42)
+    >>> kernel = sb.GlorotUniform(seed=sb.SeedGenerator(42).child("dense/kernel"))((4, 3))
+    >>> bool(keras.ops.all(keras.ops.equal(layer.kernel, kernel)))
+    True
     """
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     for weight, planned in _decided(model, rules, only, skip, unused):
         values, variable = values_of(planned, root), weight.tensor
         name = keras.utils.standardize_dtype(variable.dtype)
-        sharding = getattr(variable.value, "sharding", None)  # of JAX
+        sharding = getattr(variable.value, "sharding", None)  # Only variables of JAX have one.
         if sharding is not None and len(sharding.device_set) > 1:
             variable.assign(spread(values, sharding))
         else:
@@ -86,20 +96,32 @@ def plan_of(
     skip: Selection = None,
     unused: str = "error",
 ) -> Plan:
-    """The plan of a model: what `initialize` makes of it, for `seedbed.checkpoint` to write to a file, or to verify.
+    """Return the plan of a model: path, shape, dtype and initializer of each weight that `initialize` would fill.
 
-    Nothing is evaluated. Printed, the plan is a table that says what decided each weight: the rule, or "layer" for the
-    initializer that its layer has.
+    `seedbed.checkpoint` writes a plan to files, and verifies files with it. Nothing is evaluated. Printed, the plan is
+    a table; its last column is what decided the weight: the rule, or "layer" for the initializer of its layer.
 
     Arguments:
-        model: a model that is built.
-        rules: as for `initialize`, and so are all others.
-        only: as above.
-        skip: as above.
-        unused: as above.
+        model: a model or a layer that is built.
+        rules: a mapping from selectors to initializers, pairs of them, a plan or a scheme, as for `initialize`. By
+            default, no rules: the initializers of the layers.
+        only: a selector, or several: plan only the weights that they select. By default, all.
+        skip: a selector, or several: omit the weights that they select. By default, none.
+        unused: "error", or "ignore" to allow rules, `only` and `skip` that select nothing.
+
+    Returns:
+        A `seedbed.plan.Plan`.
 
     Raises:
-        TypeError, ValueError: as `initialize`.
+        TypeError, ValueError: for the same arguments and models as `initialize`.
+
+    >>> import keras, seedbed.keras
+    >>> layer = keras.layers.Dense(3, name="dense")
+    >>> layer.build((None, 4))
+    >>> print(seedbed.keras.plan_of(layer, {"*/bias": "ones"}))
+    name          shape   dtype    initializer                                       stddev  source
+    dense/kernel  (4, 3)  float32  GlorotUniform(input_axes=None, output_axes=None)  0.5345  layer
+    dense/bias    (3,)    float32  Ones()                                            0       */bias
     """
     return Plan(tuple(planned for _, planned in _decided(model, rules, only, skip, unused)))
 
@@ -107,7 +129,7 @@ def plan_of(
 def _decided(
     model: Any, rules: Rules | Plan | None, only: Selection, skip: Selection, unused: str
 ) -> list[tuple[Weight, PlannedTensor]]:
-    """The weights that are to be initialized, each with its plan."""
+    """Return the weights to initialize, each with its plan."""
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"model must be a model or a layer of Keras. Received: {type(model).__name__}")
     if unused not in ("error", "ignore"):

@@ -1,4 +1,4 @@
-"""The weights of a built Keras model: their layers, and the initializers that these have for them."""
+"""The weights of a built Keras model, their layers, and the initializers that the layers have for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "reverse_embeddings": ("embeddings",),
     **{f"{name}_kernel": (name,) for name in ("recurrent", "depthwise", "pointwise")},
 }
-"""Names of weights, and other names that layers of Keras have for them in `…_initializer`."""
+"""Names of weights, and the other names that arguments `..._initializer` of Keras' layers use for them."""
 
 FIXED: Mapping[tuple[str, str], Callable[[], Initializer]] = {
     ("AdditiveAttention", "scale"): lambda: GlorotUniform(UNBOUND),
@@ -41,7 +41,7 @@ FIXED: Mapping[tuple[str, str], Callable[[], Initializer]] = {
     ("Normalization", "count"): Zeros,
     ("SpectralNormalization", "vector_u"): lambda: TruncatedNormal(stddev=0.02, seed=UNBOUND),
 }
-"""Weights of layers of Keras that have no argument for an initializer."""
+"""Initializers of weights for which a layer of Keras has no argument, by class of layer and name of weight."""
 
 
 @dataclass(slots=True)
@@ -53,15 +53,15 @@ class Weight:
     tensor: Any
     """The variable."""
     layers: tuple[Any, ...]
-    """The layers that it is in, from the model to its own."""
+    """The layers around it, from the model to the layer that made it."""
     own: Initializer | None = None
-    """Its own initialization, if it is known."""
+    """The initializer that its layer has for it; None if it is not known."""
     reason: str = ""
-    """Why it is not known."""
+    """Why the initializer is not known."""
 
 
 def weights_of(model: Any) -> list[Weight]:
-    """All weights of a model, in the order of its layers, each once.
+    """Return all weights of a model, in the order of its layers, each once.
 
     Raises:
         ValueError: if a layer is not built, or two weights have the same path.
@@ -73,7 +73,7 @@ def weights_of(model: Any) -> list[Weight]:
             unbuilt.append(layer.path or layer.name)
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
             weight = weights.setdefault(id(variable), Weight(variable.path, variable, layers))
-            weight.layers = max(weight.layers, layers, key=len)  # a wrapper has the weights of its layer too
+            weight.layers = max(weight.layers, layers, key=len)  # The wrapper of a layer has its weights too.
     if unbuilt or not weights:
         raise ValueError(
             "a model must be built, so that its weights have shapes: call model.build(shape), or the model on data. "
@@ -89,7 +89,7 @@ def weights_of(model: Any) -> list[Weight]:
 
 
 def _layers(layer: Any, above: tuple[Any, ...], seen: set[int]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Each layer, before those in it, with the layers that it is in."""
+    """Yield each layer, parents first, with the layers around it."""
     if id(layer) in seen:
         return
     seen.add(id(layer))
@@ -116,7 +116,7 @@ def _find_own(weight: Weight) -> None:
     elif name == "bias" and getattr(layer, "unit_forget_bias", False):
         width = weight.tensor.shape[0] // 4
         gates: list[Any] = [(np.s_[width : 2 * width], Ones())]
-        if isinstance(weight.own, VarianceScaling):  # its fans are those of the part that it is called for
+        if isinstance(weight.own, VarianceScaling):  # Keras calls it for each part, with the fans of the part.
             gates += [(np.s_[:width], weight.own), (np.s_[2 * width :], weight.own)]
         weight.own = Blocks(weight.own, gates, UNBOUND)
     elif isinstance(given, keras.initializers.VarianceScaling):
@@ -124,7 +124,7 @@ def _find_own(weight: Weight) -> None:
 
 
 def _translated(given: Any) -> Initializer | None:
-    """The same distribution, without a seed."""
+    """Return the initializer of seedbed with the same distribution, without a seed; None if there is none."""
     if isinstance(given, Initializer):
         return plain(given)
     if type(given).__module__.startswith("keras.") and isinstance(given, keras.initializers.Initializer):
@@ -134,13 +134,13 @@ def _translated(given: Any) -> Initializer | None:
             )
         arguments = {key: value for key, value in given.get_config().items() if key != "seed"}
         if isinstance(given, keras.initializers.Identity):
-            arguments["gain"] = given.gain  # which Keras leaves out
+            arguments["gain"] = given.gain  # Keras omits it from the configuration.
         return config.deserialize_unbound({"class_name": type(given).__name__, "config": arguments})
     return None
 
 
 def plain(initializer: Initializer) -> Initializer:
-    """The same initializer without a seed, as an object of seedbed where its class is one of seedbed.keras."""
+    """Return an initializer without a seed; one of `seedbed.keras` becomes one of `seedbed`."""
     cls = type(initializer)
     if cls not in ADAPTED.values():
         return initializer.with_seed(UNBOUND)
@@ -149,10 +149,10 @@ def plain(initializer: Initializer) -> Initializer:
 
 
 def with_axes(initializer: Initializer, layer: Any) -> Initializer:
-    """The initializer of the kernel of a layer, where an EinsumDense says which axes are inputs and outputs."""
+    """Return the initializer for the kernel of a layer. For EinsumDense, it gets the axes from the equation."""
     if not isinstance(layer, keras.layers.EinsumDense) or not isinstance(initializer, VarianceScaling):
         return initializer
-    if not {"input_axes", "output_axes"} <= {*signature(type(initializer)).parameters}:  # a class of a user
+    if not {"input_axes", "output_axes"} <= {*signature(type(initializer)).parameters}:  # A user's class.
         return initializer
     arguments = initializer.get_config()
     if arguments.get("input_axes") is not None or {*arguments} & {*initializer.beyond_keras}:
