@@ -208,7 +208,7 @@ def import_seconds(modules: Sequence[str], starts: int) -> dict[str, float]:
 
 
 def command_seconds(counts: Sequence[int], turns: int) -> dict[str, dict[str, float]]:
-    """Return the median processor seconds of `seedbed init` and `verify`, by the number of tensors, each of shape 4 x 4."""
+    """Return the median processor seconds of `seedbed init` and `verify`, by the number of tensors of shape 4 x 4."""
     spent: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:

@@ -8,8 +8,8 @@ x(a) = sqrt(2) erfinv(erf(sqrt(2)) a). All derivatives of both are positive on (
 become shorter towards the singularity at or above a = 1. The exponent and the first mantissa bits of
 y = (1 - a) + offset give the row. In each row x = t + f (c1 + f (c2 + ...)), where f is the distance from the row's
 origin. All coefficients are nonnegative, so that each step of Horner's rule is nondecreasing in f *in rounded
-arithmetic too*, and the computed quantile is monotone within a row by construction. At the end, `mend` checks that it is
-monotone from row to row, and changes a coefficient by an ulp if not.
+arithmetic too*, and the computed quantile is monotone within a row by construction. At the end, `mend` checks that it
+is monotone from row to row, and changes a coefficient by an ulp if not.
 
 The float32 polynomials interpolate x at the zeros of a Chebyshev polynomial that is stretched so that its first zero is
 the origin (near-minimax). For float64 that is not enough: at high degrees the best polynomial has negative
