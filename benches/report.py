@@ -25,8 +25,8 @@ PAGE = """# Benchmarks
 
 ## Times of the rivals, relative to seedbed
 
-The tables have the time of each rival, divided by seedbed's time. **Bold** means faster than seedbed. `np.full` shows the cost
-of the memory itself.
+The tables have the time of each rival, divided by seedbed's time. **Bold** means faster than seedbed. `np.full` shows
+the cost of the memory itself.
 
 {ratios}
 
