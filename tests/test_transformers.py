@@ -288,6 +288,22 @@ class TestBadConfigurations:
             seedbed.transformers.plan_of(tmp_path)
 
 
+def test_a_model_of_two_dtypes_has_those_of_save_pretrained(tmp_path):
+    """XLNet makes parameters of attention in float32, whatever the dtype of the configuration is."""
+    sizes = {"vocab_size": 99, "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 40}
+    config = {"model_type": "xlnet", "architectures": ["XLNetLMHeadModel"], "dtype": "bfloat16", **sizes}
+    plan = seedbed.transformers.plan_of(config)
+    assert parse_plan(plan.to_json()) == plan
+    assert {tensor.dtype.name for tensor in plan.tensors} == {"bfloat16", "float32"}
+    write_directory(plan, tmp_path / "ours", seed=7)
+    initialized(config, 7).save_pretrained(tmp_path / "theirs")
+    assert verify_checkpoint(plan, tmp_path / "theirs", seed=7).different == 0
+    dtypes = [json.loads((tmp_path / name / "config.json").read_text())["dtype"] for name in ("ours", "theirs")]
+    assert dtypes == ["float32", "float32"]
+    model = transformers.XLNetLMHeadModel.from_pretrained(tmp_path / "ours")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
 SPEECH = {
     **ENCODER,
     "vocab_size": 12,
