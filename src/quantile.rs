@@ -42,12 +42,12 @@ pub trait Standard: Copy {
     fn single<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: impl Fn(usize) -> u32,
     ) -> [B::F32; N] {
         let low = each!(high[0]; i => outer_low_words(b, high[i], |lane| low(B::LANES * i + lane)));
-        let values = self.double(b, place, high, low);
+        let values = self.double(b, affine, high, low);
         each!(b.splat_f32(0.0); i => b.narrow(values[i]))
     }
 
@@ -55,7 +55,7 @@ pub trait Standard: Copy {
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N];

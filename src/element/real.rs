@@ -5,7 +5,7 @@ use crate::backend::{Backend, each};
 use crate::quantile::words::Words;
 use crate::quantile::{Affine, Standard};
 
-/// float32 or float64: a type of the arithmetic. Its methods are the operations of a [`Backend`] on lanes of the type.
+/// float32 or float64: a type of the arithmetic. Its methods are the operations of a backend on lanes of the type.
 #[allow(private_bounds, reason = "the lanes of a backend are private to this crate")]
 pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     #[doc(hidden)]
@@ -33,7 +33,7 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [Self::Lanes<B>; N];
@@ -44,7 +44,7 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     #[doc(hidden)]
     fn rare_value(
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> Self;
@@ -89,12 +89,12 @@ impl Real for f32 {
     fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [B::F32; N] {
         let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
-        standard.single(b, place, high, |i| (words.low_word)(at + i))
+        standard.single(b, affine, high, |i| (words.low_word)(at + i))
     }
     #[inline(always)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
@@ -102,11 +102,11 @@ impl Real for f32 {
     }
     fn rare_value(
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> Self {
-        standard.rare_single(place, words.high[at], || (words.low_word)(at))
+        standard.rare_single(affine, words.high[at], || (words.low_word)(at))
     }
 }
 
@@ -149,13 +149,13 @@ impl Real for f64 {
     fn values<B: Backend, const N: usize>(
         b: B,
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [B::F64; N] {
         let high = each!(b.splat(0); i => b.load(&words.high[at + B::LANES * i..]));
         let low = each!(b.splat(0); i => b.load(&words.low[at + B::LANES * i..]));
-        standard.double(b, place, high, low)
+        standard.double(b, affine, high, low)
     }
     #[inline(always)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32 {
@@ -163,10 +163,10 @@ impl Real for f64 {
     }
     fn rare_value(
         standard: impl Standard,
-        place: impl Affine,
+        affine: impl Affine,
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> Self {
-        standard.rare_double(place, words.high[at], words.low[at])
+        standard.rare_double(affine, words.high[at], words.low[at])
     }
 }

@@ -108,7 +108,7 @@ pub struct Between {
 
 /// The probabilities from which a value is computed.
 #[derive(Clone, Copy)]
-struct Place<B: Backend> {
+struct Probabilities<B: Backend> {
     /// P(|X| < x).
     within: B::F64,
     /// P(|X| > x), divided by `scale`.
@@ -159,7 +159,7 @@ impl Between {
 
     /// The probabilities of a word.
     #[inline(always)]
-    fn place<B: Backend>(&self, b: B, word: B::U64) -> Place<B> {
+    fn probabilities<B: Backend>(&self, b: B, word: B::U64) -> Probabilities<B> {
         let rest = rest_u64(b, word);
         let to_end = b.add_f64(b.to_f64(rest), b.splat_f64(0.5));
         let to_end = b.mul_f64(to_end, b.splat_f64(1.0 / (1u128 << 64) as f64));
@@ -184,46 +184,46 @@ impl Between {
         };
         let bound = select(b, negative, b.splat_f64(self.below), b.splat_f64(self.above));
         let beyond = b.add_f64(bound, b.mul_f64(outwards, b.splat_f64(self.span)));
-        Place { within, beyond, inwards, negative }
+        Probabilities { within, beyond, inwards, negative }
     }
 
     /// The values of 64-bit words.
     #[inline(always)]
     fn values<B: Backend, const N: usize>(&self, b: B, word: [B::U64; N]) -> [B::F64; N] {
         let zero = b.splat_f64(0.0);
-        let place = each!(Place { within: zero, beyond: zero, inwards: zero, negative: word[0] }; i => {
-            self.place(b, word[i])
+        let p = each!(Probabilities { within: zero, beyond: zero, inwards: zero, negative: word[0] }; i => {
+            self.probabilities(b, word[i])
         });
         let x = if self.scale < TAIL {
-            self.tail(b, place)
+            self.tail(b, p)
         } else {
-            let beyond = each!(zero; i => b.mul_f64(place[i].beyond, b.splat_f64(self.scale)));
-            let mut x = inner(b, each!(zero; i => place[i].within), beyond);
+            let beyond = each!(zero; i => b.mul_f64(p[i].beyond, b.splat_f64(self.scale)));
+            let mut x = inner(b, each!(zero; i => p[i].within), beyond);
             for i in 0..N {
-                // Most vectors have no value in a tail. The test rounds to float32, for which backends have `less`: it
-                // finds all vectors with one, and a few others.
+                // Most vectors have no value in a tail. The test rounds to float32, since backends compare integers of
+                // 32 bits: it finds all vectors with one, and a few others.
                 let last = b.splat((TAIL as f32).to_bits() + 1);
                 if b.less(b.bits(b.narrow(beyond[i])), last) != 0 {
-                    let [tail] = self.tail(b, [place[i]]);
+                    let [tail] = self.tail(b, [p[i]]);
                     x[i] = select(b, less(b, beyond[i], b.splat_f64(TAIL)), tail, x[i]);
                 }
             }
             x
         };
         each!(x[0]; i => {
-            let minus = b.and_u64(place[i].negative, b.splat_u64(1 << 63));
+            let minus = b.and_u64(p[i].negative, b.splat_u64(1 << 63));
             b.f64_of_bits(b.xor_u64(b.bits_u64(x[i]), minus))
         })
     }
 
     /// The absolute values in a tail, by their depth.
     #[inline(always)]
-    fn tail<B: Backend, const N: usize>(&self, b: B, place: [Place<B>; N]) -> [B::F64; N] {
+    fn tail<B: Backend, const N: usize>(&self, b: B, p: [Probabilities<B>; N]) -> [B::F64; N] {
         outer(
             b,
-            each!(place[0].beyond; i => {
-                let nearer = b.mul_f64(place[i].inwards, b.splat_f64(self.span));
-                b.add_f64(b.splat_f64(self.depth), minus_log(b, place[i].beyond, nearer))
+            each!(p[0].beyond; i => {
+                let nearer = b.mul_f64(p[i].inwards, b.splat_f64(self.span));
+                b.add_f64(b.splat_f64(self.depth), minus_log(b, p[i].beyond, nearer))
             }),
         )
     }
@@ -236,12 +236,12 @@ impl Standard for Between {
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N] {
         let x = self.values(b, each!(b.splat_u64(0); i => b.join(high[i], low[i])));
-        each!(x[0]; i => place.apply_f64(b, x[i]))
+        each!(x[0]; i => affine.apply_f64(b, x[i]))
     }
 }
 

@@ -84,11 +84,11 @@ impl Standard for Curve {
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N] {
-        each!(b.splat_f64(0.0); i => place.apply_f64(b, self.value(b, unit(b, high[i], low[i]))))
+        each!(b.splat_f64(0.0); i => affine.apply_f64(b, self.value(b, unit(b, high[i], low[i]))))
     }
 }
 

@@ -12,22 +12,22 @@ use super::words::{OUTER, from_centre, rest, rest_u64, with_side, with_side_u64}
 use super::{Affine, Standard};
 use crate::backend::{Backend, Portable, each};
 
-/// float32 values from the table of one half: the sign of each word's side is set, then `place` is applied.
+/// float32 values from the table of one half: the sign of each word's side is set, then `affine` is applied.
 macro_rules! singles {
-    ($b:ident, $table:ident, $place:ident, $high:ident) => {{
+    ($b:ident, $table:ident, $affine:ident, $high:ident) => {{
         let half = $table.half($b, each!($high[0]; i => rest($b, $high[i])));
         let x = each!(half[0]; i => with_side($b, $high[i], half[i]));
-        each!(half[0]; i => $place.apply($b, x[i]))
+        each!(half[0]; i => $affine.apply($b, x[i]))
     }};
 }
 
 /// float64 values from the table of one half, as [`singles`] makes the float32 ones.
 macro_rules! doubles {
-    ($b:ident, $table:ident, $place:ident, $high:ident, $low:ident) => {{
+    ($b:ident, $table:ident, $affine:ident, $high:ident, $low:ident) => {{
         let word = each!($b.splat_u64(0); i => $b.join($high[i], $low[i]));
         let half = $table.half($b, each!(word[0]; i => rest_u64($b, word[i])));
         let x = each!(half[0]; i => with_side_u64($b, word[i], half[i]));
-        each!(half[0]; i => $place.apply_f64($b, x[i]))
+        each!(half[0]; i => $affine.apply_f64($b, x[i]))
     }};
 }
 
@@ -42,27 +42,27 @@ impl Standard for Uniform {
     fn single<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         _: impl Fn(usize) -> u32,
     ) -> [B::F32; N] {
         // 2^-31 scale is exact: the bounds have float32 numbers between them, so that the scale is far from the
         // subnormal float64 numbers.
-        let place = place.scaled(1.0 / (1u64 << 31) as f64);
-        each!(b.splat_f32(0.0); i => b.narrow(place.apply_f64(b, b.signed_midpoint(high[i]))))
+        let affine = affine.scaled(1.0 / (1u64 << 31) as f64);
+        each!(b.splat_f32(0.0); i => b.narrow(affine.apply_f64(b, b.signed_midpoint(high[i]))))
     }
 
     #[inline(always)]
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N] {
         each!(b.splat_f64(0.0); i => {
             let word = b.join(high[i], low[i]);
-            place.apply_f64(b, with_side_u64(b, word, from_centre(b, rest_u64(b, word))))
+            affine.apply_f64(b, with_side_u64(b, word, from_centre(b, rest_u64(b, word))))
         })
     }
 }
@@ -78,22 +78,22 @@ impl Standard for TruncatedNormal {
     fn single<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         _: impl Fn(usize) -> u32,
     ) -> [B::F32; N] {
-        singles!(b, TRUNCATED_F32, place, high)
+        singles!(b, TRUNCATED_F32, affine, high)
     }
 
     #[inline(always)]
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N] {
-        doubles!(b, TRUNCATED_F64, place, high, low)
+        doubles!(b, TRUNCATED_F64, affine, high, low)
     }
 }
 
@@ -162,22 +162,22 @@ impl Standard for Normal {
     fn single<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         _: impl Fn(usize) -> u32,
     ) -> [B::F32; N] {
-        singles!(b, NORMAL_F32, place, high)
+        singles!(b, NORMAL_F32, affine, high)
     }
 
     #[inline(always)]
     fn double<B: Backend, const N: usize>(
         self,
         b: B,
-        place: impl Affine,
+        affine: impl Affine,
         high: [B::U32; N],
         low: [B::U32; N],
     ) -> [B::F64; N] {
-        doubles!(b, NORMAL_F64, place, high, low)
+        doubles!(b, NORMAL_F64, affine, high, low)
     }
 
     #[inline(always)]
@@ -185,9 +185,9 @@ impl Standard for Normal {
         b.less(rest(b, high), b.splat(TAIL))
     }
 
-    fn rare_single(self, place: impl Affine, high: u32, low: impl Fn() -> u32) -> f32 {
+    fn rare_single(self, affine: impl Affine, high: u32, low: impl Fn() -> u32) -> f32 {
         let one = Portable::<1>;
-        place.apply(one, with_side(one, [high], [tail_single(high, low)]))[0]
+        affine.apply(one, with_side(one, [high], [tail_single(high, low)]))[0]
     }
 
     #[inline(always)]
@@ -195,10 +195,10 @@ impl Standard for Normal {
         b.less(rest(b, high), b.splat(TAIL_F64))
     }
 
-    fn rare_double(self, place: impl Affine, high: u32, low: u32) -> f64 {
+    fn rare_double(self, affine: impl Affine, high: u32, low: u32) -> f64 {
         let one = Portable::<1>;
         let word = one.join([high], [low]);
-        place.apply_f64(one, with_side_u64(one, word, [tail_double(rest_u64(one, word)[0])]))[0]
+        affine.apply_f64(one, with_side_u64(one, word, [tail_double(rest_u64(one, word)[0])]))[0]
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn polar<T: Element>(radius: Radius, scale: f64) -> Result<(Scale, f6
     }
     let end = radius.end() * scale;
     checked_size::<T>("the absolute values", end)?;
-    let least = if T::DOUBLE { LEAST_RADIUS } else { LEAST_RADIUS_F32 };
+    let least = if T::DOUBLE { MIN_RADIUS } else { MIN_RADIUS_F32 };
     if end != 0.0 && end < least {
         return Err(RecipeError(format!(
             "the largest absolute value in complex numbers of {0} must be 0 or at least {least:?}, so that their parts \
@@ -62,8 +62,8 @@ pub(super) fn polar<T: Element>(radius: Radius, scale: f64) -> Result<(Scale, f6
 
 /// The least bound of a radius, except 0, for float64 and for float32 parts. With a lesser bound, many parts would be
 /// subnormal numbers, which have fewer digits.
-const LEAST_RADIUS: f64 = 1e-280;
-const LEAST_RADIUS_F32: f64 = 1e-30;
+const MIN_RADIUS: f64 = 1e-280;
+const MIN_RADIUS_F32: f64 = 1e-30;
 
 /// The scale, the least and the greatest value of a uniform distribution.
 pub(super) fn uniform<T: Element>(minval: f64, maxval: f64) -> Result<(Scale, f64, f64), RecipeError> {

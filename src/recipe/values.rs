@@ -20,17 +20,17 @@ use crate::quantile::{Affine, Multiple, Standard};
 /// Evaluate an expression with the maker of a recipe's distribution.
 ///
 /// Most initializers have center 0. Their maker multiplies without adding the center, which is faster. The values are
-/// the same: adding 0 changes no number except -0, and no product is -0 if the scale exceeds [`LEAST_MULTIPLE`].
+/// the same: adding 0 changes no number except -0, and no product is -0 if the scale exceeds [`MIN_MULTIPLE`].
 macro_rules! by_kind {
     ($recipe:expr, $maker:ident => $expression:expr) => {{
         let recipe = $recipe;
         macro_rules! with {
-            ($standard:expr, $place:expr) => {{
-                let $maker = OneByOne { recipe, standard: $standard, place: $place };
+            ($standard:expr, $affine:expr) => {{
+                let $maker = OneByOne { recipe, standard: $standard, affine: $affine };
                 $expression
             }};
             ($standard:expr) => {
-                if recipe.scale.center == 0.0 && recipe.scale.scale > LEAST_MULTIPLE {
+                if recipe.scale.center == 0.0 && recipe.scale.scale > MIN_MULTIPLE {
                     with!($standard, Multiple(recipe.scale.scale))
                 } else {
                     with!($standard, recipe.scale)
@@ -67,7 +67,7 @@ impl Recipe {
 
 /// With a scale greater than this, no product of scale and standard value underflows to 0: the least absolute standard
 /// values are about 2^-32 in float32 and 2^-64 in float64.
-const LEAST_MULTIPLE: f64 = 1e-30;
+const MIN_MULTIPLE: f64 = 1e-30;
 
 /// The arithmetic of one distribution.
 ///
@@ -142,7 +142,7 @@ struct OneByOne<S, A> {
     /// The standard distribution, with the quantile function Q.
     standard: S,
     /// The function from standard values to values.
-    place: A,
+    affine: A,
 }
 
 /// Number of vectors that go through each operation together, if there are registers for them. The result of an
@@ -177,10 +177,10 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         mut at: usize,
         out: &'o mut [T],
     ) -> (&'o mut [T], usize) {
-        let Self { recipe, standard, place } = self;
+        let Self { recipe, standard, affine } = self;
         let mut groups = out.chunks_exact_mut(N * B::LANES);
         for to in &mut groups {
-            let x: [_; N] = T::Computed::values(b, standard, place, words, at);
+            let x: [_; N] = T::Computed::values(b, standard, affine, words, at);
             for (i, to) in to.chunks_exact_mut(B::LANES).enumerate() {
                 let x = if S::BOUNDED { T::Computed::clamp(b, x[i], recipe.low, recipe.high) } else { x[i] };
                 T::store(b, x, to);
@@ -205,7 +205,7 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
         let mut rare = T::Computed::rare(b, self.standard, words, at);
         while rare != 0 {
             let i = rare.trailing_zeros() as usize;
-            to[i] = T::nearest(T::Computed::rare_value(self.standard, self.place, words, at + i).to_f64());
+            to[i] = T::nearest(T::Computed::rare_value(self.standard, self.affine, words, at + i).to_f64());
             rare &= rare - 1; // clears the lowest bit
         }
     }
