@@ -142,6 +142,7 @@ impl<'a> Call<'a> {
             return Err(format!("each axis must have a part. Received: {:?} of {:?}", self.parts, self.lengths));
         }
         let counts = dims[dims.len() - axes..].iter().map(|&count| count as u64);
+        // A start that saturates is outside the axis, so that `Region::new` returns an error.
         let axes = self.lengths.iter().zip(self.parts).zip(counts).map(|((&length, &part), count)| Axis {
             length: length as u64,
             start: u64::from(part).saturating_mul(count),
@@ -187,6 +188,7 @@ pub unsafe extern "C" fn handler(frame: *mut CallFrame) -> *mut c_void {
     if frame.describe() || !frame.is_execution() {
         return null_mut();
     }
+    // A panic must not unwind into the C++ code of XLA.
     match catch_unwind(|| Call::of(frame)?.run()) {
         Ok(Ok(())) => null_mut(),
         Ok(Err(message)) => frame.error(format!("seedbed: {message}")),

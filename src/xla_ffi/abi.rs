@@ -262,7 +262,7 @@ impl CallFrame {
         false
     }
 
-    /// The minor version of XLA.
+    /// The minor version of XLA. The handler reports it as its own, since it works with any minor version.
     fn minor(&self) -> c_int {
         // SAFETY: the pointer is to the functions of XLA, or null if XLA asks for the version.
         unsafe { self.api.as_ref() }.filter(|api| api.version.major == MAJOR).map_or(MINOR, |api| api.version.minor)
