@@ -41,7 +41,7 @@ def test_numbers_scalars_and_empty_tensors_are_shapes_too(shape):
         ("23", TypeError, "Received: shape='23'"),
         ((2**63,), ValueError, r"in \[0, 2\*\*63\)"),
         ((2**32, 2**31), ValueError, r"fewer than 2\*\*63 elements"),
-        ((2**40, 0, 2**40), ValueError, r"fewer than 2\*\*63 elements, dimensions of 0 left out"),
+        ((2**40, 0, 2**40), ValueError, r"fewer than 2\*\*63 elements, without counting dimensions of 0"),
     ],
 )
 def test_a_bad_shape_is_refused_before_a_draw_is_taken(init, shape, error, message):

@@ -165,11 +165,11 @@ class TestVerify:
         (
             ["init", "nowhere.json", "-o", "x"],
             1,
-            "there is no such file, and no plan of this name that ships; `seedbed plans` lists them: 'nowhere.json'",
+            "there is no such file, and no shipped plan of this name; `seedbed plans` lists them: 'nowhere.json'",
         ),
-        (["init", ".", "-o", "x"], 1, "there is neither seedbed.json nor config.json nor a safetensors file"),
+        (["init", ".", "-o", "x"], 1, "the directory has neither seedbed.json nor config.json nor a safetensors file"),
         (["init", "gpt2", "-o", "no/x"], 1, "cannot write the checkpoint: there is no directory 'no': 'no/x'"),
-        (["init", "gpt", "-o", "x"], 1, "the nearest name of one is 'gpt2': 'gpt'"),
+        (["init", "gpt", "-o", "x"], 1, "the nearest name is 'gpt2': 'gpt'"),
         (["init", "gpt2", "-o", "/dev/null"], 1, "not a regular file: '/dev/null'"),
         (["init", "gpt2", "-o", "x", "--max-shard-size", "0"], 2, "max_shard_size must be at least 1 byte"),
         (["init", "gpt2", "-o", "x", "--max-shard-size", "5 parsecs"], 2, "KB, MB, GB and TB, such as '5GB'"),
@@ -178,7 +178,7 @@ class TestVerify:
         (["init", "broken.json", "-o", "broken.json"], 2, "a plan must be JSON"),
         (["verify"], 2, "the following arguments are required: PATH"),
         (["verify", "x"], 2, "a plan must be given if the directory of the checkpoint has no seedbed.json"),
-        (["verify", "x", "--dtype", "float16"], 2, "--dtype changes a plan, and needs a SOURCE before 'x'"),
+        (["verify", "x", "--dtype", "float16"], 2, "--dtype changes a plan, so it needs a SOURCE before 'x'"),
         (["plan", "nowhere"], 1, "there is no such file"),
         (["plan", "gpt2", "-o", "no/x"], 1, "cannot write the plan: there is no directory 'no': 'no/x'"),
         (["verify", "gpt2", "x", "--seed", "1.5"], 2, "argument --seed: invalid int value: '1.5'"),
@@ -378,7 +378,7 @@ class TestDirectory:
         assert json.loads((tmp_path / "again" / "config.json").read_text()) == {"dtype": "float16", "layers": 4}
         assert load_file(tmp_path / "again" / "model.safetensors")["a"].dtype == "float16"
         status, _, err = self.run(capsys, "init", tmp_path / "out", "-o", tmp_path / "out", "--resume")
-        assert (status, "the output must be another one than the source" in err) == (2, True)
+        assert (status, "the output must not be the source" in err) == (2, True)
 
     def test_is_only_checked_in_a_dry_run(self, plan, tmp_path, capsys):
         status, out, err = self.run(
@@ -459,7 +459,7 @@ def test_a_plan_is_written_as_json(plan, tmp_path, capsys):
     assert cli.main(["plan", plan, "-o", str(tmp_path / "new.json"), "--dtype", "float16"]) == 0
     assert (tmp_path / "new.json").read_text() == text.replace("float32", "float16")
     assert cli.main(["plan", plan, "-o", plan]) == 2
-    assert "the output must be another one than the source" in capsys.readouterr().err
+    assert "the output must not be the source" in capsys.readouterr().err
 
 
 class TestStreams:
@@ -488,7 +488,7 @@ class TestStreams:
         assert cli.main(["init", plan, "-o", "-"]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert "which is a terminal: redirect it" in err
+        assert "Received: a terminal; redirect it" in err
 
     def test_a_reader_that_closes_the_pipe_is_an_error(self, tmp_path):
         (tmp_path / "large.json").write_text(
@@ -509,7 +509,7 @@ class TestStreams:
     def test_a_closed_standard_output_gets_no_file(self, plan):
         done = self.run(["init", plan, "-o", "-"], ">&-")
         assert done.returncode == 2
-        assert b"the standard output, which is closed" in done.stderr
+        assert b"an open standard output. Received: a closed one" in done.stderr
 
     def test_a_full_disk_for_the_report_is_an_error(self, plan, output):
         if not Path("/dev/full").exists():
@@ -576,7 +576,9 @@ class TestSignals:
         command = ["init", plan, "-o", tmp_path / "out", "--max-shard-size", "0.5KB"]
         status, err = self.run(signal.SIGTERM, *command)
         assert status == 143
-        assert re.search(r"ended by SIGTERM; \d whole files? stays? in .*, and --resume completes them$", err.strip())
+        assert re.search(
+            r"ended by SIGTERM; \d complete files? remains? in .*; --resume writes the others$", err.strip()
+        )
         assert not list((tmp_path / "out").glob("*.part"))
         assert cli.main([*map(str, command), "--resume"]) == 0
         assert cli.main(["verify", str(tmp_path / "out")]) == 0

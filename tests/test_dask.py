@@ -375,9 +375,9 @@ class TestCheckpoint:
         assert hashes_in(folder) == whole
 
     def test_refuses_bad_arguments_before_a_file_is_made(self, client, folder):
-        with pytest.raises(ValueError, match=r"a cluster must have a client, .*Received: None"):
+        with pytest.raises(ValueError, match=r"client must be a distributed\.Client, .*Received: client=None"):
             self.write(None, folder)
-        with pytest.raises(ValueError, match=r"a cluster must have a client, .*Received: 'tcp://"):
+        with pytest.raises(ValueError, match=r"client must be a distributed\.Client, .*Received: client='tcp://"):
             self.write("tcp://127.0.0.1:1", folder)
         with pytest.raises(ValueError, match="watch needs the futures of all shards"):
             self.write(client, folder, limit="1MB", watch=print)

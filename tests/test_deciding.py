@@ -68,7 +68,7 @@ def test_ten_thousand_exact_names_are_looked_up_by_hash():
     [
         ({"*.wieght": "ones"}, r"'\*.wieght', which selects nothing \(near it: '\*.weight'\)"),
         ({"a.weigth": "ones"}, r"'a.weigth', which selects nothing \(near it: 'a.weight'\)"),
-        ({"*": "ones", "a.bias": "zeros"}, r"'a.bias', which is behind '\*'"),
+        ({"*": "ones", "a.bias": "zeros"}, r"'a.bias', whose tensors '\*'"),
         ([(int, "ones")], "'int', which selects nothing$"),
         (dict.fromkeys("uvwxyz", "ones"), "'u', which .*'y', which selects nothing; and 1 more"),
     ],
@@ -91,7 +91,7 @@ def test_rules_that_all_decide_something_are_accepted():
         ("a", TypeError, "rules must be a mapping, or pairs"),
         (["ab", "c"], TypeError, "rules must be a mapping, or pairs"),
         ([(3, "ones")], TypeError, "a pattern of names, a class of layers, or a function"),
-        ([((), "ones")], TypeError, "must have classes of layers"),
+        ([((), "ones")], TypeError, "must contain classes of layers"),
         ({"a": 3}, TypeError, "the rule 'a' must have an initializer"),
         ({"a": sb.HeNormal(seed=1)}, ValueError, "the rule 'a': .*must have no seed"),
         ({"a": "no_such"}, ValueError, "the rule 'a': "),
@@ -108,7 +108,7 @@ def test_only_and_skip():
     assert selected(CANDIDATES, ["a.bias", Norm], None) == [False, True, True, False]
     assert selected(CANDIDATES, None, (Norm, Dense)) == [False] * 4
     assert selected(CANDIDATES, lambda name, tensor: tensor > 1, None) == [False, False, True, True]
-    with pytest.raises(ValueError, match=r"only must select something. Received: 'a.bais', .*near it: 'a.bias'"):
+    with pytest.raises(ValueError, match=r"only must select a tensor. Received: 'a.bais', .*near it: 'a.bias'"):
         selected(CANDIDATES, "a.bais", None)
     with pytest.raises(ValueError, match=r"skip must select something"):
         selected(CANDIDATES, None, ["a.*", "x"])

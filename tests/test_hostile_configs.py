@@ -96,7 +96,7 @@ def test_an_encoded_array_keeps_its_imaginary_part():
     encoded = {"class_name": "__numpy__", "config": {"value": [1j, 2.0], "dtype": "complex64"}}
     assert sb.deserialize({"class_name": "Constant", "config": {"value": encoded}}).value == [1j, 2]
     encoded["config"]["dtype"] = "float32"
-    with pytest.raises(ValueError, match="an encoded array must be one of numbers"):
+    with pytest.raises(ValueError, match="an encoded array must be of numbers"):
         sb.deserialize({"class_name": "Constant", "config": {"value": encoded}})
 
 

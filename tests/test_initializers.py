@@ -18,7 +18,7 @@ def test_a_user_defined_initializer_works():
     init = Half(seed=3)
     assert (init((40,)) == sb.RandomUniform(0.0, 0.5, seed=3)((40,))).all()
     assert Half.from_config(init.get_config()) == init
-    with pytest.raises(ValueError, match="only initializers that this package has"):
+    with pytest.raises(ValueError, match="only initializers from the top level of this package"):
         sb.serialize(init)
 
 

@@ -424,7 +424,7 @@ class TestTree:
                 ValueError,
                 r"a rule must decide each array; .* Received: none for 3: dense/0/kernel, ",
             ),
-            ({"*": "zeros", "*bias": "ones"}, {}, ValueError, r"Received: '\*bias', which is behind '\*'"),
+            ({"*": "zeros", "*bias": "ones"}, {}, ValueError, r"Received: '\*bias', whose tensors '\*'"),
             (
                 {"*/kernal": "ones", "*": "zeros"},
                 {},

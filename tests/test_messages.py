@@ -23,7 +23,7 @@ SUGGESTED = {
     "unknown initializer 'glorot_unifrom'. Did you mean 'glorot_uniform'?": lambda: sb.get("glorot_unifrom"),
     "unknown initializer 'HENORMAL'. Did you mean 'HeNormal'?": lambda: sb.get("HENORMAL"),
     "unknown initializer 'he_nrmal'. Did you mean 'he_normal'?": lambda: v1.get("he_nrmal"),
-    "unknown initializer 'qqq'. Names are those of the classes": lambda: sb.get("qqq"),
+    "unknown initializer 'qqq'. Use the name of a class": lambda: sb.get("qqq"),
     "Received: mode='fan_inn'. Did you mean 'fan_in'?": lambda: sb.VarianceScaling(mode="fan_inn"),
     "Received: 'flaot32'. Did you mean 'float32'?": lambda: sb.Zeros()((2,), "flaot32"),
     "Received: 'flaot32'. Did you mean 'float32'": lambda: sb.set_floatx("flaot32"),

@@ -264,7 +264,7 @@ class TestLaunchers:
             ("3", {}, "--part must be K/N"),
             ("3/", {}, "--part must be K/N"),
             ("-1/4", {}, "--part must be K/N"),
-            ("auto", {}, "needs one of the variables RANK, OMPI_.* none of them; say --part K/N"),
+            ("auto", {}, "needs one of the variables RANK, OMPI_.* none of them; use --part K/N"),
             ("auto", {"RANK": "0"}, "needs the variable WORLD_SIZE too"),
             ("auto", {"RANK": "x", "WORLD_SIZE": "2"}, "RANK must be a number, counted from 0. Received: 'x'"),
             ("auto", {"RANK": "2", "WORLD_SIZE": "2"}, "must be less than .* Received: RANK=2, WORLD_SIZE=2"),
@@ -273,7 +273,11 @@ class TestLaunchers:
                 {"RANK": "0", "WORLD_SIZE": "2"},
                 "must have the N of the launcher. Received: auto/3, and RANK=0",
             ),
-            ("auto", {"JOB_COMPLETION_INDEX": "0"}, "without the number of parts: say --part auto/N"),
+            (
+                "auto",
+                {"JOB_COMPLETION_INDEX": "0"},
+                "needs the number of parts. Received: JOB_COMPLETION_INDEX without one; use --part auto/N",
+            ),
             ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "must be less than"),
             ("auto", {**ARRAY, "SLURM_ARRAY_TASK_ID": "5"}, "evenly spaced tasks, .* task 5 of 4 from 4 to 10"),
             ("auto", {"SLURM_ARRAY_TASK_ID": "5"}, "needs the variable SLURM_ARRAY_TASK_MIN too"),
@@ -307,13 +311,13 @@ class TestCommand:
         for rank, process in enumerate(processes):
             _, errors = process.communicate(timeout=60)
             assert process.returncode == 0, errors
-            assert f"part {rank + 1}/3, by RANK={rank}, WORLD_SIZE=3\n" in errors
+            assert f"part {rank + 1}/3, from RANK={rank}, WORLD_SIZE=3\n" in errors
         assert hashes_in(folder) == whole
 
     def test_lists_the_missing_shards(self, source, folder, capsys):
         run = ["init", source, "-o", str(folder), "--max-shard-size", "4KB"]
         assert main([*run, "--part", "1/2"]) == 0
-        assert re.search(r"^part +1/2, \d shards; \d shards of other parts are to come$", capsys.readouterr().out, re.M)
+        assert re.search(r"^part +1/2, \d shards; \d shards of other parts are missing$", capsys.readouterr().out, re.M)
         assert main([*run, "--part", "2/2", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["to_come"] == []
         assert main(["verify", str(folder), "--part", "1/2"]) == 0

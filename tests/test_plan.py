@@ -79,7 +79,10 @@ def test_the_first_matching_default_applies():
             ["*.wieght", "*"],
             r'^defaults\[0\] "\*\.wieght": a pattern must be the first that .*\(near it: \'\*\.weight\'\)$',
         ),
-        (["*", "*.weight"], r'^defaults\[1\] "\*\.weight": a pattern must be the first .* Received: one that is not$'),
+        (
+            ["*", "*.weight"],
+            r'^defaults\[1\] "\*\.weight": a pattern must be the first .* Received: a pattern that is not$',
+        ),
     ],
 )
 def test_an_unused_default_is_an_error_unless_allowed(patterns, message):
@@ -193,7 +196,7 @@ def default(**fields):
         (
             '{"tensors": [{"name": "a", "shape": []}]}',
             ValueError,
-            'tensors[0] "a": a tensor must have an initializer, its',
+            'tensors[0] "a": a tensor must have an initializer, in its entry',
         ),
         (a(name=3), TypeError, "tensors[0] 3: a name must be a string. Received: 3"),
         (a(name=""), ValueError, 'tensors[0] "": a name must be neither empty nor "__metadata__". Received: ""'),
@@ -306,12 +309,12 @@ class TestFile:
 
     @pytest.mark.parametrize(
         ("name", "hint"),
-        [("nowhere.json", "`seedbed plans` lists them"), ("gtp2", "the nearest name of one is 'gpt2'")],
+        [("nowhere.json", "`seedbed plans` lists them"), ("gtp2", "the nearest name is 'gpt2'")],
     )
     def test_that_is_missing_is_an_error_with_the_nearest_plan(self, name, hint):
         with pytest.raises(FileNotFoundError) as caught:
             load_plan(name)
-        assert caught.value.strerror == f"there is no such file, and no plan of this name that ships; {hint}"
+        assert caught.value.strerror == f"there is no such file, and no shipped plan of this name; {hint}"
         assert caught.value.filename == name
 
     def test_that_open_refuses_is_refused(self, tmp_path):

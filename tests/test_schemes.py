@@ -477,7 +477,7 @@ def test_a_scheme_refuses_unsuitable_models(scheme, shapes, message):
 
 
 def test_a_scheme_that_decides_nothing_is_an_error():
-    with pytest.raises(ValueError, match="'gpt2', which decides no tensor that no rule before it decides"):
+    with pytest.raises(ValueError, match="'gpt2', for which earlier rules leave no tensor"):
         decided([("*", "zeros"), schemes.gpt2(layers=3)], decoder())
 
 
@@ -804,4 +804,4 @@ def test_multipliers_are_shown(capsys):
 def test_verify_without_a_source_takes_no_scheme(option, capsys):
     status, _, err = run("verify", *option, "x.safetensors", capsys=capsys)
     assert status == 2
-    assert f"{option[0]} changes a plan, and needs a SOURCE" in err
+    assert f"{option[0]} changes a plan, so it needs a SOURCE" in err

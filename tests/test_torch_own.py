@@ -141,7 +141,7 @@ class TestRules:
         ("rules", "message"),
         [
             ({"*.wieght": "zeros"}, r"'\*.wieght', which selects nothing \(near it: '\*.weight'\)"),
-            ({"*.weight": "zeros", "0.weight": "ones"}, r"'0.weight', which is behind '\*.weight'"),
+            ({"*.weight": "zeros", "0.weight": "ones"}, r"'0.weight', whose tensors '\*.weight'"),
             ({"1.running_maen": "zeros"}, r"near it: '1.running_mean'"),
         ],
     )
@@ -183,7 +183,7 @@ class TestRules:
             ({"layers": "all"}, ValueError, "layers must be one of 'recorded', 'default'"),
             ({"prefix": 3}, TypeError, "prefix must be a string"),
             ({"only": 3}, TypeError, "a pattern of names, a class of layers, or a function"),
-            ({"only": "2.*"}, ValueError, r"only must select something. Received: '2.\*'"),
+            ({"only": "2.*"}, ValueError, r"only must select a tensor. Received: '2.\*'"),
         ],
     )
     def test_bad_arguments(self, arguments, error, message):

@@ -212,13 +212,13 @@ class TestBadConfigurations:
             ({"architectures": ["A", "B"]}, "must name its class"),
             (
                 {"architectures": ["LlamaForCasualLM"]},
-                'nearest name there is LlamaForCausalLM. Received: "LlamaForCasualLM"',
+                'nearest name is LlamaForCausalLM. Received: "LlamaForCasualLM"',
             ),
             ({"architectures": ["LlamaConfig"]}, "an architecture must be a model of transformers"),
             ({"architectures": ["__doc__"]}, "an architecture must be a model of transformers"),
             (
                 {"model_type": "lama"},
-                'model_type must be one that transformers has; the nearest one is llama. Received: "lama"',
+                'model_type must be one that transformers has; the nearest name is llama. Received: "lama"',
             ),
             ({"model_type": None}, "model_type must be one that transformers has"),
             ({"auto_map": {"AutoModel": "modeling.Evil"}}, "code of its own, which is never run"),
@@ -231,11 +231,11 @@ class TestBadConfigurations:
             ({"hidden_size": "many"}, "LlamaForCausalLM must be built from its configuration. Received: "),
             (
                 {"model_type": "gpt2"},
-                'LlamaForCausalLM must be built from its configuration, which has "model_type": "llama". Received: ',
+                'LlamaForCausalLM must be built from its configuration, with "model_type": "llama". Received: ',
             ),
             (
                 {"architectures": ["LlamaPreTrainedModel"]},
-                "an architecture must have parameters. Received: LlamaPreTrainedModel, which others derive from",
+                "an architecture must have parameters. Received: LlamaPreTrainedModel, an abstract base class",
             ),
             ({"num_attention_heads": 0}, "LlamaForCausalLM must be built from its configuration. Received: "),
         ],

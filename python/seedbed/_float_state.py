@@ -1,7 +1,8 @@
-"""Arithmetic in Python that does not depend on the floating point state of the thread.
+"""Python arithmetic that does not depend on the floating-point state of the thread.
 
-Some hosts flush subnormal numbers to zero, or set another rounding mode: Python and NumPy then compute other numbers.
-The extension module sets the default state for its own work. This is for the few numbers that Python computes.
+Some hosts flush subnormal numbers to zero, or set another rounding mode. Python and NumPy then compute other numbers.
+The extension module sets the default state for its own work. This module does so for the few numbers that Python
+computes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ R = TypeVar("R")
 
 
 def in_default_state(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function to run in the default floating point state. Its caller gets its own state back."""
+    """Decorate a function to run in the default floating-point state. The state of the caller is restored."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,6 +1,6 @@
-"""Checks of arguments. Each returns a plain value, or raises an error with the rule and what was received.
+"""Checks of arguments. Each returns a plain value, or raises an error with the rule and the received value.
 
-A value of a wrong type is a TypeError, a wrong value of the right type a ValueError.
+A value of a wrong type is a TypeError. A wrong value of the right type is a ValueError.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class _Shortener(reprlib.Repr):
 
 
 shortened = _Shortener().repr
-"""The representation of a value for the text of an error, cut where it is long."""
+"""Function that returns the representation of a value for an error, cut if it is long."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a question after the known name that is most like a wrong one, to end an error with, or no text.
+    """Return the question "Did you mean" with the most similar known name, for the end of an error, or an empty text.
 
     >>> did_you_mean("glorot_unifrom", ["glorot_uniform", "zeros"]), did_you_mean("x", ["zeros"])
     (" Did you mean 'glorot_uniform'?", '')
@@ -48,8 +48,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
 
 def nearest(name: object, known: Iterable[str], most: int = 3) -> list[str]:
-    """Return the known names that are most like a wrong one, whatever the case of their letters."""
-    from difflib import get_close_matches  # only errors need it
+    """Return the known names that are most similar to a wrong one. The case of letters is ignored."""
+    from difflib import get_close_matches  # imported here because only errors need it
 
     if not isinstance(name, str) or len(name) > 1000:
         return []
@@ -60,7 +60,7 @@ def nearest(name: object, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 _REAL_KINDS = "iufVO"
-"""Kinds of NumPy's real numbers: integers, floats, those of ml_dtypes, objects."""
+"""Kinds of NumPy dtypes that real numbers may have: integers, floats, those of ml_dtypes, objects."""
 
 
 def as_integer(value: object) -> int:
@@ -92,12 +92,12 @@ def as_count(what: str, count: object) -> int:
 
 
 def as_real(value: object) -> float:
-    """Return a real number as a float, and NaN for one that has no float.
+    """Return a real number as a float, and NaN for one that a float cannot represent.
 
-    `float` accepts more: text, True, a duration, the real part of one of NumPy's complex numbers.
+    Unlike `float`, this refuses text, bools, durations and complex numbers.
 
     Raises:
-        TypeError: if it is not a real number.
+        TypeError: if the value is not a real number.
     """
     kind = value.dtype.kind if isinstance(value, (np.generic, np.ndarray)) else "O"
     if isinstance(value, (str, bytes, bool)) or kind not in _REAL_KINDS or is_masked(value):
@@ -112,8 +112,8 @@ def as_finite(what: str, value: object) -> float:
     """Return a finite real number as a float.
 
     Raises:
-        TypeError: if it is not a real number.
-        ValueError: if it is infinite or NaN, or has no float.
+        TypeError: if the value is not a real number.
+        ValueError: if it is infinite, NaN, or too large for a float.
     """
     try:
         number = as_real(value)
@@ -125,16 +125,16 @@ def as_finite(what: str, value: object) -> float:
 
 
 def is_masked(value: object) -> bool:
-    """Return whether an array has masked elements, without an import of `numpy.ma`."""
+    """Return whether an array has masked elements. `numpy.ma` is not imported."""
     return isinstance(value, np.ndarray) and bool(np.any(getattr(value, "mask", False)))
 
 
 def as_numbers(value: object) -> np.ndarray:
-    """Return a new array of a number or nested numbers. Objects such as `Fraction` and ml_dtypes' types become float64.
+    """Return a new array from a number or nested numbers. Objects such as `Fraction`, and ml_dtypes, become float64.
 
     Raises:
-        TypeError: if an element is not a number, or masked.
-        ValueError: if lists are ragged.
+        TypeError: if an element is not a number, or is masked.
+        ValueError: if the lists are ragged.
     """
     if is_masked(value):
         raise TypeError
@@ -146,10 +146,10 @@ def as_numbers(value: object) -> np.ndarray:
 
 
 def as_bool(what: str, value: object) -> bool:
-    """Return True or False, of Python or NumPy.
+    """Return a bool of Python or NumPy as a Python bool.
 
     Raises:
-        TypeError: if it is neither.
+        TypeError: if the value is not a bool.
     """
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{what} must be True or False. Received: {what}={shortened(value)}")
@@ -157,10 +157,10 @@ def as_bool(what: str, value: object) -> bool:
 
 
 def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
-    """Return a word that is one of those accepted.
+    """Return a word if it is an accepted one.
 
     Raises:
-        ValueError: if it is not, whatever its type, as in Keras.
+        ValueError: if it is not an accepted word; as in Keras, for any type.
     """
     if not isinstance(value, str) or value not in accepted:
         raise ValueError(
@@ -171,11 +171,11 @@ def one_of(what: str, value: object, accepted: Sequence[str]) -> str:
 
 
 def checked_out(out: object, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return `out` if a tensor of that shape and dtype can be written to it.
+    """Return `out` if a tensor of this shape and dtype can be written to it.
 
     Raises:
         TypeError: if it is not a NumPy array.
-        ValueError: if its shape, dtype or byte order differs, or it is read-only or contiguous in neither order.
+        ValueError: if its shape, dtype or byte order differs, or if it is read-only, unaligned or not contiguous.
     """
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array. Received: {type(out).__name__}")

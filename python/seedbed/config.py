@@ -1,7 +1,7 @@
-"""The registry: names and configurations to initializers, and back.
+"""The registry of initializers: `get`, `serialize` and `deserialize`.
 
-A configuration can name the initializers of this table, and objects that the caller hands over, and nothing else: no
-module, no file, no callable. What Keras 3 and Keras 2 wrote, and the short form that people write, is read.
+A configuration can name only the initializers of this module and the custom objects of the caller. It cannot name a
+module, a file or a callable. The forms of Keras 3 and Keras 2, and a short form, are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seedbed.saving import plain_name
 from seedbed.shapes import ShapeLike, as_shape
 
 Table: TypeAlias = Mapping[str, type[Initializer]]
-"""Names, and the classes that they stand for."""
+"""Initializer classes by name."""
 
 MAX_DEPTH = 32
 """Maximum nesting of a configuration, in levels."""
@@ -33,7 +33,7 @@ CLASSES: Table = {
     for name in initializers.__all__
     if not inspect.isabstract(getattr(initializers, name))
 }
-"""The initializers of this package by name."""
+"""The initializer classes of this package, by class name."""
 
 _VARIANCE_SCALING = ("GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform")
 
@@ -43,11 +43,11 @@ _IN_KERAS_2 = (
 )
 
 IN_KERAS = (*_IN_KERAS_2, "STFT")
-"""The classes that Keras 3 has."""
+"""Names of the classes that Keras 3 has too."""
 
 
 def snake_case(name: str) -> str:
-    """The name of a class as Keras spells functions.
+    """Return the name of a class in snake case, as Keras spells it.
 
     >>> snake_case("GlorotNormal"), snake_case("STFT"), snake_case("ConvolutionOrthogonal1D")
     ('glorot_normal', 'stft', 'convolution_orthogonal_1d')
@@ -66,17 +66,17 @@ _OTHER_NAMES: dict[str, str] = {
     **{f"convolutional_orthogonal_{n}d": f"ConvolutionOrthogonal{n}D" for n in (1, 2, 3)},
     "convolutional_delta_orthogonal": "DeltaOrthogonal",
 }
-"""Names that Keras 3, tf-keras and TensorFlow 1 have for classes under another name."""
+"""Further names of classes in Keras 3, tf-keras and TensorFlow 1, and the class names here."""
 
 ALIASES: Table = {snake_case(name): cls for name, cls in CLASSES.items()}
-"""The snake-case names, which are the classes themselves."""
+"""The initializer classes, by name in snake case."""
 
 NAMES: Table = {
     **CLASSES,
     **ALIASES,
     **{name: CLASSES[of] for name, of in _OTHER_NAMES.items()},
 }
-"""Every name that is accepted, and what it means."""
+"""The initializer classes, by each accepted name."""
 
 _KEYS = ("module", "class_name", "config", "registered_name", "shared_object_id")
 _MODULE = re.compile(r"(keras|tf_keras)(\.src)?\.initializers(\.\w+)?|seedbed(\.\w+)*", re.ASCII)
@@ -85,13 +85,16 @@ _PLAIN = frozenset([float, int, str, bool, type(None)])
 
 
 def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | None:
-    """Return the configuration of an initializer in Keras 3's form; names and None are returned unchanged.
+    """Return the configuration of an initializer in the form of Keras 3. A name and None are returned unchanged.
 
     Arguments:
-        initializer: an initializer that this package has at its top level, a name, or None.
+        initializer: an initializer from the top level of this package, a name, or None.
+
+    Returns:
+        The configuration, a dict for JSON.
 
     Raises:
-        ValueError: if it is something else.
+        ValueError: for any other value, as in Keras.
 
     >>> import seedbed as sb
     >>> sb.serialize(sb.RandomUniform(0, 1, seed=3))["config"]
@@ -105,10 +108,10 @@ def serialize(initializer: Initializer | str | None) -> dict[str, Any] | str | N
         cls is None
         or not isinstance(initializer, cls)
         or not {*initializer.parameters} <= {*cls.parameters}
-        or not type(initializer).__module__.startswith("seedbed.")  # a class of the same name that a user derived
+        or not type(initializer).__module__.startswith("seedbed.")  # a derived class of a user with the same name
     ):
         raise ValueError(
-            "only initializers that this package has at its top level can be serialized. "
+            "only initializers from the top level of this package can be serialized. "
             f"Received: {shortened(initializer)}"
         )
     return {
@@ -132,18 +135,21 @@ def deserialize(config: Mapping[str, Any] | str, custom_objects: Mapping[str, An
 
 
 def deserialize(config: Mapping[str, Any] | str | None, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The initializer of a configuration: a dict as Keras 3 or Keras 2 writes it, its short form, or a name.
+    """Return the initializer of a configuration.
 
-    The short form is `{"class_name": ..., "config": ...}`. A `dtype`, which Keras 2 wrote and did not heed, must be
-    one, and is left out. An array in the form in which Keras writes arrays is read as such.
+    The short form of a configuration is `{"class_name": ..., "config": ...}`. The key `dtype` of Keras 2 has no effect,
+    but must be a valid dtype. Arrays are read in the form in which Keras writes them.
 
     Arguments:
-        config: the configuration. None is returned as None.
-        custom_objects: classes and functions by the names that the configuration may have for them.
+        config: a dict in the form of Keras 3 or Keras 2, or in the short form; or a name. None is returned as None.
+        custom_objects: further classes and functions, by the names that configurations may use.
+
+    Returns:
+        The initializer, or a custom object.
 
     Raises:
-        TypeError: if an argument is not a dict.
-        ValueError: for an unknown name or key, or a bad value.
+        TypeError: if an argument has a wrong type.
+        ValueError: for an unknown name or key, or an invalid value.
 
     >>> import seedbed as sb
     >>> sb.deserialize({"class_name": "HeNormal", "config": {"seed": 3}})
@@ -153,17 +159,20 @@ def deserialize(config: Mapping[str, Any] | str | None, custom_objects: Mapping[
 
 
 def get(identifier: object) -> Initializer | Callable[..., Any] | None:
-    """Return the initializer that an identifier names, describes or is.
+    """Return the initializer of an identifier.
 
     Arguments:
-        identifier: a name, a configuration, a class, an initializer or another callable, None, or an array, which is
-            what it makes, in the shape that it has and no other.
+        identifier: a name, a configuration, a class, an initializer or another callable, None, or an array. The
+            initializer of an array returns that array, and accepts only its shape.
+
+    Returns:
+        The initializer, or None for None.
 
     Raises:
-        ValueError: if it is something else.
+        ValueError: for any other value, as in Keras.
 
     >>> import seedbed as sb
-    >>> sb.get("he_normal") == sb.get(sb.HeNormal)  # each drew a seed of its own
+    >>> sb.get("he_normal") == sb.get(sb.HeNormal)  # each has drawn a seed of its own
     False
     >>> sb.get({"class_name": "he_normal", "config": {"seed": 1}}) == sb.HeNormal(seed=1)
     True
@@ -202,7 +211,7 @@ def build(
     names: Table,
     seed: seeds.SeedLike = None,
 ) -> Any:
-    """`deserialize` from a table of names. `seed` is that of an initializer whose configuration has none."""
+    """Deserialize a configuration with a given table of names. `seed` is used if the configuration has no seed."""
     custom = _as_custom_objects(custom_objects)
     if isinstance(config, str):
         config = {"class_name": config}
@@ -212,15 +221,16 @@ def build(
     unknown = [key for key in config if key not in _KEYS]
     if unknown or "class_name" not in config:
         raise ValueError(
-            f"a configuration has class_name, and may have {', '.join(_KEYS)}. Received: {shortened(list(config))}"
+            f"a configuration must have the key class_name, and only keys among {', '.join(_KEYS)}. "
+            f"Received: {shortened(list(config))}"
         )
     name, arguments = config["class_name"], config.get("config")
-    arguments = {} if arguments is None or arguments == [] else arguments  # R has one empty list for both
+    arguments = {} if arguments is None or arguments == [] else arguments  # R writes an empty dict as an empty list
     for key in (config.get("registered_name"), name, arguments):
         if isinstance(key, str) and key in custom:
             return _made(custom[key], arguments)
     if isinstance(name, str):
-        name = name.removeprefix("seedbed>")  # the name that Keras saves a class of this package under
+        name = name.removeprefix("seedbed>")  # the registered name of a class
     _check_origin(name, config)
     found = names.get(name) if isinstance(name, str) else None
     if found is None:
@@ -229,15 +239,13 @@ def build(
 
 
 def unknown_name(name: object, names: Table) -> str:
-    """Return the error for a name that no initializer has."""
-    hint = (
-        did_you_mean(name, sorted(names)) or " Names are those of the classes, such as GlorotUniform or glorot_uniform"
-    )
+    """Return the text of the error for an unknown name of an initializer."""
+    hint = did_you_mean(name, sorted(names)) or " Use the name of a class, such as GlorotUniform or glorot_uniform"
     return f"unknown initializer {shortened(name)}.{hint}"
 
 
 def _made(target: Any, arguments: object, seed: seeds.SeedLike = None) -> Any:
-    """Return the instance of a class with these arguments. A function is an initializer itself."""
+    """Return an instance of a class with the given arguments. A function is returned unchanged."""
     if not isinstance(target, type):
         return target
     if not isinstance(arguments, Mapping):
@@ -263,12 +271,12 @@ def _instance(cls: type) -> Callable[..., Any]:
 
 
 def _giving(given: Any) -> Callable[..., np.ndarray]:
-    """Return an initializer that makes a given array."""
+    """Return an initializer that returns a given array."""
     if is_masked(given):
-        raise ValueError("an array must have no masked elements to be an initializer. Received: a masked array")
+        raise ValueError("an array as initializer must have no masked elements. Received: a masked array")
     array = np.asarray(given)
     if array.dtype.kind not in "biufc" and array.dtype.name not in dtypes.OF_ML_DTYPES:
-        raise ValueError(f"an array must be one of numbers to be an initializer. Received: dtype={array.dtype}")
+        raise ValueError(f"an array as initializer must be of numbers. Received: dtype={array.dtype}")
 
     def initialize(shape: ShapeLike, dtype: Any = None) -> np.ndarray:
         if as_shape(shape) != array.shape:
@@ -292,10 +300,10 @@ def _as_custom_objects(custom_objects: Mapping[str, Any] | None) -> Mapping[str,
 
 
 def check_size(config: Mapping[str, Any]) -> int:
-    """How many values a configuration holds; counted level by level, so that a cycle can exhaust nothing.
+    """Return the number of values in a configuration. They are counted level by level, so that a cycle ends too.
 
     Raises:
-        ValueError: where it is too deep or too large.
+        ValueError: if the configuration is nested too deep or is too large.
     """
     level: list[Any] = [config]
     values = 0
@@ -305,38 +313,40 @@ def check_size(config: Mapping[str, Any]) -> int:
             return values
         values += sum(map(len, containers))
         if values > MAX_VALUES:
-            raise ValueError(f"a configuration must hold at most {MAX_VALUES} values. Received: more than that")
+            raise ValueError(f"a configuration must have at most {MAX_VALUES} values. Received: more values")
         level = [value for items in containers for value in (items.values() if isinstance(items, Mapping) else items)]
-    raise ValueError(f"a configuration must be nested at most {MAX_DEPTH - 1} deep. Received: one that is deeper")
+    raise ValueError(f"a configuration must be nested at most {MAX_DEPTH - 1} levels deep. Received: a deeper one")
 
 
 def _check_origin(name: object, config: Mapping[str, Any]) -> None:
-    """The module says where a class came from. It is compared, and never imported."""
+    """Check that the module and the registered name are of an initializer of Keras or seedbed. Import nothing."""
     module, registered = config.get("module"), config.get("registered_name")
     if not (
         (module is None or (isinstance(module, str) and _MODULE.fullmatch(module)))
         and (registered is None or registered in (name, f"seedbed>{name}"))
     ):
         raise ValueError(
-            "a configuration must be of an initializer of Keras or of this package. "
+            "a configuration must be that of an initializer of Keras or seedbed. "
             f"Received: module={shortened(module)}, registered_name={shortened(registered)}"
         )
 
 
 def _decoded(value: Any) -> Any:
-    """A value, or the array of which it is Keras' encoding."""
+    """Return a value of a configuration, with an array decoded from the form in which Keras writes it."""
     if not isinstance(value, Mapping) or value.get("class_name") not in _ARRAYS:
         return value
     encoded = value.get("config")
     if not isinstance(encoded, Mapping) or set(encoded) != {"value", "dtype"}:
-        raise ValueError(f"an encoded array must have a config of value and dtype. Received: {shortened(value)}")
+        raise ValueError(
+            f"the config of an encoded array must have exactly the keys value and dtype. Received: {shortened(value)}"
+        )
     dtype = dtypes.as_dtype("float32" if encoded["dtype"] in dtypes.OF_ML_DTYPES else encoded["dtype"])
     try:
         array = np.array(encoded["value"])
     except ValueError:  # ragged
         array = np.array(None)
     if array.dtype.kind not in ("biufc" if dtype.kind == "c" else "biuf"):
-        raise ValueError(f"an encoded array must be one of numbers. Received: {shortened(encoded['value'])}")
+        raise ValueError(f"an encoded array must be of numbers. Received: {shortened(encoded['value'])}")
     with np.errstate(all="ignore"):
         array = array.astype(dtype)
     return array if array.ndim else array.item()

@@ -1,4 +1,4 @@
-"""Element types: names to NumPy dtypes, those of ml_dtypes, and the default."""
+"""Dtypes: conversion of names to NumPy dtypes, the dtypes of ml_dtypes, and the default dtype."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seedbed._float_state import in_default_state
 from seedbed.arguments import did_you_mean, shortened
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""The element types that are sampled, except those of eight bits."""
+"""Names of the sampled floating-point dtypes of 16 bits and more."""
 
 FLOAT8 = (
     "float8_e3m4",
@@ -22,32 +22,32 @@ FLOAT8 = (
     "float8_e5m2",
     "float8_e5m2fnuz",
 )
-"""The floats of eight bits, which are sampled too."""
+"""Names of the sampled floating-point dtypes of 8 bits."""
 
 _SCALES = "float8_e8m0fnu"
-"""Powers of two, of which none is 0 or negative."""
+"""Name of the dtype of powers of two. It has no zero and no negative numbers, so it is not sampled."""
 
 OF_ML_DTYPES = frozenset(("bfloat16", *FLOAT8, _SCALES))
-"""The names that ml_dtypes adds to those of NumPy, as far as they are element types here."""
+"""Names of the supported dtypes of ml_dtypes."""
 
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
-"""Those that some initializers sample too, and the types of their parts."""
+"""Complex dtypes, which some initializers sample too, and the dtypes of their real parts."""
 
 ABBREVIATIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
-"""Names that are accepted besides those of NumPy."""
+"""Accepted abbreviations, and the names that they abbreviate."""
 
 _NAME = re.compile(r"[<>=|]?(\?|[A-Za-z]\w{0,30})", re.ASCII)
 """Pattern of valid dtype names. NumPy would parse other strings as structured dtypes, or `f000...4`."""
 
 _floatx = "float32"
 
-# NumPy imports a module to name a dtype. At the interpreter's shutdown it is too late for that.
+# These dtypes are resolved here, because NumPy imports a module to do so, which fails at interpreter shutdown.
 _known: dict[object, np.dtype] = {name: np.dtype(name) for name in (*FLOATS, *COMPLEX) if name != "bfloat16"}
 _names: dict[np.dtype, str] = {dtype: str(name) for name, dtype in _known.items()}
 
 
 def floatx() -> str:
-    """Return the name of the default element type, `"float32"` unless set.
+    """Return the name of the default dtype, which is initially `"float32"`.
 
     >>> import seedbed as sb
     >>> sb.floatx()
@@ -57,13 +57,13 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Set the default element type.
+    """Set the default dtype.
 
     Arguments:
-        value: `"float16"`, `"bfloat16"`, `"float32"` or `"float64"`, or abbreviated `"fp16"` and so on.
+        value: `"float16"`, `"bfloat16"`, `"float32"` or `"float64"`, or an abbreviation such as `"fp16"`.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other value, as in Keras.
 
     >>> import seedbed as sb
     >>> sb.set_floatx("float64")
@@ -81,11 +81,15 @@ def set_floatx(value: str) -> None:
 
 
 def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
-    """Return the NumPy dtype of a name, a dtype of NumPy or of a framework, or None (`floatx()`).
+    """Return a NumPy dtype.
+
+    Arguments:
+        dtype: a name, a dtype of NumPy or of a framework, or None for `floatx()`.
 
     Raises:
-        ValueError: if it is not the name of an element type, or of one that is neither numeric nor bool.
-        ImportError: for bfloat16 and floats of eight bits where the package ml_dtypes is not installed.
+        ValueError: if the dtype is unknown, is neither numeric nor bool, or has another byte order; for any type of
+            argument, as in Keras.
+        ImportError: for bfloat16 and floats of 8 bits if the package ml_dtypes is not installed.
 
     >>> as_dtype("float16"), as_dtype("fp64"), as_dtype(np.int32), as_dtype(None)
     (dtype('float16'), dtype('float64'), dtype('int32'), dtype('float32'))
@@ -93,17 +97,19 @@ def as_dtype(dtype: npt.DTypeLike | None) -> np.dtype:
     key = _floatx if dtype is None else dtype
     try:
         known = _known.get(key)
-    except TypeError:  # unhashable: not a dtype, which _resolve says
+    except TypeError:  # unhashable: _resolve raises the error
         known = None
     if known is None:
         known = _resolve(key)
-        if type(key) is str or isinstance(key, (type, np.dtype)):  # others may equal other things: tf.float32 == 1
+        if type(key) is str or isinstance(
+            key, (type, np.dtype)
+        ):  # not for others, which may equal other values: tf.float32 == 1
             _known[key] = known
     return known
 
 
 def name_of(dtype: np.dtype) -> str:
-    """`dtype.name`, which NumPy takes a microsecond to make."""
+    """Return `dtype.name` from a cache, because NumPy takes a microsecond to compute it."""
     name = _names.get(dtype)
     if name is None:
         name = _names[dtype] = dtype.name
@@ -111,10 +117,10 @@ def name_of(dtype: np.dtype) -> str:
 
 
 def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> np.dtype:
-    """`as_dtype(dtype)` where it is one of `FLOATS`, or of `FLOAT8`, or of `COMPLEX` where these are accepted too.
+    """Return a floating-point dtype, or with `or_complex` also a complex one.
 
     Raises:
-        ValueError: where it is another.
+        ValueError: if the dtype is another one; and as `as_dtype`.
     """
     resolved = as_dtype(dtype)
     name = _names.get(resolved) or name_of(resolved)
@@ -124,7 +130,7 @@ def as_float_dtype(dtype: npt.DTypeLike | None, *, or_complex: bool = False) -> 
         )
         if name == _SCALES:
             raise ValueError(
-                f"dtype must have a zero and negative numbers. Received: {name}, which has powers of two only"
+                f"dtype must have a zero and negative numbers. Received: {name}, which has only powers of two"
             )
         raise ValueError(f"dtype must be a {kind} type: one of {', '.join(accepted)}. Received: {name}")
     return resolved
@@ -135,19 +141,19 @@ def checked_cast(what: str, value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Convert numbers to a dtype: integers and bools exactly, floating point numbers rounded.
 
     Raises:
-        ValueError: if a number is not representable: a fraction or a number out of range as an integer, a number beyond
-            the largest finite one, an imaginary part.
+        ValueError: if a number is not representable: a fraction as an integer, a number out of range, or an imaginary
+            part in a real dtype.
     """
     if value.dtype.kind == "c" and dtype.kind != "c" and not value.imag.any():
         value = value.real
     representable = value.dtype.kind != "c" or dtype.kind == "c"
     if representable:
         with np.errstate(all="ignore"):
-            # Rounded once: ml_dtypes would convert integers by way of float32.
+            # Via float64, to round once: ml_dtypes would convert integers via float32.
             elements = (value.astype(np.float64) if name_of(dtype) in OF_ML_DTYPES else value).astype(dtype)
             if dtype.kind not in "biu":
                 representable = bool(np.isfinite(elements).all())
-            elif value.dtype.kind == "f":  # casts of numbers out of range differ from machine to machine
+            elif value.dtype.kind == "f":  # the results of out-of-range casts differ between machines
                 least, limit = (0, 2) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max + 1)
                 inside = (value >= float(least)) & (value < float(limit)) & (value == np.trunc(value))
                 representable = bool(inside.all())
@@ -166,9 +172,9 @@ def _resolve(dtype: object) -> np.dtype:
         if name is not None and not _NAME.fullmatch(name):
             raise TypeError
         resolved: np.dtype = np.dtype(dtype if name is None else name)  # type: ignore[call-overload]
-    except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as Python
+    except (TypeError, ValueError, SyntaxError):  # NumPy parses some strings as Python
         resolved = np.dtype("V")
-    # What NumPy knows by name depends on whether ml_dtypes was imported: its other types are not accepted here.
+    # An import of ml_dtypes adds names to NumPy. Those of unsupported dtypes are refused.
     if resolved.kind == "V" and resolved.name not in OF_ML_DTYPES:
         several = "" if not isinstance(dtype, (int, np.integer)) else " A shape is one argument: (3, 4), not 3, 4"
         raise ValueError(
@@ -183,7 +189,7 @@ def _resolve(dtype: object) -> np.dtype:
 
 
 def _framework_name(dtype: object) -> str | None:
-    """`torch.float32` and `tf.float32` are known by their names."""
+    """Return the name of a dtype of a framework, such as `torch.float32`, or None for other values."""
     if isinstance(dtype, (np.dtype, type)):
         return None
     return str(getattr(dtype, "name", None) or str(dtype).rpartition(".")[2])

@@ -1,4 +1,4 @@
-"""LazyArray: a tensor that is evaluated where it is sliced."""
+"""`LazyArray`: a tensor of which only the indexed elements are evaluated."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from seedbed.rules import Rule
 from seedbed.shapes import Shape
 
 MAX_GAP = 4096
-"""Number of elements that are evaluated for nothing rather than by a call of their own."""
+"""Maximum gap between indices that are evaluated together, in elements: a separate call takes longer."""
 
 MAX_WASTE = 4
-"""Ratio of the combinations of indices to the elements selected, beyond which each is evaluated by itself."""
+"""Maximum ratio of evaluated to selected elements. Above it, each selected place is evaluated separately."""
 
 
 def _spans(
     indices: npt.NDArray[np.int64], length: int, gap: int
 ) -> Iterator[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]:
-    """Yield spans without gaps of more than so many indices; which of a span is taken, and where it goes."""
+    """Yield spans of sorted indices without gaps above `gap`: the span, the indices in it, and their positions."""
     cuts = [0, *(np.flatnonzero(np.diff(indices) - 1 > gap) + 1).tolist(), len(indices)]
     for first, end in pairwise(cuts):
         if first < end:
@@ -35,12 +35,14 @@ def _spans(
 
 
 class LazyArray:
-    """A tensor that is evaluated where it is sliced. `Initializer.lazy` makes one.
+    """A tensor of which only the indexed elements are evaluated. `Initializer.lazy` returns one.
 
-    An index has integers, slices with any step, and at most one Ellipsis; or also lists and arrays of integers, boolean
-    masks, and what `numpy.ix_` makes of them, which select as NumPy's do. `numpy.asarray` evaluates all elements. What
-    is selected has the bits that the whole tensor has there. It costs what its elements cost, except if every element
-    depends on the whole, as in an orthogonal tensor: there each index costs as much as the whole.
+    An index selects as in NumPy. It may contain integers, slices with any step, one Ellipsis, lists and arrays of
+    integers, boolean masks, and the arrays of `numpy.ix_`. `numpy.asarray` evaluates all elements.
+
+    The selected elements have the same bits as in the whole tensor. Their evaluation takes time and memory in
+    proportion to their number. Only if every element depends on the whole tensor, as in an orthogonal one, each index
+    takes as long as the whole tensor.
 
     >>> import numpy as np, seedbed as sb
     >>> t = sb.GlorotNormal(seed=42).lazy((1_000_000, 4096))
@@ -104,7 +106,7 @@ class LazyArray:
         return out if out.ndim or Ellipsis in items else out[()]
 
     def _selected(self, items: Sequence[slice | npt.NDArray[np.int64]]) -> np.ndarray:
-        """Evaluate what an index with arrays selects, as NumPy places it."""
+        """Evaluate the elements that an index with arrays selects, in NumPy's layout."""
         arrays = [item for item in items if isinstance(item, np.ndarray)]
         try:
             shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -126,7 +128,7 @@ class LazyArray:
         return combinations[tuple(placed)]
 
     def _combinations(self, items: Sequence[slice | npt.NDArray[np.int64]]) -> np.ndarray:
-        """Evaluate each combination of indices, which are distinct and sorted along each axis."""
+        """Evaluate all combinations of the indices of each axis, which must be distinct and sorted."""
         spans: list[list[tuple[Axis, npt.NDArray[np.int64] | slice, slice]]] = []
         counts, inner = [], 1
         for item, length in zip(reversed(items), reversed(self.shape), strict=True):
@@ -149,7 +151,7 @@ class LazyArray:
         return out
 
     def _points(self, items: Sequence[slice | npt.NDArray[np.int64]], shape: Shape) -> np.ndarray:
-        """Evaluate what is at each of so many places, which the arrays of an index name together."""
+        """Evaluate each place that the arrays of an index name together; their broadcast shape is `shape`."""
         places = [np.broadcast_to(item, shape).ravel() if isinstance(item, np.ndarray) else item for item in items]
         kept = [
             axis_of(item, length, 0) for item, length in zip(items, self.shape, strict=True) if isinstance(item, slice)
@@ -161,7 +163,7 @@ class LazyArray:
                 for item, length in zip(places, self.shape, strict=True)
             ]
             self.rule.write(out[point : point + 1], region)
-        # Axes of arrays next to each other stay where they are; others come first.
+        # As in NumPy: adjacent array axes keep their position; otherwise they become the first axes.
         at = [number for number, item in enumerate(items) if isinstance(item, np.ndarray)]
         first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
         moved: np.ndarray = out.reshape((*shape, *shape_of(kept)))
@@ -169,12 +171,12 @@ class LazyArray:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("a lazy array has no memory of its own. Received: copy=False")
+            raise ValueError("copy must not be False: a lazy array has no memory of its own. Received: copy=False")
         values: np.ndarray = self[...]
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def __dask_tokenize__(self) -> object:
-        """What Dask names the tensor by: equal for equal tensors, in any process."""
+        """Return the token for Dask's names: equal for equal tensors, in any process."""
         from dask.base import normalize_token
 
         return normalize_token(("seedbed.LazyArray", self.rule, self.shape, self.dtype.name))

@@ -1,4 +1,4 @@
-"""Regions of a tensor: evenly spaced indices along each axis, as an index or a partition selects them."""
+"""Regions of a tensor: evenly spaced indices along each axis, from an index or a partition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seedbed.arguments import as_integer, shortened
 from seedbed.shapes import Shape, ShapeLike, as_shape
 
 Axis: TypeAlias = tuple[int, int, int, int]
-"""The indices that a region takes along an axis: (length of the axis, start, step, count)."""
+"""The indices of a region along one axis: (length of the axis, first index, step, number of indices)."""
 
 Index: TypeAlias = SupportsIndex | slice | EllipsisType
 
@@ -33,23 +33,24 @@ def shape_of(axes: Sequence[Axis]) -> Shape:
 
 
 def indices(axis: Axis) -> npt.NDArray[np.int64]:
-    """Return the indices that a region takes along an axis."""
+    """Return the indices of a region along an axis."""
     _, start, step, count = axis
     return start + step * np.arange(count, dtype=np.int64)
 
 
 def as_slice(axis: Axis) -> slice:
-    """Return the same indices as a slice of an array."""
+    """Return the indices of a region along an axis as a slice."""
     _, start, step, count = axis
     stop = start + step * count
     return slice(start, stop if stop >= 0 else None, step)
 
 
 def part_of(shape: Shape, part: ShapeLike, offset: ShapeLike | None) -> list[Axis]:
-    """Return the region of shape `part` at `offset`, or at the origin.
+    """Return the region with shape `part` that starts at `offset`, or at the origin if `offset` is None.
 
     Raises:
-        ValueError: if it does not lie within the tensor.
+        TypeError: if the shape or the offset is not a sequence of integers.
+        ValueError: if the region is not within the tensor.
 
     >>> part_of((100, 8), (25, 8), (50, 0))
     [(100, 50, 1, 25), (8, 0, 1, 8)]
@@ -91,7 +92,7 @@ def selected(items: tuple[Index, ...], shape: Shape) -> tuple[list[Axis], list[b
 
 
 def axis_of(item: Index, length: int, axis: int) -> Axis:
-    """Return what a slice or an integer selects along an axis of that length."""
+    """Return the indices that a slice or an integer selects along an axis of the given length."""
     if isinstance(item, slice):
         start, stop, step = item.indices(length)
         count = max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
@@ -108,17 +109,18 @@ def axis_of(item: Index, length: int, axis: int) -> Axis:
 
 
 def is_list(item: object) -> bool:
-    """Whether an item of an index is a list or an array of indices, or a mask."""
+    """Return whether an item of an index is a list or an array of indices, or a mask."""
     return isinstance(item, list) or (isinstance(item, np.ndarray) and item.ndim > 0)
 
 
 def by_axis(items: tuple[Any, ...], shape: Shape) -> list[slice | npt.NDArray[np.int64]]:
-    """Return what an index selects along each axis: a slice, or indices that are not negative.
+    """Return for each axis what an index selects: a slice, or an array of non-negative indices.
 
-    A mask of several axes is the indices of its true elements along each of them.
+    A mask over several axes becomes the indices of its true elements along each of them.
 
     Raises:
-        IndexError: as `selected`; for an array of something else, or a mask of another shape than its axes.
+        IndexError: as `selected`; if an array is neither of integers nor of bool; or if a mask has another shape than
+            its axes.
 
     >>> by_axis(([True, False, True], slice(2)), (3, 4))
     [array([0, 2]), slice(None, 2, None)]
@@ -152,7 +154,7 @@ def by_axis(items: tuple[Any, ...], shape: Shape) -> list[slice | npt.NDArray[np
 
 def _indices_within(array: npt.NDArray[Any], length: int, axis: int) -> npt.NDArray[np.int64]:
     if array.dtype.kind not in "iu" and array.size:
-        raise IndexError(f"arrays of an index must be of integers or bool. Received: dtype={array.dtype}")
+        raise IndexError(f"an array in an index must be of integers or bool. Received: dtype={array.dtype}")
     outside = (array < -length) | (array >= length)
     if outside.any():
         raise IndexError(f"index {array[outside].flat[0]} is out of bounds for axis {axis} with size {length}")
@@ -161,7 +163,7 @@ def _indices_within(array: npt.NDArray[Any], length: int, axis: int) -> npt.NDAr
 
 
 def within(axes: Sequence[Axis], inner: Sequence[Axis]) -> list[Axis]:
-    """Return a region of a region, as a region of the whole.
+    """Return a region of a region as a region of the whole tensor. `inner` is relative to `axes`.
 
     >>> within([(100, 10, 2, 30)], [(30, 5, 1, 4)])
     [(100, 20, 2, 4)]
@@ -173,9 +175,9 @@ def within(axes: Sequence[Axis], inner: Sequence[Axis]) -> list[Axis]:
 
 
 def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axis]]:
-    """Yield the elements from `start` to `stop`, counted in C order, as regions that follow one another.
+    """Yield the elements from `start` to `stop`, counted in C order, as consecutive regions.
 
-    There are at most two regions for each axis, and one more.
+    There are at most 2n + 1 regions for n axes.
 
     >>> for axes in contiguous((3, 5), 2, 12):
     ...     print([as_slice(axis) for axis in axes])
@@ -190,7 +192,7 @@ def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axi
         return
     length, inner = shape[0], tuple(shape[1:])
     size = math.prod(inner)
-    first, last = -(-start // size), stop // size  # the rows from `first` to `last` are whole
+    first, last = -(-start // size), stop // size  # the rows from `first` to `last` are complete
     if start < first * size:
         skipped = (first - 1) * size
         for axes in contiguous(inner, start - skipped, min(size, stop - skipped)):
@@ -203,7 +205,7 @@ def contiguous(shape: Sequence[int], start: int, stop: int) -> Iterator[list[Axi
 
 
 def pieces(shape: Sequence[int], most: int) -> Iterator[list[Axis]]:
-    """Cut a tensor into regions of at most `most` elements, each contiguous in C order, and yield them in that order.
+    """Divide a tensor into regions of at most `most` elements, contiguous in C order, and yield them in this order.
 
     >>> for axes in pieces((2, 5), 4):
     ...     print([as_slice(axis) for axis in axes])

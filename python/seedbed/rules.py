@@ -1,4 +1,4 @@
-"""Rules: how the elements of a tensor get their values.
+"""Rules: the values of the elements of one tensor.
 
 | rule | value of an element |
 |---|---|
@@ -31,13 +31,13 @@ Distribution: TypeAlias = tuple[str, tuple[float, ...]]
 
 
 class Rule(ABC):
-    """How the elements of one tensor get their values. A region has the bits that the whole tensor has there."""
+    """The values of the elements of one tensor. A region has the same bits as in the whole tensor."""
 
     __slots__ = ()
 
     @property
     def needs_whole(self) -> bool:
-        """Whether a region costs about as much as the whole tensor, so that the whole is best evaluated once."""
+        """Whether the evaluation of any region takes as long as that of the whole tensor."""
         return False
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
@@ -45,7 +45,7 @@ class Rule(ABC):
         return super().__reduce_ex__(max(int(protocol), 2))
 
     def __dask_tokenize__(self) -> object:
-        """What Dask names it by. Left to itself, Dask hashes the pickle, which is not the same in each process."""
+        """Return the token for Dask's names. By default Dask hashes the pickle, which differs between processes."""
         from dask.base import normalize_token
 
         return normalize_token((type(self).__qualname__, self.__reduce_ex__(2)[2]))
@@ -56,7 +56,7 @@ class Rule(ABC):
 
         Arguments:
             out: contiguous in C order, of any shape, with as many elements as the region.
-            axes: the region; the whole tensor without them.
+            axes: the region; None for the whole tensor.
         """
 
 
@@ -64,10 +64,10 @@ class Rule(ABC):
 def compiled(distribution: str, parameters: tuple[float, ...], dtype: np.dtype) -> _core.Recipe:
     """Return the recipe of a distribution for a dtype.
 
-    It is made once for equal arguments. It depends on nothing else, so that no assignment makes it stale.
+    The recipe of equal arguments is compiled once. It depends on nothing else, so that it never becomes stale.
 
     Raises:
-        ValueError: for parameters that are no distribution, or values that the dtype cannot represent.
+        ValueError: if the parameters are invalid for the distribution, or a value is not representable in the dtype.
     """
     return _core.Recipe(distribution, parameters, name_of(dtype))
 
@@ -86,7 +86,7 @@ class Sampled(Rule):
 
 
 class Repeated(Rule):
-    """A number, or an array that is broadcast: along leading axes, and along axes where its length is 1."""
+    """A number or an array, broadcast along leading axes and along axes of length 1."""
 
     __slots__ = ("value",)
 
@@ -105,7 +105,7 @@ class Repeated(Rule):
 
 
 class Computed(Rule):
-    """A tensor of which every element depends on the whole. A region is cut from the whole.
+    """A tensor whose elements all depend on the whole tensor. A region is cut from the whole tensor.
 
     Arguments:
         shape: shape of the tensor.
@@ -134,7 +134,7 @@ class Computed(Rule):
 
 
 def stored(out: np.ndarray) -> np.ndarray:
-    """Return an array as the extension module takes it: floats of 16 and 8 bits as bits, complex numbers as parts."""
+    """Return a view for the extension module: floats of 16 or 8 bits as integers, complex numbers as pairs."""
     if out.itemsize <= 2:
         return out.view(f"u{out.itemsize}")
     if out.dtype.kind == "c":

@@ -1,7 +1,8 @@
-"""From what a person types to where the values come from: seed -> key, draw -> stream.
+"""Seeds and seed generators, and their keys and streams.
 
-A *key* is 32 bytes. That of an integer seed is its two's complement, little-endian; that of a child is a keyed BLAKE2b
-of its name. A *stream* is a 64-bit number: an integer seed always draws from stream 0, a `SeedGenerator` from 0, 1, ...
+A *key* is 32 bytes. The key of an integer seed is the integer in two's complement, little-endian. The key of a child is
+a keyed BLAKE2b hash of its name. A *stream* is a 64-bit number. An integer seed always draws from stream 0; a
+`SeedGenerator` draws from stream 0, 1, 2 and so on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from seedbed import _core
 from seedbed.arguments import as_integer, shortened
 from seedbed.saving import register_where_imported
 
-# `random` and `hashlib` take milliseconds to import, which NumPy does not: who needs one waits for it then.
+# `random` and `hashlib` are imported in functions: their import takes milliseconds, and many programs need neither.
 
 _LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
@@ -32,27 +33,27 @@ _OF_GENERATORS = {
     "class_name": ("SeedGenerator", "seedbed>SeedGenerator"),
     "registered_name": (None, "SeedGenerator", "seedbed>SeedGenerator"),
 }
-"""What a generator's serialized form may say of where it came from. Nothing is imported from there."""
+"""Accepted values of the keys that name the class of a serialized generator. They are compared, never imported."""
 
 
 class Address(NamedTuple):
-    """Where the words of a tensor come from; its elements are numbered from there."""
+    """The key and the stream from which a tensor draws its words."""
 
     key: bytes
     stream: int
 
 
 def set_random_seed(seed: int) -> None:
-    """Make what unseeded initializers and generators draw reproducible.
+    """Make the seeds of unseeded initializers and generators reproducible.
 
-    They draw from Python's global `random`, so `random.seed` and `keras.utils.set_random_seed` do it as well, and for
-    seeds that are not negative they do the same.
+    They draw their seeds from Python's global `random`. So `random.seed` and `keras.utils.set_random_seed` work too,
+    and have the same effect for non-negative seeds.
 
     Arguments:
         seed: an integer in [-2**255, 2**255).
 
     Raises:
-        ValueError: for any other seed.
+        ValueError: for any other seed, whatever its type, as in Keras.
 
     >>> import seedbed as sb
     >>> sb.set_random_seed(1)
@@ -64,29 +65,33 @@ def set_random_seed(seed: int) -> None:
     import random
 
     number = as_seed(seed)
-    random.seed(number if number >= 0 else number + 2**256)  # of a negative number it takes the absolute value
+    random.seed(number if number >= 0 else number + 2**256)  # `random.seed` takes the absolute value
 
 
 def random_seed() -> int:
-    """A fresh seed of 64 bits, from Python's global `random`."""
+    """Draw a seed of 64 bits from Python's global `random`."""
     import random
 
     return random.getrandbits(64)
 
 
 def as_seed(seed: object) -> int:
-    """An integer seed, as a Python integer; or that of a seed sequence or a generator of NumPy or torch.
+    """Return a seed as a Python integer.
 
-    | seed | the bytes of its key, which are the integer in two's complement, the lowest first |
+    A seed sequence or a generator of another library gives the 32 bytes of the key, which are the integer in two's
+    complement, little-endian:
+
+    | seed | bytes of the key |
     |---|---|
-    | `numpy.random.SeedSequence` | `generate_state(8)`: eight words, the lowest byte of each first |
-    | `numpy.random.Generator` | four integers of 64 bits, which it draws, likewise |
-    | `torch.Generator` | 32 bytes, which it draws on its device |
+    | `numpy.random.SeedSequence` | the eight words of `generate_state(8)`, little-endian |
+    | `numpy.random.Generator` | four drawn integers of 64 bits, little-endian |
+    | `torch.Generator` | 32 bytes, drawn on its device |
 
-    A generator moves on with each seed that is taken from it, a seed sequence does not.
+    A generator advances with each seed that it gives. A seed sequence does not change.
 
     Raises:
-        ValueError: if it is something else, such as a bool or a float, or outside [-2**255, 2**255).
+        ValueError: if the seed is an integer outside [-2**255, 2**255), or of another type, such as bool or float. (For
+            types too it is a ValueError, as in Keras.)
 
     >>> as_seed(np.random.SeedSequence(42)) == as_seed(np.random.SeedSequence(42))
     True
@@ -102,7 +107,7 @@ def as_seed(seed: object) -> int:
 
 
 def _drawn_key(seed: object) -> bytes | None:
-    """The key that a seed sequence or a generator of another library gives; None for anything else."""
+    """Return the key that a seed sequence or a generator of another library gives, or None for any other seed."""
     module = type(seed).__module__.partition(".")[0]
     if module == "numpy" and not isinstance(seed, (np.generic, np.ndarray)):
         if isinstance(seed, np.random.SeedSequence):
@@ -110,7 +115,7 @@ def _drawn_key(seed: object) -> bytes | None:
         if isinstance(seed, np.random.Generator):
             return seed.integers(2**64 - 1, size=4, dtype=np.uint64, endpoint=True).astype("<u8").tobytes()
     if module == "torch" and type(seed).__name__ == "Generator":
-        import torch  # it is, or there would be no such object
+        import torch  # already imported, since the object exists
 
         words = torch.empty(32, dtype=torch.uint8, device=seed.device)  # type: ignore[attr-defined]
         return bytes(words.random_(generator=seed).tolist())
@@ -118,36 +123,37 @@ def _drawn_key(seed: object) -> bytes | None:
 
 
 def key_of(seed: int) -> bytes:
-    """The key of an integer seed: its two's complement in 32 little-endian bytes."""
+    """Return the key of an integer seed: the integer in two's complement, 32 bytes, little-endian."""
     return seed.to_bytes(32, "little", signed=True)
 
 
 @lru_cache(maxsize=256)
 def address_of(seed: int) -> Address:
-    """The address of an integer seed: stream 0 of its key."""
+    """Return the address of an integer seed: stream 0 of its key."""
     return Address(key_of(seed), 0)
 
 
 def child_key(key: bytes, name: str) -> bytes:
-    """The key of the child of that name."""
+    """Return the key of the child with a name."""
     import hashlib
 
     return hashlib.blake2b(name.encode(), digest_size=32, key=key, person=_PERSON).digest()
 
 
 class SeedGenerator:
-    """A source of draws: each initializer call that takes its seed from here has a stream of its own.
+    """A seed whose draws differ: each call of an initializer with this seed uses the next stream.
 
-    The first draw gives what the integer seed gives.
+    The first draw gives the same values as the integer seed.
 
     Arguments:
-        seed: an integer in [-2**255, 2**255), a seed sequence or a generator of NumPy or torch (see `as_seed`), or
-            None to draw one, which `seed` then is.
-        name: for the configuration only.
-        path: the names of `child` calls that led here from the generator of that seed.
+        seed: an integer in [-2**255, 2**255); a seed sequence or a generator of NumPy or torch (see `as_seed`); or None
+            to draw a random seed, which the attribute `seed` then has.
+        name: a name for the configuration. It does not change the values.
+        path: names of the `child` calls that lead from the generator of the seed to this one.
 
     Raises:
-        ValueError: for any other seed, name or path.
+        TypeError: if the name is not a string, or the path is not a sequence of strings.
+        ValueError: for any other seed; if a name of the path is not valid Unicode, or there are too many.
 
     >>> import seedbed as sb
     >>> init = sb.GlorotNormal(seed=sb.SeedGenerator(42))
@@ -179,12 +185,12 @@ class SeedGenerator:
 
     @property
     def key(self) -> bytes:
-        """The 32 bytes that all its draws share."""
+        """The 32 bytes that all draws of the generator share."""
         return self._key
 
     @property
     def draws(self) -> int:
-        """The number of draws so far; also the stream of the next one. Set it to continue from there."""
+        """Number of draws so far, which is the stream of the next draw. It can be set, to resume from a saved state."""
         return self._streams.next
 
     @draws.setter
@@ -192,18 +198,19 @@ class SeedGenerator:
         self._streams = _core.Counter(_in_range("draws", count, 2**64))
 
     def next(self) -> Address:
-        """The address of the next draw."""
+        """Return the address of the next draw, and advance."""
         return Address(self._key, self._streams.take())
 
     def child(self, name: str) -> SeedGenerator:
-        """A generator bound to this one and a name, whatever else has been drawn or named.
+        """Return the generator for a name. It depends on the key of this generator and the name, not on its draws.
 
-        Layers whose seeds are children begin with values of their own, and stay as they are when others come and go.
-        A clone of a child, as Keras' attention layers make of one initializer for query, key and value, is that child
-        again, and begins at its first draw: give each part a name.
+        If the seeds of layers are children, each layer has values of its own, which do not change when other layers are
+        added or removed. A clone of a child starts again at its first draw. Keras' attention layers clone one
+        initializer for query, key and value: give each of them a child with another name.
 
         Raises:
-            ValueError: where the name is not a string.
+            TypeError: if the name is not a string.
+            ValueError: if the name is not valid Unicode, or there are more than `MAX_DEPTH` nested children.
 
         >>> root = SeedGenerator(42)
         >>> _ = root.next()
@@ -212,14 +219,16 @@ class SeedGenerator:
         """
         (step,) = _as_path([name])
         if len(self.path) == MAX_DEPTH:
-            raise ValueError(f"path must have at most {MAX_DEPTH} names. Received: one more, {shortened(step)}")
+            raise ValueError(f"path must have at most {MAX_DEPTH} names. Received: another name, {shortened(step)}")
         child = SeedGenerator(self.seed, self.name)
         child.path = (*self.path, step)
-        child._key = child_key(self._key, step)  # not the whole path anew, which grows with the depth
+        child._key = child_key(
+            self._key, step
+        )  # hashing the whole path again would take time in proportion to the depth
         return child
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration: seed and name as given, and the path where there is one. Draws are no part of it."""
+        """Return the configuration: seed and name as given, and the path, if any. The number of draws is not in it."""
         register_where_imported()
         seed = self.seed if self.path else self.initial_seed
         config: dict[str, Any] = {"seed": seed, "name": self.name}
@@ -227,11 +236,11 @@ class SeedGenerator:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SeedGenerator:
-        """A new generator of that configuration, which begins at its first draw.
+        """Return a new generator from a configuration. It starts at its first draw.
 
         Raises:
-            TypeError: if it is not a dict.
-            ValueError: for a bad value or an unknown key.
+            TypeError: if the configuration is not a dict, or a name has a wrong type.
+            ValueError: for an invalid seed or an unknown key.
         """
         if not isinstance(config, Mapping):
             raise TypeError(f"the config of a SeedGenerator must be a dict. Received: {shortened(config)}")
@@ -256,7 +265,7 @@ class SeedGenerator:
 
 
 def generator_at(address: Address) -> SeedGenerator:
-    """A generator whose next draw is that address."""
+    """Return a generator whose next draw has the given address."""
     generator = SeedGenerator(0)
     generator._key = address.key
     generator.draws = address.stream
@@ -264,19 +273,19 @@ def generator_at(address: Address) -> SeedGenerator:
 
 
 class Unbound:
-    """The seed of an initializer that does not have one yet, as in a plan, where each tensor draws by its name."""
+    """The seed of an initializer without a seed, as in a plan, where each tensor draws from the child of its name."""
 
     def __repr__(self) -> str:
         return "UNBOUND"
 
 
 UNBOUND = Unbound()
-"""What `Initializer.with_seed` takes to leave the seed open. Nothing can be drawn from it."""
+"""The value that `Initializer.with_seed` takes to remove the seed. Nothing can be drawn from it."""
 
 if TYPE_CHECKING:
 
     class TorchGenerator(Protocol):
-        """What is used of a `torch.Generator`."""
+        """The members of `torch.Generator` that seedbed uses."""
 
         @property
         def device(self) -> Any: ...
@@ -285,17 +294,17 @@ if TYPE_CHECKING:
 
 
 SeedOfOthers: TypeAlias = "np.random.SeedSequence | np.random.Generator | TorchGenerator"
-"""What NumPy and torch have for a seed."""
+"""Seed sequences and generators of NumPy and torch."""
 
 SeedLike: TypeAlias = "SupportsIndex | SeedGenerator | Unbound | Mapping[str, Any] | SeedOfOthers | None"
-"""What an initializer takes: None, an integer, a generator, or the configuration of one; or what NumPy or torch has."""
+"""Seeds that an initializer accepts: None, an integer, a generator or its configuration, or one of NumPy or torch."""
 
 
 def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
-    """An initializer's `seed` argument: an integer, a generator, `UNBOUND`, or None.
+    """Return the `seed` argument of an initializer as an integer, a generator, `UNBOUND` or None.
 
     Raises:
-        ValueError: if it is neither of the three nor the serialized form of a generator.
+        ValueError: if it is not a seed; as in Keras, for any type.
     """
     if seed is None or isinstance(seed, (SeedGenerator, Unbound)):
         return seed
@@ -305,20 +314,20 @@ def as_seed_source(seed: SeedLike) -> int | SeedGenerator | Unbound | None:
 
 
 def draw(seed: int | SeedGenerator | Unbound) -> Address:
-    """The address of the next tensor of an initializer with that seed.
+    """Return the address of the next tensor of an initializer with a given seed.
 
     Raises:
-        ValueError: if the initializer has no seed yet.
+        ValueError: if the seed is `UNBOUND`.
     """
     if isinstance(seed, int):
         return address_of(seed)
     if isinstance(seed, SeedGenerator):
         return seed.next()
-    raise ValueError("an initializer of a plan must get a seed before it is called, by with_seed. Received: none")
+    raise ValueError("an initializer of a plan must get a seed from with_seed before it is called. Received: no seed")
 
 
 def serialize_seed(seed: int | SeedGenerator | Unbound | None) -> int | dict[str, Any] | None:
-    """The JSON form of a `seed`, a generator's as Keras writes it."""
+    """Return the JSON form of a seed. That of a generator is the same as in Keras."""
     if seed is None or isinstance(seed, int):
         return seed
     if isinstance(seed, Unbound):
@@ -332,23 +341,27 @@ def serialize_seed(seed: int | SeedGenerator | Unbound | None) -> int | dict[str
 
 
 def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) -> np.ndarray:
-    """Keystream words, for anyone who checks us: uint32 words `start`, `start + 1`, ... of a stream of ChaCha8.
+    """Return words of a ChaCha8 keystream, for a check of the values by another program.
 
     Arguments:
-        seed: an integer, or a `SeedGenerator` for its key; nothing is drawn from it.
-        count: how many words.
-        stream: which stream, in [0, 2**64).
-        start: the first word, in [0, 2**68). Element i owns word i and word 2**67 + i.
+        seed: an integer, or a `SeedGenerator`, of which only the key is used: it does not advance.
+        count: number of words.
+        stream: number of the stream, in [0, 2**64).
+        start: number of the first word, in [0, 2**68). Element i uses the words i and 2**67 + i.
+
+    Returns:
+        An array of uint32, the words `start` to `start + count - 1`.
 
     Raises:
-        ValueError: if an argument is not as described.
+        TypeError: if `count`, `stream` or `start` is not an integer.
+        ValueError: if an argument is out of range, or `seed` is not a seed.
 
     >>> [hex(word) for word in random_words(seed=0, count=3)]
     ['0x2fef003e', '0xd6405f89', '0xe8b85b7f']
     """
     source = as_seed_source(seed)
     if source is None or isinstance(source, Unbound):
-        raise ValueError(f"random_words must be given a seed. Received: seed={seed}")
+        raise ValueError(f"random_words needs a seed. Received: seed={seed}")
     key = source.key if isinstance(source, SeedGenerator) else key_of(source)
     out = np.empty(_in_range("count", count, 2**63), np.uint32)
     _core.words(out, (key, _in_range("stream", stream, 2**64)), _in_range("start", start, _WORDS))

@@ -1,4 +1,4 @@
-"""Shapes as tuples of integers: from what Python, NumPy, TensorFlow or R pass."""
+"""Conversion of shapes from Python, NumPy, TensorFlow and R to tuples of integers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ ShapeLike: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
 
 _MAX_ELEMENTS = 2**63 - 1
 MAX_DIMENSIONS = 64
-"""Of a NumPy array."""
+"""Maximum number of dimensions, as in NumPy."""
 
 
 def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
-    """Return a shape as a tuple of integers. A float that is a whole number is accepted as one: R's numbers are floats.
+    """Return a shape as a tuple of integers.
+
+    Floats that are whole numbers are accepted, because the numbers of R are floats.
+
+    Arguments:
+        shape: an integer, or a sequence of integers. Sets and mappings are not sequences.
+        what: name of the argument in errors.
 
     Raises:
-        ValueError: if a dimension is negative or not a whole number, or for 2**63 elements or more, in which NumPy does
-            not count dimensions of 0, or for more than 64 dimensions.
-        TypeError: if it is neither a number nor a sequence of numbers. Sets and mappings are not sequences.
+        TypeError: if the shape is neither an integer nor a sequence of integers.
+        ValueError: if a dimension is negative or not a whole number, if there are more than 64 dimensions, or if the
+            product of the dimensions, without those of 0, is 2**63 or more.
 
     >>> as_shape([2, 3.0]), as_shape(5)
     ((2, 3), (5,))
     """
-    if type(shape) is tuple and len(shape) <= MAX_DIMENSIONS:  # the usual case, in as little time as possible
+    if type(shape) is tuple and len(shape) <= MAX_DIMENSIONS:  # fast path for the usual case
         elements = 1
         for length in shape:
             if type(length) is not int or length < 1:
@@ -41,14 +47,14 @@ def as_shape(shape: ShapeLike, what: str = "shape") -> Shape:
                 return shape
     if isinstance(shape, (str, bytes, Set, Mapping)) or shape is None:
         raise TypeError(f"{what} must be an integer or a sequence of integers. Received: {what}={shortened(shape)}")
-    several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array of no axes is one number
+    several = isinstance(shape, Iterable) and getattr(shape, "ndim", 1) != 0  # an array without axes is one number
     items = tuple(islice(shape, MAX_DIMENSIONS + 1)) if several else (shape,)  # type: ignore[arg-type]
     if len(items) > MAX_DIMENSIONS:
-        raise ValueError(f"{what} must have at most {MAX_DIMENSIONS} dimensions. Received: more")
+        raise ValueError(f"{what} must have at most {MAX_DIMENSIONS} dimensions. Received: more dimensions")
     dimensions = tuple(_dimension(item, shape, what) for item in items)
     if math.prod(filter(None, dimensions)) > _MAX_ELEMENTS:
         raise ValueError(
-            "a tensor must have fewer than 2**63 elements, dimensions of 0 left out. "
+            "a tensor must have fewer than 2**63 elements, without counting dimensions of 0. "
             f"Received: {what}={shortened(shape)}"
         )
     return dimensions

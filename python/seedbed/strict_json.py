@@ -1,6 +1,6 @@
-"""JSON that others wrote, read strictly: each key once, short integers, finite numbers.
+"""Strict reading of JSON from other programs: unique keys, short integers, finite numbers.
 
-An error says which rule was broken, and shows what was received.
+Each error states the broken rule and the received value.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ import math
 from typing import Any, NoReturn, TypeVar
 
 MAX_DIGITS = 20
-"""The longest integer, sign included: every 64-bit one fits."""
+"""Maximum length of an integer with its sign, in characters: each 64-bit integer fits."""
 
 T = TypeVar("T")
 
 
 def decode(text: str, what: str) -> object:
-    """Return the value of a JSON text.
+    """Return the value of a JSON text. Errors call the text `what`.
 
     Raises:
-        ValueError: it is not JSON, or breaks a rule.
-        RecursionError: it is too deep.
+        ValueError: if the text is not JSON, or breaks a rule of this module.
+        RecursionError: if it is nested too deep.
+
+    >>> decode('{"shape": [2, 3]}', "an entry")
+    {'shape': [2, 3]}
     """
     try:
         if text.startswith("\ufeff"):
@@ -63,11 +66,11 @@ _DECODER = json.JSONDecoder(
 
 
 def members(value: object, what: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The members of an object that has all the required keys, and no others except optional ones.
+    """Check that a value is an object with all required keys, and no others except optional ones. Return it.
 
     Raises:
-        TypeError: it is not an object.
-        ValueError: it has other keys.
+        TypeError: if the value is not an object.
+        ValueError: if a key is missing or unknown.
     """
     found: dict[str, Any] = typed(value, dict, f"{what} must be an object")
     known = ", ".join(required + optional)
@@ -81,10 +84,10 @@ def members(value: object, what: str, required: tuple[str, ...], optional: tuple
 
 
 def integers(value: object, what: str) -> list[int]:
-    """A list of integers.
+    """Check that a value is a list of integers, and return it.
 
     Raises:
-        TypeError: it is not one.
+        TypeError: if the value is not a list of integers.
     """
     rule = f"{what} must be a list of integers"
     numbers: list[Any] = typed(value, list, rule)
@@ -94,10 +97,10 @@ def integers(value: object, what: str) -> list[int]:
 
 
 def typed(value: object, kind: type[T], rule: str) -> T:
-    """The value, where it is of that kind.
+    """Check that a value is an instance of `kind`, and return it. The error starts with `rule`.
 
     Raises:
-        TypeError: it is not.
+        TypeError: if the value has another type.
     """
     if not isinstance(value, kind):
         raise TypeError(f"{rule}. Received: {shown(value)}")
@@ -105,6 +108,6 @@ def typed(value: object, kind: type[T], rule: str) -> T:
 
 
 def shown(value: object) -> str:
-    """The value as JSON, in ASCII and cut where it is long, for the text of an error."""
+    """Return a value as JSON for the text of an error: in ASCII, at most 80 characters."""
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."

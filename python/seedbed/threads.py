@@ -1,4 +1,4 @@
-"""The number of threads of a fill. It changes the speed, and no bit."""
+"""The number of threads of a fill. It changes the speed, but no bit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from seedbed import _core
 from seedbed.arguments import as_count, shortened
 
 MAX_THREADS = 2**16
+"""Maximum number of threads. A larger number is reduced to it."""
 
 _chosen: int | None = None
 
@@ -35,12 +36,12 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """Return the number of threads that a fill may use, the calling thread included.
 
-    It is what `set_num_threads` set, or else the environment variable `SEEDBED_NUM_THREADS` at the first use. Without
-    either, it is the number of CPUs that the process may use, by its affinity and by the CPU quotas of its control
-    groups (as containers have them), and at most `OMP_NUM_THREADS`, which joblib and Dask set for their workers.
+    `set_num_threads` sets it. Otherwise the environment variable `SEEDBED_NUM_THREADS` sets it at the first use.
+    Without either, it is the number of CPUs that the process may use, according to its affinity and the CPU quotas of
+    its control groups (in a container), and at most `OMP_NUM_THREADS`, which joblib and Dask set for their workers.
 
     Raises:
-        ValueError: if SEEDBED_NUM_THREADS is needed, and is neither empty nor a positive integer.
+        ValueError: if `SEEDBED_NUM_THREADS` is used, and is not a positive integer.
 
     >>> import seedbed as sb
     >>> sb.get_num_threads() >= 1
@@ -55,7 +56,7 @@ def get_num_threads() -> int:
 def _choose(n: int) -> int:
     global _chosen
     _chosen = n
-    _core.set_xla_threads(n)  # which calls the engine without Python
+    _core.set_xla_threads(n)  # XLA calls the engine without Python
     return n
 
 
@@ -67,7 +68,7 @@ def _from_environment(variable: str, text: str) -> int:
 
 
 def _default() -> int:
-    # A list has one number for each level of nested parallelism.
+    # OMP_NUM_THREADS may be a list, with one number for each level of nested parallelism.
     outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     try:
         return min(_core.available_cpus(), _from_environment("OMP_NUM_THREADS", outermost))

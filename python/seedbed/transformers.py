@@ -1,14 +1,15 @@
-"""Plans of Hugging Face models, from their configurations.
+"""Plans of Hugging Face models from their configurations, without their weights.
 
     plan = seedbed.transformers.plan_of("config.json")
     seedbed.checkpoint.write_directory(plan, "model", seed=42)
 
-The architecture that a configuration names is built on the meta device, and its own initialization is recorded, as
-`seedbed.torch.recording` does. The names of the plan are those that `save_pretrained` writes: tied tensors have one,
-and what is renamed or divided in files is so here. So `from_pretrained` loads the files with no key missing and none
-left over, and its tensors have the bits that `seedbed.torch.initialize_` gives a model of the same configuration and
+The architecture that a configuration names is built on the meta device, and its default initialization is recorded by
+`seedbed.torch.recording`. The plan has the names that `save_pretrained` writes: tied tensors are written once, and some
+tensors are renamed or divided in files. So `from_pretrained` loads the files without missing or unexpected keys, and
+its tensors have the same bits as those that `seedbed.torch.initialize_` gives a model of the same configuration and
 seed.
-Code that a configuration brings along (`auto_map`) is never run.
+
+Code that comes with a configuration (`auto_map`) is never run.
 """
 
 from __future__ import annotations
@@ -42,29 +43,30 @@ def __dir__() -> list[str]:
 CONFIG_NAME = "config.json"
 
 MAX_CONFIG_BYTES = 1 << 24
-"""The longest configuration that is read."""
+"""Maximum length of a configuration, in bytes."""
 
 _NEVER = {
-    "auto_map": "code of its own, which is never run: a copy without auto_map uses the class of transformers",
-    "quantization_config": "quantized weights, which have no initial values: use a copy without quantization_config",
+    "auto_map": "code of its own, which is never run; a copy without auto_map uses the class of transformers",
+    "quantization_config": "quantized weights, which have no initial values; use a copy without quantization_config",
 }
-"""What a configuration must not ask for."""
+"""Keys that a configuration must not have, and the reasons for the error."""
 
 
 def plan_of(config: str | os.PathLike[str] | Mapping[str, Any]) -> Plan:
-    """The plan of the model that a configuration describes, with the names that `save_pretrained` writes.
+    """Return the plan of the model of a configuration, with the names that `save_pretrained` writes.
 
     Arguments:
-        config: the path of a ``config.json``, or of a directory that has one; or the content of one.
+        config: the path of a ``config.json``, or of a directory with one; or its content, a mapping.
 
     Returns:
-        A `seedbed.plan.Plan`, which has the configuration too. Its dtype is that of the configuration, else float32.
+        A `seedbed.plan.Plan` with the configuration. Its dtype is that of the configuration, or else float32.
 
     Raises:
-        OSError: the file cannot be read.
-        ImportError: transformers or torch is not installed.
-        TypeError, ValueError: the configuration is none; names no architecture, one that transformers does not have, or
-            code of its own; the architecture cannot be built from it; or the initialization of a tensor is not known.
+        OSError: if the file cannot be read.
+        ImportError: if transformers or torch is not installed.
+        TypeError: if the configuration is not an object.
+        ValueError: if the configuration is not JSON; if it names no architecture, an unknown one, or code of its own;
+            if the architecture cannot be built from it; or if a default initialization cannot be recorded.
 
     >>> import seedbed.transformers
     >>> config = {"model_type": "gpt2", "architectures": ["GPT2Model"], "n_embd": 8, "n_layer": 1, "n_head": 2}
@@ -82,7 +84,7 @@ def plan_of(config: str | os.PathLike[str] | Mapping[str, Any]) -> Plan:
             model = cls._from_config(parsed)
     whole = plan_of_module(model)
     if not whole.tensors:
-        raise ValueError(f"an architecture must have parameters. Received: {architecture}, which others derive from")
+        raise ValueError(f"an architecture must have parameters. Received: {architecture}, an abstract base class")
     return Plan(tuple(_saved_tensors(model, whole)), _without_floats(content))
 
 
@@ -92,7 +94,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     with place.open("rb") as file:
         text = file.read(MAX_CONFIG_BYTES + 1)
     if len(text) > MAX_CONFIG_BYTES:
-        raise ValueError(f"a configuration must have at most {MAX_CONFIG_BYTES} bytes. Received: more")
+        raise ValueError(f"a configuration must have at most {MAX_CONFIG_BYTES} bytes. Received: a longer one")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -103,7 +105,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _architecture(config: Mapping[str, Any]) -> str:
-    """The class that a configuration names."""
+    """Return the name of the class that a configuration names."""
     for key, what in _NEVER.items():
         if config.get(key):
             raise ValueError(f"a configuration must not ask for {what}. Received: {key}={shown(config[key])}")
@@ -138,7 +140,7 @@ def _class(transformers: Any, name: str) -> Any:
     cls = getattr(transformers, name, None) if name.isidentifier() else None
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
         near = get_close_matches(name, dir(transformers), 1)
-        hint = f"; the nearest name there is {near[0]}" if near else ""
+        hint = f"; the nearest name is {near[0]}" if near else ""
         raise ValueError(
             f"an architecture must be a model of transformers {transformers.__version__}{hint}. Received: {shown(name)}"
         )
@@ -146,18 +148,18 @@ def _class(transformers: Any, name: str) -> Any:
 
 
 def _parsed(transformers: Any, content: Mapping[str, Any]) -> Any:
-    """The configuration as an object of transformers."""
+    """Return the configuration as an object of transformers."""
     kind = content.get("model_type")
     known = transformers.models.auto.configuration_auto.CONFIG_MAPPING
     if kind not in known:
         near = get_close_matches(str(kind), list(known), 1)
-        hint = f"; the nearest one is {near[0]}" if near else ""
+        hint = f"; the nearest name is {near[0]}" if near else ""
         raise ValueError(f"model_type must be one that transformers has{hint}. Received: {shown(kind)}")
     return known[kind].from_dict(_with_floats(dict(content)))
 
 
 def _with_floats(value: Any) -> Any:
-    """A configuration with floats for which JSON has no number; transformers writes {"__float__": "Infinity"}."""
+    """Decode floats that JSON lacks: transformers writes {"__float__": "Infinity"}."""
     if isinstance(value, dict):
         if [*value] == ["__float__"]:
             return float(value["__float__"])
@@ -166,7 +168,7 @@ def _with_floats(value: Any) -> Any:
 
 
 def _without_floats(value: Any) -> Any:
-    """A configuration as JSON can have it. Older files have a bare `Infinity`, which is no JSON."""
+    """Encode floats that JSON lacks. Files of older versions have a bare `Infinity`, which is not JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"__float__": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
     if isinstance(value, dict):
@@ -176,7 +178,7 @@ def _without_floats(value: Any) -> Any:
 
 @contextmanager
 def _building(cls: Any, content: Mapping[str, Any]) -> Iterator[None]:
-    """An error of other people's code, which may be of any kind, says what was built."""
+    """Raise any error of a model's code as a ValueError that names the class of the model."""
     try:
         yield
     except (ImportError, MemoryError):
@@ -184,12 +186,12 @@ def _building(cls: Any, content: Mapping[str, Any]) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         own, kind = getattr(cls.config_class, "model_type", ""), content.get("model_type")
-        hint = "" if own in ("", kind) else f', which has "model_type": {shown(own)}'
+        hint = "" if own in ("", kind) else f', with "model_type": {shown(own)}'
         raise ValueError(f"{cls.__name__} must be built from its configuration{hint}. Received: {reason}") from error
 
 
 def _saved_tensors(model: Any, whole: Plan) -> Iterator[PlannedTensor]:
-    """The tensors of a model as `save_pretrained` writes them."""
+    """Yield the planned tensors of a model, as `save_pretrained` names, divides and orders them."""
     planned = {tensor.name: tensor for tensor in whole.tensors}
     owners = {
         _storage(tensor): planned[name]
@@ -200,7 +202,10 @@ def _saved_tensors(model: Any, whole: Plan) -> Iterator[PlannedTensor]:
         owner = owners.get(_storage(tensor))
         part = None if owner is None else _part(owner, tensor)
         if owner is None or part is None:
-            raise ValueError(f"{name!r}: a tensor of a file must be a part of one of the model. Received: a new one")
+            raise ValueError(
+                f"{name!r}: a tensor of a file must be a parameter or buffer of the model, or a part of one. "
+                "Received: another tensor"
+            )
         if name == owner.name:
             yield owner
         elif owner.seed_of is not None and tuple(tensor.shape) == owner.shape:
@@ -210,7 +215,7 @@ def _saved_tensors(model: Any, whole: Plan) -> Iterator[PlannedTensor]:
 
 
 def _saved(model: Any) -> dict[str, Any]:
-    """The tensors that `save_pretrained` writes, by name, in its order. Nothing is written."""
+    """Return the tensors that `save_pretrained` would write, by name, in its order. Nothing is written."""
     saved: dict[str, Any] = {}
 
     def collect(tensors: dict[str, Any], *arguments: object, **options: object) -> None:
@@ -228,7 +233,7 @@ def _saved(model: Any) -> dict[str, Any]:
 
 @contextmanager
 def _without_copies() -> Iterator[None]:
-    """Leave out copies of tensors without memory, so that what is cut from a parameter is a view of it."""
+    """Skip copies of meta tensors within a block, so that a tensor cut from a parameter stays a view of it."""
     from torch import Tensor, clone
     from torch.overrides import TorchFunctionMode
 
@@ -246,7 +251,7 @@ def _without_copies() -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Show no progress of a save that writes nothing."""
+    """Disable the progress bars of transformers within a block: the save writes nothing."""
     from transformers.utils import logging as transformers_logging
 
     logging: Any = transformers_logging
@@ -260,13 +265,13 @@ def _silence() -> Iterator[None]:
 
 
 def _storage(tensor: Any) -> int:
-    """What identifies the memory of a tensor, on the meta device too."""
+    """Return an identifier of the storage of a tensor, also on the meta device."""
     identity: int = tensor.untyped_storage()._cdata
     return identity
 
 
 def _part(owner: PlannedTensor, tensor: Any) -> Part | None:
-    """The part of a parameter that a view of it is; None where it is no box of it in C order."""
+    """Return the part of a parameter that a view is, or None if the view is not a box in C order."""
     shape = owner.shape
     strides = _strides(shape)
     offset = []
@@ -284,7 +289,7 @@ def _strides(shape: Shape) -> list[int]:
 
 
 def _counts(view: Shape, view_strides: Sequence[int], shape: Shape, strides: Sequence[int]) -> Shape | None:
-    """How many indices a view has along each axis of the whole: its axes are some of the whole's, in their order."""
+    """Return the length of a view along each axis of its parameter, or None if its axes are not among these."""
     counts = [1] * len(shape)
     at = 0
     for length, stride in zip(view, view_strides, strict=True):
@@ -300,7 +305,7 @@ def _counts(view: Shape, view_strides: Sequence[int], shape: Shape, strides: Seq
 
 
 def main(path: str) -> int:
-    """Print the JSON plan of a configuration, or the error that there is: a process of its own for other commands."""
+    """Print the JSON plan of a configuration, or its error. The command line runs this in a child process."""
     result: dict[str, Any]
     try:
         result = {"plan": plan_of(path).to_json()}

@@ -880,7 +880,7 @@ def rules_decide_the_weights_of_a_model():
         "*bias": sb.RandomUniform(),
         "up/bias": sb.RandomNormal(),
     }
-    refused(lambda: sk.plan_of(model, rules), "'up/bias', which is behind '*bias'")
+    refused(lambda: sk.plan_of(model, rules), "'up/bias', whose tensors '*bias' decides before it")
     rules = {"up/bias": rules.pop("up/bias"), **rules}
     decided = {tensor.name: (tensor.initializer, tensor.source) for tensor in sk.plan_of(model, rules).tensors}
     query, source = decided["mha/query/kernel"]

@@ -1,4 +1,4 @@
-"""What writes and verifies directories: this process, or the Dask cluster that `--dask` names."""
+"""Write and verify checkpoints in this process, or on the Dask cluster that `--dask` names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from seedbed.checkpoint.parts import Part
 
 @contextmanager
 def writer(address: str | None, part: Part | None, dry_run: bool) -> Iterator[Callable[..., Summary]]:
-    """Return a function that writes a directory; a dry run is made by this process.
+    """Yield a function that writes a directory. A dry run always uses this process.
+
+    Arguments:
+        address: address of the Dask scheduler, or None for this process.
+        part: the part to write, or None.
+        dry_run: whether to write nothing.
 
     Raises:
-        ImportError: Dask is not installed.
-        ValueError: a cluster is to write a part.
-        OSError: the cluster cannot be reached.
+        ImportError: if Dask is not installed.
+        ValueError: if both a cluster and a part are given.
+        OSError: if the cluster cannot be reached.
     """
     if address is None or dry_run:
         yield partial(write_directory, part=part, dry_run=dry_run)
@@ -31,7 +36,7 @@ def writer(address: str | None, part: Part | None, dry_run: bool) -> Iterator[Ca
 
 @contextmanager
 def verifier(address: str | None, part: Part | None) -> Iterator[Callable[..., Verification]]:
-    """Return a function that verifies a file or a directory; `writer` says what is raised."""
+    """Yield a function that verifies a file or a directory. Arguments and errors are those of `writer`."""
     if address is None:
         yield partial(verify_checkpoint, part=part)
     else:
@@ -44,7 +49,9 @@ def verifier(address: str | None, part: Part | None) -> Iterator[Callable[..., V
 @contextmanager
 def _client(address: str, part: Part | None) -> Iterator[Any]:
     if part is not None:
-        raise ValueError(f"--dask has no parts: the cluster divides the work. Received: --part {part[0]}/{part[1]} too")
+        raise ValueError(
+            f"--dask must be without --part: the cluster divides the work. Received: --part {part[0]}/{part[1]}"
+        )
     try:
         import distributed
     except ImportError:

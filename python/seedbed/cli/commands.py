@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The commands: one function for each, which returns the exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STANDARD_OUTPUT = "-"
 
 
 def plans(arguments: Namespace) -> int:
-    """List the plans that ship."""
+    """List the shipped plans."""
     shipped = [(name, load_plan(name)) for name in shipped_plans()]
     if arguments.json:
         tell_json({"plans": [{"name": name, **totals_of(plan)} for name, plan in shipped]})
@@ -71,7 +71,7 @@ def schemes(arguments: Namespace) -> int:
 
 
 def _formulas(scheme: Scheme) -> dict[str, dict[str, str]]:
-    """The formulas of each role."""
+    """Return the formulas of each role, as fields by role."""
     found = {role: {"role": role, "values": scheme.table[role].text} for role in ROLES if role in scheme.table}
     for role, scaling in scheme.scalings.items():
         if role in found:
@@ -184,12 +184,12 @@ def _source(arguments: Namespace) -> Source:
 
 
 def _part(arguments: Namespace) -> Part | None:
-    """The part that the arguments name; what the environment says of it is reported."""
+    """Return the part that the arguments name, or None. Report the part if the environment determines it."""
     if arguments.part is None:
         return None
     part, said = find_part(arguments.part, os.environ)
     if said and not arguments.quiet:
-        say(f"part {part[0]}/{part[1]}, by {said}")
+        say(f"part {part[0]}/{part[1]}, from {said}")
     return part
 
 
@@ -204,50 +204,50 @@ def _expected(arguments: Namespace) -> Plan | None:
     for option in ("dtype", "rule", "scheme", "role", *NUMBERS):
         if getattr(arguments, option) not in (None, []):
             raise ValueError(
-                f"--{option.replace('_', '-')} changes a plan, and needs a SOURCE before {arguments.path!r}"
+                f"--{option.replace('_', '-')} changes a plan, so it needs a SOURCE before {arguments.path!r}"
             )
     return None
 
 
 def _is_file(output: str) -> bool:
-    """Whether a checkpoint becomes one file: by its name, or because there is one; else it becomes a directory."""
+    """Return whether the output is one file: its name ends with .safetensors, or a file of this name exists."""
     path = path_of(output)
     return not path.is_dir() and (output.endswith(".safetensors") or path.exists())
 
 
 def _check_other(output: str, source: Source) -> None:
-    """Refuse to write over the source of the plan."""
+    """Check that the output does not overwrite the source of the plan."""
     if source.path is None:
         return
     places = {source.path, source.path.parent} if source.in_directory else {source.path}
     if any(place.exists() and Path(output).exists() and place.samefile(output) for place in places):
-        raise ValueError(f"the output must be another one than the source. Received: -o {output}")
+        raise ValueError(f"the output must not be the source. Received: -o {output}")
 
 
 def _check_pipe() -> None:
     if isinstance(sys.stdout, LenientStream) and sys.stdout.is_closed:
-        raise ValueError("-o - writes to the standard output, which is closed")
+        raise ValueError("-o - needs an open standard output. Received: a closed one")
     if sys.stdout.isatty():
-        raise ValueError("-o - writes a file to the standard output, which is a terminal: redirect it")
+        raise ValueError("-o - needs a pipe or a file as standard output. Received: a terminal; redirect it")
 
 
 @contextmanager
 def _remains(output: str, is_directory: bool) -> Iterator[None]:
-    """An interruption says what is left."""
+    """Add the remaining files to the message of an interruption."""
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         if is_directory and Path(output).is_dir():
-            whole = sum(1 for _ in Path(output).glob("*.safetensors"))
-            files = "1 whole file stays" if whole == 1 else f"{whole} whole files stay"
-            stop.remains = f"{files} in {output!r}, and --resume completes them"  # type: ignore[union-attr]
+            complete = sum(1 for _ in Path(output).glob("*.safetensors"))
+            files = "1 complete file remains" if complete == 1 else f"{complete} complete files remain"
+            stop.remains = f"{files} in {output!r}; --resume writes the others"  # type: ignore[union-attr]
         elif not is_directory and output != STANDARD_OUTPUT:
             stop.remains = "the partial file is removed"  # type: ignore[union-attr]
         raise
 
 
 def _result(done: Summary | Verification) -> dict[str, object]:
-    """The result for a script."""
+    """Return the result of `init` or `verify` as JSON fields."""
     return {
         "tensors": done.tensors,
         "parameters": done.parameters,
@@ -271,12 +271,12 @@ def _rows(done: Summary | Verification, others: list[tuple[str, str]]) -> list[t
 
 
 def _part_rows(part: Part | None, written: Summary) -> list[tuple[str, str]]:
-    """Which part was written, and what is still to come from the others."""
+    """Return the row that names the written part and the number of missing shards of other parts."""
     if part is None:
         return []
     number, count = part
     to_come = len(written.to_come)
-    others = f"; {to_come:,} shards of other parts are to come" if to_come else ""
+    others = f"; {to_come:,} shards of other parts are missing" if to_come else ""
     return [("part", f"{number}/{count}, {len(written.files):,} shards{others}")]
 
 
@@ -288,7 +288,7 @@ def _filling(written: Summary) -> list[tuple[str, str]]:
 
 
 def _planned_rows(written: Summary) -> list[tuple[str, str]]:
-    """What a dry run would have written."""
+    """Return the rows of a dry run: the files that would be written."""
     return [
         ("tensors", f"{written.tensors:,}"),
         ("parameters", f"{written.parameters:,}"),

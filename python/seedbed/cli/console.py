@@ -1,6 +1,6 @@
-"""The standard streams of a command, any of which may be closed, full, or a pipe that nobody reads.
+"""The standard streams of a command. Any of them may be closed, full, or a pipe without a reader.
 
-What the command prints is then lost. What it does is done all the same, and its exit status says how that went.
+In these cases the output is lost, but the command does its work, and its exit status reports the result.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ def tell(text: str) -> None:
 
 
 def tell_json(result: dict[str, Any], write: Callable[[str], None] = tell) -> None:
-    """Write the result for a script, an object in one line."""
+    """Write a result as JSON, an object in one line."""
     write(json.dumps(result))
 
 
 def has_rich() -> bool:
-    """Whether tables and bars can be drawn; plain lines say the same."""
+    """Return whether rich is installed, which draws tables and bars. Plain lines have the same contents."""
     return find_spec("rich") is not None
 
 
 class LenientStream:
-    """A text stream to which writing always succeeds: what cannot be written is dropped.
+    """A text stream whose writes always succeed: text that cannot be written is dropped.
 
-    `error` is the reason, of the first time. A stream that was closed before the command began has none: its user
-    wanted it so.
+    `error` is the first error of a write, or None. It stays None for a stream that was closed before the start of the
+    command, because the user closed it on purpose.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
-        """Wrap a stream; None is what Python has for one that is closed."""
+        """Wrap a stream. None is a closed one, as in `sys.stdout`."""
         self._stream = stream
         self.error: OSError | None = None
 
@@ -59,11 +59,11 @@ class LenientStream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Whether the stream was or is now closed."""
         return self._stream is None
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the stream is a terminal."""
         return bool(self._attempt(lambda stream: stream.isatty()))
 
     def __getattr__(self, name: str) -> Any:
@@ -76,12 +76,12 @@ class LenientStream:
             return work(self._stream)
         except OSError as error:
             self.error = error
-            # Python flushes the stream once more when it ends, and would complain.
+            # Python flushes the stream once more at its exit, and would print the error.
             with suppress(OSError, ValueError):
                 null = os.open(os.devnull, os.O_RDWR)
                 os.dup2(null, self._stream.fileno())
                 os.close(null)
-        except ValueError:  # closed meanwhile, by a program that calls the command
+        except ValueError:  # a program that calls `main` has closed it
             pass
         self._stream = None
         return None
@@ -89,11 +89,11 @@ class LenientStream:
 
 @contextmanager
 def lenient_streams() -> Iterator[LenientStream]:
-    """Make the standard output and the standard error lenient within a block, and yield the standard output."""
+    """Replace the standard output and error by lenient streams within a block, and yield the standard output."""
     _occupy_descriptors()
     streams = sys.stdout, sys.stderr
     for stream in streams:
-        with suppress(AttributeError, ValueError):  # what an encoding lacks is written as an escape
+        with suppress(AttributeError, ValueError):  # write characters that the encoding lacks as escapes
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     output, errors = (LenientStream(stream) for stream in streams)
     sys.stdout, sys.stderr = cast("TextIO", output), cast("TextIO", errors)
@@ -108,8 +108,8 @@ def lenient_streams() -> Iterator[LenientStream]:
 def _occupy_descriptors() -> None:
     """Open the null device for each standard stream that is closed.
 
-    The next file that is opened would get the number of its descriptor, and what libraries write to the standard error
-    would go into that file.
+    Otherwise the next opened file would get the number of that stream, and libraries that write to the standard error
+    would write into the file.
     """
     for descriptor in range(3):
         try:

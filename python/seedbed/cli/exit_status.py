@@ -1,16 +1,16 @@
 """The exit statuses of the command."""
 
 OK = 0
-"""The command did what it was asked for. That nobody reads its report to the end is no failure."""
+"""Success, even if the reader of the report stops early."""
 
 MACHINE = 1
-"""The machine is in the way: no such file or directory, no space, no memory, a pipe whose reader has gone."""
+"""A system error: no such file or directory, no space, no memory, a closed pipe."""
 
 USAGE = 2
-"""The command, the plan or an option is wrong; or what is to be verified is no checkpoint."""
+"""The command, the plan or an option is wrong, or a file to verify is not a safetensors file."""
 
 DIFFERENT = 3
-"""The checkpoint differs from what the plan and the seed say."""
+"""The checkpoint differs from the plan with the seed."""
 
 SIGNAL = 128
-"""Plus the number of a signal that ended the command: 130 after Ctrl-C, 143 after SIGTERM."""
+"""Added to the number of the signal that ended the command: 130 after Ctrl-C, 143 after SIGTERM."""

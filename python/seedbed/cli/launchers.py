@@ -1,4 +1,4 @@
-"""Which part a process has: as its arguments say, or as the program that launched it says in the environment."""
+"""The part of a process: from its arguments, or from the environment variables of its launcher."""
 
 from __future__ import annotations
 
@@ -15,30 +15,35 @@ LAUNCHERS = {
     "srun": ("SLURM_PROCID", "SLURM_NTASKS"),
     "Kubernetes": ("JOB_COMPLETION_INDEX", None),
 }
-"""The variables that have the number of a process, counted from 0, and the number of processes.
+"""Names of the variables with the number of a process, counted from 0, and with the number of processes.
 
-The first that is there counts: torchrun and mpirun run within allocations of SLURM and in pods of Kubernetes.
+The first launcher with a variable in the environment counts: torchrun and mpirun may run inside a SLURM allocation or a
+Kubernetes pod, and are the inner launchers.
 """
 
 ARRAY_TASK = "SLURM_ARRAY_TASK_ID"
-"""The number of a task of an sbatch array. The others of its variables have the rest of the name."""
+"""Name of the variable with the number of a task in an sbatch array. The other variables have the same prefix."""
 
 _PART = re.compile(r"(?:(\d{1,18})|auto)/(\d{1,18})|auto", re.ASCII)
 
 
 class Found(NamedTuple):
-    """A part, and what said so."""
+    """A part, and its origin."""
 
     part: Part
     said: str = ""
-    """The variables and their values; empty where the arguments have the part."""
+    """The environment variables with their values; empty if the arguments name the part."""
 
 
 def find_part(text: str, environment: Mapping[str, str]) -> Found:
-    """Return the part that a text names: ``3/16``, or ``auto`` or ``auto/16`` for what the environment says.
+    """Return the part of a process.
+
+    Arguments:
+        text: ``3/16``; or ``auto`` or ``auto/16``, for a part that the environment determines.
+        environment: environment variables by name.
 
     Raises:
-        ValueError: it names none; the environment says nothing, something else, or nonsense.
+        ValueError: if the text is not a part, or the environment determines no valid part, or another number of parts.
 
     >>> find_part("auto", {"RANK": "2", "WORLD_SIZE": "16"})
     Found(part=(3, 16), said='RANK=2, WORLD_SIZE=16')
@@ -55,7 +60,7 @@ def find_part(text: str, environment: Mapping[str, str]) -> Found:
 
 
 class _Position(NamedTuple):
-    """The number of a process among several, counted from 0; how many they are; and what said so."""
+    """The number of a process, counted from 0, the number of processes, and the variables with these numbers."""
 
     number: int
     processes: int
@@ -71,13 +76,13 @@ def _launched(environment: Mapping[str, str], count: int | None) -> Found:
         positions.append(_position(environment, *launcher, count, within_array=bool(positions)))
     if not positions:
         known = ", ".join([*(rank for rank, _ in LAUNCHERS.values()), ARRAY_TASK])
-        raise ValueError(f"--part auto needs one of the variables {known}. Received: none of them; say --part K/N")
+        raise ValueError(f"--part auto needs one of the variables {known}. Received: none of them; use --part K/N")
     number, total = 0, 1
     for position in positions:
         number, total = number * position.processes + position.number, total * position.processes
     said = ", ".join(position.said for position in positions)
     if count not in (None, total):
-        raise ValueError(f"--part auto/N must have the N of the launcher. Received: auto/{count}, and {said}")
+        raise ValueError(f"the N of --part auto/N must be that of the launcher. Received: auto/{count}, and {said}")
     return Found(as_part((number + 1, total)), said)
 
 
@@ -87,9 +92,9 @@ def _position(
     number, said = _integer(environment, rank), f"{rank}={environment[rank]}"
     if size is None:
         if count is None:
-            raise ValueError(f"{rank} comes without the number of parts: say --part auto/N. Received: --part auto")
+            raise ValueError(f"--part auto needs the number of parts. Received: {rank} without one; use --part auto/N")
         total = count
-    elif within_array and size not in environment:  # sbatch sets it only if its caller gave a number
+    elif within_array and size not in environment:  # sbatch sets it only if --ntasks was given
         total = 1
     else:
         total, said = _integer(environment, size), f"{said}, {size}={environment[size]}"
@@ -104,7 +109,7 @@ def _array_position(environment: Mapping[str, str]) -> _Position:
     step = _integer({f"{base}STEP": "1", **environment}, f"{base}STEP")
     if not (least <= task <= greatest and (greatest - least) // max(step, 1) + 1 == count):
         raise ValueError(
-            "--part auto needs an array of evenly spaced tasks, such as --array=1-16: say --part K/N. "
+            "--part auto needs an array of evenly spaced tasks, such as --array=1-16; otherwise use --part K/N. "
             f"Received: task {task} of {count} from {least} to {greatest}"
         )
     return _Position((task - least) // max(step, 1), count, f"{ARRAY_TASK}={task}, {base}COUNT={count}")
@@ -113,7 +118,7 @@ def _array_position(environment: Mapping[str, str]) -> _Position:
 def _integer(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name)
     if text is None:
-        raise ValueError(f"--part auto needs the variable {name} too. Received: none; say --part K/N")
+        raise ValueError(f"--part auto needs the variable {name} too. Received: no such variable; use --part K/N")
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise ValueError(f"{name} must be a number, counted from 0. Received: {text!r}")
     return int(text)

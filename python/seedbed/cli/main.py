@@ -1,4 +1,4 @@
-"""Running a command: its arguments, its errors, and the signals that end it."""
+"""The entry point: run a command, and turn errors and signals into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with lenient_streams() as output:
         found = _status(argv)
         output.flush()
-        if output.error is not None and not isinstance(output.error, BrokenPipeError):  # a reader may have enough
+        if output.error is not None and not isinstance(output.error, BrokenPipeError):  # a reader may stop early
             reason = f"cannot write to the standard output: {output.error.strerror}"
             found = _fail(reason, found or exit_status.MACHINE)
     return found

@@ -1,4 +1,4 @@
-"""The arguments of the command."""
+"""The arguments and the help texts of the command."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from seedbed.cli import commands
 
 SOURCE = """\
 a SOURCE of a plan is one of
-  the name of a plan that ships:        seedbed init gpt2 ...
-  a JSON plan:                          docs/plans.md has the format
+  the name of a shipped plan:           such as gpt2; `seedbed plans` lists them
+  a JSON plan:                          docs/plans.md describes the format
   a Hugging Face config.json:           the file, or a directory with one; needs seedbed[transformers]
-  a safetensors file, index, directory: its names, shapes and dtypes; each --rule says how some are initialized
-  a directory that seedbed init wrote:  its manifest, seedbed.json
+  a safetensors file, index, directory: names, shapes and dtypes; --rule or --scheme gives the initializers
+  a directory written by seedbed init:  its manifest, seedbed.json
 """
 
 STATUS = """\
 exit status
-  0    done; a report that nobody reads to its end is no failure
-  1    the machine is in the way: no such file, no space, no memory, a pipe that is closed
-  2    the command, the plan or an option is wrong; or a file is no safetensors file
+  0    success, even if the reader of the report stops early
+  1    a system error: no such file, no space, no memory, a closed pipe
+  2    the command, the plan or an option is wrong, or a file is not a safetensors file
   3    the checkpoint differs from the plan
   130  Ctrl-C; 143 SIGTERM; 129 SIGHUP: partial files are removed
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are reported as all other errors are."""
+    """A parser that raises a ValueError for wrong arguments, instead of an exit."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the arguments of a command.
 
     Raises:
-        ValueError: they are wrong.
+        ValueError: if the arguments are wrong.
         SystemExit: after --help and --version.
     """
     return _parser().parse_args(argv)
@@ -77,13 +77,15 @@ def _add(verbs: Verbs, name: str, help: str, run: object) -> argparse.ArgumentPa
 
 
 def _add_plans(verbs: Verbs) -> None:
-    plans = _add(verbs, "plans", "list the plans that ship", commands.plans)
+    plans = _add(verbs, "plans", "list the shipped plans", commands.plans)
     plans.add_argument("--json", action="store_true", help="an object on the standard output")
 
 
 def _add_schemes(verbs: Verbs) -> None:
     schemes = _add(verbs, "schemes", "list the schemes, or show the formulas of one", commands.schemes)
-    schemes.add_argument("scheme", metavar="SCHEME", nargs="?", help="a call with its numbers, such as gpt2(layers=12)")
+    schemes.add_argument(
+        "scheme", metavar="SCHEME", nargs="?", help="a name, or a call with numbers, such as gpt2(layers=12)"
+    )
     schemes.add_argument("--json", action="store_true", help="an object on the standard output")
 
 
@@ -96,10 +98,12 @@ def _add_plan(verbs: Verbs) -> None:
 
 
 def _add_show(verbs: Verbs) -> None:
-    show = _add(verbs, "show", "show the tensors of a plan, and what decided each of them", commands.show)
+    show = _add(verbs, "show", "show the tensors of a plan, and the source of each initializer", commands.show)
     _add_source(show)
     show.add_argument("--plot", metavar="FILE", help="draw histograms of the values; needs seedbed[plot]")
-    show.add_argument("--seed", metavar="N", type=int, default=0, help="of the values that --plot draws (default: 0)")
+    show.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="seed of the values that --plot draws (default: 0)"
+    )
     show.add_argument("--json", action="store_true", help="an object on the standard output")
 
 
@@ -111,17 +115,19 @@ def _add_init(verbs: Verbs) -> None:
         "--output",
         metavar="OUTPUT",
         required=True,
-        help="a file, if it ends with .safetensors or is a file already; - is the standard output; else a directory",
+        help="a file, if its name ends with .safetensors or it exists; - is the standard output; otherwise a directory",
     )
-    init.add_argument("--seed", metavar="N", type=int, default=0, help="from -2**255 to 2**255 - 1 (default: 0)")
+    init.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="the seed, from -2**255 to 2**255 - 1 (default: 0)"
+    )
     init.add_argument(
         "--max-shard-size",
         metavar="SIZE",
-        help=f"the most bytes of tensors in a file of a directory, such as 500MB (default: {DEFAULT_SHARD_SIZE})",
+        help=f"maximum size of the tensors in a file of a directory, such as 500MB (default: {DEFAULT_SHARD_SIZE})",
     )
     _add_part(init, "write")
     _add_dask(init)
-    init.add_argument("--resume", action="store_true", help="keep the files of an interrupted run that are right")
+    init.add_argument("--resume", action="store_true", help="keep the files of an interrupted run whose bits are right")
     init.add_argument("--dry-run", action="store_true", help="check everything, and write nothing")
     _add_work(init)
 
@@ -137,27 +143,29 @@ def _add_verify(verbs: Verbs) -> None:
     verify.add_argument("path", metavar="PATH", help="a safetensors file, a directory, or the index of one")
     _add_part(verify, "verify")
     _add_dask(verify)
-    verify.add_argument("--seed", metavar="N", type=int, help="the seed of init (default: the one in the files)")
+    verify.add_argument(
+        "--seed", metavar="N", type=int, help="the seed of init (default: the recorded seed of the files)"
+    )
     _add_work(verify)
 
 
 def _add_source(verb: argparse.ArgumentParser, optional: bool = False) -> None:
     verb.add_argument("source", metavar="SOURCE", nargs="?" if optional else None, help="the plan; see below")
-    verb.add_argument("--dtype", metavar="D", help="of all tensors for which the plan has none of their own")
+    verb.add_argument("--dtype", metavar="D", help="dtype of all tensors without a dtype of their own in the plan")
     verb.add_argument(
         "--rule",
         metavar="PATTERN=INIT",
         action="append",
         default=[],
         help="the initializer of tensors by name: '*.bias=zeros', '*=RandomNormal(stddev=0.02)'; the first rule that "
-        "matches decides, before the plan",
+        "matches a name decides, and overrides the plan",
     )
     _add_scheme(verb)
     verb.add_argument(
         "--unused",
         choices=("error", "ignore"),
         default="error",
-        help="whether rules may decide nothing (default: error)",
+        help="whether a rule that decides no tensor is an error (default: error)",
     )
 
 
@@ -165,21 +173,19 @@ def _add_scheme(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--scheme",
         metavar="SCHEME",
-        help="decides what no rule decides, by the roles of weights: a name of `seedbed schemes`, or a call, such as "
-        "'gpt2(stddev=0.01)'; numbers that are not given are those of the model",
+        help="initializers by the roles of weights, for tensors without a --rule: a name of `seedbed schemes`, or a "
+        "call, such as 'gpt2(stddev=0.01)'; missing numbers are taken from the model",
     )
-    verb.add_argument("--layers", metavar="N", type=int, help="of the scheme: the number of layers")
-    verb.add_argument("--width", metavar="N", type=int, help="of the scheme: the width of the model")
-    verb.add_argument(
-        "--base-width", metavar="N", type=int, help="of the scheme: the width at which muP changes nothing"
-    )
-    verb.add_argument("--stddev", metavar="X", type=float, help="of the scheme: the standard deviation")
+    verb.add_argument("--layers", metavar="N", type=int, help="number of layers, for the scheme")
+    verb.add_argument("--width", metavar="N", type=int, help="width of the model, for the scheme")
+    verb.add_argument("--base-width", metavar="N", type=int, help="width at which muP changes nothing, for the scheme")
+    verb.add_argument("--stddev", metavar="X", type=float, help="standard deviation, for the scheme")
     verb.add_argument(
         "--role",
         metavar="PATTERN=ROLE",
         action="append",
         default=[],
-        help="of the scheme: the role of weights by name, such as '*.last.weight=down'",
+        help="role of weights by name, for the scheme, such as '*.last.weight=down'",
     )
 
 
@@ -187,18 +193,16 @@ def _add_part(verb: argparse.ArgumentParser, what: str) -> None:
     verb.add_argument(
         "--part",
         metavar="K/N",
-        help=f"{what} only part K of N of a directory, counted from 1: other processes {what} the others; auto is what "
-        "torchrun, mpirun, srun or an sbatch array says, auto/N what an indexed job of Kubernetes says",
+        help=f"{what} only part K of N of a directory, counted from 1, while other processes {what} the others; auto "
+        "takes K/N from torchrun, mpirun, srun or an sbatch array, auto/N takes K from an indexed job of Kubernetes",
     )
 
 
 def _add_dask(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--dask", metavar="ADDRESS", help="have the work done by a Dask cluster, such as tcp://10.0.0.1:8786"
-    )
+    verb.add_argument("--dask", metavar="ADDRESS", help="do the work on a Dask cluster, such as tcp://10.0.0.1:8786")
 
 
 def _add_work(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--threads", metavar="N", type=int, help="how many to use; changes the speed and nothing else")
+    verb.add_argument("--threads", metavar="N", type=int, help="number of threads; it changes the speed, but no value")
     verb.add_argument("--json", action="store_true", help="an object on the standard output")
-    verb.add_argument("--quiet", action="store_true", help="only errors; with --json, the object")
+    verb.add_argument("--quiet", action="store_true", help="write only errors, and with --json the result")

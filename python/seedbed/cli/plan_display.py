@@ -1,4 +1,4 @@
-"""A plan to look at: a row for each tensor, and histograms of the values."""
+"""The contents of `seedbed show`: table rows, JSON objects, and histograms of the values."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 HEADS = ("name", "shape", "dtype", "initializer", "stddev", "bytes", "source")
 
 MAX_PANELS = 12
-"""The most histograms of a picture: those of most parameters."""
+"""Maximum number of histograms. Those with the most parameters are drawn."""
 
 MAX_SAMPLED = 1 << 17
-"""The most values of a tensor of which a histogram is made."""
+"""Maximum number of values of one tensor in a histogram."""
 
 MAX_TENSORS = 16
-"""The most tensors of which a histogram is made."""
+"""Maximum number of tensors in a histogram."""
 
 
 def totals_of(plan: Plan) -> dict[str, int]:
-    """The numbers of a plan."""
+    """Return the number of tensors, of parameters and of bytes of a plan."""
     return {"tensors": len(plan.tensors), "parameters": plan.parameters, "bytes": plan.nbytes}
 
 
 def multipliers_of(plan: Plan, scheme: Scheme | None) -> Mapping[str, Multipliers]:
-    """What a scheme multiplies besides, if it is a parametrization, for the tensors whose roles it knows."""
+    """Return the multipliers of a parametrization for the tensors with a known role, by name."""
     if scheme is None or not scheme.scalings:
         return {}
     return scheme.multipliers({t.name: t.shape for t in plan.tensors if scheme.roles.of(t.name) is not None})
 
 
 def objects_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[dict[str, Any]]:
-    """A plan's tensors for a script."""
+    """Return the tensors of a plan as JSON objects."""
     return [
         {
             "name": tensor.name,
@@ -60,7 +60,7 @@ def objects_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[dict[
 
 
 def rows_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[tuple[str, ...]]:
-    """A plan's tensors for a person."""
+    """Return the tensors of a plan as table rows."""
     rows: list[tuple[str, ...]] = []
     for tensor in plan.tensors:
         stddev = stddev_of(tensor)
@@ -80,7 +80,7 @@ def rows_of(plan: Plan, multipliers: Mapping[str, Multipliers]) -> list[tuple[st
 
 
 def heads_of(multipliers: Mapping[str, Multipliers]) -> tuple[str, ...]:
-    """The names of the columns."""
+    """Return the names of the columns of `rows_of`."""
     return (*HEADS[:-1], "output, adam, sgd", HEADS[-1]) if multipliers else HEADS
 
 
@@ -89,16 +89,17 @@ def _shown(multipliers: Multipliers | None) -> str:
 
 
 def stddev_of(tensor: PlannedTensor) -> float | None:
-    """The standard deviation of a tensor's elements, after truncation; None where there is no formula for it."""
+    """Return the standard deviation of a tensor's elements after truncation, or None if there is no formula for it."""
     return tensor.initializer.describe(tensor.whole_shape, tensor.dtype).stddev
 
 
 def plot(plan: Plan, path: str, seed: int) -> None:
-    """Draw histograms of a plan's values: one for tensors of the same initializer and standard deviation.
+    """Draw histograms of the values of a plan, one for all tensors with the same initializer and standard deviation.
 
     Raises:
-        ImportError: matplotlib is not installed.
-        OSError, ValueError: the picture cannot be written, or has another format than matplotlib knows.
+        ImportError: if matplotlib is not installed.
+        OSError: if the picture cannot be written.
+        ValueError: if matplotlib does not know the format of the picture.
     """
     try:
         from matplotlib.figure import Figure
@@ -124,7 +125,7 @@ def plot(plan: Plan, path: str, seed: int) -> None:
 
 
 def _panels(plan: Plan) -> Sequence[tuple[str, list[PlannedTensor]]]:
-    """Tensors with the same initializer and standard deviation, those of most parameters first."""
+    """Return groups of tensors with the same initializer and standard deviation, those of most parameters first."""
     groups: dict[str, list[PlannedTensor]] = {}
     for tensor in plan.tensors:
         stddev = stddev_of(tensor)
@@ -135,7 +136,7 @@ def _panels(plan: Plan) -> Sequence[tuple[str, list[PlannedTensor]]]:
 
 
 def _sample(tensor: PlannedTensor, root: SeedGenerator) -> np.ndarray:
-    """The first values of a tensor."""
+    """Return the first values of a tensor."""
     values = values_of(tensor, root)
     out = np.empty(min(MAX_SAMPLED, tensor.size), tensor.dtype)
     write_range(values, 0, out)

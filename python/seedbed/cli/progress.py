@@ -1,4 +1,4 @@
-"""Progress on the standard error: a bar on a terminal, if rich is installed; else plain lines."""
+"""Progress on the standard error: a bar on a terminal if rich is installed, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Progress: TypeAlias = Callable[[PlannedTensor], None]
 
 @contextmanager
 def shown_progress(plan: Plan, verb: str, quiet: bool) -> Iterator[Progress]:
-    """Show how far the work on a plan is: the context has what to call after each tensor."""
+    """Show progress within a block, and yield the function to call after each tensor."""
     if quiet:
         yield lambda tensor: None
     elif sys.stderr.isatty() and has_rich():
@@ -42,7 +42,7 @@ def _bar(plan: Plan) -> Iterator[Progress]:
 
 
 def _lines(plan: Plan, verb: str) -> Progress:
-    """Write a line now, and one after each tenth of the bytes."""
+    """Write a line now. Return a function that writes a line after each tenth of the bytes."""
     say(f"{verb} {len(plan.tensors):,} tensors, {plan.parameters:,} parameters")
     done = tenths = 0
 

@@ -1,4 +1,4 @@
-"""Rules as they are written on the command line."""
+"""Parse rules, roles, and calls with named numbers from the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def parse_rule(text: str) -> tuple[str, str | dict[str, Any]]:
     """Parse a rule, ``PATTERN=INITIALIZER``.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: if the text is not a rule.
 
     >>> parse_rule("*.weight=RandomNormal(stddev=0.02)")
     ('*.weight', {'class_name': 'RandomNormal', 'config': {'stddev': 0.02}})
@@ -24,10 +24,10 @@ def parse_rule(text: str) -> tuple[str, str | dict[str, Any]]:
 
 
 def parse_initializer(text: str) -> str | dict[str, Any]:
-    """Parse an initializer: a name, its JSON configuration, or as it is written in Python.
+    """Parse an initializer: a name, a JSON configuration, or a call as in Python.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: if the text is not one of these.
 
     >>> parse_initializer("zeros"), parse_initializer('{"class_name": "Zeros"}')
     ('zeros', {'class_name': 'Zeros'})
@@ -45,8 +45,13 @@ def parse_initializer(text: str) -> str | dict[str, Any]:
 def parse_call(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
     """Parse a name, or a call with named numbers.
 
+    Arguments:
+        text: the text.
+        what: start of the error, with the rule.
+        example: example in the error.
+
     Raises:
-        ValueError: if it is neither; `what` and `example` say what it must be.
+        ValueError: if the text is neither a name nor such a call.
 
     >>> parse_call("mup(base_width=256)", "", ""), parse_call("olmo", "", "")
     (('mup', {'base_width': 256}), ('olmo', {}))
@@ -66,10 +71,10 @@ def parse_call(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]
 
 
 def parse_role(text: str) -> tuple[str, str]:
-    """Parse the role of names, ``PATTERN=ROLE``.
+    """Parse the role of weights, ``PATTERN=ROLE``.
 
     Raises:
-        ValueError: if it is not that.
+        ValueError: if the text has another form.
     """
     pattern, equals, role = text.partition("=")
     if not (pattern and equals and role):

@@ -1,4 +1,4 @@
-"""Signals that end a command, as exceptions, so that partial files are removed."""
+"""SIGTERM and SIGHUP as exceptions, so that a command removes partial files before it ends."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ENDING = ("SIGTERM", "SIGHUP")
-"""Signals that ask a process to end: from Kubernetes, SLURM, or a terminal that closes."""
+"""Names of the signals that ask a process to end. Kubernetes, SLURM and a closed terminal send them."""
 
 
 class Terminated(BaseException):
-    """A signal asks the process to end."""
+    """A signal has asked the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -22,7 +22,7 @@ class Terminated(BaseException):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let the signals that ask for an end raise an exception, so that partial files are removed."""
+    """Raise `Terminated` for SIGTERM and SIGHUP within a block, unless the signal is ignored or has a handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -39,5 +39,5 @@ def terminable() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # the files are being removed; a second signal changes nothing
+    signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the removal of files
     raise Terminated(number)

@@ -1,4 +1,4 @@
-"""Where a plan comes from."""
+"""Load a plan from each kind of SOURCE: a shipped plan, a JSON plan, a configuration, a checkpoint or a manifest."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from seedbed.schemes import Scheme
 from seedbed.strict_json import decode, typed
 
 MAX_FILE_BYTES = 1 << 28
-"""The largest configuration file that is copied: tokenizers have tens of megabytes."""
+"""Maximum length of a configuration file that is copied, in bytes. A tokenizer has tens of megabytes."""
 
 _CONFIG_SUFFIXES = (".json", ".jinja", ".model", ".txt")
-"""Files of these kinds configure a model or its tokenizer. Code and weights are never copied."""
+"""Suffixes of files that configure a model or its tokenizer. Code and weights are never copied."""
 
 _CHILD = (
     "import sys; sys.path = list(filter(None, sys.path)); from seedbed import transformers as t; t.main(sys.argv[1])"
 )
-"""A program that prints the plan of a configuration. It imports nothing from the working directory."""
+"""Program that prints the plan of a configuration. It imports nothing from the working directory."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A plan, and what came with it."""
+    """A plan, its path, and the files that accompany it."""
 
     plan: Plan
     path: Path | None = None
-    """Where it was read; None for a plan that ships."""
+    """Path of the source, or None for a shipped plan."""
     in_directory: bool = False
-    """Whether the directory of `path` belongs to the source too."""
+    """Whether the source is the whole directory of `path`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """The other configuration files of the source, by name."""
+    """Contents of the other configuration files of the source, by name."""
     scheme: Scheme | None = None
-    """The scheme that decided what no rule did."""
+    """The scheme for tensors without a rule, or None."""
 
 
 def load_source(
@@ -60,19 +60,20 @@ def load_source(
     scheme: SchemeChoice | None = None,
     unused: str = "error",
 ) -> Source:
-    """Load the plan that an argument names, with the initializers that rules and a scheme give its tensors.
+    """Load the plan of a source, with the initializers of rules and of a scheme.
 
     Arguments:
-        text: the name of a plan that ships, or a path.
-        dtype: the dtype of tensors for which the plan has none of their own.
-        rules: ``PATTERN=INITIALIZER``; the first that matches a name decides, before the plan does.
-        scheme: decides what no rule decides.
-        unused: ``"error"``, or ``"ignore"`` if rules may decide nothing.
+        text: the name of a shipped plan, or a path.
+        dtype: dtype of all tensors without a dtype of their own in the plan.
+        rules: rules ``PATTERN=INITIALIZER``. The first rule that matches a name decides, and overrides the plan.
+        scheme: scheme for tensors without a rule, or None.
+        unused: ``"error"``, or ``"ignore"`` to allow rules that decide no tensor.
 
     Raises:
-        OSError: there is no plan of this name, and no file; or it cannot be read.
-        ImportError: a Hugging Face configuration needs packages that are not installed.
-        TypeError, ValueError: the source is no plan, a rule is wrong or decides nothing, or nothing decides a tensor.
+        OSError: if there is neither a shipped plan nor a file of this name, or the file cannot be read.
+        ImportError: if a Hugging Face configuration needs packages that are not installed.
+        TypeError: if a value in the source has a wrong type.
+        ValueError: if the source has no plan, a rule is wrong or unused, or a tensor gets no initializer.
     """
     named = as_rules([parse_rule(rule) for rule in rules])
     path = Path(text)
@@ -90,7 +91,7 @@ def load_source(
 
 
 def _planned(text: str, path: Path, dtype: str | None, unused: str) -> Source:
-    """A source that says how its tensors are initialized."""
+    """Load a source that has the initializers of its tensors."""
     if text in shipped_plans():
         return Source(load_plan(text, dtype=dtype))
     if (path / MANIFEST_NAME).is_file():
@@ -104,22 +105,22 @@ def _planned(text: str, path: Path, dtype: str | None, unused: str) -> Source:
         return _with_files(_recorded(path / CONFIG_NAME, dtype), path / CONFIG_NAME, config_files(path))
     if path.is_dir():
         what = f"neither {MANIFEST_NAME} nor {CONFIG_NAME} nor a safetensors file"
-        raise FileNotFoundError(errno.ENOENT, f"there is {what} in the directory", text)
+        raise FileNotFoundError(errno.ENOENT, f"the directory has {what}", text)
     if path.is_file() and _is_configuration(path):
         return Source(_recorded(path, dtype), path)
     return Source(load_plan(text, dtype=dtype, unused=unused), path)
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Whether a path is that of safetensors files, without a word on how they are made."""
+    """Return whether a path is that of safetensors files without a manifest and without a configuration."""
     if not path.is_dir():
         return path.name.endswith((".safetensors", INDEX_SUFFIX))
-    says = any((path / name).is_file() for name in (MANIFEST_NAME, CONFIG_NAME))
-    return not says and any(name.endswith((".safetensors", INDEX_SUFFIX)) for name in os.listdir(path))  # noqa: PTH208
+    has_plan = any((path / name).is_file() for name in (MANIFEST_NAME, CONFIG_NAME))
+    return not has_plan and any(name.endswith((".safetensors", INDEX_SUFFIX)) for name in os.listdir(path))  # noqa: PTH208
 
 
 def _is_configuration(path: Path) -> bool:
-    """Whether a JSON file is a configuration of Hugging Face, and no plan."""
+    """Return whether a JSON file is a Hugging Face configuration, not a plan."""
     try:
         document: Any = json.loads(path.read_bytes()[: 1 << 24])
     except (ValueError, RecursionError):
@@ -129,14 +130,14 @@ def _is_configuration(path: Path) -> bool:
 
 
 def _recorded(path: Path, dtype: str | None) -> Plan:
-    """The plan of a configuration, made in a process of its own: frameworks take memory that is then free again."""
+    """Return the plan of a configuration. A child process makes it, so that the memory of frameworks is freed."""
     command = [sys.executable, "-c", _CHILD, os.fspath(path.absolute())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         result = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise ValueError(f"the plan of {os.fspath(path)!r} could not be made: {last}") from None
+        raise ValueError(f"cannot make the plan of {os.fspath(path)!r}: {last}") from None
     if "os_error" in result:
         raise OSError(*result["os_error"])
     if "error" in result:
@@ -145,19 +146,19 @@ def _recorded(path: Path, dtype: str | None) -> Plan:
 
 
 def _with_files(plan: Plan, path: Path, files: dict[str, bytes]) -> Source:
-    """A source with the configuration files of its directory."""
+    """Return a source with the configuration files of its directory."""
     if CONFIG_NAME in files and json.loads(files[CONFIG_NAME]) != config_of(plan):
-        del files[CONFIG_NAME]  # it has another dtype, or is no strict JSON: the plan's is written in its place
+        del files[CONFIG_NAME]  # another dtype, or not strict JSON: the configuration of the plan replaces it
     return Source(plan, path, in_directory=True, files=files)
 
 
 def with_dtype(plan: Plan, dtype: str | None) -> Plan:
-    """The plan with another dtype, for tensors that have the one that most of its tensors have."""
+    """Return a plan with another dtype for all tensors that have its most frequent dtype."""
     return plan if dtype is None else parse_plan(plan.to_json(), dtype=dtype)
 
 
 def config_files(directory: Path) -> dict[str, bytes]:
-    """The configuration files of a directory, by name."""
+    """Return the contents of the configuration files of a directory, by name."""
     found = {}
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         name = entry.name

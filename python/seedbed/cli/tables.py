@@ -1,4 +1,4 @@
-"""Results as tables: drawn by rich on a terminal, if it is installed; else plain lines."""
+"""Print result tables: drawn by rich on a terminal if it is installed, otherwise as plain lines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from seedbed.cli.console import has_rich, tell
 
 
 def tell_table(rows: Sequence[tuple[str, ...]], heads: Sequence[str] = (), write: Callable[[str], None] = tell) -> None:
-    """Write rows of texts with their columns below each other.
+    """Write rows of texts with aligned columns.
 
     Arguments:
-        rows: as many texts each. Without heads, the first of each is the name of the row.
-        heads: the names of the columns.
-        write: `tell` or `seedbed.cli.console.say`.
+        rows: rows of the same length. Without heads, the first text of each row is the name of the row.
+        heads: names of the columns, or nothing.
+        write: `tell` for the standard output, or `seedbed.cli.console.say` for the standard error.
     """
     rows = [tuple(map(printable, row)) for row in rows]
     if write is tell and sys.stdout.isatty() and has_rich():
@@ -36,10 +36,10 @@ def _draw(rows: Sequence[tuple[str, ...]], heads: Sequence[str]) -> None:
     table = Table(*heads, box=box.SIMPLE_HEAD) if heads else Table.grid("", "", padding=(0, 2))
     for row in rows:
         first = Text(row[0], style="" if heads else "bold")
-        table.add_row(first, *map(Text, row[1:]))  # no markup: names may have brackets
+        table.add_row(first, *map(Text, row[1:]))  # as plain text, because rich would read brackets in a name as markup
     Console().print(table)
 
 
 def printable(text: str) -> str:
-    """The text; or, where a terminal might obey it, its JSON."""
+    """Return a text, or its JSON if it has control characters that a terminal might obey."""
     return text if text.isprintable() else json.dumps(text)

@@ -1,4 +1,4 @@
-"""`array`: one tensor, as a Dask array of any chunks."""
+"""`array`: one tensor as a Dask array of any chunks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from seedbed.shapes import ShapeLike
 
 
 def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, chunks: Any = "auto") -> da.Array:
-    """Return the tensor of an initializer as a Dask array, of which each chunk is evaluated where it is needed.
+    """Return a tensor as a Dask array. Each chunk is evaluated on the worker that needs it.
 
-    The graph has the initializer and no values. Chunks change no bit, and the same tensor always has the same name. A
-    tensor of which every element depends on the whole, as in an orthogonal one, is evaluated by one task, from which
-    the chunks are cut.
+    The graph contains the initializer, but no values. The chunks change no bit, and the same tensor always has the same
+    name in the graph. If every element depends on the whole tensor, as in an orthogonal one, a single task evaluates
+    the whole tensor, and the chunks are cut from it.
 
     Arguments:
-        initializer: one of seedbed's.
-        shape: of the tensor: an integer or integers.
-        dtype: of its elements; `seedbed.floatx()` if there is none.
-        chunks: as `dask.array.from_array` takes them.
+        initializer: an initializer of seedbed.
+        shape: shape of the tensor, an integer or integers.
+        dtype: dtype of the elements, `seedbed.floatx()` by default.
+        chunks: chunks, as in `dask.array.from_array`.
+
+    Returns:
+        The Dask array.
 
     Raises:
-        TypeError: if `initializer` is not an initializer.
-        ValueError: if the chunks do not fit the shape; and as the initializer does.
+        TypeError: if `initializer` is not an initializer of seedbed.
+        ValueError: if the chunks do not fit the shape; and as the call of the initializer.
 
     >>> import numpy as np, seedbed as sb, seedbed.dask
     >>> weight = seedbed.dask.array(sb.GlorotNormal(seed=42), (3000, 200), chunks=(1000, 100))
@@ -38,7 +41,7 @@ def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, chunks:
     True
     """
     if not isinstance(initializer, Initializer):
-        raise TypeError(f"initializer must be one of seedbed's. Received: {type(initializer).__name__}")
+        raise TypeError(f"initializer must be an initializer of seedbed. Received: {type(initializer).__name__}")
     lazy = initializer.lazy(shape, dtype)
     chunks = da.core.normalize_chunks(chunks, lazy.shape, dtype=lazy.dtype)
     evaluated = tuple((length,) for length in lazy.shape) if lazy.rule.needs_whole else chunks

@@ -1,8 +1,8 @@
-"""A directory of shards, written and verified by the workers of a Dask cluster: a task for each shard.
+"""Write and verify a directory of shards on the workers of a Dask cluster, with one task for each shard.
 
-The client writes what comes before the shards and the index after them; the workers write the shards, each with the
-code and the bytes of one process alone. A task that fails on one worker is repeated on others, and the index is written
-only when all shards are there. So any end of any process leaves whole files, and a directory that can be completed.
+The client writes the manifest and the configuration files first, and the index last. The workers write the shards, by
+the same code and with the same bytes as a single process. A task that fails on one worker is repeated on other workers.
+The index is written only when all shards exist. So an interrupted run leaves complete files, and can be resumed.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ if TYPE_CHECKING:
     from seedbed.plan import Plan, PlannedTensor
 
 ATTEMPTS = 3
-"""How often a shard is begun, as far as its failures are reported. (Dask itself repeats the tasks of dead workers.)"""
+"""Maximum number of attempts to write a shard that a worker reports as failed. (Dask repeats tasks of dead workers.)"""
 
 MAX_NAMED = 5
-"""The most missing shards that an error names."""
+"""Maximum number of missing shards that an error names."""
 
 
 class _Failure(NamedTuple):
-    """A shard that could not be written: the address of the worker, if there is one, and why."""
+    """The failure of a shard."""
 
     worker: str | None
+    """Address of the worker that reported the failure, or None."""
     why: str
+    """Reason, as text."""
     number: int = errno.EIO
-    """The number of the error, as `errno` has it."""
+    """Number of the error, as in `errno`."""
 
 
 def write_checkpoint(
@@ -64,33 +66,50 @@ def write_checkpoint(
     watch: Callable[[list[distributed.Future]], object] | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Summary:
-    """Evaluate `plan` into shards in a directory, by a task for each shard on the workers of a cluster.
+    """Evaluate a plan into a directory of shards on the workers of a cluster, with one task for each shard.
 
-    The files are those of `seedbed.checkpoint.write_directory`, byte for byte, which also says what is raised. A shard
-    whose worker dies is written by another one. A shard that a worker cannot write, or that is lost before all others
-    are there, is written again, on other workers if there are some.
+    The files are the same as those of `seedbed.checkpoint.write_directory`, byte for byte. If a worker dies, another
+    one writes its shard. A shard that a worker cannot write, or that disappears before the end of the run, is written
+    again, if possible on another worker.
 
     Arguments:
-        plan: what to write.
-        directory: as in `write_directory`. The client and all workers see it under this path, or URL.
+        plan: the plan.
+        directory: as in `write_directory`. The path or URL must be the same on the client and on all workers.
         seed: an integer in [-2**255, 2**255).
-        client: of the cluster; the current one if there is none.
-        max_shard_size: the most bytes of tensors in a shard, as in `write_directory`.
-        resume: keep the shards of the same run that are there and right; the workers compare them.
-        files: what else to write, as in `write_directory`.
-        limit: the most bytes of shards under way at once, such as ``"1TB"``, for storage that many writers slow down.
-            A larger shard is under way alone. Without a limit, each thread of a worker has a shard.
-        watch: called with the futures of all shards, such as `distributed.progress`.
-        progress: called after each tensor, when its shard is written.
+        client: client of the cluster; the current one by default.
+        max_shard_size: maximum size of the tensors of a shard, as in `write_directory`.
+        resume: keep existing shards of the same run if every bit is right. The workers compare them.
+        files: contents of further files, by name, as in `write_directory`.
+        limit: maximum size of the shards that are written at the same time, such as ``"1TB"``, for storage that many
+            writers slow down. A larger shard is written alone. Without a limit, each thread of a worker writes a shard.
+        watch: function that is called with the futures of all shards, such as `distributed.progress`.
+        progress: function that is called after each tensor, when its shard is complete.
+
+    Returns:
+        A `seedbed.checkpoint.Summary`.
 
     Raises:
-        ValueError: there is no client; or both `limit`, with which shards have futures one after the other, and
-            `watch`.
-        OSError: shards are missing after three attempts; the error names them, and why.
+        TypeError: as `write_directory`.
+        ValueError: if there is no client; if both `limit` and `watch` are given, because `watch` needs all futures at
+            once; and as `write_directory`.
+        OSError: if shards are missing after three attempts; the error names them and the reasons. Also as
+            `write_directory`.
+
+    >>> import distributed, tempfile, seedbed.dask
+    >>> from seedbed.plan import parse_plan
+    >>> plan = parse_plan('{"tensors": [{"name": "{0..2}", "shape": [50], "initializer": "he_normal"}]}')
+    >>> with (
+    ...     distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client,
+    ...     tempfile.TemporaryDirectory() as folder,
+    ... ):
+    ...     summary = seedbed.dask.write_checkpoint(plan, folder, seed=7, client=client, max_shard_size="0.5KB")
+    ...     found = seedbed.dask.verify_checkpoint(None, folder, client=client)
+    >>> len(summary.files), found.different
+    (2, 0)
     """
     start = time.perf_counter()
     if limit is not None and watch is not None:
-        raise ValueError("watch needs the futures of all shards at once, and no limit. Received: both")
+        raise ValueError("watch needs the futures of all shards at once, so limit must be None. Received: both")
     bound = None if limit is None else as_size(limit)
     client = _client(client)
     run = DirectoryRun(plan, directory, seed=seed, max_shard_size=max_shard_size, files=files)
@@ -101,7 +120,7 @@ def write_checkpoint(
 
 
 class _Shards:
-    """The shards of a run, until all are written."""
+    """The shards of a run, and their failures so far."""
 
     def __init__(
         self,
@@ -121,10 +140,10 @@ class _Shards:
         self._failures: defaultdict[str, list[_Failure]] = defaultdict(list)
 
     def write(self) -> dict[str, CompletedFile]:
-        """Write all shards and the index; return what was made, by name.
+        """Write all shards and the index. Return the results of the shards, by name.
 
         Raises:
-            OSError: shards are missing after so many attempts.
+            OSError: if shards are missing after `ATTEMPTS` attempts.
         """
         made: dict[str, CompletedFile] = {}
         missing = self._run.layouts
@@ -142,7 +161,7 @@ class _Shards:
                 missing = [layout for layout in self._run.layouts if layout.name in lost]
                 for layout in missing:
                     del made[layout.name]
-                    self._failures[layout.name].append(_Failure(None, "it was written and is gone", errno.ENOENT))
+                    self._failures[layout.name].append(_Failure(None, "it was written and then removed", errno.ENOENT))
             if not missing:
                 return made
             if not self._is_connected():
@@ -150,13 +169,13 @@ class _Shards:
         raise self._error([layout.name for layout in missing])
 
     def _is_connected(self) -> bool:
-        """Wait until the client has its scheduler again, or has given it up."""
+        """Wait while the client reconnects to the scheduler. Return whether it is connected."""
         while self._client.status == "connecting":
             time.sleep(0.1)
         return bool(self._client.status == "running")
 
     def _outcomes(self, layouts: Sequence[Layout]) -> Iterator[tuple[Layout, CompletedFile | _Failure]]:
-        """Write shards, the largest first, and yield each that is written or failed."""
+        """Write shards, the largest first, and yield the outcome of each."""
         waiting = deque(sorted(layouts, key=lambda layout: -layout.size))
         running: dict[distributed.Future, Layout] = {}
         finished = distributed.as_completed(loop=self._client.loop)
@@ -185,7 +204,7 @@ class _Shards:
         return self._client.submit(write_one, *arguments, pure=False, workers=others or None)
 
     def _error(self, names: list[str]) -> OSError:
-        """The error that names the shards that are missing, and why."""
+        """Return the error that names the missing shards and the reasons."""
         failures = [self._failures[name][-1] for name in names]
         lines = [
             f"{name} ({failure.why}{f', on {failure.worker}' if failure.worker else ''})"
@@ -197,7 +216,7 @@ class _Shards:
 
 
 def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> CompletedFile | _Failure:
-    """Write a shard, on a worker. An error of the system is returned, with the name of the worker."""
+    """Write a shard, on a worker. Return an OSError or MemoryError as a failure with the address of the worker."""
     worker = distributed.get_worker()
     try:
         return write_shard(path_of(directory), layout, seed, resume, max(2, BLOCKS // worker.state.nthreads))
@@ -208,7 +227,7 @@ def write_one(layout: Layout, directory: str, seed: int, resume: bool) -> Comple
 
 
 def _outcome(future: distributed.Future) -> CompletedFile | _Failure:
-    """What a future has; that its workers died, or that the scheduler did, is a failure too."""
+    """Return the result of a future. The death of its workers or of the scheduler is a failure too."""
     try:
         outcome: CompletedFile | _Failure = future.result()
     except KilledWorker as error:
@@ -227,19 +246,23 @@ def verify_checkpoint(
     watch: Callable[[list[distributed.Future]], object] | None = None,
     progress: Callable[[PlannedTensor], None] = lambda tensor: None,
 ) -> Verification:
-    """Compare every bit of every tensor of a checkpoint, by a task for each file on the workers of a cluster.
+    """Compare every bit of a checkpoint with a plan on the workers of a cluster, with one task for each file.
 
     Arguments:
-        plan: as in `seedbed.checkpoint.verify_checkpoint`, which also says what is returned and raised.
-        path: as there. The client and all workers see it under this path, or URL.
-        seed: as there.
-        client: of the cluster; the current one if there is none.
-        watch: called with the futures of all files, such as `distributed.progress`.
-        progress: called after each tensor, when its file is compared.
+        plan: the plan, as in `seedbed.checkpoint.verify_checkpoint`.
+        path: as in `verify_checkpoint`. The path or URL must be the same on the client and on all workers.
+        seed: the seed, as in `verify_checkpoint`.
+        client: client of the cluster; the current one by default.
+        watch: function that is called with the futures of all files, such as `distributed.progress`.
+        progress: function that is called after each tensor, when its file has been compared.
+
+    Returns:
+        A `seedbed.checkpoint.Verification`.
 
     Raises:
-        ValueError: there is no client; and as there.
-        OSError: a file was not compared, because the workers that read it died or the scheduler did.
+        TypeError: as `verify_checkpoint`.
+        ValueError: if there is no client; and as `verify_checkpoint`.
+        OSError: if a file was not compared, because its workers or the scheduler died; and as `verify_checkpoint`.
     """
     start = time.perf_counter()
     seeds = Seeds(None if seed is None else as_seed(seed))
@@ -269,7 +292,7 @@ def verify_checkpoint(
 def compare_one(
     file: Path, several: bool, tensors: Mapping[str, PlannedTensor], seed: int | None
 ) -> tuple[FileComparison, int | None]:
-    """Compare a file, on a worker; return the seed that it records, too."""
+    """Compare a file, on a worker. Return the result and the seed that the file records."""
     seeds = Seeds(seed)
     blocks = max(2, BLOCKS // distributed.get_worker().state.nthreads)
     task = compared_file(file, several, tensors, seeds, blocks, lambda tensor: None)
@@ -286,23 +309,25 @@ def _compared(future: distributed.Future, file: Path) -> tuple[FileComparison, i
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
-    """The path for workers, which have other current directories."""
+    """Return the absolute path, because workers may have another current directory."""
     text = os.fspath(path)
     return text if is_url(text) else os.path.abspath(text)  # noqa: PTH100
 
 
 def _client(client: distributed.Client | None) -> distributed.Client:
-    """Return a client that waits for what it is asked, the current one for None.
+    """Return a synchronous client; for None, the current one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: if there is no client, or it is asynchronous.
     """
     try:
         found = distributed.default_client(client)
     except ValueError:
         found = None
     if not isinstance(found, distributed.Client):
-        raise ValueError(f"a cluster must have a client, distributed.Client(address). Received: {client!r}")
+        raise ValueError(
+            f"client must be a distributed.Client, or one must be the current client. Received: client={client!r}"
+        )
     if found.asynchronous:
-        raise ValueError("a client must be synchronous. Received: one with asynchronous=True")
+        raise ValueError("client must be synchronous. Received: a client with asynchronous=True")
     return found

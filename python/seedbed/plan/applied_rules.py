@@ -1,4 +1,4 @@
-"""Plans by rules: initializers by name pattern for tensors that have others, or none."""
+"""Plans whose initializers are set by rules: change those of a plan, or plan tensors that have none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Undecided(NamedTuple):
-    """A tensor of which nothing says how it is initialized."""
+    """A tensor without an initializer."""
 
     name: str
     shape: Shape
@@ -28,7 +28,7 @@ class Undecided(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """A tensor as rules see it."""
+    """A tensor as a `Candidate` for rules."""
 
     name: str
     tensor: Any
@@ -36,12 +36,12 @@ class _Named(NamedTuple):
 
 
 def with_rules(plan: Plan, rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
-    """The plan with the initializers that rules give its tensors; the first rule that matches a name decides.
+    """Return a plan with the initializers of rules. A tensor without a matching rule keeps its own initializer.
 
     A magnitude has the norms of its direction, unless a rule that does not decide the direction decides it.
 
     Raises:
-        ValueError: a rule decides nothing, and `unused` is "error"; or an initializer does not make such a tensor.
+        ValueError: if a rule decides no tensor and `unused` is "error", or an initializer does not support a tensor.
     """
     directions = directions_of(plan.tensors)
     chosen = dict(zip((tensor.name for tensor in plan.tensors), _decided(plan.tensors, rules, unused), strict=True))
@@ -60,7 +60,7 @@ def with_rules(plan: Plan, rules: Sequence[NameRule | RuleSource], unused: str =
 
 
 def _stays(tensor: PlannedTensor, rule: NameRule) -> bool:
-    """Whether a rule leaves a tensor as it is: the weight of a norm that begins with another constant."""
+    """Return whether a rule keeps a tensor unchanged, such as the constant weight of a norm."""
     return rule.yields and not is_random(tensor.initializer)
 
 
@@ -70,7 +70,7 @@ def _follows(rule: NameRule, of_direction: NameRule | None) -> bool:
 
 
 def _changed(tensor: PlannedTensor, rule: NameRule) -> PlannedTensor:
-    """The tensor with the initializer of a rule. A scheme leaves constant regions, such as the row of padding."""
+    """Return a tensor with the initializer of a rule. A scheme keeps constant regions, such as the row of padding."""
     initializer, own = rule.initializer, tensor.initializer
     if rule.origin is not None and isinstance(own, Blocks) and is_random(initializer):
         initializer = around_constants(own, initializer)
@@ -78,16 +78,16 @@ def _changed(tensor: PlannedTensor, rule: NameRule) -> PlannedTensor:
 
 
 def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule | RuleSource], unused: str = "error") -> Plan:
-    """The plan of tensors that rules decide.
+    """Return the plan of tensors whose initializers are all set by rules.
 
     Raises:
-        ValueError: as `with_rules`; or no rule decides a tensor.
+        ValueError: as `with_rules`; or if no rule decides a tensor.
     """
     chosen = _decided(tensors, rules, unused)
     missing = [tensor.name for tensor, rule in zip(tensors, chosen, strict=True) if rule is None]
     if missing:
         raise ValueError(
-            f"a rule must decide each tensor; the pattern * matches all. Received: none for {counted(missing)}"
+            f"a rule must decide each tensor; the pattern * matches all. Received: no rule for {counted(missing)}"
         )
     planned = []
     for tensor, rule in zip(tensors, chosen, strict=True):

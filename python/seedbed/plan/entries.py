@@ -1,4 +1,4 @@
-"""The entries of a plan's tensors: parsed one by one, and expanded by their ranges later."""
+"""Parse the entries of tensors in a plan. The ranges in their names are expanded later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class PartEntry(NamedTuple):
-    """What an entry says of the tensor that it is a part of, with references to the ranges of its own name."""
+    """The value of `part_of` in an entry. It may refer to the ranges in the name of the entry."""
 
     name: str
     shape: object
@@ -34,10 +34,16 @@ class PartEntry(NamedTuple):
     partition_offset: object
 
     def part(self, shape: Shape, dtype: np.dtype, numbers: tuple[int, ...]) -> Part:
-        """Return the part that a tensor of that shape is, where the ranges of its name have those numbers.
+        """Return the part for one tensor.
+
+        Arguments:
+            shape: shape of the tensor.
+            dtype: dtype of the tensor.
+            numbers: number of each range in the name of the tensor.
 
         Raises:
-            TypeError, ValueError: the part is outside the whole, or has another number of elements.
+            TypeError: if a value has a wrong type.
+            ValueError: if the part is outside the whole tensor, or has another number of elements than the tensor.
         """
         whole = shape if self.shape is None else entry_shape(self.shape, dtype)
         counts = whole if self.partition_shape is None else tuple(integers(self.partition_shape, "partition_shape"))
@@ -52,10 +58,10 @@ class PartEntry(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry. What it does not say is None: other entries of the plan do."""
+    """An entry of a tensor or of a range of tensors. A field is None if the defaults of the plan decide it."""
 
     label: str
-    """The name as it is written, for errors."""
+    """The name with its ranges, for errors."""
     template: Template
     shape: object
     dtype: np.dtype | None
@@ -70,7 +76,8 @@ def parse_entry(value: object) -> Entry:
     """Parse the entry of a tensor, or of a range of tensors.
 
     Raises:
-        TypeError, ValueError: it breaks a rule of the format.
+        TypeError: if a value has a wrong type.
+        ValueError: if the entry breaks another rule of the format.
     """
     optional = ("dtype", "initializer", "source", "part_of", "seed_of")
     fields = members(value, "a tensor", required=("name", "shape"), optional=optional)
@@ -94,7 +101,7 @@ def _part(value: object) -> PartEntry:
 
 
 def _offset(value: object, numbers: tuple[int, ...]) -> Shape:
-    """The numbers of a partition_offset, some of which may be references to ranges."""
+    """Return the numbers of a partition_offset, with its references to ranges resolved."""
     given: list[Any] = typed(value, list, "partition_offset must be a list")
     resolved = (resolve(number, numbers) if isinstance(number, str) else number for number in given)
     return tuple(
@@ -106,7 +113,12 @@ def _offset(value: object, numbers: tuple[int, ...]) -> Shape:
 
 
 def as_name(value: object) -> str:
-    """The name of a tensor, where it is one that a plan and a safetensors file may have."""
+    """Check the name of a tensor: plans and safetensors files must both accept it.
+
+    Raises:
+        TypeError: if the name is not a string.
+        ValueError: if it is empty, reserved, or not valid Unicode.
+    """
     name: str = value if type(value) is str else typed(value, str, "a name must be a string")
     if name in ("", "__metadata__"):
         raise ValueError(f'a name must be neither empty nor "__metadata__". Received: {shown(name)}')
@@ -116,10 +128,11 @@ def as_name(value: object) -> str:
 
 
 def entry_shape(value: object, dtype: np.dtype) -> Shape:
-    """A shape that a tensor of that dtype may have.
+    """Check the shape of a tensor and return it as a tuple.
 
     Raises:
-        TypeError, ValueError: it is not a shape, or too large.
+        TypeError: if the shape is not a list of integers.
+        ValueError: if a dimension is negative, or a tensor of this shape and dtype is too large.
     """
     dimensions = integers(value, "a shape")
     if len(dimensions) > MAX_RANK:
@@ -132,16 +145,25 @@ def entry_shape(value: object, dtype: np.dtype) -> Shape:
 
 
 def entry_dtype(value: object) -> np.dtype:
-    """The dtype of a name.
+    """Return the dtype of a name.
 
     Raises:
-        TypeError, ValueError: there is no initializer of that name.
+        TypeError: if the name is not a string.
+        ValueError: if there is no dtype of this name.
     """
     return as_dtype(typed(value, str, "a dtype must be a string"))
 
 
 def as_initializer(value: object) -> Initializer:
-    """The initializer of an entry: a name, a configuration, or, from a program, the object; without a seed."""
+    """Return the initializer of an entry, without a seed.
+
+    Arguments:
+        value: a name or a configuration; from a program also an initializer.
+
+    Raises:
+        TypeError: if the value has another type.
+        ValueError: if the name or the configuration is invalid, or has a seed.
+    """
     if isinstance(value, Initializer):
         config: object = value.get_config()
     elif isinstance(value, (str, dict)):
@@ -150,14 +172,14 @@ def as_initializer(value: object) -> Initializer:
         raise TypeError(f"an initializer must be a string or an object. Received: {shown(value)}")
     if isinstance(config, dict) and config.get("seed") is not None:
         raise ValueError(
-            "an initializer must have no seed here: each tensor draws from a child of one seed, by its name. "
+            "an initializer must have no seed here: each tensor draws from the child of one seed that has its name. "
             f"Received: seed={shown(config['seed'])}"
         )
     return value.with_seed(UNBOUND) if isinstance(value, Initializer) else deserialize_unbound(value)
 
 
 def each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object], T]) -> list[T]:
-    """Parse the entries of the list `fields[key]`. An error says which entry it is about."""
+    """Parse the entries of the list `fields[key]`. An error names the entry by its index and its field `label`."""
     parsed = []
     for index, entry in enumerate(fields.get(key, [])):
         with about(f"{key}[{index}]{f' {shown(entry[label])}' if isinstance(entry, dict) and label in entry else ''}"):
@@ -167,7 +189,7 @@ def each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object],
 
 @contextmanager
 def about(place: str) -> Iterator[None]:
-    """An error says what it is about."""
+    """Put a place in front of the message of each TypeError and ValueError of the block."""
     try:
         yield
     except (TypeError, ValueError) as error:

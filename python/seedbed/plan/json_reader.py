@@ -1,4 +1,4 @@
-"""Plans read from their JSON texts, and refused where these break a rule of the format."""
+"""`load_plan` and `parse_plan`: read a plan from JSON, and refuse it if it breaks a rule of the format."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from seedbed.initializers import Initializer
 
 MAX_COMPARED_NEAR = 1 << 10
-"""The most names that a misspelt pattern is compared with."""
+"""Maximum number of names that a misspelt pattern is compared with."""
 
 _SHIPPED = resources.files("seedbed").joinpath("plans")
 
 
 @dataclass(frozen=True)
 class Default:
-    """What tensors have whose names match a pattern, and that say nothing else."""
+    """The initializer and dtype of tensors whose names match a pattern and whose entries have no own ones."""
 
     pattern: str
     initializer: Initializer
@@ -54,26 +54,31 @@ class Default:
 
     @cached_property
     def matches(self) -> Callable[[str], object]:
-        """Tells whether a name does."""
+        """Function that tests whether a name matches."""
         return re.compile(translate(self.pattern)).match
 
 
 def match(name: str, defaults: Iterable[Default]) -> Default | None:
-    """The default that serves a name: the first whose pattern matches it."""
+    """Return the first default whose pattern matches a name, or None."""
     return next((default for default in defaults if default.matches(name)), None)
 
 
 def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None, unused: str = "error") -> Plan:
-    """Read the plan that ships with seedbed under the name `source`, or else the file at the path `source`.
+    """Load a plan that ships with seedbed, by name, or a JSON file.
 
     Arguments:
-        source: ``"gpt2"``, or the path of a JSON file. (A file of yours that is called gpt2 is ``./gpt2``.)
-        dtype: the dtype of every tensor for which neither its own entry nor its default has one.
-        unused: ``"error"``, or ``"ignore"`` if defaults may serve no tensor.
+        source: the name of a shipped plan, such as ``"gpt2"``, or the path of a JSON file. (A file of your own that is
+            called gpt2 is ``./gpt2``.)
+        dtype: the dtype of each tensor whose entry and default have no dtype.
+        unused: ``"error"``, or ``"ignore"`` to allow defaults that match no tensor.
+
+    Returns:
+        The plan.
 
     Raises:
-        OSError: the file cannot be read.
-        TypeError, ValueError: it breaks a rule of the format, which `seedbed.plan` states.
+        OSError: if the file cannot be read.
+        TypeError: if a value in the plan has a wrong type.
+        ValueError: if the plan breaks another rule of the format, which ``docs/plans.md`` describes.
 
     >>> plan = load_plan("gpt2", dtype="float16")
     >>> len(plan.tensors), plan.parameters, plan.nbytes
@@ -83,15 +88,19 @@ def load_plan(source: str | os.PathLike[str], *, dtype: str | None = None, unuse
 
 
 def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") -> Plan:
-    """Read a plan from its JSON text.
+    """Parse the JSON text of a plan.
 
     Arguments:
-        text: the JSON.
-        dtype: the dtype of every tensor for which neither its own entry nor its default has one.
-        unused: ``"error"``, or ``"ignore"`` if defaults may match no tensor.
+        text: the JSON text.
+        dtype: the dtype of each tensor whose entry and default have no dtype.
+        unused: ``"error"``, or ``"ignore"`` to allow defaults that match no tensor.
+
+    Returns:
+        The plan.
 
     Raises:
-        TypeError, ValueError: it breaks a rule of the format, which `seedbed.plan` states.
+        TypeError: if a value in the plan has a wrong type.
+        ValueError: if the plan breaks another rule of the format, which ``docs/plans.md`` describes.
 
     >>> plan = parse_plan('{"tensors": [{"name": "bias", "shape": [3], "initializer": "zeros"}]}')
     >>> plan.tensors[0].shape, plan.tensors[0].dtype.name
@@ -101,7 +110,7 @@ def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") ->
     TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
     """
     if not isinstance(text, str):
-        raise TypeError(f"a plan must be text. Received: {type(text).__name__}")
+        raise TypeError(f"text must be the JSON of a plan, a string. Received: {type(text).__name__}")
     try:
         return plan_of_document(decode(text, "a plan"), dtype, unused)
     except RecursionError:
@@ -109,7 +118,7 @@ def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") ->
 
 
 def shipped_plans() -> list[str]:
-    """Return the names of the plans that ship, in alphabetical order."""
+    """Return the names of the plans that ship with seedbed, in alphabetical order."""
     return sorted(entry.name.removesuffix(".json") for entry in _SHIPPED.iterdir() if entry.name.endswith(".json"))
 
 
@@ -117,12 +126,12 @@ def _read(source: str) -> str:
     if source in shipped_plans():
         return _SHIPPED.joinpath(f"{source}.json").read_text(encoding="utf-8")
     try:
-        with open(source, "rb") as file:  # noqa: PTH123  # `Path` drops a separator at the end
+        with open(source, "rb") as file:  # noqa: PTH123  # `Path` drops a trailing separator
             content = file.read(MAX_PLAN_BYTES + 1)
     except FileNotFoundError:
         near = nearest(source, shipped_plans(), 1)
-        hint = f"the nearest name of one is {near[0]!r}" if near else "`seedbed plans` lists them"
-        reason = f"there is no such file, and no plan of this name that ships; {hint}"
+        hint = f"the nearest name is {near[0]!r}" if near else "`seedbed plans` lists them"
+        reason = f"there is no such file, and no shipped plan of this name; {hint}"
         raise FileNotFoundError(errno.ENOENT, reason, source) from None
     if len(content) > MAX_PLAN_BYTES:
         raise ValueError(f"a plan must have at most {MAX_PLAN_BYTES} bytes. Received: a longer one")
@@ -133,11 +142,7 @@ def _read(source: str) -> str:
 
 
 def plan_of_document(document: object, asked: str | None = None, unused: str = "error") -> Plan:
-    """Read a plan from what its JSON says; `asked` is the dtype that `load_plan` takes.
-
-    Raises:
-        TypeError, ValueError: it breaks a rule of the format.
-    """
+    """Read a plan from its decoded JSON. The arguments and errors are those of `parse_plan`; `asked` is its `dtype`."""
     fields = members(document, "a plan", required=("tensors",), optional=("$schema", "dtype", "config", "defaults"))
     typed(fields.get("$schema", ""), str, '"$schema" must be a string')
     config = None if "config" not in fields else typed(fields["config"], dict, '"config" must be an object')
@@ -161,7 +166,7 @@ def plan_of_document(document: object, asked: str | None = None, unused: str = "
 
 
 def _check_used(defaults: list[Default], used: set[int], names: list[str]) -> None:
-    """Refuse a default that serves no tensor: a name was misspelt, or the default is behind a wider one."""
+    """Check that each default serves a tensor. Otherwise its pattern is misspelt, or an earlier default covers it."""
     for index, default in enumerate(defaults):
         if id(default) not in used:
             near = (
@@ -172,8 +177,8 @@ def _check_used(defaults: list[Default], used: set[int], names: list[str]) -> No
             hint = f" (near it: {', '.join(map(repr, near))})" if near else ""
             raise ValueError(
                 f"defaults[{index}] {shown(default.pattern)}: a pattern must be the first that matches some name; "
-                f'unused="ignore" (of a command: --unused ignore) lets defaults be unused. '
-                f"Received: one that is not{hint}"
+                f'unused="ignore" (--unused ignore of a command) allows unused defaults. '
+                f"Received: a pattern that is not{hint}"
             )
 
 
@@ -208,7 +213,7 @@ def _check_characters(fields: dict[str, Any], entries: list[Entry]) -> None:
 def _tensors(
     entries: list[Entry], defaults: list[Default], fallback: np.dtype, used: set[int]
 ) -> Iterator[PlannedTensor]:
-    """Yield the tensors of entries; `used` gets the identities of the defaults that serve some of them."""
+    """Yield the tensors of entries, and add the ids of the defaults that serve them to `used`."""
     first: dict[str, int] = {}
     for index, name, numbers in expand([entry.template for entry in entries]):
         entry = entries[index]
@@ -230,7 +235,9 @@ def _tensor(
     elif default is not None:
         initializer, source = default.initializer, default.pattern
     else:
-        raise ValueError("a tensor must have an initializer, its own or by a default's pattern. Received: neither")
+        raise ValueError(
+            "a tensor must have an initializer, in its entry or by the pattern of a default. Received: neither"
+        )
     dtype = entry.dtype or (default and default.dtype) or fallback
     shape = entry_shape(entry.shape, dtype)
     part = None if entry.part is None else entry.part.part(shape, dtype, numbers)

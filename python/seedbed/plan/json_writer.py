@@ -1,4 +1,4 @@
-"""Plans written as JSON: `seedbed.plan.parse_plan` reads the same plan from the text."""
+"""Write a plan as JSON. `seedbed.plan.parse_plan` reads the same plan from the text."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from seedbed.plan.ranges import compress, escape
 from seedbed.plan.tensor import OWN_ENTRY, PlannedTensor
 
 PartFields: TypeAlias = tuple[str, Sequence[int], Sequence[int], Sequence["int | str"]]
-"""Of a part: the name and the shape of the whole, the partition's shape and its offset."""
+"""Fields of a part: name and shape of the whole tensor, partition_shape and partition_offset."""
 
 Fields: TypeAlias = tuple[str, "str | None", "PartFields | None"]
-"""An entry without its name: the JSON of its other fields, what it has the seed of, and what it is a part of."""
+"""An entry without its name: the JSON of its other fields, the name in `seed_of`, and the fields of its part."""
 
 
 def to_json(tensors: Sequence[PlannedTensor], config: Mapping[str, Any] | None) -> str:
-    """Write a plan: an entry a line, with ranges where entries repeat.
+    """Return a plan as JSON, with one line for each entry, and ranges for repeated entries.
 
     Raises:
-        ValueError: an initializer has no configuration.
+        ValueError: if an initializer has no configuration, or `config` is not JSON.
     """
     dtypes = Counter(name_of(tensor.dtype) for tensor in tensors)
     common = max(dtypes, key=lambda name: dtypes[name], default="float32")
@@ -39,10 +39,10 @@ def to_json(tensors: Sequence[PlannedTensor], config: Mapping[str, Any] | None) 
 
 
 def initializer_config(tensor: PlannedTensor) -> str | dict[str, Any]:
-    """Return the configuration of a tensor's initializer, without a seed: a name where there is nothing else.
+    """Return the configuration of a tensor's initializer without a seed, or only its name if nothing else is left.
 
     Raises:
-        ValueError: the initializer has no configuration.
+        ValueError: if the initializer has no configuration.
     """
     try:
         serialized: Any = serialize(tensor.initializer)
@@ -75,7 +75,7 @@ def _line(name: str, fields: Fields) -> str:
 
 
 def _part_fields(part: PartFields, shape: Sequence[int]) -> dict[str, Any]:
-    """What an entry says of the whole: not what is so by default."""
+    """Return the value of `part_of` in an entry, without fields that have their default."""
     name, whole, count, offset = part
     fields: dict[str, Any] = {"name": name}
     if list(whole) != list(shape):
@@ -86,7 +86,7 @@ def _part_fields(part: PartFields, shape: Sequence[int]) -> dict[str, Any]:
 
 
 def _variants(fields: Fields, number: int, reference: str) -> Sequence[Fields]:
-    """The entry with or without references in the names of other tensors, and in the offset along the first axis."""
+    """Return an entry with and without references to a range, in names of other tensors and in its first offset."""
     text, seed_of, part = fields
 
     def renamed(name: str) -> str:

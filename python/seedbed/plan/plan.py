@@ -1,4 +1,4 @@
-"""A plan: the tensors of a model."""
+"""`Plan`: the planned tensors of a model."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from seedbed.plan.tensor import PlannedTensor
 from seedbed.strict_json import shown
 
 MAX_ROWS = 200
-"""Maximum number of tensors that a notebook shows."""
+"""Maximum number of rows of the table in a notebook."""
 
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """The tensors of a model, in the plan's order. `load_plan` and `parse_plan` make valid ones.
+    """The planned tensors of a model, in order. `load_plan` and `parse_plan` make valid plans.
 
-    `config` is the configuration with which other programs build the model, or None: what a file ``config.json`` next
-    to its checkpoint holds.
+    >>> from seedbed.plan import load_plan
+    >>> load_plan("gpt2")
+    <Plan of 148 tensors, 124,439,808 parameters, 497,759,232 bytes>
     """
 
     tensors: tuple[PlannedTensor, ...]
     config: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Configuration of the model for other programs, the content of ``config.json`` next to a checkpoint; or None."""
 
     def __post_init__(self) -> None:
         """Check the tensors.
 
         Raises:
-            TypeError: they are not a tuple of planned tensors.
-            ValueError: two of them have the same name, or a magnitude has not the norms of its direction.
+            TypeError: if they are not a tuple of planned tensors.
+            ValueError: if two of them have the same name, or a magnitude does not have the norms of its direction.
         """
         if not isinstance(self.tensors, tuple):
             raise TypeError(f"the tensors of a plan must be a tuple. Received: {type(self.tensors).__name__}")
@@ -58,7 +60,7 @@ class Plan:
         return sum(tensor.nbytes for tensor in self.tensors)
 
     def __str__(self) -> str:
-        """A table: name, shape, dtype, initializer, standard deviation, and what decided the initializer."""
+        """Return a table: name, shape, dtype, initializer, standard deviation, and source of the initializer."""
         return table(self.tensors)
 
     def __repr__(self) -> str:
@@ -70,10 +72,10 @@ class Plan:
         return html_table(repr(self)[1:-1], [*map(row, shown), *more[: len(self.tensors) > MAX_ROWS]], COLUMNS)
 
     def to_json(self) -> str:
-        """Write the plan as JSON, which `parse_plan` reads: each tensor has its own entry, or is in that of a range.
+        """Return the plan as JSON for `parse_plan`. Repeated entries are written once, with ranges in their names.
 
         Raises:
-            ValueError: an initializer has no configuration, or `config` is not JSON.
+            ValueError: if an initializer has no configuration, or `config` is not JSON.
 
         >>> from seedbed.plan import parse_plan
         >>> names = [f"h.{i}.bias" for i in range(3)]
@@ -93,10 +95,10 @@ class Plan:
 
 
 def check_plan(plan: object) -> None:
-    """Check that an argument is a plan: not its name, nor its path.
+    """Check that an argument is a plan, not its name or path.
 
     Raises:
-        TypeError: it is not.
+        TypeError: if it is not a plan.
     """
     if not isinstance(plan, Plan):
-        raise TypeError(f"plan must be a Plan, such as load_plan returns. Received: {type(plan).__name__}")
+        raise TypeError(f"plan must be a Plan, as load_plan returns it. Received: {type(plan).__name__}")

@@ -1,8 +1,8 @@
-"""Ranges in names: ``h.{0..11}.mlp.c_fc.weight`` means twelve names.
+"""Ranges in names: ``h.{0..11}.mlp.c_fc.weight`` stands for twelve names.
 
-A range ``{first..last}`` is one of integers, both ends included. Entries that follow one another and agree up to the
-end of their first range are repeated together: with ``h.{0..1}.a`` before ``h.{0..1}.b`` the order is ``h.0.a``,
-``h.0.b``, ``h.1.a``, ``h.1.b``, in which models have their layers. A brace that begins or ends no range is doubled.
+A range ``{first..last}`` contains the integers from `first` to `last`, both included. Consecutive entries that agree up
+to the end of their first range are repeated together: ``h.{0..1}.a`` followed by ``h.{0..1}.b`` gives ``h.0.a``,
+``h.0.b``, ``h.1.a``, ``h.1.b``, the order of the layers of a model. A brace that is not part of a range is doubled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(?<![0-9])(?:0|[1-9][0-9]{0,9})(?![0-9])", re.ASCII)
 
 
 class Template(NamedTuple):
-    """A name with ranges: texts with a range between each two of them."""
+    """A name with ranges. There is one range between each two texts."""
 
     texts: tuple[str, ...]
     ranges: tuple[range, ...]
@@ -39,7 +39,7 @@ def parse(text: str) -> Template:
     """Parse a name with ranges.
 
     Raises:
-        ValueError: a brace is neither that of a range nor doubled; a range is empty; there are too many.
+        ValueError: if a brace is neither part of a range nor doubled, a range is empty, or there are too many ranges.
 
     >>> parse("h.{0..11}.bias")
     Template(texts=('h.', '.bias'), ranges=(range(0, 12),))
@@ -54,20 +54,20 @@ def parse(text: str) -> Template:
             texts[-1] += token[0][0]
         elif token[0][0] in "{}":
             raise ValueError(
-                "a brace in a name must be that of a range, such as {0..11}, or doubled. "
+                "a brace in a name must be part of a range, such as {0..11}, or doubled. "
                 f"Received: {token[0]} at character {token.start()}"
             )
         else:
             texts[-1] += token[0]
     if any(not numbers for numbers in ranges):
-        raise ValueError(f"a range in a name must not end before its beginning. Received: {text!r}")
+        raise ValueError(f"a range in a name must not be empty. Received: {text!r}")
     if len(ranges) > MAX_RANGES:
         raise ValueError(f"a name must have at most {MAX_RANGES} ranges. Received: {len(ranges)}")
     return Template(tuple(texts), tuple(ranges))
 
 
 def expand(templates: Sequence[Template]) -> Iterator[tuple[int, str, tuple[int, ...]]]:
-    """Yield the names of templates in order: the index of the template, the name, and the numbers of its ranges."""
+    """Yield the names of templates in order: the index of the template, the name, and the number of each range."""
     yield from _expand([(index, template) for index, template in enumerate(templates)], "", ())
 
 
@@ -89,7 +89,7 @@ def resolve(text: str, numbers: Sequence[int]) -> str:
     """Replace ``{1}`` by the number of the first range of a name, ``{2}`` by that of the second, and so on.
 
     Raises:
-        ValueError: there is no such range, or a brace is neither that of a number nor doubled.
+        ValueError: if there is no such range, or a brace is neither part of a reference nor doubled.
 
     >>> resolve("h.{1}.experts", (3, 7))
     'h.3.experts'
@@ -102,7 +102,7 @@ def resolve(text: str, numbers: Sequence[int]) -> str:
             parts.append(token[0][0])
         elif token[0][0] in "{}":
             raise ValueError(
-                f"a brace here must be that of the number of a range, of 1 to {len(numbers)}, or doubled. "
+                f"a brace here must refer to a range, by a number from 1 to {len(numbers)}, or be doubled. "
                 f"Received: {token[0]} at character {token.start()}"
             )
         else:
@@ -116,10 +116,10 @@ def escape(text: str) -> str:
 
 
 Variants: TypeAlias = Callable[[P, int, str], Sequence[P]]
-"""What an entry may become when a number of its name becomes that of a range.
+"""Function that returns variants of an entry for the case that a number in its name becomes a range.
 
-Arguments: the entry, without its name; the number; and how the entry may refer to the range. The variants are as many
-for every entry, and the first one that works is taken.
+Arguments: the entry without its name; the number; and the text of a reference to the range. The number of variants is
+the same for every entry. The first variant that covers the longest run of entries is used.
 """
 
 _Items: TypeAlias = list[tuple[str, P]]
@@ -127,7 +127,7 @@ _Key: TypeAlias = tuple[str, "int | None"]
 
 
 def compress(items: Sequence[tuple[str, P]], variants: Variants[P]) -> list[tuple[str, P]]:
-    """Write names with ranges where entries repeat. `expand` makes the same names of them, in the same order.
+    """Replace repeated entries by entries with ranges. `expand` restores the same names in the same order.
 
     >>> names = ["a", *(f"h.{i}.{name}" for i in range(3) for name in ("x", "y")), "z"]
     >>> [name for name, _ in compress([(name, None) for name in names], lambda entry, *_: [entry])]
@@ -137,19 +137,19 @@ def compress(items: Sequence[tuple[str, P]], variants: Variants[P]) -> list[tupl
 
 
 def _compress(items: _Items[P], variants: Variants[P], ranges: int, level: int) -> _Items[P]:
-    """Compress the rests of names, before which there are so many ranges, and so many numbers."""
+    """Compress the rests of names, after `ranges` ranges and `level` numbers in front of them."""
     if level == MAX_RANGES:
         return [(escape(name), entry) for name, entry in items]
     groups = [(key, list(group)) for key, group in groupby(items, key=lambda item: _split(item[0]))]
 
     def inner(at: int, ranges: int) -> _Items[P]:
         (text, number), members = groups[at]
-        begin = f"{text}{number}"
-        return _compress([(name[len(begin) :], entry) for name, entry in members], variants, ranges, level + 1)
+        prefix = f"{text}{number}"
+        return _compress([(name[len(prefix) :], entry) for name, entry in members], variants, ranges, level + 1)
 
     @cache
     def repeated(at: int) -> list[_Items[P]]:
-        """What a group would be in a run, in each variant."""
+        """Return the entries of a group as part of a run, for each variant."""
         entries = inner(at, ranges + 1)
         number = groups[at][0][1]
         assert number is not None
@@ -160,7 +160,7 @@ def _compress(items: _Items[P], variants: Variants[P], ranges: int, level: int) 
         ]
 
     written: _Items[P] = []
-    last: tuple[str, int, int] | None = None  # the first range of the name that is written last
+    last: tuple[str, int, int] | None = None  # the first range of the last written name
     at = 0
     while at < len(groups):
         (text, number), members = groups[at]
@@ -188,7 +188,7 @@ def _split(name: str) -> _Key:
 def _run_end(
     groups: Sequence[tuple[_Key, object]], repeated: Callable[[int], list[_Items[P]]], at: int, variant: int
 ) -> int:
-    """Where the groups end that repeat the one at `at`, number after number."""
+    """Return the end of the run of groups that repeat the group at `at` with consecutive numbers."""
     (text, number), _ = groups[at]
     assert number is not None
     end = at + 1

@@ -1,6 +1,6 @@
-"""Which rule decides which tensor: rules by name pattern, class or predicate, and errors for rules without effect.
+"""Rules by name pattern, class or predicate, the rule that decides each tensor, and errors for rules without effect.
 
-Framework-free: an adapter describes its tensors as candidates, and gets a decision for each.
+The module knows no framework. An adapter passes its tensors as candidates, and gets the rule for each of them.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from seedbed.plan.plan import Plan
 from seedbed.seeds import UNBOUND
 
 SelectorLike: TypeAlias = "str | type | tuple[type, ...] | Callable[[str, Any], object]"
-"""A pattern of names, a class of layers, or a function of a name and a tensor."""
+"""A pattern of names, a class of layers or a tuple of classes, or a predicate of a name and a tensor."""
 
 InitializerLike: TypeAlias = "Initializer | str | dict[str, Any]"
 
 Rules: TypeAlias = (
     "Mapping[SelectorLike, InitializerLike] | Iterable[tuple[SelectorLike, InitializerLike] | RuleSource] | RuleSource"
 )
-"""Selectors, and what the tensors that they select are initialized with. The first that selects a tensor decides."""
+"""Pairs of a selector and an initializer. The first rule that selects a tensor decides it."""
 
 Selection: TypeAlias = "SelectorLike | Sequence[SelectorLike] | None"
 
 MAX_NAMES = 5
-"""Number of names that an error lists."""
+"""Maximum number of names that an error lists."""
 
 _WILD = re.compile(r"[*?[]")
 
 
 class Candidate(Protocol):
-    """A tensor that a rule can decide."""
+    """A tensor for which a rule is searched."""
 
     @property
     def name(self) -> str:
-        """What patterns are matched with."""
+        """The name that patterns are matched with."""
 
     @property
     def tensor(self) -> Any:
-        """What a predicate gets besides the name."""
+        """The second argument of a predicate, after the name."""
 
     @property
     def layers(self) -> Sequence[object]:
-        """The layers that it is in: a class selects what is in one of its instances."""
+        """The layers that contain the tensor. A class selects the tensors in its instances."""
 
 
 class Selector:
-    """A pattern, class or predicate, as a test of candidates."""
+    """A pattern, class or predicate, as a function that tests a candidate."""
 
     def __init__(self, selector: SelectorLike, *, literal: bool = False) -> None:
         self.literal = literal
-        """Whether it is a name, without wildcards."""
+        """Whether the selector is a name without wildcards."""
         if isinstance(selector, str):
             self.label = selector
             self.literal = literal or not _WILD.search(selector)
@@ -67,7 +67,7 @@ class Selector:
             classes = selector if isinstance(selector, tuple) else (selector,)
             if not classes or not all(isinstance(cls, type) for cls in classes):
                 raise TypeError(
-                    f"a tuple that selects tensors must have classes of layers. Received: {shortened(selector)}"
+                    f"a tuple that selects tensors must contain classes of layers. Received: {shortened(selector)}"
                 )
             self.label = " | ".join(cls.__name__ for cls in classes)
             self.selects = lambda candidate: any(isinstance(layer, classes) for layer in candidate.layers)
@@ -76,57 +76,60 @@ class Selector:
             self.selects = lambda candidate: selector(candidate.name, candidate.tensor)
         else:
             raise TypeError(
-                "tensors are selected by a pattern of names, a class of layers, or a function of a name and a tensor. "
+                "a selector must be a pattern of names, a class of layers, or a function of a name and a tensor. "
                 f"Received: {shortened(selector)}"
             )
 
 
 @dataclass(frozen=True)
 class NameRule:
-    """A selector, and the initializer of the tensors that it decides."""
+    """A selector, and the initializer for the tensors that it decides."""
 
     selector: Selector
     initializer: Initializer
     remark: str = ""
-    """What reports call the rule, if that is not its selector."""
+    """Name of the rule in reports, if it is not its selector."""
     yields: bool = False
-    """Whether a tensor that is constant by its own initialization stays so, whatever its constant is."""
+    """Whether a tensor with a constant default initialization keeps that constant."""
     origin: RuleSource | None = None
-    """What made the rule, if no person wrote it."""
+    """The scheme that made the rule, or None if a user wrote it."""
     seed_of: str | None = None
-    """The name of another tensor, whose child of the seed the tensor draws from."""
+    """Name of another tensor, from whose child of the seed the tensor draws, or None."""
 
     @property
     def label(self) -> str:
-        """What reports call the rule."""
+        """Name of the rule in reports."""
         return self.remark or self.selector.label
 
 
 class RuleSource(ABC):
-    """Rules that depend on the tensors that there are, such as a scheme of `seedbed.schemes`."""
+    """A source of rules that depend on all tensors of a model, such as a scheme of `seedbed.schemes`."""
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """What reports call it."""
+        """Name of the source in reports."""
 
     @abstractmethod
     def rules_of(self, tensors: Sequence[Candidate]) -> list[NameRule | None]:
-        """Return the rule of each tensor; None for a tensor that is left to its own initialization.
+        """Return the rule of each tensor, or None for a tensor that keeps its default initialization.
 
         Raises:
-            ValueError: if the tensors are not those of a model that the rules are for.
+            ValueError: if the tensors are not those of a model that the source supports.
         """
 
 
 def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
-    """Rules as objects. A plan has a rule for each of its names; a scheme stays as it is, until the tensors are known.
+    """Return rules as a list of objects.
+
+    A plan becomes one rule for each of its names. A scheme is kept as it is until the tensors are known.
 
     Raises:
-        TypeError, ValueError: if they are neither a plan nor a mapping nor pairs, or a selector or an initializer is
-            not valid.
+        TypeError: if the rules are not a plan, a scheme, a mapping or pairs; or if a selector or an initializer has a
+            wrong type.
+        ValueError: if an initializer is invalid.
     """
-    rules = getattr(rules, "plan", rules)  # recorded rules have one
+    rules = getattr(rules, "plan", rules)  # rules recorded by the torch adapter have a plan
     if isinstance(rules, Plan):
         return [
             NameRule(Selector(tensor.name, literal=True), tensor.initializer, seed_of=tensor.seed_of)
@@ -162,15 +165,15 @@ def as_rules(rules: Rules | Plan | None) -> list[NameRule | RuleSource]:
 def decide(
     candidates: Sequence[Candidate], rules: Sequence[NameRule | RuleSource], wanted: Sequence[bool] | None = None
 ) -> list[NameRule | None]:
-    """Find the first rule that selects each candidate; None where no rule does.
+    """Return the first rule that selects each candidate, or None if no rule does.
 
     Arguments:
         candidates: the tensors.
-        rules: rules and schemes.
-        wanted: which candidates schemes are asked about; all by default.
+        rules: rules and schemes, in order of precedence.
+        wanted: whether schemes may decide each candidate; all of them by default.
 
     Raises:
-        ValueError: if a scheme finds what it is not for among the candidates that no rule before it decides.
+        ValueError: if a scheme does not support one of the candidates that no earlier rule decides.
     """
     chosen: list[NameRule | None] = [None] * len(candidates)
     start = 0
@@ -209,7 +212,11 @@ def _first(candidates: Sequence[Candidate], rules: Sequence[NameRule]) -> list[N
 def check_used(
     rules: Sequence[NameRule | RuleSource], candidates: Sequence[Candidate], chosen: Sequence[NameRule | None]
 ) -> None:
-    """Raise a ValueError if a rule decides nothing: a name was misspelt, or a rule is behind a wider one."""
+    """Check that each rule decides a tensor. Otherwise its name is misspelt, or an earlier rule covers it.
+
+    Raises:
+        ValueError: if a rule decides no tensor.
+    """
     used = {id(rule) for rule in chosen} | {id(rule.origin) for rule in chosen if rule is not None and rule.origin}
     idle = [rule for rule in rules if id(rule) not in used]
     if not idle:
@@ -217,23 +224,23 @@ def check_used(
     reasons = []
     for rule in idle[:MAX_NAMES]:
         if isinstance(rule, RuleSource):
-            reasons.append(f"{rule.label!r}, which decides no tensor that no rule before it decides")
+            reasons.append(f"{rule.label!r}, for which earlier rules leave no tensor")
             continue
         first = next((n for n, candidate in enumerate(candidates) if rule.selector.selects(candidate)), None)
         if first is None:
             reasons.append(f"{rule.label!r}, which selects nothing{_near(rule.label, candidates)}")
         else:
             before = chosen[first]
-            reasons.append(f"{rule.label!r}, which is behind {before.label if before else None!r}")
+            reasons.append(f"{rule.label!r}, whose tensors {before.label if before else None!r} decides before it")
     more = f"; and {len(idle) - MAX_NAMES} more" if len(idle) > MAX_NAMES else ""
     raise ValueError(
-        f'a rule must decide something; unused="ignore" (of a command: --unused ignore) lets rules be unused. '
+        f'a rule must decide a tensor; unused="ignore" (--unused ignore of a command) allows unused rules. '
         f"Received: {'; '.join(reasons)}{more}"
     )
 
 
 def is_random(initializer: Initializer) -> bool:
-    """Whether an initializer draws: of blocks, whether one of them does; of norms, whether their tensor does."""
+    """Return whether an initializer draws random values. Blocks do if a block does, norms if their tensor does."""
     if isinstance(initializer, Norms):
         return is_random(initializer.initializer)
     if isinstance(initializer, Blocks):
@@ -244,14 +251,14 @@ def is_random(initializer: Initializer) -> bool:
 def combined(
     rule: NameRule | None, own: Initializer | None, source: str, wide: Collection[int]
 ) -> tuple[Initializer, str]:
-    """What a tensor is initialized with, and what decides it.
+    """Return the initializer of a tensor, and the name of its source in reports.
 
     Arguments:
-        rule: the rule that decides it, if there is one.
-        own: its own initialization, if it is known; without a rule it is.
-        source: what reports call its own initialization.
-        wide: the random rules that decide tensors which by themselves are random too, by their identities. They leave
-            alone what is constant by itself.
+        rule: the rule that decides the tensor, or None.
+        own: the default initialization of the tensor, or None if it is unknown. Without a rule it must be known.
+        source: name of the default initialization in reports.
+        wide: ids of the random rules that also decide tensors with a random default initialization. Such a rule leaves
+            tensors with a constant default initialization unchanged.
     """
     if rule is None:
         assert own is not None
@@ -268,7 +275,7 @@ def combined(
 
 
 def around_constants(own: Blocks, initializer: Initializer) -> Initializer:
-    """A rule's initializer where a tensor is random by itself; elsewhere its constants, such as the row of padding."""
+    """Replace the random regions of `own` by an initializer. Keep the constant ones, such as the row of padding."""
     if is_random(own.default):
         constants = [(index, part) for index, part in own.blocks if not is_random(part)]
         return Blocks(initializer, constants, UNBOUND) if constants else initializer
@@ -282,11 +289,11 @@ def _near(label: str, candidates: Sequence[Candidate]) -> str:
 
 
 def selected(candidates: Sequence[Candidate], only: Selection, skip: Selection, unused: str = "error") -> list[bool]:
-    """Whether each candidate is selected by `only`, if there is any, and not by `skip`.
+    """Return for each candidate whether `only` selects it, or is None, and `skip` does not select it.
 
     Raises:
-        TypeError: if a selector is not valid.
-        ValueError: if one selects nothing, and `unused` is "error".
+        TypeError: if a selector has a wrong type.
+        ValueError: if a selector selects no candidate, and `unused` is "error".
     """
     if only is None and skip is None:
         return [True] * len(candidates)
@@ -295,7 +302,9 @@ def selected(candidates: Sequence[Candidate], only: Selection, skip: Selection, 
         for selector in selectors or ():
             if unused == "error" and not any(map(selector.selects, candidates)):
                 near = _near(selector.label, candidates)
-                raise ValueError(f"{what} must select something. Received: {selector.label!r}, which does not{near}")
+                raise ValueError(
+                    f"{what} must select a tensor. Received: {selector.label!r}, which selects nothing{near}"
+                )
     wanted, left = parts
     return [
         (wanted is None or any(selector.selects(candidate) for selector in wanted))
@@ -315,7 +324,7 @@ def _selectors(selection: Selection) -> list[Selector] | None:
 
 
 def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
-    """Patterns like one that selects no name, each of which selects some; or the names that are most like it.
+    """Suggest patterns for one that selects no name: a similar one that selects some, or else the most similar names.
 
     >>> nearest_selectors("*.wieght", ["layers.0.weight", "layers.0.bias"])
     ['*.weight']
@@ -323,7 +332,7 @@ def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
     ['layers.0.bias']
     """
     words = sorted({part for name in names for part in re.split(r"[./]", name)})
-    parts = re.split(r"([./])", pattern)  # with the separators: dots, or in Keras slashes
+    parts = re.split(r"([./])", pattern)  # parts and separators: dots, or slashes in Keras
     found = []
     for at, part in enumerate(parts):
         if not _WILD.search(part) and part not in words and part not in ("", ".", "/"):
@@ -336,7 +345,7 @@ def nearest_selectors(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def counted(names: Sequence[str]) -> str:
-    """Names for an error: how many there are, and the first of them."""
+    """Return names as text for an error: their number, and the first of them."""
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     listed = f"{', '.join(names[:MAX_NAMES])}{more}"
     return listed if len(names) == 1 else f"{len(names)}: {listed}"

@@ -1,4 +1,4 @@
-"""A tensor of a plan."""
+"""`PlannedTensor` and `Part`: one tensor of a plan, and its place in a larger tensor."""
 
 from __future__ import annotations
 
@@ -13,62 +13,61 @@ if TYPE_CHECKING:
     from seedbed.shapes import Shape
 
 OWN_ENTRY = "own entry"
-"""The source of a tensor whose initializer its own entry names."""
+"""Source of an initializer that the entry of the tensor names."""
 
 
 class Part(NamedTuple):
-    """A tensor that is a part of another one, whose values it has there, in C order.
+    """The region of a larger tensor whose values a planned tensor has, in C order.
 
-    Files divide what a model keeps as one: the experts of a layer are one parameter, and a tensor each in a file. Where
-    the part is the whole, only the name differs.
+    A file may divide a parameter of the model: the experts of a layer can be one parameter in the model, but one tensor
+    each in the file. If the part is the whole tensor, only the name differs.
     """
 
     name: str
-    """Of the whole tensor: its values are drawn from the child of the seed that has this name, unless `seed_of` says
-    another one."""
+    """Name of the whole tensor. The values are drawn from the child of the seed that has this name, or that in
+    `PlannedTensor.seed_of`."""
     shape: Shape
-    """Of the whole tensor."""
+    """Shape of the whole tensor."""
     partition_shape: Shape
-    """How many indices the part has along each axis of the whole."""
+    """Length of the part along each axis of the whole tensor."""
     partition_offset: Shape
-    """The index along each axis of the whole at which the part begins."""
+    """First index of the part along each axis of the whole tensor."""
 
 
 @dataclass(frozen=True)
 class PlannedTensor:
-    """One tensor of a plan. Its initializer has no seed yet: the caller that evaluates it binds it to the name.
-
-    `source` says what decided the initializer: the pattern of a default, or ``"own entry"``. It is a remark: tensors
-    that differ in nothing else are equal. `part` is None, or says of which tensor this is a part. `seed_of` is None, or
-    the name of another tensor, whose child of the seed this one draws from too.
-    """
+    """One tensor of a plan."""
 
     name: str
     shape: Shape
     dtype: np.dtype
     initializer: Initializer
+    """The initializer, without a seed: the tensor draws from the child of the checkpoint's seed that has its name."""
     source: str = field(default=OWN_ENTRY, compare=False)
+    """Source of the initializer, for reports: the pattern of a default, or ``"own entry"``. Comparisons ignore it."""
     part: Part | None = None
+    """The region of a larger tensor whose values this tensor has, or None."""
     seed_of: str | None = None
+    """Name of another tensor, from whose child of the seed this tensor draws too, or None."""
 
     @property
     def seed_name(self) -> str:
-        """The name of the child of the seed that the values are drawn from."""
+        """Name of the child of the seed from which the values are drawn."""
         if self.seed_of is not None:
             return self.seed_of
         return self.name if self.part is None else self.part.name
 
     @property
     def whole_shape(self) -> Shape:
-        """The shape in which the values are drawn: that of the tensor, or of the whole of which it is a part."""
+        """Shape in which the values are drawn: that of the tensor, or that of the whole if it is a part."""
         return self.shape if self.part is None else self.part.shape
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """The number of bytes of all elements."""
+        """Size of all elements, in bytes."""
         return self.size * self.dtype.itemsize
