@@ -151,7 +151,7 @@ class TestArray:
         assert np.array_equal(zarr.open(str(tmp_path / "w.zarr"))[:], sb.GlorotNormal(seed=42)((300, 200)))
 
     def test_refuses_other_objects_and_chunks_that_do_not_fit(self):
-        with pytest.raises(TypeError, match=r"initializer must be one of seedbed's. Received: str"):
+        with pytest.raises(TypeError, match=r"initializer must be an initializer of seedbed. Received: str"):
             seedbed.dask.array("glorot_normal", (3, 3))
         with pytest.raises(ValueError, match="Chunks"):
             seedbed.dask.array(sb.Zeros(), (3, 3), chunks=((1, 1), (3,)))
@@ -381,7 +381,7 @@ class TestCheckpoint:
             self.write("tcp://127.0.0.1:1", folder)
         with pytest.raises(ValueError, match="watch needs the futures of all shards"):
             self.write(client, folder, limit="1MB", watch=print)
-        with pytest.raises(ValueError, match="max_shard_size must be a number of bytes"):
+        with pytest.raises(ValueError, match="max_shard_size must be a positive number of bytes"):
             self.write(client, folder, limit="much")
         assert not folder.exists()
 
@@ -407,7 +407,8 @@ class TestCommand:
 
     def test_refuses_a_cluster_for_parts_and_files(self, source, folder, tmp_path, capsys):
         assert main(["init", source, "-o", str(folder), "--dask", "tcp://127.0.0.1:1", "--part", "1/2"]) == 2
-        assert "--dask has no parts" in capsys.readouterr().err
+        error = capsys.readouterr().err  # and no line that says that the work starts
+        assert error.startswith("seedbed: error: --dask must be without --part")
         assert main(["init", source, "-o", str(tmp_path / "a.safetensors"), "--dask", "tcp://127.0.0.1:1"]) == 2
         assert "--dask is for directories" in capsys.readouterr().err
         assert not folder.exists()

@@ -110,7 +110,7 @@ def test_only_and_skip():
     assert selected(CANDIDATES, lambda name, tensor: tensor > 1, None) == [False, False, True, True]
     with pytest.raises(ValueError, match=r"only must select a tensor. Received: 'a.bais', .*near it: 'a.bias'"):
         selected(CANDIDATES, "a.bais", None)
-    with pytest.raises(ValueError, match=r"skip must select something"):
+    with pytest.raises(ValueError, match=r"skip must select a tensor"):
         selected(CANDIDATES, None, ["a.*", "x"])
     assert selected(CANDIDATES, "x", None, "ignore") == [False] * 4
 

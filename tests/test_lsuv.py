@@ -100,7 +100,7 @@ def test_skipped_layers_stay_as_they_are():
         (nn.LayerNorm(3), torch.ones(4, 3), {}, "must have a linear or convolutional layer"),
         (nn.Linear(3, 3), torch.ones(4, 3), {"tolerance": 0}, "tolerance must be positive. Received: tolerance=0"),
         (nn.Linear(3, 3), torch.ones(4, 3), {"max_calls": 0}, "max_calls must be a positive integer"),
-        (nn.Linear(3, 3), torch.ones(4, 3), {"skip": "wieght"}, "skip must select something"),
+        (nn.Linear(3, 3), torch.ones(4, 3), {"skip": "wieght"}, "skip must select a tensor"),
         (
             nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
             torch.ones(2, 5, 8).cumsum(-1),

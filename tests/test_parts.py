@@ -271,7 +271,7 @@ class TestLaunchers:
             (
                 "auto/3",
                 {"RANK": "0", "WORLD_SIZE": "2"},
-                "must have the N of the launcher. Received: auto/3, and RANK=0",
+                "must be that of the launcher. Received: auto/3, and RANK=0",
             ),
             (
                 "auto",

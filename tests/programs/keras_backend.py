@@ -924,7 +924,7 @@ def errors_precede_any_change_of_a_model():
     refused(lambda: sk.initialize(named, {"*/tabel": "ones"}, seed=1), "which selects nothing (near it: '*/table')")
     refused(lambda: sk.initialize(named, {"*table": sb.HeNormal(3)}, seed=1), "must have no seed here")
     refused(lambda: sk.initialize(named, seed=1.5), "a seed must be an integer")
-    refused(lambda: sk.initialize(named, seed=1, only="c/*"), "only must select something")
+    refused(lambda: sk.initialize(named, seed=1, only="c/*"), "only must select a tensor")
     refused(lambda: sk.initialize(named, seed=1, unused="no"), "unused must be one of")
     refused(lambda: sk.initialize(keras.Sequential([keras.layers.Dense(3)]), seed=1), "a model must be built")
     refused(lambda: sk.initialize("model", seed=1), "model must be a model or a layer of Keras", TypeError)

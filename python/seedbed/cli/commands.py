@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +124,18 @@ def init(arguments: Namespace) -> int:
     # Options are checked before the first line of progress says that the work starts.
     seed = as_seed(arguments.seed)
     max_shard_size = as_size(DEFAULT_SHARD_SIZE if arguments.max_shard_size is None else arguments.max_shard_size)
-    with shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress:
-        options: dict[str, Any] = {"seed": seed, "progress": progress}
-        with _remains(output, is_directory):
-            if is_directory:
-                options |= {"resume": arguments.resume, "files": source.files}
-                with writer(arguments.dask, part, arguments.dry_run) as write:
-                    written = write(source.plan, output, max_shard_size=max_shard_size, **options)
-            else:
-                options |= {"dry_run": arguments.dry_run}
-                written = write_checkpoint(source.plan, 1 if to_pipe else output, **options)
+    options: dict[str, Any] = {"seed": seed}
+    if is_directory:
+        options |= {"max_shard_size": max_shard_size, "resume": arguments.resume, "files": source.files}
+        writing: AbstractContextManager[Callable[..., Summary]] = writer(arguments.dask, part, arguments.dry_run)
+    else:
+        writing = nullcontext(partial(write_checkpoint, dry_run=arguments.dry_run))
+    with (
+        writing as write,
+        shown_progress(source.plan, "writing", arguments.quiet or arguments.dry_run) as progress,
+        _remains(output, is_directory),
+    ):
+        written = write(source.plan, 1 if to_pipe else output, progress=progress, **options)
     tell_result = say if to_pipe else tell  # the standard output has the file
     if arguments.json:
         to_come = {} if part is None else {"to_come": list(written.to_come)}

@@ -99,7 +99,7 @@ def write_checkpoint(
     >>> from seedbed.plan import parse_plan
     >>> plan = parse_plan('{"tensors": [{"name": "{0..2}", "shape": [50], "initializer": "he_normal"}]}')
     >>> with (
-    ...     distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client,
+    ...     distributed.Client(processes=False, n_workers=1, dashboard_address=":0") as client,
     ...     tempfile.TemporaryDirectory() as folder,
     ... ):
     ...     summary = seedbed.dask.write_checkpoint(plan, folder, seed=7, client=client, max_shard_size="0.5KB")
