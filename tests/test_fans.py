@@ -105,7 +105,7 @@ def test_axes_missing_from_the_shape_are_an_error_of_the_call(shape, arguments, 
 
 
 def test_only_variance_scaling_counts_fans():
-    with pytest.raises(TypeError, match="fans are those of a VarianceScaling initializer"):
+    with pytest.raises(TypeError, match="initializer must be a VarianceScaling"):
         sb.fans(sb.Zeros(), (3, 3))
 
 

@@ -10,7 +10,26 @@ import pytest
 import seedbed as sb
 from seedbed.initializers.variance_scaling import FAN_PARAMETERS
 
-MODULES = ["seedbed", "seedbed.plan", "seedbed.checkpoint", "seedbed.schemes", "seedbed.jax", "seedbed.torch"]
+MODULES = [
+    "seedbed",
+    "seedbed.compat.v1",
+    "seedbed.compat.v2",
+    "seedbed.dask",
+    "seedbed.jax",
+    "seedbed.keras",
+    "seedbed.plan",
+    "seedbed.checkpoint",
+    "seedbed.schemes",
+    "seedbed.torch",
+]
+
+FRAMEWORKS = {"dask": ("dask", "distributed"), "jax": ("jax",), "keras": ("keras",), "torch": ("torch",)}
+
+FIELDS_BELOW = ("seedbed.plan", "seedbed.checkpoint")
+"""Modules whose records document each field where it is declared."""
+
+SHOWN_TOGETHER = {"seedbed.dask.verify_checkpoint": "write_checkpoint"}
+"""Functions that the example of another one calls."""
 
 
 def arguments_of(made):
@@ -29,12 +48,13 @@ def documented(made):
 
 def public():
     for module in MODULES:
-        if find_spec(module.removeprefix("seedbed.")) is None and module in ("seedbed.jax", "seedbed.torch"):
+        if not all(find_spec(name) for name in FRAMEWORKS.get(module.removeprefix("seedbed."), ())):
             continue
         for name in import_module(module).__all__:
             made = getattr(import_module(module), name)
-            is_record = hasattr(made, "__dataclass_fields__") or hasattr(made, "_fields") or made is sb.LazyArray
-            if callable(made) and not is_record:  # fields are documented where they are declared
+            is_record = hasattr(made, "__dataclass_fields__") or hasattr(made, "_fields")
+            is_own = getattr(made, "__module__", "").startswith("seedbed")  # Keras' serialize is not
+            if callable(made) and is_own and not (is_record and module in FIELDS_BELOW):
                 yield pytest.param(made, id=f"{module}.{name}")
 
 

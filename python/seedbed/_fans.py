@@ -1,4 +1,4 @@
-"""Fan-in and fan-out of a kernel: how many inputs a unit sees, and how many units an input feeds."""
+"""Fan-in and fan-out of a kernel: the number of inputs of a unit, and the number of units that an input feeds."""
 
 from __future__ import annotations
 
@@ -11,21 +11,34 @@ from seedbed.arguments import as_count, as_integer, one_of, shortened
 from seedbed.shapes import MAX_DIMENSIONS, Shape, ShapeLike, as_shape, whole
 
 AXES_OF_LAYOUT = {"keras": ((-2,), (-1,)), "torch": ((1,), (0,))}
-"""The axes of the inputs and of the outputs of a kernel, from rank 2 on.
+"""Axes of the inputs and of the outputs of a kernel with two axes or more.
 
 Keras and JAX have kernels (..., in, out), torch has (out, in, ...).
 """
 
 LAYOUTS = tuple(AXES_OF_LAYOUT)
+"""Values of the argument `layout`."""
 
 _FAN_LIMIT = 2**64
+"""Fans must be less than this number."""
 
 
 class Fans(NamedTuple):
-    """The fans of a kernel."""
+    """The fans of a kernel.
+
+    Arguments:
+        fan_in: number of inputs of a unit.
+        fan_out: number of units that an input feeds.
+
+    >>> import seedbed as sb
+    >>> sb.HeNormal().fans((3, 3, 64, 128))
+    Fans(fan_in=576, fan_out=1152)
+    """
 
     fan_in: int
+    """Number of inputs of a unit."""
     fan_out: int
+    """Number of units that an input feeds."""
 
 
 def compute_fans(
@@ -39,15 +52,15 @@ def compute_fans(
 ) -> tuple[int, int]:
     """Return the fan-in and the fan-out of a kernel.
 
-    - By layout: (1, 1) for rank 0, (n, n) for rank 1. From rank 2 on, the lengths of the input and of the output axis,
-      each times the receptive field, which is the product of all other lengths.
-    - By `input_axes` and `output_axes`: the products of the lengths along them, as in Keras.
-    - With `batch_axes`: these products, times the product of the lengths along all axes that are not named, as in JAX.
+    - By layout: (1, 1) without axes, (n, n) for one axis. For more axes, the lengths of the input and of the output
+      axis, each times the receptive field, which is the product of all other lengths.
+    - By `input_axes` and `output_axes`, as in Keras: the products of the lengths of these axes.
+    - With `batch_axes`, as in JAX: these products, times the product of the lengths of all axes that are not named.
 
     Arguments:
         shape: shape of the kernel.
-        input_axes: axes whose product is the fan-in. Negative axes count from the end.
-        output_axes: axes whose product is the fan-out. Give both or neither.
+        input_axes: axes whose lengths multiply to the fan-in. Negative axes count from the end.
+        output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none. If given, each axis may be named
             once, and without `input_axes` and `output_axes` the layout is that of the kernel without these axes.
         groups: number of groups of a grouped convolution. Each group feeds its own outputs, so this divides the
@@ -91,7 +104,7 @@ class FanOptions(NamedTuple):
         """Return (fan-in, fan-out) of that shape.
 
         Raises:
-            ValueError, OverflowError: as `compute_fans`.
+            ValueError, OverflowError: for the same shapes as `compute_fans`.
         """
         inputs, outputs, batch = self.input_axes, self.output_axes, self.batch_axes
         if inputs is None or outputs is None:
@@ -144,7 +157,7 @@ def _checked(inputs: int, outputs: int, groups: int, receptive_field: int) -> tu
 def as_fan_options(
     input_axes: object, output_axes: object, batch_axes: object, groups: object, layout: object
 ) -> FanOptions:
-    """Check the arguments of `compute_fans`, except that the shape has these axes.
+    """Check the arguments of `compute_fans`, except whether the shape has the axes.
 
     Raises:
         TypeError, ValueError: if an argument is not what `compute_fans` accepts.

@@ -1,18 +1,18 @@
-"""Initializers: the values of tensors, by family.
+"""Initializers, by family.
 
 | module | family |
 |---|---|
-| `constant` | numbers that are given: Zeros, Ones, Constant |
-| `identity` | layers that hand on what they get: Identity, Dirac, Bilinear |
+| `constant` | given numbers: Zeros, Ones, Constant |
+| `identity` | layers that copy or interpolate their input: Identity, Dirac, Bilinear |
 | `stft` | Fourier transforms: STFT |
-| `random` | a distribution of their own: RandomNormal, RandomUniform, TruncatedNormal |
+| `random` | a given distribution: RandomNormal, RandomUniform, TruncatedNormal |
 | `log_uniform` | logarithms, for state-space models: LogUniform, LogOfUniform, InverseSoftplus |
-| `sparse` | the same, and zeros: Sparse |
+| `sparse` | normal values and zeros: Sparse |
 | `orthogonal` | matrices and convolutions that keep norms: Orthogonal; DeltaOrthogonal, ConvolutionOrthogonal |
 | `variance_scaling` | a variance from the fans: VarianceScaling; Glorot, He, Lecun; UniformUnitScaling |
 | `norms` | norms of another tensor: Norms |
-| `blocks` | regions with initializers of their own: Blocks |
-| `xavier_kaiming` | the same by a gain: Xavier, Kaiming |
+| `blocks` | regions with different initializers: Blocks |
+| `xavier_kaiming` | a variance from the fans and a gain, as in torch: Xavier, Kaiming |
 """
 
 from seedbed.initializers.base import Initializer, RandomInitializer

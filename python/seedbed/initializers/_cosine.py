@@ -2,14 +2,14 @@
 
 Those of NumPy and of the C library differ from machine to machine. These are integers, rotated:
 
-1. By the symmetries of the cosine, on integers, each fraction of a turn becomes one of the first eighth, and the cosine
-   of the one the cosine or sine of the other. What is equal or opposite stays so exactly, and 0, 1 and -1 are exact.
+1. The symmetries of the cosine, applied to integers, map each fraction of a turn to one in the first eighth, and its
+   cosine to the cosine or sine of that. Equal and opposite cosines are therefore exactly so, and 0, 1 and -1 are exact.
 2. Steps of the fraction are rotations by a fixed angle. With i = a size + b, the rotation by i steps is one of a table
    of coarse rotations times one of a table of fine ones, both in fixed point of 192 bits.
 3. Python rounds the quotient of two integers correctly.
 
-The tables have about sqrt(denominator / 2) entries, so an error of theirs stays below 2^-150: a cosine could only be
-rounded wrong that lies within that of the middle of two float64 numbers.
+The tables have about sqrt(denominator / 2) entries, and their errors are below 2^-150. Only a cosine that is so near to
+the middle of two float64 numbers could be rounded wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PI = 0x3_243F6A88_85A308D3_13198A2E_03707344_A4093822_299F31D0
 """floor(2^192 pi)"""
 
 MAX_DENOMINATOR = 2**36
-"""The largest denominator: tables of 2^18 entries."""
+"""Maximum denominator, with tables of 2^18 entries."""
 
 
 def cosines(numerators: npt.NDArray[np.int64], denominator: int) -> npt.NDArray[np.float64]:
@@ -63,7 +63,7 @@ def _nearest(code: int, denominator: int) -> float:
 
 @lru_cache(maxsize=4)
 def _tables(denominator: int) -> tuple[int, list[Rotation], list[Rotation]]:
-    """Rotations by 0, 1, 2, ... times `size` steps, and by 0, 1, 2, ... steps; of half a denominator in all."""
+    """Return the rotations by multiples of `size` steps, and those by single steps; together half a denominator."""
     size = math.isqrt(denominator // 2) + 1
     fine = _multiples(_rotation(PI // (2 * denominator)), size + 1)
     return size, _multiples(fine[size], size), fine
@@ -84,7 +84,7 @@ def _rotate(first: Rotation, second: Rotation) -> Rotation:
 
 
 def _rotation(angle: int) -> Rotation:
-    """By Taylor's series; the angle, in fixed point, is at most pi / 2."""
+    """Return a rotation by Taylor's series. The angle, in fixed point, is at most pi / 2."""
     cosine = sine = 0
     term, power = ONE, 0
     while term:

@@ -1,4 +1,4 @@
-"""What the elements of a tensor are like: fans, mean, standard deviation and bounds, by exact formulas."""
+"""`Description`: fans, mean, standard deviation and bounds of the elements of a tensor, by exact formulas."""
 
 from __future__ import annotations
 
@@ -15,10 +15,22 @@ TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Description(NamedTuple):
-    """What `Initializer.describe` returns. A field is None if it does not apply, is not bounded, or is not known.
+    """Result of `Initializer.describe`. A field is None if it does not apply, is not bounded, or is not known.
 
-    Mean and standard deviation are those of the elements before they are rounded to the dtype: of one that is picked at
-    random, where elements have different distributions. Minimum and maximum are numbers of the dtype.
+    Mean and standard deviation are those before rounding to the dtype. If elements have different distributions, they
+    are those of an element picked at random. Minimum and maximum are numbers of the dtype.
+
+    Arguments:
+        fan_in: fan-in that the initializer counts in the shape.
+        fan_out: fan-out that the initializer counts in the shape.
+        mean: mean of the elements.
+        stddev: standard deviation of the elements, after any truncation. For complex numbers, sqrt(E |w - mean|^2).
+        minimum: lower bound of the elements.
+        maximum: upper bound of the elements.
+
+    >>> import seedbed as sb
+    >>> sb.RandomUniform(-1.0, 1.0).describe((3, 3)).stddev  # 1 / sqrt(3)
+    0.5773502691896258
     """
 
     fan_in: int | None = None
@@ -31,13 +43,13 @@ class Description(NamedTuple):
     """Mean of the elements."""
 
     stddev: float | None = None
-    """Standard deviation of the elements, after any truncation. Of complex numbers, sqrt(E |w - mean|^2)."""
+    """Standard deviation of the elements, after any truncation. For complex numbers, sqrt(E |w - mean|^2)."""
 
     minimum: Any = None
-    """No element is less."""
+    """Lower bound of the elements."""
 
     maximum: Any = None
-    """No element is greater."""
+    """Upper bound of the elements."""
 
     def __str__(self) -> str:
         width = max(map(len, self._fields))
@@ -55,7 +67,7 @@ def of_distribution(distribution: Distribution, dtype: np.dtype) -> Description:
 
 
 def of_values(values: np.ndarray, counts: np.ndarray | None = None) -> Description:
-    """Describe given elements, each as often as its count says, or once."""
+    """Describe given elements. With counts, each element is repeated that many times."""
     if counts is not None:
         values, counts = values[counts > 0], counts[counts > 0]
     if not values.size:
@@ -70,7 +82,7 @@ def of_values(values: np.ndarray, counts: np.ndarray | None = None) -> Descripti
 
 
 def mixture(parts: Sequence[tuple[Description, int]]) -> Description:
-    """Describe elements of several kinds, of which there are so many each."""
+    """Describe elements of several kinds, each given by its description and its number of elements."""
     parts = [(part, count) for part, count in parts if count]
     minima, maxima = [part.minimum for part, _ in parts], [part.maximum for part, _ in parts]
     minimum = None if None in minima else min(minima, default=None)
@@ -102,7 +114,7 @@ def moments(name: str, *parameters: float) -> tuple[float, float]:
 _CURVES = ("log_uniform", "log_of_uniform", "inverse_softplus")
 
 _NEGLIGIBLE = 60.0
-"""Depth at which exp(-depth) is less than a rounding of what it is added to."""
+"""Depth from which on exp(-depth) is less than a rounding error of the sum."""
 
 
 def _moments_of_curve(name: str, minval: float, maxval: float, floor: float = 0.0) -> tuple[float, float]:
@@ -128,11 +140,11 @@ def _moments_of_curve(name: str, minval: float, maxval: float, floor: float = 0.
 def _moments_between(lower: float, upper: float) -> tuple[float, float]:
     """Return the mean and the standard deviation of a standard normal between two bounds.
 
-    Integrals over the distance t from the mode, the point between the bounds that is nearest to 0. Relative to the mode
-    the density is exp(-t (mode + t / 2)), which neither underflows nor cancels in a far tail.
+    They are integrals over the distance t from the mode, the point between the bounds that is nearest to 0. The density
+    relative to that at the mode is exp(-t (mode + t / 2)), which neither underflows nor cancels in a far tail.
     """
     mode = min(max(lower, 0.0), upper)
-    reach = math.sqrt(mode * mode + 100) - abs(mode)  # there the density is exp(-50) of the greatest
+    reach = math.sqrt(mode * mode + 100) - abs(mode)  # The density there is exp(-50) times the greatest.
     t, mass = _quadrature(max(lower - mode, -reach), min(upper - mode, reach), max(1.0, abs(mode)))
     mean, stddev = _moments(t, mass * np.exp(-t * (mode + t / 2)))
     return mode + mean, stddev
@@ -146,7 +158,7 @@ def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
 
 
 def _quadrature(low: float, high: float, density: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights of the rule of Gauss and Legendre, on so many panels a unit."""
+    """Return nodes and weights of Gauss-Legendre quadrature, with `density` panels per unit."""
     from numpy.polynomial.legendre import leggauss
 
     nodes, weights = leggauss(20)

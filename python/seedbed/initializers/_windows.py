@@ -1,4 +1,4 @@
-"""Windows by name, as `scipy.signal.get_window` knows them.
+"""Windows of `scipy.signal.get_window`, by name.
 
 | window | value at t; m is the number of points of a periodic window, 1 less of a symmetric one |
 |---|---|
@@ -10,8 +10,8 @@
 | cosine | sin(pi (t + 1/2) / (m + 1)) |
 | parzen | cubic in the distance from the centre |
 
-These have correctly rounded cosines and no other functions: they are the same on every machine. All other windows are
-SciPy's, as SciPy computes them.
+These are computed with correctly rounded cosines and no other functions, and are the same on every machine. SciPy
+computes all other windows.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _SHAPES: Mapping[str, Callable[[Indices, int], Numbers]] = {
 
 
 def is_portable(window: Named) -> bool:
-    """Whether a window is the same on every machine."""
+    """Return whether a window is the same on every machine."""
     return _coefficients(window) is not None or _NAMES.get(_name(window)) in _SHAPES
 
 
@@ -111,7 +111,7 @@ def check(window: Named) -> None:
 
 
 def numbers(window: Named, periodic: bool, times: int, at: Indices) -> Numbers:
-    """Return some numbers of a window of so many times."""
+    """Return some numbers of a window of the given length."""
     if times == 1:
         return np.ones(at.shape)
     m = times if periodic else times - 1
@@ -131,7 +131,7 @@ def _name(window: Named) -> str:
 
 
 def _coefficients(window: Named) -> tuple[float, ...] | None:
-    """The coefficients of a sum of cosines; None for another window."""
+    """Return the coefficients of a window that is a sum of cosines; None for other windows."""
     if _NAMES.get(_name(window)) in COEFFICIENTS:
         return COEFFICIENTS[_NAMES[_name(window)]]
     if isinstance(window, str) or len(window) != 2:

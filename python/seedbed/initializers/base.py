@@ -1,4 +1,4 @@
-"""What all initializers share: the call, the configuration, the seed."""
+"""Base classes of initializers: the call, the configuration, the seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def evaluates_rule(call: F) -> F:
-    """Mark a `__call__` that gives the elements that `rule` gives. Any other `__call__` is the definition of its class.
+    """Mark a `__call__` that evaluates `rule`. Without the mark, `__call__` itself defines the values of its class.
 
     The mark is an attribute of the function, so that a subclass without a `__call__` inherits it.
     """
@@ -40,28 +40,35 @@ def evaluates_rule(call: F) -> F:
 
 
 def not_rewritten(function: F) -> F:
-    """Mark a function that TensorFlow's AutoGraph is to run as it is, without an attempt to rewrite its code."""
+    """Mark a function so that TensorFlow's AutoGraph calls it without rewriting its code."""
     function.autograph_info__ = None  # type: ignore[attr-defined]
     return function
 
 
 class Initializer(ABC):
-    """A tensor for every shape and dtype: `initializer(shape, dtype)`.
+    """Base class of initializers: `initializer(shape, dtype)` returns a tensor.
 
-    An initializer of your own derives from this class, names its constructor's arguments in `parameters`, keeps them as
-    attributes of these names, and returns from `rule` how elements get their values. Slices, shards and files then cost
-    what their elements cost.
+    To write an initializer, derive from this class, name the arguments of the constructor in `parameters`, keep them as
+    attributes of these names, and return from `rule` how elements get their values. The cost of slices, shards and
+    files is then proportional to their elements.
 
-    The ways of Keras work too. A subclass may override `__call__(shape, dtype=None)`: lazy tensors, plans, torch and
-    Dask then evaluate the whole tensor by a call, and cut parts from it. A subclass may have arguments of its own in
-    its constructor and in `get_config`.
+    The conventions of Keras work too. A subclass may override `__call__(shape, dtype=None)`: lazy tensors, plans, torch
+    and Dask then evaluate the whole tensor by a call, and slice it. A subclass may also override `get_config`.
+
+    >>> import numpy as np, seedbed as sb
+    >>> from seedbed.rules import Repeated
+    >>> class Ramp(sb.Initializer):
+    ...     def rule(self, shape, dtype):
+    ...         return Repeated(np.linspace(0, 1, shape[-1]).astype(dtype))
+    >>> Ramp()((2, 3)).tolist()
+    [[0.0, 0.5, 1.0], [0.0, 0.5, 1.0]]
     """
 
     autograph_info__: ClassVar[None] = None
-    """The mark of `not_rewritten`, for calls."""
+    """Mark of `not_rewritten`, for calls of instances."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
-    """The constructor's arguments, which are the configuration."""
+    """Names of the constructor's arguments, which are the keys of the configuration."""
 
     beyond_keras: ClassVar[Mapping[str, object]] = MappingProxyType({})
     """Arguments that Keras does not have, with their defaults. Each is omitted from the configuration at its default,
@@ -76,10 +83,10 @@ class Initializer(ABC):
         """
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
-        """The dtype of a result, where it is one that this initializer makes.
+        """Return the dtype of a result.
 
         Raises:
-            ValueError: where it is not.
+            ValueError: if this initializer does not make the dtype.
         """
         return dtypes.as_dtype(dtype)
 
@@ -92,27 +99,27 @@ class Initializer(ABC):
             dtype: dtype of its elements, by default `floatx()`.
 
         Raises:
-            ValueError: for a bad shape or dtype, or parameters that this dtype has no numbers for.
+            ValueError: for an invalid shape or dtype, or parameters that the dtype cannot represent.
         """
         dimensions, element = as_shape(shape), self.as_dtype(dtype)
         return LazyArray(self.rule_of(dimensions, element), dimensions, element)
 
     def rule_of(self, shape: Shape, dtype: np.dtype) -> Rule:
-        """Return the rule of what a call returns: `rule`, or the result of the call if a class has its own.
+        """Return the rule of the result of a call: `rule`, or for a class with its own `__call__`, the result itself.
 
         Raises:
             ValueError: if there is no such tensor.
         """
         if self._follows_rule():
             return self.rule(shape, dtype)
-        bound = self._bound()  # copied for each evaluation: a generator goes on
+        bound = self._bound()  # Copied for each evaluation, as a call may advance it.
         return Computed(shape, lambda out: copy.deepcopy(bound)._write_call(out))
 
     def _follows_rule(self) -> bool:
         return getattr(type(self).__call__, "evaluates_rule", False)
 
     def _bound(self) -> Self:
-        """An initializer whose calls all give the next tensor of this one. A draw is taken."""
+        """Return an initializer whose calls all give the next tensor of this one. It takes one draw."""
         return self
 
     def _write_call(self, out: np.ndarray) -> None:
@@ -150,10 +157,11 @@ class Initializer(ABC):
             partition_offset: index of the first element of the part along each axis, by default 0.
 
         Returns:
-            `out`, or a new array. A part has the bits that the whole has there.
+            `out`, or a new array. A part has the same bits as in the whole tensor.
 
         Raises:
-            ValueError: for a bad shape, dtype, part or `out`, or parameters that this dtype has no numbers for.
+            TypeError, ValueError: for an invalid shape, dtype, part or `out`, or parameters that the dtype cannot
+                represent.
 
         >>> import seedbed as sb
         >>> init = sb.HeUniform(seed=1)
@@ -185,8 +193,8 @@ class Initializer(ABC):
     def describe(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> Description:
         """Describe the elements of a tensor without making it: fans, mean, standard deviation after truncation, bounds.
 
-        No draw is taken. Results are exact, up to roundings; of an initializer of your own class they are None, unless
-        it derives from `RandomInitializer`, or overrides this.
+        No draw is taken. Results are exact, up to rounding. For a class of your own they are None, unless it derives
+        from `RandomInitializer`, or overrides this method.
 
         Arguments:
             shape: as in a call.
@@ -196,7 +204,7 @@ class Initializer(ABC):
             A named tuple (fan_in, fan_out, mean, stddev, minimum, maximum).
 
         Raises:
-            TypeError, ValueError: as a call.
+            TypeError, ValueError: for the same shapes and dtypes as a call.
 
         >>> import seedbed as sb
         >>> print(sb.GlorotNormal(seed=42).describe((64, 192)))
@@ -214,11 +222,11 @@ class Initializer(ABC):
         return self._describe(dimensions, self.as_dtype(dtype)) if self._follows_rule() else Description()
 
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
-        """Describe a tensor that was checked."""
+        """Describe a tensor of a checked shape and dtype."""
         return Description()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, in types that JSON has."""
+        """Return the constructor's arguments by name, in types that JSON can express."""
         register_where_imported()
         return {name: list(value) if type(value) is tuple else value for name, value in self._arguments().items()}
 
@@ -245,7 +253,7 @@ class Initializer(ABC):
                 f"the keys of a {plain_name(cls)} config are: {listed}. Received: {shortened(unknown)}."
                 f"{did_you_mean(unknown[0], accepted)}"
             )
-        # What a subclass leaves out of its constructor, its configuration may have as None.
+        # A subclass may omit arguments of its base from the constructor; its configuration then has them as None.
         return cls(**{key: value for key, value in config.items() if key in accepted or value is not None})
 
     def clone(self) -> Self:
@@ -281,7 +289,7 @@ class Initializer(ABC):
         return hash((type(self), _hashable(self._identity())))
 
     def _shown(self) -> dict[str, Any]:
-        """Return the arguments that the representation has."""
+        """Return the arguments that `repr` shows."""
         return self._arguments()
 
     def __repr__(self) -> str:
@@ -295,18 +303,18 @@ class Initializer(ABC):
 
 @lru_cache(maxsize=1024)
 def _keywords(cls: type[Initializer]) -> tuple[str, ...] | None:
-    """The arguments of a class by name; None for a constructor that takes any."""
+    """Return the names of a class' arguments; None for a constructor that accepts any keyword."""
     arguments = inspect.signature(cls).parameters.values()
     takes_any = any(argument.kind is argument.VAR_KEYWORD for argument in arguments)
     return None if takes_any else tuple(argument.name for argument in arguments)
 
 
 PIECE_BYTES = 1 << 22
-"""Size of the memory through which a tensor goes to another order, in bytes."""
+"""Size of the buffer for writing a tensor to an array that is not contiguous in C order, in bytes."""
 
 
 def _write_by_pieces(out: np.ndarray, rule: Rule, axes: Sequence[Axis]) -> None:
-    """Write a region to an array of any order; at once if that costs as little as a part."""
+    """Write a region to an array of any order, piece by piece; at once if a part costs as much as the whole."""
     most = out.size if rule.needs_whole else max(1, PIECE_BYTES // out.itemsize)
     for piece in pieces(out.shape, most):
         region = [
@@ -319,7 +327,7 @@ def _write_by_pieces(out: np.ndarray, rule: Rule, axes: Sequence[Axis]) -> None:
 
 
 def _hashable(value: object) -> object:
-    """Return a hashable value, equal where the given ones are: numbers are themselves, as 0.0 == -0.0 == False."""
+    """Return a hashable value that is equal for equal values. Numbers are kept, since 0.0 == -0.0 == False."""
     if isinstance(value, Mapping):
         return frozenset((key, _hashable(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
@@ -330,9 +338,9 @@ def _hashable(value: object) -> object:
 class SeededInitializer(Initializer):
     """An initializer with a seed.
 
-    An integer seed, and the one that an unseeded initializer drew for itself when it was made, gives the same values at
-    each call, so two layers that share it are initialized equal. A `SeedGenerator` gives new values at each call, and
-    its `child(name)` gives each layer values of its own. `seed` is the integer or the generator.
+    An integer seed gives the same values at each call: two layers that share the initializer have equal weights. So
+    it is without a seed, as the initializer draws one at its construction. A `SeedGenerator` gives new values
+    at each call, and its `child(name)` gives each layer different values. `seed` is the integer or the generator.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("seed",)
@@ -356,15 +364,15 @@ class SeededInitializer(Initializer):
         return seeds.as_seed_source(seed)
 
     def _unseeded(self) -> int | seeds.SeedGenerator:
-        """Return what an initializer that was given no seed draws from."""
+        """Return the seed of an initializer that was constructed without one."""
         return seeds.random_seed()
 
     def _draw(self) -> seeds.Address:
-        """Return the address of the next tensor: the last step of a rule, since no error may take a draw."""
+        """Return the address of the next tensor. Call it last in a rule, so that an error does not take a draw."""
         return seeds.draw(self.seed)
 
     def _shown(self) -> dict[str, Any]:
-        # A seed that nobody gave says nothing, and differs from run to run.
+        # Omit a seed that the user did not give: it differs from run to run.
         given = self._given_seed is not None and not isinstance(self._given_seed, seeds.Unbound)
         return {name: value for name, value in super()._shown().items() if name != "seed" or given}
 
@@ -375,7 +383,7 @@ class SeededInitializer(Initializer):
         return {**super().get_config(), "seed": seeds.serialize_seed(self._given_seed)}
 
     def _identity(self) -> dict[str, Any]:
-        # Two that drew seeds of their own are not equal, though their configurations are.
+        # Initializers that drew their own seeds differ, though their configurations are equal.
         seed = self.seed
         return {
             **self.get_config(),
@@ -399,11 +407,11 @@ class RandomInitializer(SeededInitializer):
     """
 
     makes_complex: ClassVar[bool] = False
-    """Whether complex tensors are made too, of the same variance: `sampling` is then a distribution about 0."""
+    """Whether the class makes complex tensors too, with the same variance: `sampling` must then have the mean 0."""
 
     @abstractmethod
     def sampling(self, shape: Shape) -> Distribution:
-        """The values' distribution: `uniform` with its bounds, or a normal with its mean and standard deviation."""
+        """Return the distribution of the values, by name and parameters, such as `("uniform", (low, high))`."""
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
         return dtypes.as_float_dtype(dtype, or_complex=self.makes_complex)

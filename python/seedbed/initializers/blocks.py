@@ -1,4 +1,4 @@
-"""Blocks: a tensor of which regions have initializers of their own."""
+"""Blocks: a tensor whose regions have different initializers."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ MAX_BLOCKS = 2**16
 """Maximum number of blocks."""
 
 MAX_COMPARED = 64
-"""Number of blocks up to which it is found out whether they leave anything to the default."""
+"""Maximum number of blocks for which the code checks whether they leave elements to the default."""
 
 MAX_DESCRIBED = 256
-"""Number of blocks up to which it is found out how many elements each has: each is compared with all later ones."""
+"""Maximum number of blocks for which the elements of each are counted, by comparing it with all later ones."""
 
 
 class Blocks(SeededInitializer):
-    """A tensor of which regions have initializers of their own: packed kernels, gates of a bias, a stack of experts.
+    """A tensor whose regions have different initializers: packed kernels, gates of a bias, a stack of experts.
 
-    A block is what an index selects, as in `tensor[index] = ...`: integers, slices, an Ellipsis. Where blocks overlap,
-    the later one counts. Each block is initialized as a tensor of its own shape: its fans are those of the block, and
-    an integer in the index removes its axis. Each element keeps its address in the whole tensor, so that blocks of one
-    distribution differ from each other, and a slice has the bits that the whole has there. An initializer that needs
-    its tensor as a whole, such as `Orthogonal`, draws from a seed of its own in each block.
+    A block is the region that an index selects, as in `tensor[index] = ...`: integers, slices, an Ellipsis. If blocks
+    overlap, the later one decides. Each block is initialized as a tensor of its own shape: its fans are those of the
+    block, and an integer in the index removes the axis. Each element has its address in the whole tensor, so that
+    blocks with the same distribution differ, and a slice has the same bits as in the whole. An initializer that needs
+    the whole tensor, such as `Orthogonal`, gets a different seed in each block.
 
     Arguments:
-        default: the initializer of the elements that no block has. It sees the whole tensor.
-        blocks: pairs of an index and an initializer. In a configuration an index is a list that has, for each axis, an
-            integer, `[start, stop]` or `[start, stop, step]`, or `"..."`.
-        seed: None, an integer or a `SeedGenerator`. The initializers of the blocks have none; each is an object, a
-            name or a configuration.
+        default: initializer of the elements outside of all blocks, with the shape of the whole tensor.
+        blocks: pairs of an index and an initializer: an object without a seed, a name, or a configuration. In a
+            configuration, an index is a list of an integer, `[start, stop]`, `[start, stop, step]` or `"..."` for each
+            axis.
+        seed: None, an integer or a `SeedGenerator`: the seed of all blocks.
 
     Raises:
         TypeError, ValueError: if an argument is not as described; at the call, if an index does not fit the shape, or
-            an initializer refuses the shape of its block or the dtype.
+            an initializer does not make the shape of its block or the dtype.
 
-    A bias of a recurrent layer whose forget gate begins at one; a kernel for query, key and value in one:
+    The bias of a recurrent layer, with ones for the forget gate; a packed kernel for query, key and value:
 
     >>> import numpy as np, seedbed as sb
     >>> sb.Blocks("zeros", [(np.s_[2:4], "ones")])((8,)).tolist()
@@ -98,7 +98,7 @@ class Blocks(SeededInitializer):
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
         parts = self.parts(shape)
         for part in parts:
-            part.initializer.check(part.shape, dtype)  # before a draw is taken
+            part.initializer.check(part.shape, dtype)  # Before a draw is taken.
         address = self._draw()
         return Patched(shape, [_patch(number, part, address, dtype) for number, part in enumerate(parts)])
 
@@ -116,7 +116,7 @@ class Blocks(SeededInitializer):
             if count != 0:
                 description = part.initializer.describe(part.shape, dtype)
                 alike = isinstance(part.initializer, (RandomInitializer, Orthogonal)) or description.stddev == 0
-                if count is None or not (count == size or alike):  # it is not known which of the elements are left
+                if count is None or not (count == size or alike):  # The elements that are left are not known.
                     description = description._replace(mean=None, stddev=None)
                 described.append((description, size if count is None else count))
         return mixture(described)
@@ -127,7 +127,7 @@ class Blocks(SeededInitializer):
 
 
 class _At(seeds.SeedGenerator):
-    """A generator that gives one address, however often it is asked."""
+    """A generator that returns the same address at each draw."""
 
     def __init__(self, address: seeds.Address) -> None:
         self.address = address
@@ -160,7 +160,7 @@ class Patch(NamedTuple):
     """Whether the block has each axis of the whole."""
     rule: Rule
     elementwise: bool
-    """Whether the rule takes regions of the whole tensor, where the addresses are. Others take regions of the block."""
+    """Whether the rule takes regions of the whole tensor, as its addresses are there; otherwise, of the block."""
 
     def write(self, out: np.ndarray, axes: Sequence[Axis]) -> None:
         """Write a region of the whole tensor that lies in the block."""
@@ -175,7 +175,7 @@ class Patch(NamedTuple):
 
 
 def _patch(number: int, part: Part, address: seeds.Address, dtype: np.dtype) -> Patch:
-    """The rule of a part of a tensor at an address."""
+    """Return the rule of a part of a tensor at an address."""
     rule = part.initializer.with_seed(_At(address)).rule_of(part.shape, dtype)
     elementwise = isinstance(rule, Sampled)
     if not elementwise:
@@ -185,7 +185,7 @@ def _patch(number: int, part: Part, address: seeds.Address, dtype: np.dtype) -> 
 
 
 class Patched(Rule):
-    """Blocks with a rule each; a later one covers the earlier ones, and the first is the whole tensor."""
+    """Rule of blocks. Later blocks overwrite earlier ones; the first block is the whole tensor."""
 
     __slots__ = ("patches", "shape")
 
@@ -208,13 +208,13 @@ class Patched(Rule):
 
 
 def _write(patch: Patch, target: np.ndarray, axes: Sequence[Axis], place: Sequence[Axis]) -> None:
-    """Write what a block has of a region to the array of the region.
+    """Write the elements of a block that are in a region to the array of the region.
 
     Arguments:
         patch: the block.
         target: the array.
-        axes: the region of the whole tensor that the array is.
-        place: the region of the array that is in the block.
+        axes: region of the array in the whole tensor.
+        place: region of the block in the array.
     """
     view = target[tuple(as_slice(axis) for axis in place)]
     if view.flags.c_contiguous:
@@ -228,7 +228,7 @@ def _write(patch: Patch, target: np.ndarray, axes: Sequence[Axis], place: Sequen
 
 
 def _shared(axis: Axis, other: Axis) -> Axis:
-    """The indices along an axis that another region takes too, as positions among them.
+    """Return the indices along an axis that another region has too, as positions in the first region.
 
     >>> _shared((100, 10, 3, 20), (100, 0, 2, 30))  # 10, 13, 16, ... 67 and 0, 2, ... 58
     (20, 0, 2, 9)
@@ -245,7 +245,7 @@ def _shared(axis: Axis, other: Axis) -> Axis:
     if (begin - start) % common:
         return none
     stride = abs(pitch) // common
-    # Positions i for which start + step i is begin modulo the pitch.
+    # Positions i with start + step i = begin modulo the pitch.
     residue = (begin - start) // common * pow(step // common, -1, stride) % stride if stride > 1 else 0
     first += (residue - first) % stride
     return (count, first, stride, (last - first) // stride + 1) if first <= last else none
@@ -271,7 +271,7 @@ def _uncovered(region: tuple[Axis, ...], others: Sequence[tuple[Axis, ...]]) -> 
 
 
 def _fill(places: Sequence[Sequence[Axis]], size: int) -> bool:
-    """Whether blocks have every element of a region, as far as that is found out at little cost."""
+    """Return whether blocks cover a region. It may return False for a covered one, to bound its cost."""
     places = [place for place in places if all(shape_of(place))]
     if len(places) > MAX_COMPARED or sum(math.prod(shape_of(place)) for place in places) != size:
         return False
@@ -323,7 +323,7 @@ def _as_item(item: Any) -> Index:
 
 
 def _written(item: Index) -> str:
-    """An item of an index as Python writes it."""
+    """Return an item of an index as Python code."""
     if isinstance(item, slice):
         start, stop, step = ("" if bound is None else str(bound) for bound in (item.start, item.stop, item.step))
         return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
@@ -331,7 +331,7 @@ def _written(item: Index) -> str:
 
 
 def _plain(item: Index) -> Any:
-    """An item of an index in a configuration."""
+    """Return an item of an index for a configuration."""
     if isinstance(item, slice):
         return [item.start, item.stop] if item.step is None else [item.start, item.stop, item.step]
     return "..." if item is Ellipsis else item

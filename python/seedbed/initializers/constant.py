@@ -1,4 +1,4 @@
-"""Initializers that draw nothing: Zeros, Ones, Constant."""
+"""Initializers of given numbers: Zeros, Ones, Constant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Given(Initializer):
 
 
 class Zeros(_Given):
-    """0 everywhere, in any numeric dtype or bool.
+    """The number 0 in every element, in any numeric dtype or bool.
 
     >>> import seedbed as sb
     >>> sb.Zeros()((2, 2), "int32").tolist()
@@ -38,7 +38,7 @@ class Zeros(_Given):
 
 
 class Ones(_Given):
-    """1 everywhere, in any numeric dtype or bool.
+    """The number 1 in every element, in any numeric dtype or bool.
 
     >>> import seedbed as sb
     >>> sb.Ones()((3,)).tolist()
@@ -50,15 +50,17 @@ class Ones(_Given):
 
 
 class Constant(_Given):
-    """A number everywhere, or an array.
+    """One number in every element, or the elements of an array.
 
     Arguments:
-        value: a finite number, or an array of such (nested lists will do) that has the shape asked for or broadcasts to
-            it as NumPy does: along leading axes that it lacks, and along axes where its length is 1.
+        value: a finite number, or an array or nested lists of finite numbers that broadcast to the shape as in NumPy:
+            along missing leading axes, and along axes of length 1.
 
     Raises:
-        ValueError: where `value` is not that, does not broadcast to the shape, or is not what the dtype holds: a
-            fraction as an integer, an imaginary part as a float, a number beyond the largest finite one.
+        TypeError: if `value` is not numbers.
+        ValueError: if `value` is not finite; at the call, if it does not broadcast to the shape, or the dtype cannot
+            represent it: a fraction in an integer dtype, an imaginary part in a real one, or a number that is too
+            large.
 
     >>> import seedbed as sb
     >>> sb.Constant([1, 2])((2, 2)).tolist()
@@ -82,7 +84,7 @@ class Constant(_Given):
 
     @property
     def value(self) -> Any:
-        """The number, or the numbers in lists; an array without elements where lists would lose its shape."""
+        """The number, or nested lists of numbers; for an array without elements the array, as lists lose its shape."""
         lists = self._value.tolist()
         return lists if np.shape(lists) == self._value.shape else self._value
 
@@ -91,7 +93,7 @@ class Constant(_Given):
         return Repeated(checked_cast("value", self._value, dtype))
 
     def _check_shape(self, shape: Shape) -> None:
-        own = self._value.shape  # NumPy's own broadcast_shapes knows no more than 32 dimensions
+        own = self._value.shape  # np.broadcast_shapes supports at most 32 axes.
         if len(own) > len(shape) or any(
             n not in (1, length) for n, length in zip(own[::-1], shape[::-1], strict=False)
         ):
@@ -108,13 +110,14 @@ class Constant(_Given):
 
 
 def _as_array(value: object) -> np.ndarray:
-    """Return a new array of a constructor's argument, or of what a configuration has where JSON has no such value."""
+    """Return a new array of a constructor's argument, also in the form of configurations for values that JSON lacks."""
     if isinstance(value, Mapping):
         return _without_elements(value) if value.keys() == {"shape"} else _complex(value)
     array = as_numbers(value)
     wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
     with np.errstate(over="ignore"):
-        return array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array  # as a configuration has it
+        # Configurations have float64 and complex128.
+        return array.astype(wide) if array.itemsize > np.dtype(wide).itemsize else array
 
 
 def _without_elements(value: Mapping[str, Any]) -> np.ndarray:

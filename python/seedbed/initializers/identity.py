@@ -1,7 +1,7 @@
-"""Initializers of layers that hand on what they get: Identity for matrices, Dirac for convolutions, Bilinear.
+"""Initializers of layers that copy their input: Identity for matrices, Dirac for convolutions; and Bilinear.
 
-The first two are one rule: each output channel copies one input channel, at the centre of the receptive field. Bilinear
-kernels hand on a signal at a higher resolution.
+The first two have one rule: each output channel copies one input channel, at the centre of the receptive field. Layers
+with Bilinear kernels interpolate their input to a higher resolution.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from seedbed.shapes import Shape
 
 
 class Copies(Rule):
-    """A value where output o meets input o mod `period` at the centre, length // 2, of all other axes; 0 elsewhere.
+    """A value at output o, input o mod `period`, and the centre, length // 2, of all other axes; 0 elsewhere.
 
     Arguments:
         value: the value.
@@ -62,7 +62,7 @@ class Copies(Rule):
             if number == self.outputs:
                 at.append(np.arange(count))
                 continue
-            # What is wanted along this axis is the element `place` of those that the region takes, or none of them.
+            # Along this axis, the element with the value is number `place` of the region, or is not in it.
             wanted = sources if number == self.inputs else np.full_like(sources, length // 2)
             place, between = np.divmod(wanted - start, step)
             taken &= (between == 0) & (place >= 0) & (place < count)
@@ -113,14 +113,13 @@ class _Copying(Initializer):
 
 
 class Identity(_Copying):
-    """gain times the identity matrix: gain where the row is the column, 0 elsewhere.
+    """The identity matrix times gain: gain where row and column are equal, 0 elsewhere.
 
-    The matrix need not be square: (rows, columns) has min(rows, columns) such elements.
+    The matrix need not be square: (rows, columns) has min(rows, columns) elements with the gain.
 
     Arguments:
-        gain: a finite number; a whole one for integer dtypes, 0 or 1 for bool.
-        stacked: whether shapes of more than two axes are stacks of such matrices, along the last two axes; without it
-            they are an error.
+        gain: factor of the matrix, a finite number: an integer for integer dtypes, 0 or 1 for bool.
+        stacked: True to accept shapes of more than two axes, as stacks of matrices along the last two axes.
 
     Raises:
         ValueError: if an argument is not as described; at the call, if the shape is not of rank 2, or with `stacked` of
@@ -150,14 +149,14 @@ class Identity(_Copying):
 
 
 class Dirac(_Copying):
-    """Kernels of convolutions that hand on their input channels, as many as there are outputs for (torch's `dirac_`).
+    """Kernels of convolutions that copy input channels to output channels (torch's `dirac_`).
 
-    Within each group output channel d is input channel d: there the kernel is 1 at its centre, index length // 2 along
-    each spatial axis, and 0 elsewhere; outputs beyond the inputs of their group are 0. With padding `"same"` and odd
-    lengths such a convolution is the identity (Zagoruyko & Komodakis 2017, whose nets add it to other weights).
+    Within each group, output channel d is input channel d: the kernel is 1 at its centre, index length // 2 along each
+    spatial axis, and 0 elsewhere. Outputs without a corresponding input are 0. With padding `"same"` and odd lengths,
+    the convolution is the identity (Zagoruyko & Komodakis 2017 add it to other weights).
 
     Arguments:
-        groups: of the convolution.
+        groups: number of groups of the convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...).
 
     Raises:
@@ -189,10 +188,10 @@ class Dirac(_Copying):
 
 
 class Interpolation(Rule):
-    """Products of triangles along some axes, the same along all others.
+    """Products of triangular weights along some axes, constant along all others.
 
     Arguments:
-        spatial: the axes that have triangles.
+        spatial: the axes with triangular weights.
     """
 
     __slots__ = ("spatial",)
@@ -207,7 +206,7 @@ class Interpolation(Rule):
         for axis in self.spatial:
             weights = triangle(axes[axis][0])[indices(axes[axis])]
             kernel = kernel * weights.reshape([-1 if i == axis else 1 for i in range(len(axes))])
-        # The narrow floats are rounded from float32, here as everywhere.
+        # Narrow floats are always rounded from float32.
         out.reshape(shape_of(axes))[...] = kernel if out.itemsize == 8 else kernel.astype(np.float32)
 
 

@@ -13,7 +13,7 @@ from seedbed.shapes import Shape
 
 
 class _Between(RandomInitializer):
-    """An initializer with two ends, from `least` to `greatest`."""
+    """Base class of initializers with two bounds, both between `least` and `greatest`."""
 
     parameters: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed")
     least: ClassVar[float] = sys.float_info.min
@@ -33,12 +33,12 @@ class _Between(RandomInitializer):
 class LogUniform(_Between):
     """Log-uniform: the logarithm of the values is uniform from log minval to log maxval.
 
-    Step sizes of state-space models, scales and rates are drawn so: each factor of 10 is as likely as any other. Both
-    bounds are included, and hold in every dtype.
+    It is used for step sizes of state-space models, scales and rates: each factor of 10 is equally likely. Both bounds
+    are possible values, and no value is outside of them in any dtype.
 
     Arguments:
-        minval: the lower bound, positive.
-        maxval: the upper bound; if it equals `minval`, that is the value everywhere.
+        minval: lower bound, a positive number.
+        maxval: upper bound. If it equals `minval`, every value is this number.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
@@ -59,13 +59,13 @@ class LogUniform(_Between):
 
 
 class LogOfUniform(_Between):
-    """The logarithm of a value that is uniform from minval to maxval.
+    """The logarithm of values that are uniform from minval to maxval.
 
-    With the defaults, log U(1, 16), these are the `A_log` of Mamba 2 (Dao & Gu 2024), whose rates are -exp(A_log).
+    The defaults, log U(1, 16), are those of `A_log` in Mamba 2 (Dao & Gu 2024), whose rates are -exp(A_log).
 
     Arguments:
-        minval: the lower bound of the uniform, 0 or more. The logarithm of 0 itself is never drawn.
-        maxval: the upper bound of the uniform; if it equals `minval`, its logarithm is the value everywhere.
+        minval: lower bound of the uniform distribution, 0 or more. The logarithm of 0 itself is never drawn.
+        maxval: upper bound of the uniform distribution. If it equals `minval`, every value is its logarithm.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
@@ -92,14 +92,14 @@ class LogOfUniform(_Between):
 class InverseSoftplus(_Between):
     """The inverse softplus log(exp(t) - 1) of a log-uniform t: softplus of the values, log(1 + exp(x)), is t.
 
-    With the defaults these are the `dt_bias` of Mamba (Gu & Dao 2023): the step sizes t that the layer makes of them
-    are log-uniform from minval to maxval, and at least `floor`.
+    The defaults are those of `dt_bias` in Mamba (Gu & Dao 2023). The step sizes t, the softplus of the values, are
+    log-uniform from minval to maxval, and at least `floor`.
 
     Arguments:
-        minval: the lower bound of t, positive.
-        maxval: the upper bound of t, at most 700.
+        minval: lower bound of t, a positive number.
+        maxval: upper bound of t, at most 700.
         seed: None, an integer or a `SeedGenerator`.
-        floor: what replaces each t that is less, from 0 to 700; 0 for no floor.
+        floor: minimum of t, from 0 to 700: a smaller t is replaced by it. 0 for no minimum.
 
     Raises:
         ValueError: if an argument is not as described; at the call, if the dtype is not floating point.

@@ -26,10 +26,10 @@ PIECE_ELEMENTS = 1 << 20
 class Norms(SeededInitializer):
     """The Euclidean norms of a tensor that another initializer makes: the magnitudes g of a weight g v / |v|.
 
-    With the seed of v, g has the norms of v, so that the weight begins as v (weight normalization, Salimans & Kingma
-    2016). The shape of a call broadcasts to that of v, and a norm is taken over the axes along which it has a length
-    of 1, or that it does not have: for v of shape (6, 5, 3), g of shape (6, 1, 1) has a norm for each index of the
-    first axis, g of shape (3,) for each index of the last one, and g of shape () the norm of all of v.
+    With the seed of v, g has the norms of v, so that the weight is initialized with v (weight normalization, Salimans &
+    Kingma 2016). The shape of a call broadcasts to that of v, and a norm is taken over the axes along which it has a
+    length of 1, or that it does not have: for v of shape (6, 5, 3), g of shape (6, 1, 1) has a norm for each index of
+    the first axis, g of shape (3,) for each index of the last one, and g of shape () the norm of all of v.
 
     The norms are those of the values that v has in the dtype, summed in float64 in an order that depends on nothing but
     the shape, and rounded in the end. A slice costs what the elements of v under its norms cost. The work takes 16 MiB,

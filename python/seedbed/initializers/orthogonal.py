@@ -23,14 +23,14 @@ from seedbed.shapes import Shape
 from seedbed.threads import get_num_threads
 
 MAX_SIZE = 2**12
-"""Maximum length of the spatial axes of a ConvolutionOrthogonal kernel, of which the work grows as the square."""
+"""Maximum length of the spatial axes of a ConvolutionOrthogonal kernel. The work grows as its square."""
 
 _UNIT = _core.Orthogonal(1.0, "float64")
 """The recipe of the matrices that convolutions are made of."""
 
 
 class ComputedInitializer(SeededInitializer):
-    """What the initializers of this family share: a gain, and a tensor that is computed as a whole."""
+    """Base class of initializers with a gain whose tensor is computed as a whole."""
 
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed")
 
@@ -46,7 +46,7 @@ class ComputedInitializer(SeededInitializer):
     def computation(self, matrix: _core.Orthogonal) -> Callable[[seeds.Address, np.ndarray], None]:
         """Return a function that writes the tensor at an address to an array of its shape, which has elements.
 
-        The function refers to nothing that can be assigned: a lazy tensor stays as it is when the initializer changes.
+        The function does not refer to the initializer: a lazy tensor does not change if attributes are assigned later.
         """
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
@@ -67,28 +67,28 @@ class ComputedInitializer(SeededInitializer):
 
 
 class Orthogonal(ComputedInitializer):
-    """A matrix with orthonormal columns, or rows where there are fewer, times the gain (Saxe et al. 2014).
+    """A random matrix with orthonormal columns, or rows if there are fewer rows, times gain (Saxe et al. 2014).
 
-    The matrix is uniformly distributed (by Haar's measure): it is a product of random reflections (Stewart 1980), and
-    has the distribution of the Q of a matrix of independent normals. The tensor is that matrix, reshaped: one axis has
-    its columns, all others its rows. float16 and bfloat16 are computed in float32, and rounded in the end.
+    The matrix is uniformly distributed (Haar measure), like the Q of a matrix of independent normal values. It is a
+    product of random reflections (Stewart 1980). The tensor is the matrix, reshaped: one axis is its columns, all
+    others are its rows. float16 and bfloat16 are computed in float32, and rounded at the end.
 
     The bits are the same on every CPU and for any number of threads. Every element depends on the whole matrix: a slice
-    of a lazy tensor, or a partition, is cut from the whole and costs as much.
+    of a lazy tensor, or a partition, costs as much as the whole.
 
-    The work takes some memory besides the result: at most 16 MiB if the matrix has up to 32 columns, or rows if these
-    are fewer; for other matrices at most twice the result, or 16 MiB if that is more. A column axis that is not the
-    last one takes as much as the result in addition.
+    In addition to the result, the computation needs memory: at most 16 MiB if the matrix has up to 32 columns, or rows
+    if these are fewer; otherwise at most twice the size of the result, or 16 MiB if that is more. A column axis that is
+    not the last one needs as much as the result in addition.
 
     Arguments:
-        gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
+        gain: factor of the matrix: a finite number, which may be negative or zero.
         seed: None, an integer or a `SeedGenerator`.
-        column_axis: the axis that has the columns: the last one, as in Keras, or any other, as in JAX.
+        column_axis: axis of the columns: the last one, as in Keras, or any other, as in JAX.
 
     Raises:
-        ValueError: if an argument is not as described; at the call, where the shape has fewer than two axes or not that
+        ValueError: if an argument is not as described; at the call, if the shape has fewer than two axes or not that
             one, the dtype is not floating point, or the gain is beyond half of its greatest number.
-        MemoryError: at the call, if there is no memory for the work.
+        MemoryError: at the call, if there is not enough memory.
 
     >>> import numpy as np, seedbed as sb
     >>> w = sb.Orthogonal(gain=2.0, seed=3)((3, 3, 64, 128))
@@ -117,24 +117,25 @@ class Orthogonal(ComputedInitializer):
 
     def mean_square(self, shape: Shape) -> float:
         columns = shape[self.column_axis]
-        return 1 / max(columns, math.prod(shape) // columns)  # the squares of a longer row or column add up to 1
+        # The squares of a row or column, whichever is longer, sum to 1.
+        return 1 / max(columns, math.prod(shape) // columns)
 
 
 class _Convolution(ComputedInitializer):
-    """A convolution that keeps norms: the squares of all taps add up to the number of inputs."""
+    """Base class of convolutions that preserve norms: the squares of all elements sum to the number of inputs."""
 
     def mean_square(self, shape: Shape) -> float:
         return shape[-2] / math.prod(shape)
 
 
 class DeltaOrthogonal(_Convolution):
-    """A convolution that keeps norms: zero except in the centre, which is an orthogonal matrix (Xiao et al. 2018).
+    """A convolution that preserves norms: zero except for an orthogonal matrix in the centre (Xiao et al. 2018).
 
-    Of a kernel of shape (..., in, out), in <= out, with one to three spatial axes, the centre is (size - 1) // 2 along
-    each of these, and the centre is what `Orthogonal` of the same arguments gives for the shape (in, out).
+    The shape is (..., in, out) with in <= out and one to three spatial axes. The centre is at index (length - 1) // 2
+    along each spatial axis. It has the values of `Orthogonal` with the same arguments for the shape (in, out).
 
     Arguments:
-        gain: what the matrix is multiplied by: a finite number, which may be negative or zero.
+        gain: factor of the matrix: a finite number, which may be negative or zero.
         seed: None, an integer or a `SeedGenerator`.
         column_axis: the axis of the matrix that has its columns: -1 or 1 for the outputs, -2 or 0 for the inputs.
 
@@ -194,7 +195,7 @@ class ConvolutionOrthogonal(_Convolution):
 
 
 class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
-    """A convolution along one axis, at every frequency a matrix with orthonormal rows times the gain.
+    """A kernel along one axis whose matrix at every frequency has orthonormal rows, times gain.
 
     All taps have weight, unlike in `DeltaOrthogonal` (Xiao et al. 2018, algorithm 1). The kernel is computed in float64
     and rounded in the end. A slice of a lazy kernel, or a partition, is cut from the whole kernel.
@@ -204,7 +205,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: if an argument is not as described; at the call, where the shape is not (size, in, out)
+        ValueError: if an argument is not as described; at the call, if the shape is not (size, in, out)
             with in <= out and a size of at most 4096, the dtype is not floating point, or the gain is beyond half of
             its greatest number.
 
@@ -219,7 +220,7 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 
 
 class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
-    """A convolution along two axes, at every frequency a matrix with orthonormal rows times the gain.
+    """A kernel along two axes whose matrix at every frequency has orthonormal rows, times gain.
 
     As `ConvolutionOrthogonal1D`, for kernels (size, size, in, out).
 
@@ -241,7 +242,7 @@ class ConvolutionOrthogonal2D(ConvolutionOrthogonal):
 
 
 class ConvolutionOrthogonal3D(ConvolutionOrthogonal):
-    """A convolution along three axes, at every frequency a matrix with orthonormal rows times the gain.
+    """A kernel along three axes whose matrix at every frequency has orthonormal rows, times gain.
 
     As `ConvolutionOrthogonal1D`, for kernels (size, size, size, in, out).
 
@@ -308,7 +309,7 @@ def _write_convolution(gain: float, address: seeds.Address, out: np.ndarray) -> 
         for axis in range(spatial_axes):
             kernel = _convolve(kernel, _projection(outputs, next(addresses)), axis)
     scaled = kernel * gain
-    # A 16-bit number is the float32 one, rounded.
+    # 16-bit numbers are rounded from float32.
     out[...] = scaled if out.itemsize > 2 else scaled.astype(np.float32)
 
 
@@ -335,7 +336,7 @@ def _projection(n: int, address: seeds.Address) -> npt.NDArray[np.float64]:
 def _convolve(
     kernel: npt.NDArray[np.float64], projection: npt.NDArray[np.float64], axis: int
 ) -> npt.NDArray[np.float64]:
-    """Return a kernel that is longer by one along the axis: the projection of each tap stays, the rest moves by one."""
+    """Return a kernel longer by one along the axis: the projected part of each tap stays, the rest moves by one."""
     staying = _product(kernel.reshape(-1, kernel.shape[-1]), projection).reshape(kernel.shape)
     longer = np.zeros([n + (i == axis) for i, n in enumerate(kernel.shape)])
     before = (slice(None),) * axis

@@ -1,4 +1,4 @@
-"""Initializers with a distribution of their own: RandomUniform, RandomNormal, TruncatedNormal."""
+"""Initializers with a given distribution: RandomUniform, RandomNormal, TruncatedNormal."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MeanLike: TypeAlias = "SupportsFloat | complex | np.complexfloating[Any, Any] | 
 
 
 class RandomUniform(RandomInitializer):
-    """Uniform on the half-open interval [minval, maxval).
+    """Independent values of the uniform distribution on [minval, maxval).
 
-    In each dtype the values are rounded to nearest, but never past a bound.
+    Values are rounded to nearest in the dtype, but never to a number outside of the interval.
 
     Arguments:
-        minval: the lower bound.
-        maxval: the upper bound; where it equals `minval`, that is the value everywhere.
+        minval: lower bound, a finite number.
+        maxval: upper bound, a finite number that no value reaches. If it equals `minval`, every value is this number.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a bound is not finite, or `minval > maxval`; at the call, where the dtype is not floating
+        ValueError: if a bound is not finite, or `minval > maxval`; at the call, if the dtype is not floating
             point or has no number in the interval.
 
     >>> import seedbed as sb
@@ -59,17 +59,19 @@ class RandomUniform(RandomInitializer):
 
 
 class RandomNormal(RandomInitializer):
-    """Normal, without bounds. Complex values have the variance E |w|^2 = stddev^2, half of it in each part.
+    """Independent values of the normal distribution N(mean, stddev^2), without bounds.
+
+    Complex values have the variance E |w - mean|^2 = stddev^2, half of it in each of the real and the imaginary part.
 
     Arguments:
-        mean: of the distribution; it may be complex for complex values.
-        stddev: its standard deviation, 0 or more.
+        mean: mean of the distribution, a finite number; it may be complex for complex dtypes.
+        stddev: standard deviation, a finite number that is not negative.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: where a parameter is not finite or `stddev` is negative; at the call, where the dtype is neither
-            floating point nor complex, values 9.25 standard deviations from the mean would be beyond its finite
-            numbers, or the mean is complex and the dtype is not.
+        ValueError: if a parameter is not finite or `stddev` is negative; at the call, if the dtype is neither
+            floating point nor complex, values 9.25 standard deviations from the mean would exceed its largest
+            finite number, or the mean is complex and the dtype is not.
 
     >>> import seedbed as sb
     >>> w = sb.RandomNormal(stddev=0.02, seed=3)((1000, 1000))
@@ -98,7 +100,7 @@ class RandomNormal(RandomInitializer):
         return "normal", (self.mean, self.stddev)
 
     def complex_sampling(self, shape: Shape) -> Distribution:
-        """The distribution of complex values less their mean."""
+        """Return the distribution of complex values minus their mean."""
         return "normal", (0.0, self.stddev)
 
     def rule(self, shape: Shape, dtype: np.dtype) -> Rule:
@@ -119,7 +121,7 @@ class RandomNormal(RandomInitializer):
         return Description(mean=complex(self.mean), stddev=self.stddev * self._complex_stddev())
 
     def _complex_stddev(self) -> float:
-        """The standard deviation of complex values for a `stddev` of 1."""
+        """Return the standard deviation of complex values for a `stddev` of 1."""
         return 1.0
 
     def get_config(self) -> dict[str, Any]:
@@ -130,14 +132,14 @@ class RandomNormal(RandomInitializer):
 
 
 _REACH = 9.25
-"""The farthest that a normal value is from its mean, in standard deviations."""
+"""Maximum distance of a normal value from the mean, in standard deviations."""
 
 _COMPLEX_TRUNCATED_STDDEV = 0.96196182800821351
 """The standard deviation of a complex normal of variance 1 truncated at 2: sqrt(1 - 4 exp(-4) / (1 - exp(-4)))."""
 
 
 class Shifted(Rule):
-    """Complex values to which a number is added, each part rounded once."""
+    """Complex values plus a number, with one rounding of each part."""
 
     __slots__ = ("mean", "values")
 
@@ -152,28 +154,28 @@ class Shifted(Rule):
 
 
 class TruncatedNormal(RandomNormal):
-    """Normal, conditioned on lying between two bounds: mean + lower stddev <= x <= mean + upper stddev.
+    """Independent values of N(mean, stddev^2), truncated to [mean + lower stddev, mean + upper stddev].
 
-    As in Keras `stddev` is that of the normal before the truncation; the values' own is 0.87962566103423978 times that
-    where the bounds are those of Keras, two standard deviations to both sides. As in JAX bounds are in standard
-    deviations. Values are quantiles, computed from the nearer end of the distribution: none is clamped to a bound, and
-    a far tail is as accurate as the centre.
+    As in Keras, `stddev` is the standard deviation before the truncation. With the default bounds, two standard
+    deviations to both sides, that of the values is 0.87962566103423978 stddev. As in JAX, bounds are in standard
+    deviations. Values are quantiles, computed from the nearer end of the distribution: no value is clamped to a bound,
+    and a far tail is as accurate as the centre.
 
-    Complex values are complex normals of variance stddev^2 before the truncation to abs(w - mean) <= 2 stddev; they
-    have no other bounds. The root of E |w - mean|^2 after it is 0.96196182800821351 stddev.
+    Complex values are complex normals of variance stddev^2, truncated to abs(w - mean) <= 2 stddev; other bounds are an
+    error. Their standard deviation, sqrt(E |w - mean|^2), is 0.96196182800821351 stddev.
 
     Arguments:
-        mean: of the normal that is truncated; it may be complex for complex values.
-        stddev: of the normal that is truncated, 0 or more.
+        mean: mean before the truncation, a finite number; it may be complex for complex dtypes.
+        stddev: standard deviation before the truncation, a finite number that is not negative.
         seed: None, an integer or a `SeedGenerator`.
-        lower: the lower bound, in standard deviations from the mean; None or -inf for no bound.
-        upper: the upper bound likewise; None or inf for no bound. Without any bound the values are those of
-            `RandomNormal`.
+        lower: lower bound, in standard deviations from the mean; None or -inf for no bound.
+        upper: upper bound, in standard deviations from the mean; None or inf for no bound. Without any bound, the
+            values are those of `RandomNormal`.
 
     Raises:
-        ValueError: where a parameter is not finite, `stddev` is negative, `lower` is not less than `upper`, or all that
-            is between them is more than 37 standard deviations from the mean; at the call, where the dtype is neither
-            floating point nor complex, the values are beyond its finite numbers, it has no number between the bounds,
+        ValueError: if a parameter is not finite, `stddev` is negative, `lower` is not less than `upper`, or all that
+            is between them is more than 37 standard deviations from the mean; at the call, if the dtype is neither
+            floating point nor complex, the values exceed its finite numbers, it has no number between the bounds,
             or it is complex and the bounds are neither -2 and 2 nor None.
 
     >>> import seedbed as sb
@@ -232,7 +234,7 @@ class TruncatedNormal(RandomNormal):
 
 
 def _as_mean(mean: object) -> float | complex:
-    """A finite number, or the configuration of a complex one."""
+    """Return a finite number, from a number or from the configuration of a complex one."""
     if isinstance(mean, Mapping) and mean.keys() == {"real", "imag"}:
         mean = complex(as_finite("mean", mean["real"]), as_finite("mean", mean["imag"]))
     if not isinstance(mean, (complex, np.complexfloating)):
@@ -242,7 +244,7 @@ def _as_mean(mean: object) -> float | complex:
 
 
 def _as_bound(what: str, value: object, none: float) -> float | None:
-    """A bound as a float, and None where it is the infinity that bounds nothing."""
+    """Return a bound as a float; None for the infinity that means no bound."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Initializers most of whose values are 0: Sparse."""
+"""Initializers with many zeros: Sparse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _RANKS = "seedbed.sparse"
-"""The child of the values' key from which the zeroed rows are drawn."""
+"""Name of the child of the values' key from which the rows with zeros are drawn."""
 
 _MAX_RANKS = 1 << 20
 """Maximum number of ranks in memory at a time, except for a single column of more rows."""
@@ -60,7 +60,7 @@ class Thinned(Rule):
             matrix[:, first : first + some[3]][zeroed[wanted]] = 0
 
     def _zeroed(self, rows: int, columns: Axis) -> npt.NDArray[np.bool_]:
-        """Which elements are 0, of all rows of some columns."""
+        """Return which elements are 0, in all rows of some columns."""
         key, stream = self.values.address
         ranks = np.empty((rows, columns[3]), np.float64)
         address = seeds.Address(seeds.child_key(key, _RANKS), stream)
@@ -69,7 +69,7 @@ class Thinned(Rule):
 
 
 def least(ranks: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.bool_]:
-    """Which elements are the `count` least of their column, 1 or more; of equal ones, those in upper rows."""
+    """Return which elements are the `count` smallest of their column. Of equal elements, the upper rows come first."""
     by_column = np.array(ranks.T, order="C")
     by_column.partition(count - 1, axis=1)
     chosen: npt.NDArray[np.bool_] = ranks <= by_column[:, count - 1]
@@ -86,23 +86,23 @@ def _zeros(sparsity: float, rows: int) -> int:
 
 
 class Sparse(RandomInitializer):
-    """Matrices of which a share of each column is 0, and the rest normal (Martens 2010).
+    """Matrices with a fraction of zeros in each column, and normal values elsewhere (Martens 2010).
 
-    As in torch, columns run along the second axis whatever the layout: of a shape (rows, columns) each column has
-    ceil(sparsity rows) zeros, exactly, the product rounded to float64. Which rows these are is drawn from the seed as
-    well, each choice as likely as any other. The other elements are those of `RandomNormal(mean, stddev, seed)`.
+    As in torch, the shape is (rows, columns), whatever the layout. Each column has exactly ceil(sparsity rows) zeros,
+    with the product rounded to float64. The rows of the zeros are drawn from the seed too, and all choices are equally
+    likely. The other elements are those of `RandomNormal(mean, stddev, seed)`.
 
-    A slice evaluates the choice for the columns that it takes, in all their rows.
+    The cost of a slice includes the choice of zeros for its columns, in all rows.
 
     Arguments:
-        sparsity: the share of zeros, from 0 to 1.
-        stddev: the standard deviation of the other elements, 0 or more.
+        sparsity: fraction of zeros, from 0 to 1.
+        stddev: standard deviation of the other elements, a number that is not negative.
         seed: None, an integer or a `SeedGenerator`.
-        mean: the mean of the other elements.
+        mean: mean of the other elements.
 
     Raises:
-        ValueError: if an argument is not as described; at the call, where the shape is not of rank 2, the dtype is not
-            floating point, or values 9.25 standard deviations from the mean would be beyond its finite numbers.
+        ValueError: if an argument is not as described; at the call, if the shape is not of rank 2, the dtype is not
+            floating point, or values 9.25 standard deviations from the mean would exceed its largest finite number.
 
     >>> import seedbed as sb
     >>> w = sb.Sparse(0.9, seed=3)((20, 5))

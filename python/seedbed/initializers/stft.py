@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 Window: TypeAlias = str | tuple[Any, ...]
-"""The name of a window, alone or with parameters behind it, or its numbers."""
+"""Name of a window, a tuple of its name and parameters, or its numbers."""
 
 MAX_FREQUENCIES = MAX_DENOMINATOR // 8
-"""Maximum number of frequencies: the side of sines has a denominator of 8 times as many."""
+"""Maximum number of frequencies. The denominator of the imaginary side is 8 times as large."""
 
 MAX_SCALED_TIMES = 2**20
-"""Maximum length of a named window with a scaling, which takes the sum of all its numbers: about a second, once."""
+"""Maximum length of a named window with a scaling. The scaling needs the sum of all its numbers, about a second."""
 
 MAX_DESCRIBED = 2**22
 """Maximum number of elements of a channel that are evaluated to describe them."""
@@ -43,28 +43,28 @@ _MAX_VALUES = 1 << 18
 
 
 class STFT(Initializer):
-    """The real or the imaginary side of a short-time Fourier transform, as the kernel (time, channels, frequencies).
+    """The real or imaginary part of a short-time Fourier transform, as a kernel of shape (time, channels, frequencies).
 
     With n = 2 (frequencies - 1), the length of the transform, the element at (t, channel, f) is::
 
         cos(2 pi t f / n) w(t) / s,     or for the imaginary side     -sin(2 pi t f / n) w(t) / s
 
-    for every channel, so a convolution with it adds up the transforms of its channels. w is the window, 1 without one;
-    s is sqrt(sum of w^2) for `"density"`, the sum of |w| for `"spectrum"`, and 1 without scaling or window (Keras'
-    formulas; on the scalings Heinzel, Ruediger & Schilling 2002). Its cosines are correctly rounded. A slice costs
-    what its elements cost, and s what the window costs.
+    for every channel, so that the convolution sums the transforms of the channels. w is the window, or 1 without one. s
+    is sqrt(sum of w^2) for `"density"`, the sum of |w| for `"spectrum"`, and 1 without scaling or window. The formulas
+    are those of Keras; for the scalings see Heinzel, Ruediger & Schilling 2002. The cosines are correctly rounded. The
+    cost of a slice is proportional to its elements, plus the length of the window for s.
 
     Arguments:
         side: `"real"` or `"imag"`.
-        window: the name of a window, or a tuple of a name and parameters, that `scipy.signal.get_window` knows; or as
-            many numbers as the kernel has times; or None. The usual windows need no SciPy and are the same on every
-            machine: hann, hamming, blackman, nuttall, blackmanharris, flattop, general_cosine, general_hamming, boxcar,
-            bartlett, triang, cosine, parzen. Others are as SciPy computes them.
-        scaling: `"density"`, `"spectrum"` or None: the scaling of the window. Without a window there is no scaling.
-        periodic: whether a window that is named is periodic, or symmetric.
+        window: name of a window of `scipy.signal.get_window`, a tuple of a name and parameters, one number for each
+            time of the kernel, or None. The following windows do not need SciPy and are the same on every machine:
+            hann, hamming, blackman, nuttall, blackmanharris, flattop, general_cosine, general_hamming, boxcar,
+            bartlett, triang, cosine, parzen. SciPy computes the others.
+        scaling: `"density"`, `"spectrum"` or None: the scaling of the window. It has no effect without a window.
+        periodic: True for a periodic window, False for a symmetric one. It has no effect on a window of numbers.
 
     Raises:
-        ValueError: if an argument is not as described; at the call, where the dtype is not floating point, the shape is
+        ValueError: if an argument is not as described; at the call, if the dtype is not floating point, the shape is
             not of rank 3, has a single frequency or more than 2**33, has other times than the window, or more than
             2**36 for a window that is named, 2**20 if it is scaled too or SciPy's, or the window is 0 and to be scaled.
         ImportError: for a window that needs SciPy, if that is not installed.
@@ -90,7 +90,7 @@ class STFT(Initializer):
 
     @property
     def window(self) -> str | list[Any] | None:
-        """As given; numbers, and a name with parameters, in a list."""
+        """The window as given, with arrays and tuples as lists."""
         return self._window if self._window is None or isinstance(self._window, str) else _as_list(self._window)
 
     def as_dtype(self, dtype: npt.DTypeLike | None) -> np.dtype:
@@ -115,9 +115,10 @@ class STFT(Initializer):
         self._check_times(times)
         if 0 in shape:
             return Repeated(np.zeros((), dtype))
-        if _is_numbers(self._window) or times < 3:  # a longer window that has a name has numbers that do
+        if _is_numbers(self._window) or times < 3:  # Longer named windows pass.
             checked_cast("window", self.factors(times, np.arange(times)), dtype)
-        return Transform(copy.copy(self), times, 2 * (frequencies - 1))  # as it is now, whatever is assigned later
+        # Copied, so that later assignments have no effect.
+        return Transform(copy.copy(self), times, 2 * (frequencies - 1))
 
     def _describe(self, shape: Shape, dtype: np.dtype) -> Description:
         channel = (shape[0], 1, shape[2])
@@ -137,7 +138,7 @@ class STFT(Initializer):
 
     @in_default_state
     def factors(self, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """w(t) / s of so many times, at some of them."""
+        """Return w(t) / s at some of the times of a window of the given length."""
         if self._window is None:
             return np.ones(at.shape)
         values = _numbers(self._window, self.periodic, times, at)
@@ -150,25 +151,25 @@ class STFT(Initializer):
 
 
 def _numbers(window: Window, periodic: bool, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return some numbers of a window of so many times."""
+    """Return some numbers of a window of the given length."""
     return np.array(window)[at] if _is_numbers(window) else numbers(window, periodic, times, at)
 
 
-@lru_cache(maxsize=16)  # each slice asks for it
+@lru_cache(maxsize=16)  # Each slice needs it.
 def _scale(window: Window, scaling: str, periodic: bool, times: int) -> float:
-    """Return s, which is 0, infinite or not a number where the window cannot be scaled."""
+    """Return s. It is 0, infinite or not a number if the window cannot be scaled."""
     values = _numbers(window, periodic, times, np.arange(times))
     with np.errstate(all="ignore"):
         terms = np.abs(values) if scaling == "spectrum" else values * values
     try:
-        total = math.fsum(terms)  # rounded once, whatever the order
+        total = math.fsum(terms)  # Rounded once, independent of the order.
     except OverflowError:
         total = math.inf
     return total if scaling == "spectrum" else math.sqrt(total)
 
 
 class Transform(Rule):
-    """A kernel of an STFT for so many times, and a transform of that length."""
+    """Rule of an STFT kernel, for a number of times and a length of the transform."""
 
     __slots__ = ("initializer", "length", "times")
 
@@ -187,7 +188,7 @@ class Transform(Rule):
         for first in range(0, times.size, at_once):
             some = slice(first, first + at_once)
             values = self._waves(times[some, None] * frequencies % self.length) * factors[some, None]
-            # The narrow floats are rounded from float32, here as everywhere.
+            # Narrow floats are always rounded from float32.
             kernel[some] = (values if out.itemsize == 8 else values.astype(np.float32))[:, None]
 
     def _waves(self, phases: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -196,7 +197,7 @@ class Transform(Rule):
             return self._waves(np.arange(self.length))[phases]
         if self.initializer.side == "real":
             return cosines(phases, self.length)
-        return cosines(4 * phases + self.length, 4 * self.length)  # a quarter of a turn further
+        return cosines(4 * phases + self.length, 4 * self.length)  # A quarter of a turn more.
 
 
 def _is_numbers(window: Window | None) -> TypeGuard[tuple[float, ...]]:
@@ -204,7 +205,7 @@ def _is_numbers(window: Window | None) -> TypeGuard[tuple[float, ...]]:
 
 
 def _as_list(value: object) -> Any:
-    """Tuples as lists, also those inside."""
+    """Convert tuples to lists, recursively."""
     return [_as_list(item) for item in value] if isinstance(value, tuple) else value
 
 

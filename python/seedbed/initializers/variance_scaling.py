@@ -27,7 +27,7 @@ MODES: Mapping[str, Callable[[int, int], float]] = {
     "fan_geo_avg": lambda fan_in, fan_out: math.sqrt(fan_in * fan_out),
     "spectral": lambda fan_in, fan_out: fan_in * max(1.0, fan_in / max(1, fan_out)),
 }
-"""What the scale is divided by."""
+"""The n of the variance scale / n, as a function of the fans."""
 
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
@@ -41,7 +41,7 @@ _MAX_SCALE = 1e300
 class VarianceScaling(RandomInitializer):
     """Values of variance scale / n, where n is the fan-in, the fan-out or a mean of both (He et al. 2015, eq. 10).
 
-    The variance is v = scale / max(1, n). For complex values it is E |w|^2, and no direction is preferred.
+    The variance is v = scale / max(1, n). For complex values it is E |w|^2, with a uniformly distributed phase.
 
     | distribution | real values | complex values |
     |---|---|---|
@@ -49,18 +49,18 @@ class VarianceScaling(RandomInitializer):
     | `"untruncated_normal"` | normal of variance v | complex normal of variance v |
     | `"uniform"` | uniform within +-sqrt(3 v) | uniform on the disk abs(w) <= sqrt(2 v) |
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
-    `fans` and `describe` say what was counted, and what comes out.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
+    The methods `fans` and `describe` return the fans, and the standard deviation and bounds of the values.
 
     Arguments:
         scale: a positive number.
         mode: `"fan_in"`, `"fan_out"`, `"fan_avg"`, `"fan_geo_avg"` for the geometric mean, or `"spectral"` for
-            n = fan_in max(1, fan_in / fan_out), which makes the spectral norm of a matrix of the order of
-            sqrt(scale fan_out / fan_in), whatever its shape (Yang, Simon & Bernstein 2023): the standard deviation is
-            sqrt(scale / fan_in) min(1, sqrt(fan_out / fan_in)).
+            n = fan_in max(1, fan_in / fan_out): the standard deviation is sqrt(scale / fan_in) min(1, sqrt(fan_out /
+            fan_in)), and the spectral norm of a matrix of any shape is of the order of sqrt(scale fan_out / fan_in)
+            (Yang, Simon & Bernstein 2023).
         distribution: a name of the table; `"normal"` is `"truncated_normal"`.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. Without them, the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none. If given, all axes that are not
             named form the receptive field, which multiplies both fans, as in JAX; see `compute_fans`.
@@ -111,7 +111,7 @@ class VarianceScaling(RandomInitializer):
         )
         self._fan_options = as_fan_options(input_axes, output_axes, batch_axes, groups, layout)
 
-    # They depend on each other, so that one alone cannot be assigned.
+    # Read-only, since their checks depend on each other.
     input_axes = property(attrgetter("_fan_options.input_axes"))
     output_axes = property(attrgetter("_fan_options.output_axes"))
     batch_axes = property(attrgetter("_fan_options.batch_axes"))
@@ -119,10 +119,10 @@ class VarianceScaling(RandomInitializer):
     layout = property(attrgetter("_fan_options.layout"))
 
     def fans(self, shape: ShapeLike) -> Fans:
-        """The fans that this initializer counts in a kernel of that shape.
+        """Return the fans that this initializer counts in a kernel of a shape.
 
         Raises:
-            ValueError, OverflowError: as `compute_fans`.
+            TypeError, ValueError, OverflowError: for the same shapes as `compute_fans`.
         """
         return Fans(*self._fan_options.fans(as_shape(shape)))
 
@@ -146,18 +146,18 @@ def _scaled(scale: float, mode: str, distribution: str, fan_options: FanOptions,
 
 
 def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
-    """The fans that an initializer of the variance-scaling family counts in a kernel of that shape.
+    """Return the fans that an initializer counts in a kernel of a shape.
 
     Arguments:
-        initializer: `VarianceScaling` or one of its named choices.
-        shape: of the kernel.
+        initializer: a `VarianceScaling` or an object of a subclass, such as `HeNormal`.
+        shape: shape of the kernel.
 
     Returns:
         The named tuple (fan_in, fan_out).
 
     Raises:
-        TypeError: if the initializer is not one of them.
-        ValueError, OverflowError: as `compute_fans`.
+        TypeError: if the initializer is not a `VarianceScaling`.
+        TypeError, ValueError, OverflowError: for the same shapes as `compute_fans`.
 
     >>> import seedbed as sb
     >>> sb.fans(sb.HeNormal(), (3, 3, 64, 128))
@@ -166,12 +166,12 @@ def fans(initializer: Initializer, shape: ShapeLike) -> Fans:
     Fans(fan_in=576, fan_out=1152)
     """
     if not isinstance(initializer, VarianceScaling):
-        raise TypeError(f"fans are those of a VarianceScaling initializer. Received: {shortened(initializer)}")
+        raise TypeError(f"initializer must be a VarianceScaling to have fans. Received: {shortened(initializer)}")
     return initializer.fans(shape)
 
 
 class _Named(VarianceScaling):
-    """A choice of scale, mode and distribution."""
+    """Base class of named choices of scale, mode and distribution."""
 
     parameters: ClassVar[tuple[str, ...]] = ("seed", *FAN_PARAMETERS)
     choice: ClassVar[tuple[float, str, str]]
@@ -196,13 +196,13 @@ class GlorotNormal(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -222,13 +222,13 @@ class GlorotUniform(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -248,13 +248,13 @@ class HeNormal(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -274,13 +274,13 @@ class HeUniform(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -300,13 +300,13 @@ class LecunNormal(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -326,13 +326,13 @@ class LecunUniform(_Named):
 
     Arguments:
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -348,17 +348,17 @@ class LecunUniform(_Named):
 
 
 class UniformUnitScaling(VarianceScaling):
-    """Uniform within +-factor sqrt(3 / n), where n is the product of all dimensions but the last, 1 where it is 0.
+    """Uniform within +-factor sqrt(3 / n), where n is the product of all lengths except the last, at least 1.
 
-    So it is in TensorFlow 1 (after Sussillo & Abbott 2014, who give the factors that nonlinearities ask for). From
-    rank 2 on n is the fan-in, and with a factor of 1 this is `LecunUniform`; but a vector has n = 1.
+    As in TensorFlow 1; Sussillo & Abbott (2014) give factors for nonlinearities. For two axes or more, n is the fan-in
+    of a kernel (..., in, out), and with a factor of 1 the values are those of `LecunUniform`. For a vector, n is 1.
 
     Arguments:
-        factor: positive, and from 1e-150 to 1e150.
+        factor: factor of the bounds, from 1e-150 to 1e150.
         seed: None, an integer or a `SeedGenerator`.
 
     Raises:
-        ValueError: if an argument is not as described; at the call, where the dtype is not floating point.
+        ValueError: if an argument is not as described; at the call, if the dtype is not floating point.
 
     >>> import seedbed as sb
     >>> bool(abs(sb.UniformUnitScaling(1.43, seed=42)((300, 200))).max() <= 1.43 * 0.1)
@@ -386,10 +386,10 @@ def _as_matrix(shape: Shape) -> Shape:
 
 @in_default_state
 def squared(what: str, factor: object) -> tuple[float, float]:
-    """A factor of the values as a float, and the scale that it makes: its square.
+    """Return a factor of the values as a float, and its square, the scale.
 
     Raises:
-        ValueError: where it is not a number from 1e-150 to 1e150, beyond which its square is no good float.
+        TypeError, ValueError: if it is not a number from 1e-150 to 1e150, for which the square is a normal float.
     """
     number = as_finite(what, factor)
     if not 1e-150 <= number <= 1e150:

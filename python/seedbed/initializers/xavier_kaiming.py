@@ -1,6 +1,4 @@
-"""What torch calls Xavier and Kaiming: VarianceScaling by a gain, without truncation; and the gains.
-
-Each is a row: the distribution, and the scale that its arguments make.
+"""The initializers that torch calls Xavier and Kaiming: VarianceScaling with a gain, not truncated; `calculate_gain`.
 
 | class | scale | n | distribution |
 |---|---|---|---|
@@ -29,7 +27,7 @@ _SQUARED_GAINS: Mapping[str, float] = {
     "gelu": 2.3517156140733729,
     "silu": 2.8107611240744711,
 }
-"""Except those of leaky_relu and elu, which depend on a parameter. Of gelu and silu 1 / E f(z)^2, z standard normal."""
+"""Squares of gains without a parameter. For gelu and silu, 1 / E f(z)^2 with a standard normal z."""
 
 NONLINEARITIES = (*_SQUARED_GAINS, "leaky_relu", "elu")
 
@@ -37,12 +35,12 @@ _ELU = 0.14494541749292386
 """E (e^z - 1)^2 over z < 0, z standard normal: e^2 Phi(-2) - 2 sqrt(e) Phi(-1) + 1/2."""
 
 _MAX_SLOPE = 1e150
-"""Beyond it its square is no finite number."""
+"""Maximum parameter, whose square is still finite."""
 
 
 @in_default_state
 def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> float:
-    """The factor by which weights have to be larger for the nonlinearity behind them: as torch has it, and three more.
+    """Return the gain of a nonlinearity: the factor of the weights before it, as in torch, with three more names.
 
     | nonlinearity | gain |
     |---|---|
@@ -55,15 +53,15 @@ def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> flo
     | `silu` | 1.676532470... |
     | `elu` | 1 / sqrt(1/2 + 0.144945417... alpha^2), for alpha = 1 1.245198300... |
 
-    Those of the rectifiers are from He et al. 2015, eq. 10 and 15, and those of tanh and selu torch's custom. Those of
-    `gelu` (z Phi(z)), `silu` (z / (1 + exp(-z))) and `elu`, which torch does not have, are by the definition of the
-    rectifiers': 1 / sqrt(E f(z)^2) for a standard normal z, so that the mean square of what the layer hands on is the
-    variance of z.
+    The gains of `relu` and `leaky_relu` are from He et al. 2015, eq. 10 and 15; those of `tanh` and `selu` are torch's.
+    The gains of `gelu` (z Phi(z)), `silu` (z / (1 + exp(-z))) and `elu`, which torch lacks, are defined like those of
+    the rectifiers: 1 / sqrt(E f(z)^2) for a standard normal z, so that the mean square of the outputs is the variance
+    of the inputs.
 
     Arguments:
-        nonlinearity: one of these names.
-        param: the slope of `leaky_relu` on the negative side, by default 0.01; the alpha of `elu`, by default 1. The
-            others have no parameter.
+        nonlinearity: a name of the table.
+        param: negative slope of `leaky_relu`, by default 0.01; alpha of `elu`, by default 1. It must be None for all
+            other names.
 
     Raises:
         ValueError: for another name, or a param that is not finite or of a nonlinearity that has none.
@@ -82,7 +80,7 @@ def calculate_gain(nonlinearity: str, param: SupportsFloat | None = None) -> flo
 
 
 _PARAMETERS: Mapping[str, float] = {"leaky_relu": 0.01, "elu": 1.0}
-"""The default parameter of each nonlinearity that has one."""
+"""Default parameter of each nonlinearity with a parameter."""
 
 
 @in_default_state
@@ -97,7 +95,7 @@ def _squared_gain(nonlinearity: str, param: float) -> float:
 
 
 class _Xavier(VarianceScaling):
-    """Both of Xavier: a gain."""
+    """Base class of XavierUniform and XavierNormal."""
 
     parameters: ClassVar[tuple[str, ...]] = ("gain", "seed", *FAN_PARAMETERS)
     kind: ClassVar[str]
@@ -135,13 +133,13 @@ class XavierUniform(_Xavier):
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -165,13 +163,13 @@ class XavierNormal(_Xavier):
     Arguments:
         gain: a factor of all values, positive, such as `calculate_gain` gives.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -187,7 +185,7 @@ class XavierNormal(_Xavier):
 
 
 class _Kaiming(VarianceScaling):
-    """Both of Kaiming: a slope or a nonlinearity, and one of the fans."""
+    """Base class of KaimingUniform and KaimingNormal."""
 
     parameters: ClassVar[tuple[str, ...]] = ("a", "mode", "nonlinearity", "seed", *FAN_PARAMETERS)
     kind: ClassVar[str]
@@ -231,24 +229,24 @@ class KaimingUniform(_Kaiming):
     The gain is `calculate_gain(nonlinearity, a)`, for elu with alpha = 1. With the defaults it is `HeUniform`.
 
     Arguments:
-        a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
-        mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
-        nonlinearity: one of the names that `calculate_gain` knows.
+        a: negative slope of the leaky rectifier after the layer. It must be 0 for all other nonlinearities.
+        mode: `"fan_in"` to preserve the variance of activations, or `"fan_out"` to preserve that of gradients.
+        nonlinearity: name of a nonlinearity, as for `calculate_gain`.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.
         ValueError: if an argument is not as described; at the call, if the dtype is another, the shape has no such axes
             or groups, or the dtype cannot represent the values.
 
-    What torch gives a linear layer of its own, ±sqrt(1 / fan_in):
+    The default of torch's linear layers, ±sqrt(1 / fan_in):
 
     >>> import seedbed as sb
     >>> w = sb.KaimingUniform(a=5**0.5, seed=42, layout="torch")((200, 400))
@@ -266,17 +264,17 @@ class KaimingNormal(_Kaiming):
     defaults, but is truncated.
 
     Arguments:
-        a: the slope of the leaky rectifier behind the layer; 0, a plain rectifier, for all other nonlinearities.
-        mode: `"fan_in"`, which preserves the variance of what goes forward, or `"fan_out"`, of what comes back.
-        nonlinearity: one of the names that `calculate_gain` knows.
+        a: negative slope of the leaky rectifier after the layer. It must be 0 for all other nonlinearities.
+        mode: `"fan_in"` to preserve the variance of activations, or `"fan_out"` to preserve that of gradients.
+        nonlinearity: name of a nonlinearity, as for `calculate_gain`.
         seed: None, an integer or a `SeedGenerator`.
-        input_axes: axes whose lengths multiply to the fan-in. By default the layout says which.
+        input_axes: axes whose lengths multiply to the fan-in. By default the layout determines them.
         output_axes: axes whose lengths multiply to the fan-out. Give both or neither.
         batch_axes: axes along which independent kernels are stacked, `()` for none; see `compute_fans`.
         groups: number of groups of a grouped convolution.
         layout: `"keras"` for kernels (..., in, out), `"torch"` for (out, in, ...). Not together with `input_axes`.
 
-    Results have the shape that is asked for, in float16, bfloat16, float32, float64, complex64 or complex128.
+    A call returns an array of the given shape, in float16, bfloat16, float32, float64, complex64 or complex128.
 
     Raises:
         TypeError: if an argument has the wrong type.

@@ -117,7 +117,19 @@ def write_there(tensor: Any, rule: Rule, axes: Sequence[Axis]) -> bool:
 
 
 class DeviceReport(NamedTuple):
-    """How the tensors of a device get their values."""
+    """How the tensors of a device get their values. `device_report` returns one.
+
+    Arguments:
+        device: the device, such as "cuda:0".
+        hardware: name of the hardware, from torch.
+        way: "engine", "a kernel in CUDA C", "operations of torch", or "host": evaluated by the engine and copied.
+        compared: number of values that were compared with the engine's; none differed.
+        note: refused ways, and limits of the comparison.
+
+    >>> import seedbed.torch
+    >>> seedbed.torch.device_report("cpu").way
+    'engine'
+    """
 
     device: str
     """The device, such as "cuda:0"."""
