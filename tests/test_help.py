@@ -63,11 +63,14 @@ def test_each_argument_is_documented_by_itself(made):
     assert [name for name in arguments_of(made) if name not in documented(made)] == []
 
 
-@pytest.mark.parametrize("name", sb.__all__)
-def test_every_top_level_name_has_an_example(name):
-    made = getattr(sb, name)
-    if callable(made) and not hasattr(made, "_fields") and made is not sb.Initializer:
-        assert ">>> " in made.__doc__
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in public()])
+def test_every_public_class_and_function_has_an_example(case):
+    (made,) = case.values
+    if case.id in SHOWN_TOGETHER:
+        module, _, name = case.id.rpartition(".")
+        assert f"{module}.{name}(" in getattr(import_module(module), SHOWN_TOGETHER[case.id]).__doc__
+    else:
+        assert ">>> " in inspect.getdoc(made)
 
 
 @pytest.mark.parametrize("cls", [cls for cls in vars(sb).values() if inspect.isclass(cls) and hasattr(cls, "choice")])

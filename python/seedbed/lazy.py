@@ -44,6 +44,11 @@ class LazyArray:
     proportion to their number. Only if every element depends on the whole tensor, as in an orthogonal one, each index
     takes as long as the whole tensor.
 
+    Arguments:
+        rule: how the elements get their values.
+        shape: shape of the tensor.
+        dtype: NumPy dtype of the elements.
+
     >>> import numpy as np, seedbed as sb
     >>> t = sb.GlorotNormal(seed=42).lazy((1_000_000, 4096))
     >>> t[500:600, ::2].shape
