@@ -322,7 +322,7 @@ class TestTraced:
         computed = program("he_normal", "float32")
         assert "seedbed_part" not in computed
         assert "callback" not in computed
-        with pytest.raises(NotImplementedError, match=f"values only the engine makes.*Received: {platform}"):
+        with pytest.raises(NotImplementedError, match=f"values only the engine can evaluate.*Received: {platform}"):
             program(sb.TruncatedNormal(lower=0.0, upper=None), "float32")
 
     def test_nothing_is_computed_while_a_program_is_compiled(self):
