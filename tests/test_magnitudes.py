@@ -108,7 +108,7 @@ def test_a_renamed_direction_is_found():
         ({}, {"shape": [6, 5, 4]}, r"must have the norms of that tensor, Norms\(.*\(6, 5, 4\)"),
         ({}, {"dtype": "float64"}, r'must have the dtype of the tensor, float64 of "conv.v". Received: float32'),
         ({"seed_of": ""}, {}, "a name must be neither empty"),
-        ({"seed_of": "{1}"}, {}, "the number of a range"),
+        ({"seed_of": "{1}"}, {}, "a brace here must"),
         ({"shape": [5, 1, 1]}, {}, "must broadcast to that of the tensor"),
     ],
 )
