@@ -8,7 +8,7 @@ a keyed BLAKE2b hash of its name. A *stream* is a 64-bit number. An integer seed
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, SupportsIndex, TypeAlias
@@ -135,9 +135,22 @@ def address_of(seed: int) -> Address:
 
 def child_key(key: bytes, name: str) -> bytes:
     """Return the key of the child with a name."""
+    return child_keys(key)(name)
+
+
+def child_keys(key: bytes) -> Callable[[str], bytes]:
+    """Return a function from the name of a child to its key."""
     import hashlib
 
-    return hashlib.blake2b(name.encode(), digest_size=32, key=key, person=_PERSON).digest()
+    # The key fills the first block of BLAKE2b, which copies of this state need not hash again.
+    keyed = hashlib.blake2b(digest_size=32, key=key, person=_PERSON)
+
+    def child_key(name: str) -> bytes:
+        state = keyed.copy()
+        state.update(name.encode())
+        return state.digest()
+
+    return child_key
 
 
 class SeedGenerator:

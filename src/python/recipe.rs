@@ -1,18 +1,24 @@
 //! A distribution for an element type, checked and compiled once.
 
-use super::arrays::{Dtype, Stored, array_of, by_dtype, slice_of, writable};
+use super::arrays::{Dtype, Stored, by_dtype, slice_of, writable};
 use super::interrupt::interruptible;
 use super::{keystream, value_error};
 use crate::element::Element;
 use crate::element::float8::{Format, by_format};
-use crate::fill::Fill;
+use crate::fill::{Fill, Interrupted};
 use crate::float_state::in_default_state;
+use crate::keystream::Keystream;
+use crate::parallel::{SIGNAL_POLL_INTERVAL, at_most_every};
 use crate::recipe::{Distribution, Recipe};
 use crate::region::{Axis, Region};
-use numpy::{PyArrayDyn, PyReadonlyArray1, PyReadwriteArray1, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{
+    Element as NumpyElement, PyArrayDyn, PyReadonlyArray1, PyReadwriteArray1, PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyType;
 use std::num::NonZero;
+use std::slice;
 
 /// A distribution, checked and compiled for one dtype. Immutable.
 ///
@@ -67,7 +73,6 @@ impl PyRecipe {
         axes: Option<Vec<(u64, u64, i64, u64)>>,
         threads: NonZero<usize>,
     ) -> PyResult<()> {
-        super::backend()?;
         let region = match axes {
             None => Region::whole(&[out.len() as u64]),
             Some(axes) => {
@@ -77,11 +82,29 @@ impl PyRecipe {
             }
         }
         .map_err(value_error)?;
-        let fill = Fill { keystream: keystream(address)?, recipe: self.recipe, region: &region };
-        match self.format {
-            Some(format) => fill_float8(out, &fill, format, threads),
-            None => by_dtype!(self.element, T => fill_array::<T>(out, &fill, threads)),
+        self.fill_regions(slice::from_ref(out), &[keystream(address)?], &region, threads)
+    }
+
+    /// Fill each of several arrays of one size with the whole tensor at (key, 0), with a key for each array.
+    ///
+    /// The result is that of a `fill` for each. This is faster for many small tensors, for which a call of `fill` takes
+    /// longer than its work.
+    fn fill_each(
+        &self,
+        outs: Vec<Bound<'_, PyUntypedArray>>,
+        keys: Vec<PyBackedBytes>,
+        threads: NonZero<usize>,
+    ) -> PyResult<()> {
+        if outs.len() != keys.len() {
+            return Err(value_error(format!(
+                "each of {} arrays must have a key. Received: {} keys",
+                outs.len(),
+                keys.len()
+            )));
         }
+        let keystreams = keys.iter().map(|key| keystream((key, 0))).collect::<PyResult<Vec<_>>>()?;
+        let size = outs.first().map_or(0, |out| out.len() as u64);
+        self.fill_regions(&outs, &keystreams, &Region::whole(&[size]).map_err(value_error)?, threads)
     }
 
     /// The least and the greatest value; None for an end without a bound. Both are None for complex distributions.
@@ -108,26 +131,6 @@ impl PyRecipe {
     }
 }
 
-fn fill_float8(
-    array: &Bound<'_, PyUntypedArray>,
-    fill: &Fill<'_>,
-    format: Format,
-    threads: NonZero<usize>,
-) -> PyResult<()> {
-    let array = array.cast::<PyArrayDyn<u8>>();
-    let mut array = writable(array.map_err(|_| value_error(format!("out must have {} elements", format.name())))?)?;
-    let py = array.py();
-    let out = slice_of(&mut array)?;
-    if out.len() as u64 != fill.region.len() {
-        return Err(value_error(format!(
-            "out must have the {} elements of the region. Received: {}",
-            fill.region.len(),
-            out.len()
-        )));
-    }
-    interruptible(py, |proceed| fill.run_float8(format, out, threads, proceed))
-}
-
 /// Round float32 numbers to the codes of an 8-bit format. No number may exceed the largest finite number of the format.
 #[pyfunction]
 pub(super) fn round_float8(
@@ -147,21 +150,61 @@ pub(super) fn round_float8(
     Ok(())
 }
 
-fn fill_array<T: Stored>(array: &Bound<'_, PyUntypedArray>, fill: &Fill<'_>, threads: NonZero<usize>) -> PyResult<()> {
-    if fill.recipe.makes_pairs() && !fill.region.keeps_pairs() {
-        return Err(value_error(
-            "the region of a complex tensor must have both parts of each number: all of a last axis of 2",
-        ));
+impl PyRecipe {
+    /// Fill each array with one region of the tensor at its address.
+    fn fill_regions(
+        &self,
+        outs: &[Bound<'_, PyUntypedArray>],
+        keystreams: &[Keystream],
+        region: &Region,
+        threads: NonZero<usize>,
+    ) -> PyResult<()> {
+        super::backend()?;
+        if self.recipe.makes_pairs() && !region.keeps_pairs() {
+            return Err(value_error(
+                "the region of a complex tensor must have both parts of each number: all of a last axis of 2",
+            ));
+        }
+        let fill = |keystream| Fill { keystream, recipe: self.recipe, region };
+        match self.format {
+            Some(format) => write_each(outs, keystreams, region.len(), format.name(), |out, keystream, proceed| {
+                fill(keystream).run_float8(format, out, threads, proceed)
+            }),
+            None => by_dtype!(self.element, T => {
+                write_each(outs, keystreams, region.len(), T::NAME, |out, keystream, proceed| {
+                    fill(keystream).run(<T as Stored>::elements(out), threads, proceed)
+                })
+            }),
+        }
     }
-    let py = array.py();
-    let mut array = writable(array_of::<T>(array)?)?;
-    let out = T::elements(slice_of(&mut array)?);
-    if out.len() as u64 != fill.region.len() {
-        return Err(value_error(format!(
-            "out must have the {} elements of the region. Received: {}",
-            fill.region.len(),
-            out.len()
-        )));
-    }
-    interruptible(py, |proceed| fill.run(out, threads, proceed))
+}
+
+/// Call `write` for each array, with its elements, its keystream and a predicate that must stay true.
+///
+/// All arrays are checked before the first is written.
+fn write_each<S: NumpyElement>(
+    outs: &[Bound<'_, PyUntypedArray>],
+    keystreams: &[Keystream],
+    len: u64,
+    elements: &str,
+    write: impl Fn(&mut [S], Keystream, &dyn Fn() -> bool) -> Result<(), Interrupted> + Sync,
+) -> PyResult<()> {
+    let Some(first) = outs.first() else { return Ok(()) };
+    let arrays = outs.iter().map(|out| match out.cast::<PyArrayDyn<S>>() {
+        Ok(array) => writable(array),
+        Err(_) => Err(value_error(format!("out must have {elements} elements"))),
+    });
+    let mut arrays = arrays.collect::<PyResult<Vec<_>>>()?;
+    let slices = arrays.iter_mut().map(|array| match slice_of(array)? {
+        out if out.len() as u64 == len => Ok(out),
+        out => Err(value_error(format!("out must have the {len} elements of the region. Received: {}", out.len()))),
+    });
+    let slices = slices.collect::<PyResult<Vec<_>>>()?;
+    interruptible(first.py(), |proceed| {
+        // Small arrays take less time than a fill waits between two polls, so this waits across all of them.
+        let proceed = at_most_every(SIGNAL_POLL_INTERVAL, proceed);
+        slices.into_iter().zip(keystreams).try_for_each(|(out, &keystream)| {
+            if proceed() { write(out, keystream, &proceed) } else { Err(Interrupted) }
+        })
+    })
 }

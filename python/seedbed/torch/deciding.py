@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from seedbed.arguments import shortened
 from seedbed.initializers import Initializer, Norms
-from seedbed.plan import Plan, PlannedTensor, magnitudes
+from seedbed.plan import Plan, magnitudes
 from seedbed.plan.entries import about, as_name
 from seedbed.plan.rules import (
     NameRule,
@@ -27,6 +28,7 @@ from seedbed.plan.rules import (
     selected,
 )
 from seedbed.seeds import UNBOUND
+from seedbed.shapes import Shape
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
 from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties
@@ -38,6 +40,9 @@ LAYERS = ("recorded", "default")
 
 UNUSED = ("error", "ignore")
 """Values of the argument `unused`."""
+
+Planned: TypeAlias = "tuple[str, Shape, np.dtype, Initializer, str, None, str | None]"
+"""The arguments of a `PlannedTensor`. To make it takes longer than all else that a small tensor needs here."""
 
 
 @dataclass(slots=True)
@@ -60,7 +65,7 @@ def decided(
     layers: str,
     *,
     for_file: bool = False,
-) -> list[tuple[Entry, PlannedTensor]]:
+) -> list[tuple[Entry, Planned]]:
     """Return the tensors of a module to initialize, each with its plan.
 
     Arguments:
@@ -239,11 +244,11 @@ def _directions(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[i
 
 def _planned(
     choices: Sequence[Choice], directions: Mapping[int, Choice], *, need_memory: bool
-) -> list[tuple[Entry, PlannedTensor]]:
+) -> list[tuple[Entry, Planned]]:
     wide = _reaching_random(choices)
     _check_norms(choices, wide)
     dtypes: dict[tuple[int, Any, Any], Any] = {}  # Combinations that are checked already, and their NumPy dtype.
-    planned = []
+    planned: list[tuple[Entry, Planned]] = []
     for choice in choices:
         tensor = choice.entry.tensor
         shape = tuple(tensor.shape)
@@ -271,7 +276,7 @@ def _planned(
         except (TypeError, ValueError) as error:
             with about(choice.entry.name):
                 raise error from None
-        planned.append((choice.entry, PlannedTensor(name, shape, dtypes[key], initializer, source, seed_of=seed_of)))
+        planned.append((choice.entry, (name, shape, dtypes[key], initializer, source, None, seed_of)))
     return planned
 
 

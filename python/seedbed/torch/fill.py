@@ -12,7 +12,7 @@ from seedbed.arguments import shortened
 from seedbed.initializers import Blocks, Initializer, Norms
 from seedbed.regions import part_of
 from seedbed.shapes import Shape, ShapeLike, as_shape
-from seedbed.torch.memory import check_filled, check_memory, is_distributed, local_shard, write_region
+from seedbed.torch.memory import check_filled, check_memory, is_distributed, local_shard, mark_changed, write_region
 
 T = TypeVar("T", bound=Any)
 
@@ -82,8 +82,7 @@ def _fill_(tensor: T, initializer: Initializer, shape: ShapeLike | None, offset:
     check_memory(local)
     values = initializer.lazy(whole, tensor.dtype)
     write_region(local, values.rule, whole, values.dtype, given or region)
-    if not tensor.is_inference():
-        torch.autograd.graph.increment_version(tensor)
+    mark_changed([tensor])
     return tensor
 
 

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Disable the garbage collector: with many small tensors it takes half of the time, and finds nothing."""
+    """Pause the garbage collector. With many small tensors, it would take as long as all else, and find nothing.
+
+    What was made within should be freed within, or the collector looks at all of it right after.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,11 +14,12 @@ from seedbed.checkpoint.evaluation import values_of
 from seedbed.dtypes import as_dtype
 from seedbed.plan import Plan, PlannedTensor
 from seedbed.plan.rules import Rules, Selection
-from seedbed.rules import Rule, Sampled
-from seedbed.seeds import Address, SeedGenerator, as_seed, child_key
-from seedbed.torch.deciding import check_module, decided, tensors_of
+from seedbed.rules import Rule, Sampled, stored
+from seedbed.seeds import Address, SeedGenerator, as_seed, child_keys
+from seedbed.threads import get_num_threads
+from seedbed.torch.deciding import Planned, check_module, decided, tensors_of
 from seedbed.torch.garbage_collection import uncollected
-from seedbed.torch.memory import class_of, materialised, write
+from seedbed.torch.memory import as_array, class_of, is_plain, mark_changed, materialised, write
 from seedbed.torch.module_tensors import Entry, unwrapped
 from seedbed.torch.own_initialization import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided, magnitude
@@ -98,33 +101,82 @@ def initialize_(
             if isinstance(layer, sharded):
                 layer.reshard()  # After a forward pass, the parameters are gathered copies that FSDP will drop.
     with uncollected():
-        chosen = decided(module, rules, only, skip, prefix, unused, layers)
-        values = _Values(root)
-        for entry, planned in chosen:
-            tensor = entry.tensor
-            target = materialised(tensor, device) if tensor.is_meta else tensor
-            write(target, values.rule_of(planned), planned.shape, planned.dtype)
-            if target is not tensor:
-                _put(entry, target)
+        _write(decided(module, rules, only, skip, prefix, unused, layers), root, device)
     return module
 
 
-class _Values:
-    """The values of tensors that draw by their names, which share what depends on no name."""
+def _write(chosen: Iterable[tuple[Entry, Planned]], root: SeedGenerator, device: Any) -> None:
+    with _Writer(root) as writer:
+        for entry, planned in chosen:
+            writer.write(entry, materialised(entry.tensor, device) if entry.tensor.is_meta else entry.tensor, planned)
+
+
+class _Writer:
+    """Writes tensors that draw by their names, and then puts those that are new in their places.
+
+    Tensors that differ in nothing but their names are collected, and written at the end by one call of the engine: for
+    small ones, a call takes longer than its work.
+    """
 
     def __init__(self, root: SeedGenerator) -> None:
         self._root = root
-        self._rules: dict[tuple[int, Any, Any], Rule] = {}
+        self._child_key = child_keys(root.key)
+        self._kinds: dict[tuple[int, Any, Any], _Kind] = {}
+        self._written: list[Any] = []
 
-    def rule_of(self, tensor: PlannedTensor) -> Rule:
-        """The rule of a tensor's elements."""
-        key = (id(tensor.initializer), tensor.shape, tensor.dtype)
-        rule = self._rules.get(key)
-        if rule is None:
-            rule = self._rules[key] = tensor.initializer.with_seed(0).lazy(tensor.shape, tensor.dtype).rule
+    def write(self, entry: Entry, target: Any, planned: Planned) -> None:
+        """Write to a tensor now, or at the end.
+
+        Arguments:
+            entry: where the tensor is.
+            target: the tensor, or the one that takes its place.
+            planned: its values.
+        """
+        name, shape, dtype, initializer, _, _, seed_of = planned
+        key = id(initializer), shape, dtype
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = _Kind(initializer.with_seed(0).lazy(shape, dtype).rule, [], [], [])
+        rule = kind.rule
         if type(rule) is Sampled:
-            return Sampled(rule.recipe, Address(child_key(self._root.key, tensor.seed_name), 0))
-        return values_of(tensor, self._root).rule if "seed" in tensor.initializer.parameters else rule
+            child = self._child_key(seed_of or name)
+            if is_plain(target):
+                kind.targets.append((entry, target))
+                kind.outs.append(stored(as_array(target, dtype)))
+                kind.keys.append(child)
+                return
+            rule = Sampled(rule.recipe, Address(child, 0))
+        elif "seed" in initializer.parameters:
+            rule = values_of(PlannedTensor(*planned), self._root).rule
+        self._written.append(target)
+        write(target, rule, shape, dtype)
+        _put(entry, target)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        try:
+            for kind in self._kinds.values() if error is None else ():
+                if type(kind.rule) is Sampled:
+                    self._written += [target for _, target in kind.targets]
+                    kind.rule.recipe.fill_each(kind.outs, kind.keys, get_num_threads())
+                    for entry, target in kind.targets:
+                        _put(entry, target)
+        finally:  # what was written before an interruption has changed too
+            mark_changed(self._written)
+
+
+class _Kind(NamedTuple):
+    """Tensors of one initializer, shape and dtype. Those that the engine can fill are collected here."""
+
+    rule: Rule
+    targets: list[tuple[Entry, Any]]
+    """Each tensor, and where it is."""
+    outs: list[np.ndarray]
+    """The memory of each."""
+    keys: list[bytes]
+    """The key of each."""
 
 
 def plan_of(
@@ -171,11 +223,13 @@ def plan_of(
     check_module(module)
     with uncollected():
         chosen = decided(module, rules, only, skip, prefix, unused, layers, for_file=True)
-    return Plan(tuple(planned for _, planned in chosen))
+    return Plan(tuple(PlannedTensor(*planned) for _, planned in chosen))
 
 
 def _put(entry: Entry, target: Any) -> None:
-    """Put a tensor with memory in the place of one without, and in that of those tied to it."""
+    """Put a tensor in the place of another, and of those tied to it."""
+    if target is entry.tensor:
+        return
     for layer, key in entry.places:
         _tensors_like(entry, layer)[key] = target
     for other in entry.tied:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain, product
 from typing import Any, TypeAlias
 
@@ -117,29 +117,32 @@ def _chunk(ranges: list[range], chunks: int, index: int) -> list[range]:
 
 
 def write(tensor: Any, rule: Rule, shape: Shape, dtype: np.dtype) -> None:
-    """Write what this process has of a tensor of that shape and dtype, and let autograd know of the change."""
+    """Write what this process has of a tensor of that shape and dtype. `mark_changed` is left to the caller."""
     local, region = local_shard(tensor)
     write_region(local, rule, shape, dtype, region)
-    if not tensor.is_inference():
-        torch.autograd.graph.increment_version(tensor)
+
+
+def mark_changed(tensors: Iterable[Any]) -> None:
+    """Let autograd know that tensors were written to."""
+    torch.autograd.graph.increment_version([tensor for tensor in tensors if not tensor.is_inference()])
 
 
 def write_region(local: Any, rule: Rule, shape: Shape, dtype: np.dtype, region: ShardIndices | None) -> None:
     """Write a region of a tensor, or the whole without one, to memory."""
-    if region is None and _is_plain(local):
-        rule.write(_array(local, dtype), None)
+    if region is None and is_plain(local):
+        rule.write(as_array(local, dtype), None)
         return
     axes = axes_of(shape)
     blocks = list(_blocks(shape, [[range(length)] for length in shape] if region is None else region))
-    if blocks and rule.needs_whole and not (_is_plain(local) and [block for block, _ in blocks] == [axes]):
+    if blocks and rule.needs_whole and not (is_plain(local) and [block for block, _ in blocks] == [axes]):
         whole = np.empty(shape, dtype)  # once, for all its parts
         rule.write(whole)
         rule = Repeated(whole)
     with torch.no_grad():
         for block, place in blocks:
             part = local[place] if len(blocks) > 1 else local
-            if _is_plain(part):
-                rule.write(_array(part, dtype), None if block == axes else block)
+            if is_plain(part):
+                rule.write(as_array(part, dtype), None if block == axes else block)
             elif not (is_torchs(part) and write_there(part, rule, block)):
                 _stage(part, rule, dtype, block)
 
@@ -152,7 +155,7 @@ def _blocks(shape: Shape, region: ShardIndices) -> Iterator[tuple[list[Axis], tu
         yield axes, tuple(slice(start, start + len(indices)) for start, indices in box)
 
 
-def _is_plain(tensor: Any) -> bool:
+def is_plain(tensor: Any) -> bool:
     """Whether the tensor is memory of the CPU, one element behind the other, and nothing else."""
     return (
         tensor.is_cpu
@@ -173,7 +176,7 @@ _BITS = {1: torch.int8, 2: torch.int16}
 """Dtypes by element size, in bytes, through which NumPy and torch exchange float8, float16 and bfloat16."""
 
 
-def _array(tensor: Any, dtype: np.dtype) -> np.ndarray:
+def as_array(tensor: Any, dtype: np.dtype) -> np.ndarray:
     """The memory of a plain tensor."""
     bits = tensor.data
     if dtype.itemsize in _BITS:
@@ -224,10 +227,11 @@ def extent_of(tensor: Any) -> int:
 
 def check_memory(tensor: Any) -> None:
     """Raise a ValueError unless a tensor's storage has memory for each element, and no two elements share it."""
-    if not is_torchs(tensor) or not tensor.numel():
+    count = tensor.numel()
+    if not count or not is_torchs(tensor):
         return
     if tensor.is_contiguous():
-        extent = tensor.numel()
+        extent = count
     else:
         extent = 1
         for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from seedbed.initializers import Initializer
-from seedbed.torch.module_tensors import Entry
+from seedbed.torch.module_tensors import Entry, layers_of
 from seedbed.torch.recorder.contents import Contents
 from seedbed.torch.recorder.context import RECORD, Recorded, recorded, results_of
 from seedbed.torch.recorder.dispatch import Recorder
@@ -186,7 +186,7 @@ class _Rerun:
 
     def run(self, root: nn.Module) -> None:
         """Run all methods of the module that can be run again."""
-        layers = [layer for layer in root.modules() if not is_recorded(layer)]
+        layers = [layer for layer in layers_of(root) if not is_recorded(layer)]
         classes = set(map(type, layers))
         methods = {cls: _methods(cls, OF_LAYERS)[:1] for cls in classes}
         for layer in reversed(layers):
@@ -208,21 +208,25 @@ class _Rerun:
 
     def _as_another(self, layer: nn.Module, method: Callable[[Any], object]) -> bool:
         """Take the result of a layer that is configured alike; false if the layer must be run itself."""
-        key = _configuration(layer)
-        if key is None or layer._modules:
+        key = None if layer._modules else _configuration(layer)
+        if key is None:
             return False
-        if key not in self.known:
+        try:
+            made = self.known.get(key)
+        except TypeError:  # a tuple among the attributes has an element without a hash
+            return False
+        if made is None:
             alone = _Rerun()
             alone._call(layer, method, LAYER_DEFAULT)
             if alone.failures:
                 return False
             stand_ins = {name: stand_in for (_, name), stand_in in alone.stand_ins.items()}
             results = results_of(alone.recorder, stand_ins)
-            self.known[key] = {
+            made = self.known[key] = {
                 name: Default(result, alone.recorder.records.contents_of(stand_ins[name]), _own(result, LAYER_DEFAULT))
                 for name, result in results.items()
             }
-        made = self.defaults[id(layer)] = self.known[key]
+        self.defaults[id(layer)] = made
         if self.stand_ins:
             for name, default in made.items():
                 place = (id(layer), name)
@@ -356,18 +360,24 @@ def _storage(tensor: Any) -> int | None:
 
 
 def _configuration(layer: nn.Module) -> Any:
-    """What the initialization of a layer of torch's own depends on, as a key; None where it is not that simple."""
-    options = [(name, value) for name, value in vars(layer).items() if name not in _OF_MODULES]
-    tensors = [
-        (name, tensor if tensor is None else (tensor.shape, tensor.dtype))
-        for name, tensor in (*layer._parameters.items(), *layer._buffers.items())
-    ]
-    key = (type(layer), *options, *tensors)
-    try:
-        hash(key)
-    except TypeError:
+    """Return a key of all that the initialization of a layer of torch's own depends on, or None if it has too much."""
+    state = vars(layer)
+    names = tuple(state)
+    options = _options.get(names)
+    if options is None:
+        options = _options[names] = [name for name in names if name not in _OF_MODULES]
+    values = [state[name] for name in options]
+    if not all(type(value) in _PLAIN for value in values):
         return None
-    return key if all(isinstance(value, _PLAIN) for _, value in options) else None
+    key: list[Any] = [type(layer), names, *values]
+    for tensors in (state["_parameters"], state["_buffers"]):
+        for name, tensor in tensors.items():
+            key += (name, None) if tensor is None else (name, tensor.shape, tensor.dtype)
+    return tuple(key)
 
 
-_PLAIN = (int, float, str, tuple, type(None), torch.dtype)
+_options: dict[tuple[str, ...], list[str]] = {}
+"""The attributes of a layer that not every module has, by all of its attributes."""
+
+_PLAIN = frozenset((int, float, bool, str, tuple, type(None), torch.dtype))
+"""Types of attributes that `_configuration` can compare."""
