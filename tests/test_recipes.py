@@ -133,6 +133,42 @@ def test_recipes_compare_by_value(recipe):
         recipe.dtype = "float32"
 
 
+def empty(recipe, size):
+    """Memory for so many elements of a recipe, as the extension takes it."""
+    dtypes = {"float16": "u2", "float8_e4m3fn": "u1", "float64": "f8", "complex64": "f4"}
+    dtype = next(dtypes[name] for name in dtypes if f'"{name}"' in repr(recipe))
+    return np.zeros(2 * size if "complex" in repr(recipe) else size, dtype)
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES[:3], _core.Recipe("uniform", (-1.0, 1.0), "float8_e4m3fn")], ids=repr)
+@pytest.mark.parametrize("size", [0, 1, 35, 70_000])
+def test_several_arrays_get_what_each_gets_alone(recipe, size):
+    keys = [bytes([number]) * 32 for number in range(5)]
+    outs = [empty(recipe, size) for _ in keys]
+    recipe.fill_each(outs, keys, 2)
+    for out, key in zip(outs, keys, strict=True):
+        alone = empty(recipe, size)
+        recipe.fill(alone, (key, 0), None, 1)
+        assert out.tobytes() == alone.tobytes()
+        assert alone.any() or not size
+    recipe.fill_each([], [], 1)
+
+
+def test_no_array_is_written_unless_all_can_be():
+    recipe = _core.Recipe("normal", (0.0, 1.0), "float64")
+    good, key = np.zeros(4), bytes(32)
+    fixed = np.zeros(4)
+    fixed.flags.writeable = False
+    for others in ([np.zeros(5)], [np.zeros(4, "f4")], [np.zeros(8)[::2]], [good], [fixed]):
+        with pytest.raises(ValueError, match="out must"):
+            recipe.fill_each([good, *others], [key] * 2, 1)
+    with pytest.raises(ValueError, match="key must have 32 bytes"):
+        recipe.fill_each([good], [b"short"], 1)
+    with pytest.raises(ValueError, match="Received: 2 keys"):
+        recipe.fill_each([good], [key] * 2, 1)
+    assert not good.any()
+
+
 def test_a_lazy_tensor_is_pickled_with_its_recipe():
     for initializer in (sb.GlorotNormal(seed=1), sb.Orthogonal(seed=1), sb.Sparse(0.5, seed=1), sb.Identity()):
         lazy = initializer.lazy(SHAPE)

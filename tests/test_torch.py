@@ -104,7 +104,7 @@ class TestFill:
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_other_devices_are_filled_by_pieces(self, dtype, monkeypatch):
         """The CPU is filled like another device, since its memory is declared inaccessible."""
-        monkeypatch.setattr(st.memory, "_is_plain", lambda tensor: False)
+        monkeypatch.setattr(st.memory, "is_plain", lambda tensor: False)
         monkeypatch.setattr(st.memory, "PIECE_BYTES", 24)
         for init in KINDS.values():
             assert bits(st.fill_(torch.zeros(7, 5, dtype=getattr(torch, dtype)), init)) == init((7, 5), dtype).tobytes()

@@ -783,3 +783,26 @@ def test_foreign_layers_have_the_distribution_of_their_reset():
     for name, tensor in theirs.named_parameters():
         a, b = (t.detach().double().numpy().ravel() for t in (ours.get_parameter(name), tensor))
         assert distance(a, b) < 1
+
+
+def test_an_interrupted_model_has_no_parameter_of_unset_memory(monkeypatch):
+    """A parameter has its values, or is on the meta device as before."""
+    made = []
+
+    def interrupted(tensor, device, materialised=st.initialize.materialised):
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.append(tensor)
+        return materialised(tensor, device)
+
+    with st.recording():
+        model = nn.Sequential(*[nn.Linear(4, 4) for _ in range(4)], nn.LayerNorm(4))
+    whole = copy.deepcopy(model)
+    monkeypatch.setattr(st.initialize, "materialised", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        st.initialize_(model, {"3.weight": "orthogonal"}, seed=1)
+    monkeypatch.undo()
+    st.initialize_(whole, {"3.weight": "orthogonal"}, seed=1)
+    for given, meant in zip(model.parameters(), whole.parameters(), strict=True):
+        assert given.is_meta or bits(given) == bits(meant)
+    assert bits(st.initialize_(model, {"3.weight": "orthogonal"}, seed=1)[2].weight) == bits(whole[2].weight)
