@@ -342,3 +342,10 @@ class TestGuard:
         report = st.device_report("cpu")
         assert (report.way, report.compared) == ("operations of torch", 1152)
         assert "No way of a device has been run on hardware" in str(report)
+
+
+def test_the_report_without_an_accelerator_is_about_the_cpu(monkeypatch):
+    """A build of torch for CUDA names CUDA as its accelerator on machines without one."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    assert st.device_report() == st.device_report("cpu")

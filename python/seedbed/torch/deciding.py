@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -28,12 +27,16 @@ from seedbed.plan.rules import (
     selected,
 )
 from seedbed.seeds import UNBOUND
-from seedbed.shapes import Shape
 from seedbed.torch.fill import check_fans
 from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
 from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties
 from seedbed.torch.own_initialization import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.weight_norm import direction_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from seedbed.shapes import Shape
 
 LAYERS = ("recorded", "default")
 """Values of the argument `layers`."""
@@ -42,7 +45,7 @@ UNUSED = ("error", "ignore")
 """Values of the argument `unused`."""
 
 Planned: TypeAlias = "tuple[str, Shape, np.dtype, Initializer, str, None, str | None]"
-"""The arguments of a `PlannedTensor`. To make it takes longer than all else that a small tensor needs here."""
+"""Arguments of a `PlannedTensor`: creating the object takes as long as all checks of a small tensor."""
 
 
 @dataclass(slots=True)

@@ -167,9 +167,11 @@ def device_report(device: torch.device | str | None = None) -> DeviceReport:
     >>> print(seedbed.torch.device_report("cpu"))
     cpu (CPU): engine; 0 values compared, 0 differ. The engine is what other devices are compared with.
     """
-    found = (
-        torch.device(device) if device is not None else torch.accelerator.current_accelerator() or torch.device("cpu")
-    )
+    if device is None:  # a build of torch for CUDA names it as its accelerator on any machine
+        present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        found = present or torch.device("cpu")
+    else:
+        found = torch.device(device)
     if found.type in HOSTS:
         return DeviceReport(
             str(found), found.type.upper(), "engine", 0, "The engine is what other devices are compared with."
