@@ -7,6 +7,7 @@ the backends of the loaded models. The program saves a model to FOLDER, and load
 """
 
 import copy
+import doctest
 import hashlib
 import importlib
 import inspect
@@ -982,6 +983,14 @@ def tensors_of_torch_are_on_the_device_that_is_set():
         assert sk.HeNormal(1)((2, 2)).device.type == "cpu"
     with keras.device("meta"):
         assert sk.HeNormal(1)((2, 2)).device.type == "meta"
+
+
+@check()
+def the_examples_of_the_documentation_run():
+    modules = [importlib.import_module(f"seedbed.keras.{name}") for name in ("adapters", "models")]
+    done = [doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE) for module in modules]
+    assert sum(result.attempted for result in done) > 10
+    assert not sum(result.failed for result in done)
 
 
 def main():
