@@ -6,7 +6,7 @@
 >>> w.shape, w.dtype
 ((4096, 4096), dtype('float32'))
 
-A value is a function of its address, (seed, draw, element index), alone:
+A value depends only on its address, (seed, draw, element index). A slice has the same bits as in the whole:
 
 >>> bool((init.lazy((4096, 4096))[500:600, ::2] == w[500:600, ::2]).all())
 True

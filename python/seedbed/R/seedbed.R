@@ -1,12 +1,12 @@
-# The initializers of R's keras3, with the values of seedbed, and those that only seedbed has.
+# Initializers for R's keras3: those that keras3 has, with the values of seedbed, and the others of seedbed.
 #
 #     library(reticulate)
 #     source(file.path(dirname(import("seedbed")$`__file__`), "R", "seedbed.R"))
 #     layer <- layer_dense(units = 3, kernel_initializer = initializer_glorot_normal(seed = 42))
 #
 # defines initializer_NAME() for each class of seedbed, random_seed_generator() and seedbed_array(). It needs the package
-# reticulate and a Python that has seedbed. Where Keras is installed too, the initializers are those of seedbed.keras and
-# make tensors of its backend; options(seedbed.keras = FALSE) before source() says otherwise.
+# reticulate and a Python that has seedbed. If Keras is installed too, the initializers are those of seedbed.keras and
+# make tensors of its backend; to use those of seedbed instead, call options(seedbed.keras = FALSE) before source().
 
 local({
   target <- parent.env(environment())
@@ -14,7 +14,7 @@ local({
   with_keras <- getOption("seedbed.keras", reticulate::py_module_available("keras"))
   module <- if (with_keras) reticulate::import("seedbed.keras") else seedbed
 
-  # R's numbers are doubles. Seeds and numbers of groups are integers: as in keras3, what is whole becomes one.
+  # Numbers in R are doubles. Convert whole ones to integers for seeds and numbers of groups, as keras3 does.
   as_whole <- function(what, value) {
     if (!is.numeric(value)) return(value)
     if (length(value) != 1 || is.na(value) || value != trunc(value) || abs(value) >= 2^31)
@@ -22,14 +22,14 @@ local({
     as.integer(value)
   }
 
-  # Versions of reticulate before 1.36 do not convert arrays to those of NumPy 2 by themselves, nor back.
+  # Versions of reticulate before 1.36 do not convert arrays to NumPy 2 or back.
   as_python <- function(value) {
     if (!is.array(value)) return(value)
     numpy <- reticulate::import("numpy", convert = FALSE)
     numpy$reshape(as.list(c(value)), as.list(dim(value)), order = "F")
   }
 
-  # A function with the arguments of a Python class. Those that a call leaves out have the class's defaults.
+  # A function with the arguments of a Python class, and its defaults.
   initializer <- function(class, parameters) {
     force(class)
     made <- function() {
@@ -54,7 +54,7 @@ local({
     seedbed$SeedGenerator(as_whole("seed", seed), name)
   }, envir = target)
 
-  # A tensor of any backend, or an array of NumPy, as an array of R.
+  # Convert a tensor of any backend, or a NumPy array, to an R array.
   assign("seedbed_array", function(tensor) {
     if (is.array(tensor) || is.atomic(tensor)) return(tensor)
     if (with_keras) tensor <- reticulate::import("keras", convert = FALSE)$ops$convert_to_numpy(tensor)

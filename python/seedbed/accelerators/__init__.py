@@ -2,7 +2,7 @@
 
 | module | has |
 |---|---|
-| `samples` | what a device evaluates: a distribution about its center, the words of an address, the runs of a region |
+| `samples` | the input of an evaluation: a distribution, the words of an address, the runs of a region |
 | `tables` | the engine's float32 tables |
 | `arithmetic` | words to values, in 32-bit integers and float32, for any library of arrays |
 | `uniform` | the float32 uniform in 32-bit integers alone |

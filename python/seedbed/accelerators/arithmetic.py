@@ -34,31 +34,31 @@ class Operations(Protocol):
     """
 
     def word(self, value: int) -> Any:
-        """Return a constant, 0 <= value < 2^32, that goes with arrays of words."""
+        """Return a constant, 0 <= value < 2^32, for operations with arrays of words."""
 
     def shift_right(self, words: Any, bits: Any) -> Any:
-        """Shift zeros in from the left. `bits` are a number or words, from 0 to 31."""
+        """Return words shifted right by `bits`, a number or words from 0 to 31, with zeros from the left."""
 
     def less(self, one: Any, other: Any) -> Any:
-        """Return whether words are less than others, which may be a constant; none has a sign."""
+        """Return whether unsigned words are less than others, which may be a constant."""
 
     def flag(self, condition: Any) -> Any:
-        """Return words of 1 where a condition is true, else of 0."""
+        """Return words that are 1 where a condition is true, and 0 elsewhere."""
 
     def where(self, condition: Any, one: Any, other: Any) -> Any:
-        """Return words of one array or of another one."""
+        """Return the words of `one` where a condition is true, and those of `other` elsewhere."""
 
     def number(self, words: Any) -> Any:
-        """Return signed words as numbers, to nearest."""
+        """Return signed words as numbers, rounded to nearest."""
 
     def bits(self, numbers: Any) -> Any:
-        """Return the words that numbers are stored as."""
+        """Return the bits of numbers as words."""
 
     def of_bits(self, words: Any) -> Any:
-        """Return the numbers that words store."""
+        """Return the numbers with the bits of words."""
 
     def times(self, one: Any, other: Any) -> Any:
-        """Return products, each rounded by itself: no later sum is fused with it."""
+        """Return products, each rounded. They must not be fused with a later sum."""
 
     def plus(self, one: Any, other: Any) -> Any:
         """Return sums. One term may be a number of Python."""
@@ -67,16 +67,16 @@ class Operations(Protocol):
         """Return the entries of a table of words or of float32, for rows within it."""
 
     def clamp(self, numbers: Any, least: float, greatest: float) -> Any:
-        """Bring numbers between two bounds."""
+        """Return numbers clamped to two bounds."""
 
     def find(self, condition: Any) -> Any:
-        """Return the places where a condition is true, for `pick` and `put`."""
+        """Return the positions where a condition is true, for `pick` and `put`."""
 
     def pick(self, array: Any, places: Any) -> Any:
-        """Return at least the elements at some places."""
+        """Return the elements at some positions, and possibly more."""
 
     def put(self, array: Any, places: Any, values: Any) -> Any:
-        """Return the array with other elements at some places."""
+        """Return the array with new elements at some positions."""
 
 
 def rotate(ops: Operations, words: Any, bits: int) -> Any:
@@ -115,7 +115,7 @@ def values(ops: Operations, sample: Sample, high: Any, low: Callable[[Any], Any]
 
 def _normal(ops: Operations, sample: Sample, high: Any, low: Callable[[Any], Any]) -> Any:
     """Return standard normals, truncated or not."""
-    upper = ops.word(0) - ops.shift_right(high, 31)  # all bits set on the upper side, else none
+    upper = ops.word(0) - ops.shift_right(high, 31)  # All bits are set on the upper side, none on the lower side.
     rest = high ^ upper
     x = _half(ops, tables.rows(sample.kind), rest)
     if sample.kind == "normal":
@@ -135,17 +135,17 @@ def _half(ops: Operations, table: tables.Rows, rest: Any) -> Any:
 def _tail(ops: Operations, table: tables.Tail, rest: Any, low: Any) -> Any:
     """Return the halves of rests in a tail, of which `low` counts from the end too."""
     below = ops.where(ops.less(rest, ops.word(table.outer)), low, ops.word(TOP))
-    y = ops.plus(ops.number(rest), (_unsigned(ops, below) + 0.5) * 2.0**-32)  # the product is exact
+    y = ops.plus(ops.number(rest), (_unsigned(ops, below) + 0.5) * 2.0**-32)  # The product is exact.
     bits, unit = ops.bits(y), 1 << table.shift
     row = ops.shift_right(bits, table.shift) - ops.word(table.first)
     last = ops.word(table.coefficients.shape[1] - 1)
-    row = ops.where(ops.less(row, last), row, last)  # where `pick` has returned more, any row
+    row = ops.where(ops.less(row, last), row, last)  # Elements that `pick` returned in excess may use any row.
     f = ops.number(ops.word(unit) - (bits & ops.word(unit - 1))) * (1 / unit)
     return _polynomial(ops, table.coefficients, row, f)
 
 
 def _unsigned(ops: Operations, words: Any) -> Any:
-    """Return words without a sign as numbers, to nearest: the sum of two numbers that are exact."""
+    """Return unsigned words as numbers, rounded to nearest, as the sum of two exact numbers."""
     return ops.plus(ops.number(ops.shift_right(words, 16)) * 65536.0, ops.number(words & ops.word(0xFFFF)))
 
 
@@ -173,7 +173,7 @@ def narrowed(ops: Operations, dtype: str, numbers: Any) -> Any:
     # 2^-14 is the least normal number. Larger ones lose 13 bits of the mantissa and 112 of the exponent.
     odd = ops.shift_right(size, 13) & ops.word(1)
     normal = ops.shift_right(size - ops.word(0x38000000) + ops.word(0xFFF) + odd, 13)
-    # Smaller ones are multiples of 2^-24. From 25 bits on nothing of them is left.
+    # Smaller ones are rounded to multiples of 2^-24, and to 0 if they are shifted by 25 bits or more.
     exponent = ops.shift_right(size, 23)
     lost = ops.word(126) - exponent
     lost = ops.where(ops.less(ops.word(101), exponent), lost, ops.word(25))
@@ -199,7 +199,7 @@ def multiply(ops: Operations, words: Any, constant: int) -> tuple[Any, Any]:
 
 
 def double_rounds(ops: Operations, state: Sequence[Any]) -> list[Any]:
-    """Return the sixteen words of blocks, for the words that ChaCha begins with."""
+    """Return the sixteen words of blocks from the initial state of ChaCha."""
     x = list(state)
     for _ in range(ROUNDS // 2):
         for turn in range(2):

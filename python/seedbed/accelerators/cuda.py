@@ -14,12 +14,12 @@ from seedbed.accelerators import tables
 from seedbed.accelerators.samples import BLOCK, Sample
 
 GROUP = 128
-"""Number of threads of a group, and of blocks that a group makes."""
+"""Number of threads of a group, and number of blocks that a group evaluates."""
 
 
 @lru_cache(maxsize=1)
 def source() -> str:
-    """Return the source of the kernels, which are named as `kernel_of` says."""
+    """Return the source of the kernels. `kernel_of` returns their names."""
     tail = tables.tail()
     normal, truncated = tables.rows("normal"), tables.rows("truncated_normal")
     lines = [
@@ -44,7 +44,7 @@ def source() -> str:
 
 
 def _array(name: str, words: npt.NDArray[np.uint32]) -> str:
-    """Return the declaration of words. Numbers are given by their bits."""
+    """Return the declaration of an array of words. Floats are declared by their bits."""
     return f"__device__ const unsigned int {name}[] = {{{', '.join(f'{word:#x}' for word in words.ravel().tolist())}}};"
 
 

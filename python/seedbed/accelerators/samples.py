@@ -1,4 +1,4 @@
-"""What a device evaluates: a distribution about its center, the words of an address, the runs of a region."""
+"""The input of an evaluation on a device: a distribution, the words of an address, the runs of a region."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 16
 """Number of words of a block of the keystream."""
 
 LOW_PLANE = 1 << 63
-"""Number of blocks before that of the low words of the first elements."""
+"""Number of the block with the low words of the first elements."""
 
 LEAST = 1e-20
 """The least scale, and the least center and bound except 0, of which no step of the arithmetic is a subnormal number,
@@ -27,27 +27,27 @@ term."""
 
 
 class Sample(NamedTuple):
-    """A distribution of which values are made in float32 arithmetic, and narrowed to the dtype."""
+    """A distribution whose values are computed in float32 arithmetic, and then narrowed to the dtype."""
 
     kind: str
     """The standard distribution: "uniform", "normal" or "truncated_normal"."""
     center: float
     scale: float
     least: float
-    """The least value, a number of the dtype. Unused for "normal"."""
+    """Lower bound of the values, a number of the dtype. Unused for "normal"."""
     greatest: float
-    """The greatest value, likewise."""
+    """Upper bound of the values, a number of the dtype. Unused for "normal"."""
     dtype: str
     """The element type: "float32", "bfloat16" or "float16"."""
 
     @property
     def bounded(self) -> bool:
-        """Whether values are brought between `least` and `greatest`."""
+        """Whether values are clamped to `least` and `greatest`."""
         return self.kind != "normal"
 
 
 def sample_of(recipe: _core.Recipe) -> Sample | None:
-    """Return what a device evaluates for a recipe; None if only the engine has the same bits.
+    """Return the sample that a device evaluates for a recipe; None if only the engine can evaluate it.
 
     The engine alone makes float64, complex and eight-bit values, normals between other bounds than ±2, and functions of
     a uniform; and values that could be subnormal numbers, or 0 by their scale.
@@ -80,13 +80,13 @@ def forced() -> bool:
 
 
 def key_words(address: Address) -> tuple[tuple[int, ...], tuple[int, int]]:
-    """Return the eight words of a key, and the two of a stream, the low one first."""
+    """Return the eight words of a key and the two words of a stream, the lowest word first."""
     key, stream = address
     return tuple(np.frombuffer(key, "<u4").tolist()), (stream & 0xFFFFFFFF, stream >> 32)
 
 
 class Runs(NamedTuple):
-    """A region as runs of consecutive elements, all of one length."""
+    """A region as runs of consecutive elements of equal length."""
 
     firsts: npt.NDArray[np.uint64]
     """Number of the first element of each run, in the order of the region's elements."""

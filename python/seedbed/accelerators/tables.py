@@ -12,7 +12,7 @@ from seedbed import _core
 
 
 class Rows(NamedTuple):
-    """Half of a quantile function: polynomials by row of the rest."""
+    """Half of a quantile function: a polynomial for each row, chosen by the bits of the rest."""
 
     offset: float
     """Number that is added to the rest before its bits choose a row."""
@@ -28,9 +28,9 @@ class Tail(NamedTuple):
     """The tails of the normal."""
 
     below: int
-    """The least rest that is not in a tail."""
+    """Lower limit of the rests that are not in a tail."""
     outer: int
-    """The least rest that does not need its low word."""
+    """Lower limit of the rests that do not need their low word."""
     shift: int
     """Mantissa bits below those that choose the row."""
     first: int

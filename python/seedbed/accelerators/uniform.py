@@ -14,7 +14,7 @@ from seedbed.accelerators.arithmetic import TOP, Operations, multiply
 from seedbed.accelerators.samples import Sample
 
 _BIAS = 1 << 16
-"""Number that is added to exponents: so they are positive, and compare as words without a sign do."""
+"""Bias of exponents: the sums are positive, and compare like unsigned words."""
 
 
 class Long(NamedTuple):
@@ -31,7 +31,7 @@ def by_integers(ops: Operations, sample: Sample, high: Any) -> Any:
     The product and the sum are rounded to 53 bits each, as float64 arithmetic does. No result but 0 is below the normal
     numbers of float32 (`samples.sample_of`).
     """
-    lower = ops.shift_right(high, 31) - ops.word(1)  # all bits set on the lower side, else none
+    lower = ops.shift_right(high, 31) - ops.word(1)  # All bits are set on the lower side, none on the upper side.
     # x is s × 2^-32, and |s| is 2 high + 1 - 2^32, or 2^32 - 1 - 2 high on the lower side.
     size = ((high + high) ^ lower) | ops.word(1)
     product = _product(ops, size, _long(sample.scale))
@@ -56,7 +56,7 @@ def _product(ops: Operations, size: Any, number: tuple[int, int, int]) -> Long:
     carried, low = multiply(ops, size, number[1])
     middle = middle + carried
     high = high + ops.flag(ops.less(middle, carried))
-    # 96 bits, the first or the second of which is set.
+    # 96 bits, of which the first or the second is set.
     short = ops.flag(ops.less(high, ops.word(TOP)))
     high, middle, low = _left(ops, high, middle, short), _left(ops, middle, low, short), low << short
     exponent = ops.word(number[2]) - zeros - short
@@ -69,21 +69,21 @@ def _sum(ops: Operations, one: Long, sign: Any, constant: tuple[int, int, int], 
     smaller = _less(ops, one, other)
     large = Long(*(ops.where(smaller, theirs, own) for own, theirs in zip(one, other, strict=True)))
     small = Long(*(ops.where(smaller, own, theirs) for own, theirs in zip(one, other, strict=True)))
-    # Both go one bit to the right, which makes room for a carry.
+    # Shift both right by one bit, so that a carry fits.
     high, low = ops.shift_right(large.high, 1), _left(ops, large.high, large.low, ops.word(31))
     shift = large.exponent - small.exponent
     far = ops.less(ops.word(62), shift)
     added_high, added_low = _right(ops, small, ops.where(far, ops.word(63), shift + ops.word(1)))
     opposite = sign ^ ops.word(constant_sign)
-    inverted = ops.word(0) - ops.shift_right(opposite, 31)  # all bits set where the signs differ
+    inverted = ops.word(0) - ops.shift_right(opposite, 31)  # All bits are set where the signs differ.
     added_high, added_low = added_high ^ inverted, added_low ^ inverted
     total_low = low + added_low
     carry = ops.flag(ops.less(total_low, low))
-    total_low = total_low - inverted  # and one more, where the bits are inverted
+    total_low = total_low - inverted  # Plus 1 where the bits are inverted.
     carry = carry + (ops.flag(ops.less(total_low, ops.word(1))) & inverted)
     total_high = high + added_high + carry
     exponent, sign = large.exponent + ops.word(1), ops.where(smaller, ops.word(constant_sign), sign)
-    # The first bit that is set comes to the front.
+    # Shift left until the first bit is set.
     empty = ops.less(total_high, ops.word(1))
     whole = ops.flag(empty) << ops.word(5)
     total_high, total_low = ops.where(empty, total_low, total_high), ops.where(empty, ops.word(0), total_low)
@@ -107,17 +107,17 @@ def _equal(ops: Operations, one: Any, other: Any) -> Any:
 
 
 def _any(ops: Operations, words: Any) -> Any:
-    """Return 1 where any bit is set, else 0."""
+    """Return 1 where any bit is set, and 0 elsewhere."""
     return ops.flag(ops.less(ops.word(0), words))
 
 
 def _left(ops: Operations, high: Any, low: Any, bits: Any) -> Any:
-    """Return the high word of two that are shifted to the left by 0 to 31 bits."""
+    """Return the high word of two words shifted left by 0 to 31 bits."""
     return (high << bits) | ops.shift_right(ops.shift_right(low, 1), ops.word(31) - bits)
 
 
 def _right(ops: Operations, long: Long, bits: Any) -> tuple[Any, Any]:
-    """Return the words of a long that is shifted to the right by 1 to 63 bits."""
+    """Return the words of a long shifted right by 1 to 63 bits."""
     far = ops.less(ops.word(31), bits)
     lost = ops.where(far, long.low, ops.word(0))
     high, low = ops.where(far, ops.word(0), long.high), ops.where(far, long.high, long.low)
@@ -128,11 +128,11 @@ def _right(ops: Operations, long: Long, bits: Any) -> tuple[Any, Any]:
 
 
 def _leading_zeros(ops: Operations, words: Any) -> Any:
-    """Return the number of zeros before the first bit that is set; 32 for 0."""
+    """Return the number of leading zeros of words; 32 for 0."""
     upper = ops.shift_right(words, 16)
     large = ops.less(ops.word(0), upper)
     half = ops.where(large, upper, words)
-    length = ops.shift_right(ops.bits(ops.number(half)), 23) - ops.word(126)  # no number below 2^16 is rounded
+    length = ops.shift_right(ops.bits(ops.number(half)), 23) - ops.word(126)  # Numbers below 2^16 are exact.
     length = ops.where(ops.less(ops.word(0), half), length, ops.word(0))
     return ops.word(32) - length - (ops.flag(large) << ops.word(4))
 
@@ -142,7 +142,7 @@ def _double(ops: Operations, long: Long) -> Long:
     odd = ops.shift_right(long.low, 11) & ops.word(1)
     low = long.low + ops.word(0x3FF) + odd
     high = long.high + ops.flag(ops.less(low, long.low))
-    over = ops.less(high, long.high)  # all bits were set: it is the next power of two
+    over = ops.less(high, long.high)  # All bits were set: the result is the next power of two.
     return Long(high | (ops.flag(over) << ops.word(31)), low & ops.word(0xFFFFF800), long.exponent + ops.flag(over))
 
 
@@ -151,5 +151,5 @@ def _single(ops: Operations, long: Long) -> Any:
     mantissa = ops.shift_right(long.high, 8)
     rest = (long.high & ops.word(0xFF)) | _any(ops, long.low)
     up = ops.shift_right(rest + ops.word(0x7F) + (mantissa & ops.word(1)), 8)
-    # The first bit of the mantissa adds 1 to the exponent, and a carry does too.
+    # The first bit of the mantissa adds 1 to the exponent, and so does a carry.
     return ((long.exponent - ops.word(_BIAS - 126)) << ops.word(23)) + mantissa + up
