@@ -411,3 +411,9 @@ resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (4 << 2
     program = WRITE.replace("try:", limit + "try:")
     assert run(program, path, 0).communicate(timeout=60) == ("", "no memory\n")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("path", [True, 1.5, None, b"model.safetensors", []])
+def test_a_path_of_a_wrong_type_is_a_type_error(path):
+    with pytest.raises(TypeError):
+        write_checkpoint(plan_of(*ENTRIES), path)

@@ -239,6 +239,12 @@ class TestConfigFiles:
             write_directory(PLAN, folder, files={name: b""})
         assert not folder.exists()
 
+    @pytest.mark.parametrize("files", [["a.json"], {"a.json": "text"}, {3: b""}])
+    def test_must_be_a_mapping_of_names_to_bytes(self, folder, files):
+        with pytest.raises(TypeError, match=r"files must be a mapping of names to bytes\. Received: "):
+            write_directory(PLAN, folder, files=files)
+        assert not folder.exists()
+
 
 class TestDirectory:
     def test_is_made_in_one_that_exists(self, tmp_path):

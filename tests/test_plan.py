@@ -452,3 +452,9 @@ class TestPlan:
             with pytest.raises(TypeError, match=f"plan must be a Plan, .* Received: {type(plan).__name__}"):
                 call()
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("unused", ["warn", "", None, 3])
+def test_unused_must_be_one_of_two_words(unused):
+    with pytest.raises(ValueError, match=f"unused must be one of 'error', 'ignore'. Received: unused={unused!r}"):
+        parse_plan('{"tensors": []}', unused=unused)

@@ -7,7 +7,6 @@ a keyed BLAKE2b hash of its name. A *stream* is a 64-bit number. An integer seed
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -382,7 +381,10 @@ def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) ->
 
 
 def _in_range(what: str, value: SupportsIndex, limit: int) -> int:
-    number = operator.index(value)
+    try:
+        number = as_integer(value)
+    except TypeError:
+        raise TypeError(f"{what} must be an integer. Received: {what}={shortened(value)}") from None
     if not 0 <= number < limit:
         raise ValueError(f"{what} must be in [0, 2**{limit.bit_length() - 1}). Received: {what}={number}")
     return number

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedbed.arguments import shortened
 from seedbed.checkpoint.comparison import compare
 from seedbed.checkpoint.destination import destination_of, sync_folder, write_file
 from seedbed.checkpoint.errors import write_errors
@@ -143,7 +144,7 @@ class DirectoryRun:
         self.layouts = [self.all_layouts[position] for position in own]
         """Layouts of the shards of the part."""
         self._folder = path_of(directory)
-        _check_names(files or {})
+        _check_files(files or {})
         self._others = {MANIFEST_NAME: self.manifest.text().encode(), **_config_files(plan), **(files or {})}
         several = len(self.all_layouts) > 1
         self._index = {INDEX_NAME: index_text(plan, self.all_layouts).encode()} if several else {}
@@ -235,8 +236,15 @@ def _config_files(plan: Plan) -> dict[str, bytes]:
     return {} if config is None else {CONFIG_NAME: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()}
 
 
-def _check_names(files: Mapping[str, bytes]) -> None:
-    for name in files:
+def _check_files(files: Mapping[str, bytes]) -> None:
+    if not isinstance(files, Mapping):
+        raise TypeError(f"files must be a mapping of names to bytes. Received: {type(files).__name__}")
+    for name, content in files.items():
+        if not (isinstance(name, str) and isinstance(content, bytes)):
+            raise TypeError(
+                "files must be a mapping of names to bytes. "
+                f"Received: {type(content).__name__} for the name {shortened(name)}"
+            )
         if (
             not name
             or Path(name).name != name

@@ -99,6 +99,8 @@ def write_checkpoint(
     check_plan(plan)
     seed = as_seed(seed)  # a SeedGenerator is refused: a file records a seed, not a number of draws
     start = time.perf_counter()
+    if isinstance(path, bool):  # an int to isinstance, and to the system the descriptor 0 or 1
+        raise TypeError(f"path must be a path, a URL or a descriptor. Received: {path}")
     name = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
     layout = file_layout(name, plan.tensors, seed)
     destination = Pipe(path) if isinstance(path, int) else destination_of(name, layout.size)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seedbed import ALGORITHM
+from seedbed.arguments import as_integer
 from seedbed.checkpoint.header import ALGORITHM_KEY, SEED_KEY, Entry, Header, dtype_of, encode_header
 
 if TYPE_CHECKING:
@@ -126,9 +127,13 @@ def as_size(size: int | str) -> int:
     >>> as_size("5GB"), as_size("1.5 MB"), as_size(4096)
     (5000000000, 1500000, 4096)
     """
-    found = _SIZE.fullmatch(str(size)) if type(size) in (int, str) else None
+    try:
+        text = size if isinstance(size, str) else str(as_integer(size))
+    except TypeError:
+        text = None
+    found = None if text is None else _SIZE.fullmatch(text)
     if found is None:
-        raise (ValueError if type(size) in (int, str) else TypeError)(
+        raise (TypeError if text is None else ValueError)(
             "max_shard_size must be a positive number of bytes, or a string with one of the units KB, MB, GB and TB, "
             f"such as '5GB'. Received: {size!r}"
         )

@@ -39,11 +39,16 @@ def path_of(path: str | os.PathLike[str]) -> Path:
     """Return a `Path` for a local path, and a `UPath`, which has the same methods, for a URL.
 
     Raises:
+        TypeError: if the path is neither a string nor a path.
         ImportError: if the path is a URL, and fsspec or universal_pathlib is not installed.
         ValueError: if fsspec does not know the protocol of the URL.
     """
     if not is_url(path):
-        return Path(path) if isinstance(path, (str, os.PathLike)) else path  # a UPath is not PathLike
+        if isinstance(path, (str, os.PathLike)):
+            return Path(path)  # a TypeError for bytes
+        if not hasattr(path, "fs"):  # a UPath, which is not PathLike, has one
+            raise TypeError(f"a path must be a string or a path. Received: {type(path).__name__}")
+        return path
     try:
         from upath import UPath
     except ImportError:

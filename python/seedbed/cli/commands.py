@@ -22,7 +22,7 @@ from seedbed.checkpoint.object_store import path_of
 from seedbed.checkpoint.parts import Part
 from seedbed.cli import exit_status
 from seedbed.cli.cluster import verifier, writer
-from seedbed.cli.console import LenientStream, say, tell, tell_json
+from seedbed.cli.console import LenientStream, print_json, print_stderr, print_stdout
 from seedbed.cli.launchers import find_part
 from seedbed.cli.plan_display import heads_of, multipliers_of, objects_of, plot, rows_of, totals_of
 from seedbed.cli.progress import shown_progress
@@ -30,7 +30,7 @@ from seedbed.cli.rules import parse_call
 from seedbed.cli.schemes import NUMBERS, chosen_scheme
 from seedbed.cli.signals import Terminated
 from seedbed.cli.sources import Source, load_source
-from seedbed.cli.tables import tell_table
+from seedbed.cli.tables import print_table
 from seedbed.plan import Plan, load_plan
 from seedbed.plan.json_reader import shipped_plans
 from seedbed.schemes import ROLES, SCHEMES, Multipliers, Scheme, named_scheme
@@ -43,10 +43,10 @@ def plans(arguments: Namespace) -> int:
     """List the shipped plans."""
     shipped = [(name, load_plan(name)) for name in shipped_plans()]
     if arguments.json:
-        tell_json({"plans": [{"name": name, **totals_of(plan)} for name, plan in shipped]})
+        print_json({"plans": [{"name": name, **totals_of(plan)} for name, plan in shipped]})
     else:
         rows = [(name, *(f"{number:,}" for number in totals_of(plan).values())) for name, plan in shipped]
-        tell_table(rows, ("plan", "tensors", "parameters", "bytes"))
+        print_table(rows, ("plan", "tensors", "parameters", "bytes"))
     return exit_status.OK
 
 
@@ -55,19 +55,19 @@ def schemes(arguments: Namespace) -> int:
     if arguments.scheme is None:
         known = sorted(SCHEMES.items())
         if arguments.json:
-            tell_json({"schemes": [{"name": name, **each.fields()} for name, each in known]})
+            print_json({"schemes": [{"name": name, **each.fields()} for name, each in known]})
         else:
             rows = [(name, ", ".join(each.required), ", ".join(each.optional), each.source) for name, each in known]
-            tell_table(rows, ("scheme", "needs", "takes", "source"))
+            print_table(rows, ("scheme", "needs", "takes", "source"))
         return exit_status.OK
     scheme = named_scheme(*parse_call(arguments.scheme, "a scheme must be a name, or a call", "gpt2(layers=12)"), {})
     if arguments.json:
         numbers = {name: value for name, value in scheme.numbers.items() if value is not None}
-        tell_json({"name": scheme.name, "numbers": numbers, "source": scheme.source, "roles": _formulas(scheme)})
+        print_json({"name": scheme.name, "numbers": numbers, "source": scheme.source, "roles": _formulas(scheme)})
         return exit_status.OK
-    tell(f"{scheme!r}: {scheme.source}")
+    print_stdout(f"{scheme!r}: {scheme.source}")
     formulas = [(*fields.values(), ROLES[role]) for role, fields in _formulas(scheme).items()]
-    tell_table(formulas, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
+    print_table(formulas, ("role", "values", *(Multipliers._fields if scheme.scalings else ()), "what has it"))
     return exit_status.OK
 
 
@@ -85,7 +85,7 @@ def plan(arguments: Namespace) -> int:
     source = _source(arguments)
     text = source.plan.to_json()
     if arguments.output == STANDARD_OUTPUT:
-        tell(text.rstrip("\n"))
+        print_stdout(text.rstrip("\n"))
         return exit_status.OK
     _check_other(arguments.output, source)
     with write_errors(arguments.output, "the plan"):
@@ -102,11 +102,11 @@ def show(arguments: Namespace) -> int:
             plot(source.plan, arguments.plot, arguments.seed)
     multipliers = multipliers_of(source.plan, source.scheme)
     if arguments.json:
-        tell_json({**totals_of(source.plan), "tensors": objects_of(source.plan, multipliers)})
+        print_json({**totals_of(source.plan), "tensors": objects_of(source.plan, multipliers)})
         return exit_status.OK
-    tell_table(rows_of(source.plan, multipliers), heads_of(multipliers))
-    tell("")
-    tell_table([(label, f"{number:,}") for label, number in totals_of(source.plan).items()])
+    print_table(rows_of(source.plan, multipliers), heads_of(multipliers))
+    print_stdout("")
+    print_table([(label, f"{number:,}") for label, number in totals_of(source.plan).items()])
     return exit_status.OK
 
 
@@ -136,13 +136,13 @@ def init(arguments: Namespace) -> int:
         _remains(output, is_directory),
     ):
         written = write(source.plan, 1 if to_pipe else output, progress=progress, **options)
-    tell_result = say if to_pipe else tell  # the standard output has the file
+    print_result = print_stderr if to_pipe else print_stdout  # the standard output has the file
     if arguments.json:
         to_come = {} if part is None else {"to_come": list(written.to_come)}
-        tell_json({**_result(written), **to_come}, tell_result)
+        print_json({**_result(written), **to_come}, print_result)
     elif not arguments.quiet:
         rows = _planned_rows(written) if arguments.dry_run else _rows(written, _filling(written))
-        tell_table([*_part_rows(part, written), *rows], write=tell_result)
+        print_table([*_part_rows(part, written), *rows], write=print_result)
     return exit_status.OK
 
 
@@ -160,18 +160,18 @@ def verify(arguments: Namespace) -> int:
         found = verify_checkpoint(expected, arguments.path, seed=seed, progress=progress)
     if arguments.json:
         lines = [{"name": each.name, "kind": each.kind, "text": str(each)} for each in found.differences]
-        tell_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})
+        print_json({**_result(found), "seed": found.seed, "different": found.different, "differences": lines})
     elif found.different:
         for difference in found.differences:
-            tell(str(difference))
+            print_stdout(str(difference))
         if found.different > len(found.differences):
-            tell(f"and {found.different - len(found.differences):,} more")
+            print_stdout(f"and {found.different - len(found.differences):,} more")
     elif not arguments.quiet:
-        tell_table(_rows(found, [("seed", _seed(found))]))
+        print_table(_rows(found, [("seed", _seed(found))]))
     if not found.different:
         return exit_status.OK
     what = "1 difference from" if found.different == 1 else f"{found.different:,} differences from"
-    say(f"seedbed: error: {what} what the plan says with seed {_seed(found)}: {arguments.path!r}")
+    print_stderr(f"seedbed: error: {what} what the plan says with seed {_seed(found)}: {arguments.path!r}")
     return exit_status.DIFFERENT
 
 
@@ -190,9 +190,9 @@ def _part(arguments: Namespace) -> Part | None:
     """Return the part that the arguments name, or None. Report the part if the environment determines it."""
     if arguments.part is None:
         return None
-    part, said = find_part(arguments.part, os.environ)
-    if said and not arguments.quiet:
-        say(f"part {part[0]}/{part[1]}, from {said}")
+    part, variables = find_part(arguments.part, os.environ)
+    if variables and not arguments.quiet:
+        print_stderr(f"part {part[0]}/{part[1]}, from {variables}")
     return part
 
 

@@ -16,17 +16,17 @@ from typing import Any, TextIO, TypeVar, cast
 T = TypeVar("T")
 
 
-def say(text: str) -> None:
+def print_stderr(text: str) -> None:
     """Write a line to the standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
-def tell(text: str) -> None:
+def print_stdout(text: str) -> None:
     """Write a line of the result to the standard output."""
     print(text, flush=True)
 
 
-def tell_json(result: dict[str, Any], write: Callable[[str], None] = tell) -> None:
+def print_json(result: dict[str, Any], write: Callable[[str], None] = print_stdout) -> None:
     """Write a result as JSON, an object in one line."""
     write(json.dumps(result))
 

@@ -31,7 +31,7 @@ class Found(NamedTuple):
     """A part, and its origin."""
 
     part: Part
-    said: str = ""
+    variables: str = ""
     """The environment variables with their values; empty if the arguments name the part."""
 
 
@@ -46,7 +46,7 @@ def find_part(text: str, environment: Mapping[str, str]) -> Found:
         ValueError: if the text is not a part, or the environment determines no valid part, or another number of parts.
 
     >>> find_part("auto", {"RANK": "2", "WORLD_SIZE": "16"})
-    Found(part=(3, 16), said='RANK=2, WORLD_SIZE=16')
+    Found(part=(3, 16), variables='RANK=2, WORLD_SIZE=16')
     """
     found = _PART.fullmatch(text)
     if found is None:
@@ -64,7 +64,7 @@ class _Position(NamedTuple):
 
     number: int
     processes: int
-    said: str
+    variables: str
 
 
 def _launched(environment: Mapping[str, str], count: int | None) -> Found:
@@ -80,16 +80,18 @@ def _launched(environment: Mapping[str, str], count: int | None) -> Found:
     number, total = 0, 1
     for position in positions:
         number, total = number * position.processes + position.number, total * position.processes
-    said = ", ".join(position.said for position in positions)
+    variables = ", ".join(position.variables for position in positions)
     if count not in (None, total):
-        raise ValueError(f"the N of --part auto/N must be that of the launcher. Received: auto/{count}, and {said}")
-    return Found(as_part((number + 1, total)), said)
+        raise ValueError(
+            f"the N of --part auto/N must be that of the launcher. Received: auto/{count}, and {variables}"
+        )
+    return Found(as_part((number + 1, total)), variables)
 
 
 def _position(
     environment: Mapping[str, str], rank: str, size: str | None, count: int | None, within_array: bool
 ) -> _Position:
-    number, said = _integer(environment, rank), f"{rank}={environment[rank]}"
+    number, variables = _integer(environment, rank), f"{rank}={environment[rank]}"
     if size is None:
         if count is None:
             raise ValueError(f"--part auto needs the number of parts. Received: {rank} without one; use --part auto/N")
@@ -97,10 +99,12 @@ def _position(
     elif within_array and size not in environment:  # sbatch sets it only if --ntasks was given
         total = 1
     else:
-        total, said = _integer(environment, size), f"{said}, {size}={environment[size]}"
+        total, variables = _integer(environment, size), f"{variables}, {size}={environment[size]}"
     if number >= total:
-        raise ValueError(f"the number of a process must be less than that of all processes. Received: {said}, {total}")
-    return _Position(number, total, said)
+        raise ValueError(
+            f"the number of a process must be less than that of all processes. Received: {variables}, {total}"
+        )
+    return _Position(number, total, variables)
 
 
 def _array_position(environment: Mapping[str, str]) -> _Position:

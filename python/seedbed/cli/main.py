@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 from seedbed.cli import exit_status
-from seedbed.cli.console import lenient_streams, say
+from seedbed.cli.console import lenient_streams, print_stderr
 from seedbed.cli.parser import parse
 from seedbed.cli.signals import Terminated, terminable
 
@@ -45,7 +45,7 @@ def _status(argv: Sequence[str] | None) -> int:
 
 
 def _fail(reason: str, number: int) -> int:
-    say(f"seedbed: error: {reason}")
+    print_stderr(f"seedbed: error: {reason}")
     return number
 
 

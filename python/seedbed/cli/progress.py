@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from seedbed.cli.console import has_rich, say
+from seedbed.cli.console import has_rich, print_stderr
 from seedbed.plan import Plan, PlannedTensor
 
 Progress: TypeAlias = Callable[[PlannedTensor], None]
@@ -43,7 +43,7 @@ def _bar(plan: Plan) -> Iterator[Progress]:
 
 def _lines(plan: Plan, verb: str) -> Progress:
     """Write a line now. Return a function that writes a line after each tenth of the bytes."""
-    say(f"{verb} {len(plan.tensors):,} tensors, {plan.parameters:,} parameters")
+    print_stderr(f"{verb} {len(plan.tensors):,} tensors, {plan.parameters:,} parameters")
     done = tenths = 0
 
     def progress(tensor: PlannedTensor) -> None:
@@ -51,6 +51,6 @@ def _lines(plan: Plan, verb: str) -> Progress:
         done += tensor.nbytes
         if plan.nbytes and done * 10 // plan.nbytes > tenths:
             tenths = done * 10 // plan.nbytes
-            say(f"{tenths * 10:3} %")
+            print_stderr(f"{tenths * 10:3} %")
 
     return progress

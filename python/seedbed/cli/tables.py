@@ -6,19 +6,21 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from seedbed.cli.console import has_rich, tell
+from seedbed.cli.console import has_rich, print_stdout
 
 
-def tell_table(rows: Sequence[tuple[str, ...]], heads: Sequence[str] = (), write: Callable[[str], None] = tell) -> None:
+def print_table(
+    rows: Sequence[tuple[str, ...]], heads: Sequence[str] = (), write: Callable[[str], None] = print_stdout
+) -> None:
     """Write rows of texts with aligned columns.
 
     Arguments:
         rows: rows of the same length. Without heads, the first text of each row is the name of the row.
         heads: names of the columns, or nothing.
-        write: `tell` for the standard output, or `seedbed.cli.console.say` for the standard error.
+        write: `print_stdout` for the standard output, or `seedbed.cli.console.print_stderr` for the standard error.
     """
     rows = [tuple(map(printable, row)) for row in rows]
-    if write is tell and sys.stdout.isatty() and has_rich():
+    if write is print_stdout and sys.stdout.isatty() and has_rich():
         _draw(rows, heads)
         return
     lines = [tuple(heads), *rows] if heads else rows

@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import Sharding
 
-from seedbed.arguments import shortened
 from seedbed.checkpoint.evaluation import values_of
 from seedbed.jax.arrays import as_sharding, element_of, spread
 from seedbed.jax.leaves import Leaf, leaves_of
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.entries import about, as_name
+from seedbed.plan.entries import about, as_name, check_unused
 from seedbed.plan.rules import Rules, Selection, as_rules, check_used, counted, decide, selected
 from seedbed.seeds import SeedGenerator, as_seed
 
@@ -124,8 +123,7 @@ def _decided(
     leaves: list[Leaf], rules: Rules | Plan, only: Selection, skip: Selection, unused: str
 ) -> list[PlannedTensor | None]:
     """Return the plan of each leaf; None for a leaf that is not initialized."""
-    if unused not in ("error", "ignore"):
-        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
+    check_unused(unused)
     arrays = [leaf for leaf in leaves if leaf.is_array]
     if not arrays:
         raise ValueError("a tree must have arrays, or jax.ShapeDtypeStruct. Received: a tree without them")

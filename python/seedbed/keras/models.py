@@ -6,12 +6,11 @@ from typing import Any, TypeVar
 
 import keras
 
-from seedbed.arguments import shortened
 from seedbed.checkpoint.evaluation import values_of
 from seedbed.keras.adapters import spread
 from seedbed.keras.weights import Weight, plain, weights_of, with_axes
 from seedbed.plan import Plan, PlannedTensor
-from seedbed.plan.entries import about, as_name
+from seedbed.plan.entries import about, as_name, check_unused
 from seedbed.plan.rules import (
     Rules,
     Selection,
@@ -132,8 +131,7 @@ def _decided(
     """Return the weights to initialize, each with its plan."""
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"model must be a model or a layer of Keras. Received: {type(model).__name__}")
-    if unused not in ("error", "ignore"):
-        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
+    check_unused(unused)
     weights = weights_of(model)
     wanted = selected(weights, only, skip, unused)
     made = as_rules(rules)

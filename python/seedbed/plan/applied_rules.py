@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seedbed.initializers import Blocks, Norms
-from seedbed.plan.entries import about
+from seedbed.plan.entries import about, check_unused
 from seedbed.plan.magnitudes import directions_of, is_magnitude, with_norms
 from seedbed.plan.plan import Plan
 from seedbed.plan.rules import NameRule, RuleSource, around_constants, check_used, counted, decide, is_random
@@ -101,6 +101,7 @@ def plan_by_rules(tensors: Sequence[Undecided], rules: Sequence[NameRule | RuleS
 def _decided(
     tensors: Sequence[PlannedTensor | Undecided], rules: Sequence[NameRule | RuleSource], unused: str
 ) -> list[NameRule | None]:
+    check_unused(unused)
     candidates = [_Named(tensor.name, tensor) for tensor in tensors]
     asked = [not (isinstance(tensor, PlannedTensor) and is_magnitude(tensor)) for tensor in tensors]
     chosen = decide(candidates, rules, asked)  # a magnitude has no role: it follows its direction

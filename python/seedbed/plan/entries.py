@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from seedbed import regions
+from seedbed.arguments import shortened
 from seedbed.config import deserialize_unbound
 from seedbed.dtypes import as_dtype
 from seedbed.initializers import Initializer
@@ -185,6 +186,16 @@ def each(fields: dict[str, Any], key: str, label: str, parse: Callable[[object],
         with about(f"{key}[{index}]{f' {shown(entry[label])}' if isinstance(entry, dict) and label in entry else ''}"):
             parsed.append(parse(entry))
     return parsed
+
+
+def check_unused(unused: object) -> None:
+    """Check an argument `unused`, which is "error" or "ignore".
+
+    Raises:
+        ValueError: if it has another value, of any type.
+    """
+    if unused not in ("error", "ignore"):
+        raise ValueError(f"unused must be one of 'error', 'ignore'. Received: unused={shortened(unused)}")
 
 
 @contextmanager

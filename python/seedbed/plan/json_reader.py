@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from seedbed.arguments import nearest
 from seedbed.config import check_size
 from seedbed.dtypes import as_dtype
-from seedbed.plan.entries import Entry, about, as_initializer, as_name, each, entry_dtype, entry_shape, parse_entry
+from seedbed.plan.entries import (
+    Entry,
+    about,
+    as_initializer,
+    as_name,
+    check_unused,
+    each,
+    entry_dtype,
+    entry_shape,
+    parse_entry,
+)
 from seedbed.plan.limits import (
     MAX_COMPARED,
     MAX_DEFAULT_VALUES,
@@ -99,8 +109,9 @@ def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") ->
         The plan.
 
     Raises:
-        TypeError: if a value in the plan has a wrong type.
-        ValueError: if the plan breaks another rule of the format, which ``docs/plans.md`` describes.
+        TypeError: if `text` is not a string, or a value in the plan has a wrong type.
+        ValueError: if the plan breaks another rule of the format, which ``docs/plans.md`` describes; or if `dtype` or
+            `unused` is invalid.
 
     >>> plan = parse_plan('{"tensors": [{"name": "bias", "shape": [3], "initializer": "zeros"}]}')
     >>> plan.tensors[0].shape, plan.tensors[0].dtype.name
@@ -109,6 +120,7 @@ def parse_plan(text: str, *, dtype: str | None = None, unused: str = "error") ->
     Traceback (most recent call last):
     TypeError: tensors[0] "bias": a shape must be a list of integers. Received: 3
     """
+    check_unused(unused)
     if not isinstance(text, str):
         raise TypeError(f"text must be the JSON of a plan, a string. Received: {type(text).__name__}")
     try:

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from seedbed.arguments import shortened
 from seedbed.initializers import Initializer, Norms
 from seedbed.plan import Plan, magnitudes
-from seedbed.plan.entries import about, as_name
+from seedbed.plan.entries import about, as_name, check_unused
 from seedbed.plan.rules import (
     NameRule,
     Rules,
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 LAYERS = ("recorded", "default")
 """Values of the argument `layers`."""
-
-UNUSED = ("error", "ignore")
-"""Values of the argument `unused`."""
 
 Planned: TypeAlias = "tuple[str, Shape, np.dtype, Initializer, str, None, str | None]"
 """Arguments of a `PlannedTensor`: creating the object takes as long as all checks of a small tensor."""
@@ -84,11 +81,9 @@ def decided(
     Raises:
         TypeError, ValueError: as `initialize_`.
     """
-    for what, value, known in (("unused", unused, UNUSED), ("layers", layers, LAYERS)):
-        if value not in known:
-            raise ValueError(
-                f"{what} must be one of {', '.join(map(repr, known))}. Received: {what}={shortened(value)}"
-            )
+    check_unused(unused)
+    if layers not in LAYERS:
+        raise ValueError(f"layers must be one of {', '.join(map(repr, LAYERS))}. Received: layers={shortened(layers)}")
     if not isinstance(prefix, str):
         raise TypeError(f"prefix must be a string. Received: prefix={shortened(prefix)}")
     entries = tensors_of(module, prefix)
