@@ -243,8 +243,9 @@ def _directions(choices: Sequence[Choice], computed: Sequence[Choice]) -> dict[i
 def _planned(
     choices: Sequence[Choice], directions: Mapping[int, Choice], *, need_memory: bool
 ) -> list[tuple[Entry, Planned]]:
-    wide = _reaching_random(choices)
-    _check_norms(choices, wide)
+    ruled = [choice for choice in choices if choice.rule is not None]
+    wide = _reaching_random(ruled)
+    _check_norms(ruled, wide)
     dtypes: dict[tuple[int, Any, Any], Any] = {}  # Combinations that are checked already, and their NumPy dtype.
     planned: list[tuple[Entry, Planned]] = []
     for choice in choices:

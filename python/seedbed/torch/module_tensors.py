@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ class Entry:
     """The modules around it, from the outermost to the one that has it as an attribute."""
     places: list[tuple[nn.Module, str]]
     """Every module that has it as an attribute, and the name of the attribute."""
-    tied: list[Entry] = field(default_factory=list)
+    tied: tuple[Entry, ...] = ()
     """Later entries with the same memory."""
 
 
@@ -126,7 +126,7 @@ def without_ties(entries: Sequence[Entry]) -> list[Entry]:
         others = first.setdefault(tensor.untyped_storage()._cdata, [])
         same = next((other for other in others if _place(other.tensor) == _place(tensor)), None) if others else None
         if same is not None:
-            same.tied.append(entry)
+            same.tied = (*same.tied, entry)
             continue
         for other in others:
             if _overlap(other.tensor, tensor):
