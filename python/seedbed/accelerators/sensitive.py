@@ -3,7 +3,7 @@
 They are compared with the engine's at the first use of a device. `tools/sensitive_addresses.py` has found them: values
 there change if products are fused with sums, if integers are rounded to numbers in another way, if the uniform is made
 in float32 arithmetic, or if low words are others; values in tails; and values near 0, of which float16 numbers are
-subnormal. They are also beyond element 2^32 and at 2^61.
+subnormal. They also include elements above 2^32 and at 2^61.
 """
 
 from __future__ import annotations

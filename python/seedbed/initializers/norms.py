@@ -43,7 +43,7 @@ class Norms(SeededInitializer):
 
     Raises:
         TypeError, ValueError: if an argument is not as described; at the call, if its shape does not broadcast to that
-            of v, the initializer does not make v, the dtype is not floating point, or a norm is beyond its numbers.
+            of v, the initializer does not make v, the dtype is not floating point, or a norm exceeds its numbers.
         MemoryError: at the call, if there is no memory for the work.
 
     >>> import numpy as np, seedbed as sb

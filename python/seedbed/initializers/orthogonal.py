@@ -87,7 +87,7 @@ class Orthogonal(ComputedInitializer):
 
     Raises:
         ValueError: if an argument is not as described; at the call, if the shape has fewer than two axes or not that
-            one, the dtype is not floating point, or the gain is beyond half of its greatest number.
+            one, the dtype is not floating point, or the gain exceeds half of its largest number.
         MemoryError: at the call, if there is not enough memory.
 
     >>> import numpy as np, seedbed as sb
@@ -141,7 +141,7 @@ class DeltaOrthogonal(_Convolution):
 
     Raises:
         ValueError: if an argument is not as described; at the call, if the shape has not 3 to 5 axes, or in > out,
-            the dtype is not floating point, or the gain is beyond half of its greatest number.
+            the dtype is not floating point, or the gain exceeds half of its largest number.
 
     >>> import seedbed as sb
     >>> kernel = sb.DeltaOrthogonal(seed=3)((3, 3, 16, 32))
@@ -206,8 +206,8 @@ class ConvolutionOrthogonal1D(ConvolutionOrthogonal):
 
     Raises:
         ValueError: if an argument is not as described; at the call, if the shape is not (size, in, out)
-            with in <= out and a size of at most 4096, the dtype is not floating point, or the gain is beyond half of
-            its greatest number.
+            with in <= out and a size of at most 4096, the dtype is not floating point, or the gain exceeds half of
+            its largest number.
 
     >>> import numpy as np, seedbed as sb
     >>> kernel = sb.ConvolutionOrthogonal1D(seed=3)((3, 8, 16), "float64")
