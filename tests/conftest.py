@@ -2,6 +2,11 @@ import hashlib
 import time
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples are the same every time, and a slow machine fails no test.
+settings.register_profile("seedbed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seedbed")
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ NOT_REAL = [
 ]
 
 TAKEN_BY_CONSTANT = (complex, bool, np.complexfloating, np.bool_, np.ndarray)
-"""Types of complex numbers, strings and arrays."""
+"""Types that a constant accepts: complex numbers, bools and arrays."""
 
 
 @pytest.mark.parametrize("half", HALVES, ids=lambda half: f"{type(half).__name__} {half!r}")
@@ -143,9 +143,9 @@ def test_the_error_names_an_argument_that_is_not_iterable(argument, value):
 
 @pytest.mark.parametrize("config", [None, 3, "zeros", [("seed", 1)], itertools.count(), sb.Zeros()])
 def test_a_configuration_must_be_a_mapping(config):
-    for cls in (sb.Zeros, sb.RandomNormal, sb.Sparse, sb.SeedGenerator):
-        with pytest.raises(TypeError, match=f"config of a {cls.__name__} must be a dict"):
-            cls.from_config(config)
+    for name in ("Zeros", "RandomNormal", "Sparse", "SeedGenerator"):
+        with pytest.raises(TypeError, match=f"config of a {name} must be a dict"):
+            getattr(sb, name).from_config(config)
 
 
 @pytest.mark.parametrize("text", [None, 3, b"{}", {}, [], open])

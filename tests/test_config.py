@@ -413,13 +413,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_configurations_are_refused_and_run_nothing(name):
-    modules, start = set(sys.modules), time.monotonic()
+    modules, start = set(sys.modules), time.process_time()
     for load in (sb.get, sb.deserialize):
         with pytest.raises(ValueError, match=r"must|unknown initializer|a configuration has|the keys of") as error:
             load(HOSTILE[name])
         assert len(str(error.value)) < 10_000
     assert set(sys.modules) == modules
-    assert time.monotonic() - start < 60, "it is refused, not built"
+    assert time.process_time() - start < 60, "it is refused, not built"
 
 
 def test_the_limits_exceed_ordinary_use():
@@ -452,7 +452,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(config.NAMES)), JSON, JSON)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_json_is_an_initializer_or_a_value_error(name, arguments, other):
     for form in ({"class_name": name, "config": arguments}, {"class_name": name, "config": {"value": other}}, other):
         try:
@@ -465,7 +465,7 @@ def test_any_json_is_an_initializer_or_a_value_error(name, arguments, other):
 @given(
     st.sampled_from(["stddev", "mean", "minval", "maxval", "scale", "mode", "distribution", "seed", "input_axes"]), JSON
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_argument_is_accepted_or_a_value_error(name, value):
     for cls in ("RandomNormal", "RandomUniform", "VarianceScaling", "GlorotNormal"):
         arguments = {name: value, **({"output_axes": value} if name == "input_axes" else {})}

@@ -58,7 +58,7 @@ def run(folder, arguments, streams):
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         process = subprocess.Popen(command, cwd=folder, stdout=files[0], stderr=files[1], env=environment)
     shown = [read_all(reader) for reader in readers]
-    return process.wait(60), shown
+    return process.wait(300), shown
 
 
 def open_stream(kind, path):
@@ -132,7 +132,7 @@ def test_a_closed_terminal_does_not_end_the_work(folder):
     os.close(writer)
     assert os.read(reader, 7) == b"writing"
     os.close(reader)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert hashlib.sha256((folder / "large.safetensors").read_bytes()).hexdigest() in output.decode()
 

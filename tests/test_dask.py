@@ -1,6 +1,7 @@
 """Dask: arrays, and checkpoints by clusters of separate processes that die, join late and have full disks."""
 
 import doctest
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -26,9 +28,11 @@ distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
 import seedbed.dask  # noqa: E402
+from seedbed.dask.checkpoints import _outcome  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(__file__).parent / "programs"
+SLOW = ("--preload", PROGRAMS / "slow_disk.py")
 SHARDS = 9
 NORMS = {"class_name": "Norms", "config": {"initializer": "he_normal", "shape": [9000, 9]}}
 TENSORS = [{"name": f"w{i}", "shape": [9000 + i, 9], "initializer": "he_normal"} for i in range(SHARDS)]
@@ -66,7 +70,7 @@ class TestArray:
         sb.Blocks("zeros", [(np.s_[30:], "he_normal")], seed=5),
     )
 
-    @pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda each: type(each).__name__)
+    @pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda each: type(each).__qualname__)
     @pytest.mark.parametrize("chunks", [(7, 100), 64, -1, ((50, 30, 0, 20), (1, 79))])
     def test_has_the_same_bits_in_any_chunks(self, initializer, chunks):
         made = seedbed.dask.array(initializer, (100, 80), chunks=chunks)
@@ -202,11 +206,11 @@ def cluster(tmp_path):
 
 @pytest.fixture
 def client(cluster):
-    with distributed.Client(cluster.address, timeout="30s", set_as_default=False) as made:
+    with distributed.Client(cluster.address, timeout="300s", set_as_default=False) as made:
         yield made
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "not in time"
@@ -239,7 +243,7 @@ class TestCheckpoint:
         return seedbed.dask.write_checkpoint(PLAN, folder, **RUN, client=client, **options)
 
     def test_equals_that_of_one_process_and_is_verified(self, cluster, client, folder, whole):
-        workers = [cluster.start_worker() for _ in range(2)]
+        workers = [cluster.start_worker(*SLOW) for _ in range(2)]
         done, watched = [], []
         summary = self.write(client, folder, progress=lambda tensor: done.append(tensor.name), watch=watched.extend)
         assert hashes_in(folder) == whole
@@ -281,8 +285,8 @@ class TestCheckpoint:
         assert all(worker.poll() is None for worker in workers)
 
     def test_survives_a_worker_killed_within_a_shard(self, cluster, client, folder, whole):
-        workers = [cluster.start_worker() for _ in range(2)]
-        client.wait_for_workers(2, timeout=30)
+        workers = [cluster.start_worker(*SLOW) for _ in range(2)]
+        client.wait_for_workers(2, timeout=300)
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(self.write, client, folder)
             killed, partial = stopped_in_a_shard(folder, workers)
@@ -293,8 +297,8 @@ class TestCheckpoint:
         assert hashes_in(folder) == whole
 
     def test_gives_the_shards_to_a_worker_that_joins_late(self, cluster, client, folder, whole):
-        early = cluster.start_worker()
-        client.wait_for_workers(1, timeout=30)
+        early = cluster.start_worker(*SLOW)
+        client.wait_for_workers(1, timeout=300)
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(self.write, client, folder)
             stopped_in_a_shard(folder, [early])
@@ -308,20 +312,20 @@ class TestCheckpoint:
 
     def test_moves_shards_away_from_a_full_disk(self, cluster, client, folder, whole):
         cluster.start_worker("--name", "full", "--preload", PROGRAMS / "full_disk.py")
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=300)
         with pytest.raises(
             OSError, match=rf"{SHARDS} of {SHARDS} shards are missing: .*No space left on device, on tcp"
         ):
             self.write(client, folder)
         assert set(hashes_in(folder)) == {"seedbed.json"}
         cluster.start_worker()
-        client.wait_for_workers(2, timeout=30)
+        client.wait_for_workers(2, timeout=300)
         self.write(client, folder, resume=True)
         assert hashes_in(folder) == whole
 
     def test_continues_when_the_scheduler_is_restarted(self, cluster, client, folder, whole):
-        workers = [cluster.start_worker()]
-        client.wait_for_workers(1, timeout=30)
+        workers = [cluster.start_worker(*SLOW)]
+        client.wait_for_workers(1, timeout=300)
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(self.write, client, folder)
             stopped_in_a_shard(folder, workers)
@@ -334,9 +338,10 @@ class TestCheckpoint:
         assert hashes_in(folder) == whole
 
     def test_names_what_is_missing_when_the_scheduler_is_lost(self, cluster, folder):
-        workers = [cluster.start_worker()]
-        with distributed.Client(cluster.address, timeout="5s", set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=30)
+        workers = [cluster.start_worker(*SLOW)]
+        with distributed.Client(cluster.address, timeout="300s", set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=300)
+            client._timeout = 1  # seconds that it tries to reconnect
             with ThreadPoolExecutor(1) as pool:
                 writing = pool.submit(self.write, client, folder)
                 stopped_in_a_shard(folder, workers)
@@ -344,6 +349,11 @@ class TestCheckpoint:
                 with pytest.raises(OSError, match=r"\d of 9 shards are missing: .*the scheduler was lost"):
                     writing.result()
         assert not (folder / "model.safetensors.index.json").exists()
+
+    def test_a_closed_connection_means_a_lost_scheduler(self):
+        future = Mock()
+        future.result.side_effect = distributed.comm.CommClosedError("closed")
+        assert _outcome(future) == (None, "the scheduler was lost", errno.EIO)
 
     def test_rewrites_a_lost_shard(self, cluster, client, folder, whole):
         cluster.start_worker()
@@ -360,7 +370,7 @@ class TestCheckpoint:
 
     def test_keeps_bytes_in_flight_below_the_limit(self, cluster, client, folder, whole):
         cluster.start_worker("--nthreads", 4)
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=300)
         submit, under_way, most = client.submit, [], []
 
         def counted(*arguments, **options):

@@ -289,7 +289,7 @@ class TestPipe:
         thread.start()
         summary = write_checkpoint(LARGE, writer)
         os.close(writer)
-        thread.join(60)
+        thread.join(300)
         os.close(reader)
         assert received.hexdigest() == summary.sha256 == expected
 
@@ -306,7 +306,7 @@ class TestPipe:
 import json, signal, sys
 from seedbed.checkpoint import write_checkpoint
 from seedbed.plan import parse_plan
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have ignored it
 tensor = {"name": "a", "shape": [1000000], "initializer": "ones"}
 write_checkpoint(parse_plan(json.dumps({"tensors": [tensor]})), 1, progress=lambda _: print("full", file=sys.stderr))
 """
@@ -315,7 +315,7 @@ write_checkpoint(parse_plan(json.dumps({"tensors": [tensor]})), 1, progress=lamb
             assert process.stderr.readline() == "full\n"
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) != 0
+            assert process.wait(300) != 0
             assert process.stderr.read().endswith("KeyboardInterrupt\n")
 
 
@@ -343,10 +343,10 @@ class TestWorker:
         worker.join()
 
     def test_cancelled_runs_no_further_task(self):
-        worker, begun, release, done = Worker(), threading.Event(), threading.Event(), []
-        worker.submit(lambda: (begun.set(), release.wait(30)))
+        worker, started, release, done = Worker(), threading.Event(), threading.Event(), []
+        worker.submit(lambda: (started.set(), release.wait(300)))
         worker.submit(done.append, 1)
-        assert begun.wait(30)
+        assert started.wait(300)
         worker.cancel()
         release.set()
         worker.join()

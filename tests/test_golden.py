@@ -14,7 +14,7 @@ GOLDEN = json.loads(make.PATH.read_text("utf-8"))
 def public_initializers():
     public = (getattr(sb, name) for name in sb.__all__)
     classes = {item for item in public if inspect.isclass(item) and issubclass(item, sb.Initializer)}
-    return sorted((cls for cls in classes if not inspect.isabstract(cls)), key=lambda cls: cls.__name__)
+    return sorted((cls for cls in classes if not inspect.isabstract(cls)), key=lambda cls: cls.__qualname__)
 
 
 def makes(initializer, dtype):
@@ -39,7 +39,7 @@ def test_the_golden_file_has_exactly_the_values_of_the_cases():
 @pytest.mark.parametrize("cls", public_initializers())
 def test_every_public_initializer_is_frozen_in_every_dtype(cls):
     cases = [(initializer, dtypes) for initializer, dtypes, *_ in make.CASES if type(initializer) is cls]
-    assert cases, f"golden/make.py has no case for {cls.__name__}"
+    assert cases, f"golden/make.py has no case for {cls.__qualname__}"
     covered = {dtype for _, dtypes in cases for dtype in dtypes}
     assert covered - {*make.FLOAT8} == {dtype for dtype in make.DTYPES if makes(cases[0][0], dtype)}
 

@@ -233,7 +233,7 @@ def reading(content):
     return header
 
 
-arbitrary = settings(max_examples=300, deadline=None, derandomize=True)
+arbitrary = settings(max_examples=300)
 
 
 @arbitrary

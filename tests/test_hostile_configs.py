@@ -53,7 +53,7 @@ CORPUS = {
 def test_any_configuration_is_an_initializer_or_an_error(config):
     made = outcome(lambda: sb.deserialize(config))
     if made is not None:
-        assert type(made).__name__ in CLASSES
+        assert type(made).__qualname__ in CLASSES
         assert sb.deserialize(sb.serialize(made)).get_config() == made.get_config()
         outcome(lambda: made((2, 2)))
     outcome(lambda: sb.get(config))

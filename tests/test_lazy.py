@@ -56,7 +56,7 @@ def same_bits(a, b):
 
 
 @given(st.data(), any_tensor, dtypes)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_basic_index_has_the_values_of_the_tensor(data, tensor, dtype):
     init, shape = tensor
     index = data.draw(npst.basic_indices(shape, allow_newaxis=False))
@@ -67,7 +67,7 @@ def test_any_basic_index_has_the_values_of_the_tensor(data, tensor, dtype):
 
 
 @given(st.data(), any_tensor.filter(lambda tensor: tensor[1]), dtypes, st.integers(1, 7))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_parts_and_thread_counts_do_not_change_a_bit(data, tensor, dtype, threads):
     init, shape = tensor
     offset = tuple(data.draw(st.integers(0, n)) for n in shape)
@@ -112,17 +112,17 @@ def test_large_tensors_are_the_same_on_any_number_of_threads(threads, dtype):
     ],
 )
 def test_a_corner_of_a_huge_tensor_is_immediate(init, shape, index):
-    start = time.perf_counter()
+    start = time.process_time()
     corner = init.lazy(shape)[index]
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert corner.shape == (3, 3)
     assert np.isfinite(corner).all()
 
 
 def test_the_last_elements_of_a_huge_tensor_are_immediate():
-    start = time.perf_counter()
+    start = time.process_time()
     tail = sb.RandomNormal(seed=1).lazy((10**6, 10**6))[999_999, -5:]
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     flat = sb.RandomNormal(seed=1).lazy(10**12)
     assert same_bits(tail, flat[-5:])
 

@@ -31,7 +31,7 @@ def rows_of(tensor, shape):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda init: type(init).__name__)
+@pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda init: type(init).__qualname__)
 def test_norms_are_what_the_specification_says(initializer, dtype):
     for whole, shapes in [((7, 11), [(7, 1), (1, 11), (11,), (), (1, 1), (7, 11)]), ((2, 1), [(2, 1), (1,), ()])]:
         tensor = initializer.with_seed(3)(whole, dtype)
@@ -56,7 +56,7 @@ def test_norms_are_those_of_numpy():
 @pytest.mark.parametrize(
     "index", [np.s_[::-1], np.s_[1:7:3], np.s_[3], np.s_[5:2:-1, :, 1:], np.s_[2:2], np.s_[..., 0], 7]
 )
-@pytest.mark.parametrize("initializer", INITIALIZERS[:3], ids=lambda init: type(init).__name__)
+@pytest.mark.parametrize("initializer", INITIALIZERS[:3], ids=lambda init: type(init).__qualname__)
 def test_a_slice_has_the_bits_of_the_whole(initializer, index, piece, monkeypatch):
     monkeypatch.setattr(norms, "PIECE_ELEMENTS", piece)
     init = sb.Norms(initializer, (8, 5, 3), seed=2)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.checkpoint import verify_checkpoint, write_directory
@@ -51,7 +51,6 @@ def folder(tmp_path):
 
 
 class TestPositions:
-    @settings(derandomize=True, deadline=None)
     @given(st.lists(st.integers(0, 100), max_size=30), st.integers(1, 40))
     def test_divide_the_shards_and_balance_their_bytes(self, sizes, count):
         parts = [positions_of(sizes, (number, count)) for number in range(1, count + 1)]
@@ -309,7 +308,7 @@ class TestCommand:
             for rank in range(3)
         ]
         for rank, process in enumerate(processes):
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=300)
             assert process.returncode == 0, errors
             assert f"part {rank + 1}/3, from RANK={rank}, WORLD_SIZE=3\n" in errors
         assert hashes_in(folder) == whole

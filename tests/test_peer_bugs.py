@@ -92,7 +92,7 @@ def test_a_float32_uniform_excludes_its_upper_bound(minval, maxval):
     assert extremes(sb.RandomUniform(minval, maxval, seed=42), "float32")[1] == before(maxval, "float32")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(
     bounds=st.tuples(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32)).map(sorted),
     dtype=st.sampled_from(sorted(DTYPES)),
@@ -229,7 +229,7 @@ for _ in range(1000):
     init.seed.draws = 0
     assert abs(init((64,))).max() <= 0.1
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -98,7 +98,7 @@ class TestRangesInNames:
 texts = st.text(alphabet="ab.{}019", max_size=6)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500)
 @given(st.lists(st.lists(st.sampled_from(["h", "0", "1", "2", "10", "01", "{", "x.", "."]), min_size=1, max_size=6)))
 def test_compressed_names_expand_to_the_same_in_the_same_order(names):
     names = ["".join(parts) for parts in names]

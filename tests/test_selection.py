@@ -45,7 +45,7 @@ def test_a_selection_is_what_numpy_selects(init, name):
 
 
 @given(st.data(), npst.array_shapes(min_dims=1, max_dims=4, max_side=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_integer_arrays_select_as_numpy_does(data, shape):
     init = sb.RandomUniform(seed=3)
     index = data.draw(npst.integer_array_indices(shape, result_shape=npst.array_shapes(max_dims=2, max_side=4)))

@@ -255,5 +255,5 @@ def test_common_windows_need_no_scipy():
         "try: sb.STFT(window=('kaiser', 8.6))\n"
         "except ImportError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert done.stdout == "the window ('kaiser', 8.6) needs the package scipy, which is not installed\n", done.stderr

@@ -57,7 +57,7 @@ def server(tmp_path_factory):
     faults = folder / "faults"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, PROGRAM, str(port), faults], stdout=log, stderr=log)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not answers(port):
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.1)

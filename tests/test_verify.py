@@ -350,7 +350,7 @@ class TestNoOrdinaryFile:
                 verify_checkpoint(PLAN, "s")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.lists(st.integers(0, 6), max_size=5), st.integers(1, 50))
 def test_pieces_in_order_are_the_whole(shape, most):
     whole = np.arange(math.prod(shape)).reshape(shape)
@@ -363,7 +363,7 @@ def test_pieces_in_order_are_the_whole(shape, most):
     assert len(pieces) <= (2 * len(shape) + 1) * -(-whole.size // most)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.lists(st.integers(0, 5), max_size=4), st.data())
 def test_a_range_of_elements_is_a_few_contiguous_regions(shape, data):
     whole = np.arange(math.prod(shape)).reshape(shape)
@@ -416,9 +416,9 @@ from seedbed.plan import parse_plan
 
 def pause(tensor):
     print("verified", tensor.name, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have ignored it
 verify_checkpoint(parse_plan(sys.argv[1]), sys.argv[2], progress=pause)
 """
 
@@ -431,7 +431,7 @@ def test_ctrl_c_ends_it(path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "verified a\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60)[1].endswith("KeyboardInterrupt\n")
+        assert process.communicate(timeout=300)[1].endswith("KeyboardInterrupt\n")
     assert path.read_bytes() == before
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import distributed
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from seedbed.checkpoint.directory_writer import DirectoryRun, write_shard
@@ -232,7 +233,7 @@ def _outcome(future: distributed.Future) -> CompletedFile | _Failure:
         outcome: CompletedFile | _Failure = future.result()
     except KilledWorker as error:
         return _Failure(None, f"its workers died, at last {error.last_worker.address}")
-    except CancelledError:
+    except (CancelledError, CommClosedError):  # the latter if the connection closes while the result is on its way
         return _Failure(None, "the scheduler was lost")
     return outcome
 
@@ -302,7 +303,7 @@ def compare_one(
 def _compared(future: distributed.Future, file: Path) -> tuple[FileComparison, int | None]:
     try:
         found: tuple[FileComparison, int | None] = future.result()
-    except (KilledWorker, CancelledError) as error:
+    except (KilledWorker, CancelledError, CommClosedError) as error:
         why = "its workers died" if isinstance(error, KilledWorker) else "the scheduler was lost"
         raise OSError(errno.EIO, why, str(file)) from error
     return found

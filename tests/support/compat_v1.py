@@ -1,0 +1,46 @@
+"""Initializers of compat.v1 with random values, and shapes for them."""
+
+import seedbed as sb
+
+SEEDED = {  # each name with the top-level initializer of the same values
+    "RandomNormal": lambda seed: sb.RandomNormal(seed=seed),
+    "random_normal": lambda seed: sb.RandomNormal(0.0, 0.05, seed),
+    "normal": lambda seed: sb.RandomNormal(0.0, 0.05, seed),
+    "random_normal_initializer": lambda seed: sb.RandomNormal(0.0, 1.0, seed),
+    "TruncatedNormal": lambda seed: sb.TruncatedNormal(seed=seed),
+    "truncated_normal": lambda seed: sb.TruncatedNormal(0.0, 0.05, seed),
+    "truncated_normal_initializer": lambda seed: sb.TruncatedNormal(0.0, 1.0, seed),
+    "RandomUniform": lambda seed: sb.RandomUniform(seed=seed),
+    "random_uniform": lambda seed: sb.RandomUniform(-0.05, 0.05, seed),
+    "uniform": lambda seed: sb.RandomUniform(-0.05, 0.05, seed),
+    "random_uniform_initializer": lambda seed: sb.RandomUniform(0.0, 1.0, seed),
+    "VarianceScaling": lambda seed: sb.VarianceScaling(seed=seed),
+    "variance_scaling": lambda seed: sb.LecunNormal(seed=seed),
+    "variance_scaling_initializer": lambda seed: sb.LecunNormal(seed=seed),
+    "glorot_normal": lambda seed: sb.GlorotNormal(seed=seed),
+    "glorot_normal_initializer": lambda seed: sb.GlorotNormal(seed=seed),
+    "glorot_uniform": lambda seed: sb.GlorotUniform(seed=seed),
+    "glorot_uniform_initializer": lambda seed: sb.GlorotUniform(seed=seed),
+    "he_normal": lambda seed: sb.HeNormal(seed=seed),
+    "he_uniform": lambda seed: sb.HeUniform(seed=seed),
+    "lecun_normal": lambda seed: sb.LecunNormal(seed=seed),
+    "lecun_uniform": lambda seed: sb.LecunUniform(seed=seed),
+    "HeNormal": lambda seed: sb.HeNormal(seed=seed),
+    "HeUniform": lambda seed: sb.HeUniform(seed=seed),
+    "LecunNormal": lambda seed: sb.LecunNormal(seed=seed),
+    "LecunUniform": lambda seed: sb.LecunUniform(seed=seed),
+    "uniform_unit_scaling": lambda seed: sb.UniformUnitScaling(seed=seed),
+    "uniform_unit_scaling_initializer": lambda seed: sb.UniformUnitScaling(1.0, seed),
+    "orthogonal": lambda seed: sb.Orthogonal(seed=seed),
+    "orthogonal_initializer": lambda seed: sb.Orthogonal(1.0, seed),
+    "convolutional_delta_orthogonal": lambda seed: sb.DeltaOrthogonal(seed=seed),
+    "convolutional_orthogonal_1d": lambda seed: sb.ConvolutionOrthogonal1D(seed=seed),
+    "convolutional_orthogonal_2d": lambda seed: sb.ConvolutionOrthogonal2D(seed=seed),
+    "convolutional_orthogonal_3d": lambda seed: sb.ConvolutionOrthogonal3D(seed=seed),
+}
+SHAPES = {
+    "convolutional_delta_orthogonal": (3, 3, 4, 6),
+    "convolutional_orthogonal_1d": (3, 4, 6),
+    "convolutional_orthogonal_2d": (3, 3, 4, 6),
+    "convolutional_orthogonal_3d": (2, 2, 2, 4, 6),
+}
