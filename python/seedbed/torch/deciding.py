@@ -28,7 +28,7 @@ from seedbed.plan.rules import (
 )
 from seedbed.seeds import UNBOUND
 from seedbed.torch.fill import check_fans
-from seedbed.torch.memory import check_filled, check_memory, class_of, local_shard
+from seedbed.torch.memory import check_target, class_of
 from seedbed.torch.module_tensors import Entry, computed_by, entries_of, unwrapped, without_ties
 from seedbed.torch.own_initialization import Own, is_recorded, own_initialization, unknown_class
 from seedbed.torch.weight_norm import direction_of
@@ -263,10 +263,7 @@ def _planned(
             seed_of = _seed_of(choice, source)
         key = (id(initializer), shape, tensor.dtype)
         try:
-            check_filled(tensor, meta=True)
-            local, _ = local_shard(tensor)
-            if need_memory and not tensor.is_meta:
-                check_memory(local)
+            check_target(tensor, need_memory=need_memory)
             if key not in dtypes:
                 dtypes[key] = initializer.as_dtype(tensor.dtype)
                 check_fans(initializer, shape)

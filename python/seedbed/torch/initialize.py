@@ -123,6 +123,7 @@ class _Writer:
         self._child_key = child_keys(root.key)
         self._kinds: dict[tuple[int, Any, Any], _Kind] = {}
         self._written: list[Any] = []
+        self._new: list[tuple[Entry, Any]] = []
 
     def write(self, entry: Entry, target: Any, planned: Planned) -> None:
         """Write to a tensor now, or at the end.
@@ -136,12 +137,14 @@ class _Writer:
         key = id(initializer), shape, dtype
         kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[key] = _Kind(initializer.with_seed(0).lazy(shape, dtype).rule, [], [], [])
+            kind = self._kinds[key] = _Kind(initializer.with_seed(0).lazy(shape, dtype).rule, [], [])
         rule = kind.rule
         if type(rule) is Sampled:
             child = self._child_key(seed_of or name)
             if is_plain(target):
-                kind.targets.append((entry, target))
+                self._written.append(target)
+                if target is not entry.tensor:
+                    self._new.append((entry, target))
                 kind.outs.append(stored(as_array(target, dtype)))
                 kind.keys.append(child)
                 return
@@ -157,12 +160,12 @@ class _Writer:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
-            for kind in self._kinds.values() if error is None else ():
-                if type(kind.rule) is Sampled:
-                    self._written += [target for _, target in kind.targets]
-                    kind.rule.recipe.fill_each(kind.outs, kind.keys, get_num_threads())
-                    for entry, target in kind.targets:
-                        _put(entry, target)
+            if error is None:
+                for kind in self._kinds.values():
+                    if type(kind.rule) is Sampled:
+                        kind.rule.recipe.fill_each(kind.outs, kind.keys, get_num_threads())
+                for entry, target in self._new:
+                    _put(entry, target)
         finally:  # what was written before an interruption has changed too
             mark_changed(self._written)
 
@@ -171,12 +174,10 @@ class _Kind(NamedTuple):
     """Tensors of one initializer, shape and dtype. Those that the engine can fill are collected here."""
 
     rule: Rule
-    targets: list[tuple[Entry, Any]]
-    """Each tensor, and where it is."""
     outs: list[np.ndarray]
-    """The memory of each."""
+    """The memory of each tensor."""
     keys: list[bytes]
-    """The key of each."""
+    """The key of each tensor."""
 
 
 def plan_of(

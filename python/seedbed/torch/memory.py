@@ -219,6 +219,27 @@ def check_filled(tensor: Any, *, meta: bool = False) -> None:
         )
 
 
+def check_target(tensor: Any, *, need_memory: bool) -> None:
+    """Check a tensor that is to be written to, or that another one with memory replaces.
+
+    Arguments:
+        tensor: a tensor, which is not lazy.
+        need_memory: refuse a tensor whose elements have no memory of their own, unless it is on the meta device.
+
+    Raises:
+        ValueError: as `check_filled`, `local_shard` and `check_memory`.
+    """
+    if type(tensor) in _PLAIN and tensor.layout is torch.strided and tensor.is_contiguous():  # as nearly all are
+        if tensor.is_meta or not need_memory:
+            return
+        if not tensor.storage_offset() and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.itemsize:
+            return
+    check_filled(tensor, meta=True)
+    local, _ = local_shard(tensor)
+    if need_memory and not tensor.is_meta:
+        check_memory(local)
+
+
 def extent_of(tensor: Any) -> int:
     """Return the distance in memory from the first element of a tensor to its last, both included, in elements."""
     extent: int = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))

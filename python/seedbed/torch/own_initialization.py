@@ -367,7 +367,7 @@ def _configuration(layer: nn.Module) -> Any:
     if options is None:
         options = _options[names] = [name for name in names if name not in _OF_MODULES]
     values = [state[name] for name in options]
-    if not all(type(value) in _PLAIN for value in values):
+    if not _PLAIN.issuperset(map(type, values)):
         return None
     key: list[Any] = [type(layer), names, *values]
     for tensors in (state["_parameters"], state["_buffers"]):
