@@ -128,9 +128,9 @@ def test_the_block_size_does_not_change_the_bytes(path, monkeypatch):
 
 
 def test_progress_is_reported_after_each_tensor_in_file_order(path):
-    told = []
-    write_checkpoint(plan_of(*ENTRIES), path, progress=lambda tensor: told.append(tensor.name))
-    assert told == LAYOUT
+    reported = []
+    write_checkpoint(plan_of(*ENTRIES), path, progress=lambda tensor: reported.append(tensor.name))
+    assert reported == LAYOUT
 
 
 def test_the_bytes_depend_on_plan_and_seed_only(path, threads, monkeypatch):

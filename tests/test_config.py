@@ -345,7 +345,7 @@ HOSTILE = {
     "a lambda as seed": keras_3("GlorotNormal", {"seed": LAMBDA}),
     "a module to import": {"module": "os", "class_name": "system", "config": {"command": "true"}},
     "a module with a known name": {**keras_3("Zeros", {}), "module": "antigravity"},
-    "a module that begins as ours": {**keras_3("Zeros", {}), "module": "keras.initializers_x.evil"},
+    "a module whose name starts as ours": {**keras_3("Zeros", {}), "module": "keras.initializers_x.evil"},
     "a path as module": {**keras_3("Zeros", {}), "module": "/tmp/evil.py"},
     "a module that is no string": {**keras_3("Zeros", {}), "module": ["keras.initializers"]},
     "a builtin function": {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "eval"},

@@ -218,7 +218,7 @@ def matrices(request):
 
 class TestHaar:
     """The traces of Q and of its square have the moments of normals N(0, 1) and N(1, 2), up to the order of Q (Diaconis
-    and Shahshahani 1994). n = 4000, but for the ranks."""
+    and Shahshahani 1994). n = 4000, except for the ranks."""
 
     def test_the_moments_of_traces_are_those_of_the_measure(self, matrices):
         for rotated in (matrices, np.roll(matrices, 1, axis=1), np.roll(matrices, 3, axis=2), -matrices[:, :, ::-1]):

@@ -1,4 +1,4 @@
-"""Beside the peers themselves, where they are installed: formulas, fans and patterns are theirs.
+"""Formulas, fans and patterns compared with those of the installed peers.
 
 Each peer is asked for numbers; what is compared with what it is known to do wrong is not here. n = 10^6 values where a
 standard deviation is compared, whose relative standard deviation is then below 0.1 %; 1 % is allowed.

@@ -7,9 +7,9 @@ LIMITED = """
 import os, resource, sys
 import numpy as np, seedbed as sb
 
-def limit(room):
+def limit(spare):
     pages = int(open("/proc/self/statm").read().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare,) * 2)
 """
 
 
@@ -45,10 +45,10 @@ init, out = sb.RandomNormal(seed=1), np.empty(1 << 21, "float32")
 want = init(out.shape, out=out).tobytes()
 sb.set_num_threads(16)
 ended = set()
-for room in (*range(0, 4 << 20, 128 << 10), *range(4 << 20, 40 << 20, 2 << 20)):
+for spare in (*range(0, 4 << 20, 128 << 10), *range(4 << 20, 40 << 20, 2 << 20)):
     child = os.fork()
     if child == 0:
-        limit(room)
+        limit(spare)
         try:
             init(out.shape, out=out)
             same = init(out.shape).tobytes() == want
@@ -76,11 +76,11 @@ def make():
     return hashlib.sha256(out).digest()
 sb.set_num_threads(4)
 said = []
-for room in range(0, 16 << 20, 512 << 10):
+for spare in range(0, 16 << 20, 512 << 10):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        limit(room)
+        limit(spare)
         try:
             os.write(writing, make())
         except MemoryError:
@@ -89,7 +89,7 @@ for room in range(0, 16 << 20, 512 << 10):
     os.close(writing)
     said.append(os.read(reading, 99))
     os.close(reading)
-    assert os.waitpid(child, 0)[1] == 0, room
+    assert os.waitpid(child, 0)[1] == 0, spare
 assert said[0] == b"refused"
 assert said[-1] == make()
 assert set(said) == {said[0], said[-1]}

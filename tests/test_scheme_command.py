@@ -57,7 +57,7 @@ def test_numbers_of_a_scheme_on_the_command_line(capsys):
     assert "layers must be the number of layers" in err
     status, _, err = run("show", "gpt2", "--base-width", "64", capsys=capsys)
     assert status == 2
-    assert "--base-width is for schemes" in err
+    assert "--base-width needs --scheme" in err
     status, _, err = run("show", "t5-base", "--scheme", "gpt2", capsys=capsys)
     assert status == 2
     assert "gpt2 needs layers" in err

@@ -24,7 +24,7 @@ SELECTIONS = {
     "pairs": (ROWS, np.array([1, 5, 0, 2])),
     "pairs apart": (ROWS, slice(1, 4), np.array([1, 4, 0, 2])),
     "an integer apart": (3, slice(None), [1, 4]),
-    "an integer beside": ([1, 4], 3),
+    "an integer next to a list": ([1, 4], 3),
     "two axes of rows": np.array([[1, 2], [3, 4]]),
     "triples": (np.arange(5), np.arange(5), np.arange(5)),
     "no rows": [],

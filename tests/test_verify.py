@@ -135,9 +135,9 @@ class TestWhatInitWrites:
     def test_is_reported_tensor_by_tensor_in_file_order(self, path):
         write_checkpoint(PLAN, path)
         order = [name for name in parts_of(path)[0] if name != "__metadata__"]
-        told = []
-        verify_checkpoint(PLAN, path, progress=lambda tensor: told.append(tensor.name))
-        assert told == order
+        reported = []
+        verify_checkpoint(PLAN, path, progress=lambda tensor: reported.append(tensor.name))
+        assert reported == order
 
     def test_is_proved_if_the_system_refuses_a_thread(self, path, monkeypatch):
         def refuse(thread):
@@ -208,14 +208,14 @@ class TestOtherWriters:
 class TestDifferences:
     def test_any_changed_bit_is_found(self, path, pieces):
         write_checkpoint(PLAN, path, seed=3)
-        header, begin, content = parts_of(path)
+        header, start, content = parts_of(path)
         tensors = fresh(PLAN, 3)
         found = 0
         for name, tensor in tensors.items():
             start, stop = header[name]["data_offsets"]
             for at in {start, (start + stop) // 2, stop - 1} if tensor.size else ():
                 changed = bytearray(content)
-                changed[begin + at] ^= 1 << (at % 8)
+                changed[start + at] ^= 1 << (at % 8)
                 path.write_bytes(changed)
                 result = verify_checkpoint(PLAN, path)
                 index = tuple(int(i) for i in np.unravel_index((at - start) // tensor.itemsize, tensor.shape))

@@ -1,4 +1,4 @@
-"""Print "same" if each process of a mesh of eight evaluates its part. The CPU stands for another device."""
+"""Print "same" if each process of a mesh of eight evaluates its part. The CPU acts as another device."""
 
 import sys
 
