@@ -67,7 +67,7 @@ def test_only_the_selected_rows_are_evaluated():
     [
         ([7], "index 7 is out of bounds for axis 0 with size 7"),
         ((slice(None), [-7]), "index -7 is out of bounds for axis 1 with size 6"),
-        ([0.5], "arrays of an index must be of integers or bool"),
+        ([0.5], "an array in an index must be of integers or bool"),
         (np.ones(6, bool), r"a mask must have the shape of its axes, \(7,\). Received: \(6,\)"),
         (([0, 1], [0, 1, 2]), "the arrays of an index must broadcast together"),
         (([0], 0, 0, 0), "too many indices"),

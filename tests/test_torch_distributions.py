@@ -52,9 +52,10 @@ LAYERS = {
 class TestDistributions:
     @pytest.mark.parametrize("layer", LAYERS)
     def test_values_have_the_distribution_of_torchs_reset(self, layer):
-        """n is the number of elements of each, up to 20 000; alpha is 10^-6. Constants are equal, element by element. No
-        value of a uniform exceeds the bound estimated from torch's largest value, which is too small by more than 20 / n
-        of the bound with a probability of e^-20.
+        """n is the number of elements of each, up to 20 000; alpha is 10^-6. Constants are equal, element by element.
+
+        No value of a uniform exceeds the bound estimated from torch's largest value. With a probability of e^-20, that
+        estimate is too small by more than 20 / n of the bound.
         """
         torch.manual_seed(1)
         theirs = LAYERS[layer]()
