@@ -84,3 +84,9 @@ def test_two_processes_have_the_bits_of_one(tmp_path):
     done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.splitlines()[-1] == "the same bits"
+
+
+def test_the_bench_of_models_runs():
+    command = [sys.executable, ROOT / "benches" / "torch_models.py", "--cases", "tiny", "--rounds", "1"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "| 0.2 | `LlamaForCausalLM(config)` |" in done.stdout
