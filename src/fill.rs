@@ -129,9 +129,9 @@ pub fn array<T: Element>(keystream: Keystream, recipe: Recipe, shape: &[usize]) 
     Ok(values)
 }
 
-/// Divides memory into chunks, each with the number of its first element in the region.
+/// Divides memory into chunks, each with the index of its first element in the region.
 struct Chunks<'o, T> {
-    /// Number of the first element of `rest`.
+    /// Index of the first element of `rest`.
     first: u64,
     rest: &'o mut [T],
     /// Length of the next chunk, then of every later one, in elements.
@@ -164,7 +164,7 @@ impl<'o, T> Iterator for Chunks<'o, T> {
     }
 }
 
-/// The task of a thread: the elements of the region from number `first` on, as many as `out` has.
+/// The task of a thread: the elements of the region from index `first` on, as many as `out` has.
 struct Chunk<'a, T> {
     fill: &'a Fill<'a>,
     first: u64,
@@ -232,7 +232,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Pick elements of `run` from number `done` on until the batch is full. Returns how many were picked.
+    /// Pick elements of `run` from index `done` on until the batch is full. Returns how many were picked.
     #[inline(always)]
     fn pick(&mut self, run: Run, done: u64) -> u64 {
         let mut picked = 0;
@@ -251,8 +251,7 @@ impl<'a> Batch<'a> {
         picked
     }
 
-    /// The position of a block in the batch. The block is added unless it is the last one already. `None` if the batch
-    /// is full.
+    /// Add a block to the batch, unless it is the last one there, and return its position. `None` if the batch is full.
     #[inline(always)]
     fn slot(&mut self, block: u64) -> Option<usize> {
         if self.block_count == 0 || self.blocks[self.block_count - 1] != block {
@@ -303,7 +302,7 @@ mod tests {
     use crate::recipe::Distribution;
     use crate::region::Axis;
 
-    /// A task that returns the bits of `count` elements, from number `start` on, `step` apart.
+    /// A task that returns the bits of `count` elements, from index `start` on, `step` apart.
     #[derive(Clone, Copy)]
     struct Elements<T> {
         recipe: Recipe,

@@ -67,7 +67,7 @@ impl Keystream {
         Self { key: from_fn(word), stream }
     }
 
-    /// Write the words from number `first` on, modulo 2^68, to `words`.
+    /// Write the words from index `first` on, modulo 2^68, to `words`.
     pub fn words(&self, first: u128, words: &mut [u32]) {
         let (mut block, skip) = ((first / BLOCK as u128) as u64, (first % BLOCK as u128) as usize);
         let mut write = |words: &mut [u32]| {
@@ -107,7 +107,7 @@ impl Keystream {
         b.vectorize(Blocks { keystream: *self, first, counters, words });
     }
 
-    /// Write consecutive blocks from number `first` on. `words` must have whole vectors of blocks.
+    /// Write consecutive blocks from index `first` on. `words` must have whole vectors of blocks.
     #[inline(always)]
     pub(crate) fn consecutive_blocks<B: Backend>(&self, b: B, first: u64, words: &mut [u32]) {
         b.vectorize(Consecutive { keystream: *self, first, words });

@@ -33,7 +33,7 @@
 //! | [`quantile`] | words to standard values |
 //! | [`element`] | element types, and rounding to them |
 //! | [`recipe`] | distributions, checked and compiled for an element type |
-//! | [`region`] | N-d slices of a tensor, as runs of element numbers |
+//! | [`region`] | N-d slices of a tensor, as runs of element indices |
 //! | `parallel` | threads that take the items of a work list in turn |
 //! | [`fill`] | evaluation of a region of a tensor into memory |
 //! | [`matmul`] | matrix products in one order of summation |

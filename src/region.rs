@@ -1,9 +1,9 @@
-//! A region, an N-d slice of a tensor, as runs of element numbers.
+//! A region, an N-d slice of a tensor, as runs of element indices.
 //!
-//! Elements are numbered in C order through the whole tensor. Along each axis, a region takes the indices `start + i *
-//! step` for `0 <= i < count`. Two neighbouring axes are merged if a step along the outer one continues the inner one.
-//! The elements of the region, in C order, are then runs `first + i * step` along the innermost merged axis. A whole
-//! tensor, or a range of its rows, is a single run, which is the fastest to evaluate.
+//! The index of an element is counted in C order through the whole tensor. Along each axis, a region takes the indices
+//! `start + i * step` for `0 <= i < count`. Two neighbouring axes are merged if a step along the outer one continues
+//! the inner one. The elements of the region, in C order, are then runs `first + i * step` along the innermost merged
+//! axis. A whole tensor, or a range of its rows, is a single run, which is the fastest to evaluate.
 //!
 //! ```
 //! use seedbed::region::{Axis, Region, Run};
@@ -34,9 +34,9 @@ pub struct Axis {
 /// Evenly spaced elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Number of the first element in the tensor.
+    /// Index of the first element in the tensor.
     pub first: u64,
-    /// Difference of the numbers of consecutive elements, modulo 2^64.
+    /// Difference of the indices of consecutive elements, modulo 2^64.
     pub step: u64,
     /// Number of elements.
     pub count: u64,
@@ -68,7 +68,7 @@ impl std::error::Error for RegionError {}
 /// A region of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Number of the first element in the tensor.
+    /// Index of the first element in the tensor.
     first: u64,
     /// Count and step of the merged axes, outermost first. Axes of one index are left out.
     axes: Vec<(u64, u64)>,
@@ -144,7 +144,7 @@ impl Region {
         }
     }
 
-    /// The runs of a range of the region's elements, in order. Elements are numbered within the region.
+    /// The runs of a range of the region's elements, in order. The range counts elements within the region, in C order.
     pub fn runs(&self, range: Range<u64>) -> impl Iterator<Item = Run> {
         let (inner, outer) = match self.axes.split_last() {
             Some((inner, outer)) => (*inner, outer),
@@ -163,7 +163,7 @@ impl Region {
         })
     }
 
-    /// Number of the first element of row `index`. A row is a run along the innermost axis; rows are counted in C
+    /// Index of the first element of row `index`. A row is a run along the innermost axis; rows are counted in C
     /// order.
     fn row(&self, outer: &[(u64, u64)], mut index: u64) -> u64 {
         outer.iter().rev().fold(self.first, |element, (count, step)| {

@@ -20,7 +20,7 @@ import seedbed as sb
 from seedbed import _core
 
 ALPHA = 1e-6
-MOST_DEVIATIONS = stats.norm.isf(ALPHA / 2)
+MAX_DEVIATIONS = stats.norm.isf(ALPHA / 2)
 DTYPES = ["float16", ml_dtypes.bfloat16, "float32", "float64"]
 CONVOLUTIONS = [sb.ConvolutionOrthogonal1D, sb.ConvolutionOrthogonal2D, sb.ConvolutionOrthogonal3D]
 
@@ -223,28 +223,28 @@ class TestHaar:
     def test_the_moments_of_traces_are_those_of_the_measure(self, matrices):
         for rotated in (matrices, np.roll(matrices, 1, axis=1), np.roll(matrices, 3, axis=2), -matrices[:, :, ::-1]):
             traces = np.trace(rotated, axis1=1, axis2=2)
-            assert deviations(traces, 0, 1) < MOST_DEVIATIONS
-            assert deviations(traces**2, 1, math.sqrt(2)) < MOST_DEVIATIONS
-            assert deviations(traces**4, 3, math.sqrt(105 - 9)) < MOST_DEVIATIONS
+            assert deviations(traces, 0, 1) < MAX_DEVIATIONS
+            assert deviations(traces**2, 1, math.sqrt(2)) < MAX_DEVIATIONS
+            assert deviations(traces**4, 3, math.sqrt(105 - 9)) < MAX_DEVIATIONS
             of_squares = np.trace(rotated @ rotated, axis1=1, axis2=2)
-            assert deviations(of_squares, 1, math.sqrt(2)) < MOST_DEVIATIONS
-            assert deviations((of_squares - 1) ** 2, 2, math.sqrt(8)) < MOST_DEVIATIONS
+            assert deviations(of_squares, 1, math.sqrt(2)) < MAX_DEVIATIONS
+            assert deviations((of_squares - 1) ** 2, 2, math.sqrt(8)) < MAX_DEVIATIONS
 
     def test_both_determinants_are_equally_frequent(self, matrices):
-        assert deviations(np.linalg.det(matrices), 0, 1) < MOST_DEVIATIONS
+        assert deviations(np.linalg.det(matrices), 0, 1) < MAX_DEVIATIONS
 
     def test_the_square_of_an_element_has_a_beta_distribution(self, matrices):
         for i, j in [(0, 0), (7, 7), (0, 7), (7, 0), (3, 5)]:
             beta = stats.beta(1 / 2, 7 / 2)
             assert stats.kstest(matrices[:, i, j] ** 2, beta.cdf).pvalue > ALPHA
-            assert deviations(np.sign(matrices[:, i, j]), 0, 1) < MOST_DEVIATIONS
+            assert deviations(np.sign(matrices[:, i, j]), 0, 1) < MAX_DEVIATIONS
 
     @pytest.mark.parametrize("n", [1, 2, 3])
     def test_small_matrices_have_both_determinants(self, n):
         init = sb.Orthogonal(seed=sb.SeedGenerator(32))
         signs = np.array([np.linalg.det(init((n, n), "float64")) for _ in range(N)])
         assert np.allclose(abs(signs), 1)
-        assert deviations(signs, 0, 1) < MOST_DEVIATIONS
+        assert deviations(signs, 0, 1) < MAX_DEVIATIONS
 
     def test_columns_of_a_tall_matrix_are_uniform_on_the_sphere(self):
         init = sb.Orthogonal(seed=sb.SeedGenerator(33))
@@ -257,8 +257,8 @@ class TestHaar:
         """The taps of a kernel of size 2 have the ranks of P and I - P. n = 1000."""
         init = sb.ConvolutionOrthogonal1D(seed=sb.SeedGenerator(34))
         ranks = [np.linalg.matrix_rank(init((2, 6, 6), "float64")[0], tol=1e-8) for _ in range(1000)]
-        assert deviations(ranks, 3, math.sqrt(6) / 2) < MOST_DEVIATIONS
-        assert deviations((np.array(ranks) - 3) ** 2, 1.5, math.sqrt(3 * 1.5**2)) < MOST_DEVIATIONS
+        assert deviations(ranks, 3, math.sqrt(6) / 2) < MAX_DEVIATIONS
+        assert deviations((np.array(ranks) - 3) ** 2, 1.5, math.sqrt(3 * 1.5**2)) < MAX_DEVIATIONS
 
 
 CASES = [

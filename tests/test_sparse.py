@@ -15,7 +15,7 @@ import seedbed as sb
 from seedbed.initializers.sparse import least
 
 ALPHA = 1e-6
-MOST_DEVIATIONS = stats.norm.isf(ALPHA / 2)
+MAX_DEVIATIONS = stats.norm.isf(ALPHA / 2)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -90,10 +90,10 @@ def test_neighbouring_zeros_are_independent():
         (zeros, abs(normal)),
     ]:
         correlation = np.corrcoef(x.ravel(), y.ravel())[0, 1]
-        assert abs(correlation) * math.sqrt(x.size) < MOST_DEVIATIONS
+        assert abs(correlation) * math.sqrt(x.size) < MAX_DEVIATIONS
     # Within a column of r rows, zeros repel each other by 1 / (r - 1).
     within = np.corrcoef(zeros[1:].ravel(), zeros[:-1].ravel())[0, 1] + 1 / 999
-    assert abs(within) * 1000 < MOST_DEVIATIONS
+    assert abs(within) * 1000 < MAX_DEVIATIONS
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -101,8 +101,8 @@ def test_nonzero_elements_are_normal(dtype):
     """n = 5 10^5 elements: mean, variance, distribution. (The test cannot detect the rounding of float16.)"""
     made = sb.Sparse(0.5, 3.0, seed=8)((1000, 1000), dtype).astype(float)
     values = made[made != 0]
-    assert abs(values.mean()) < MOST_DEVIATIONS * 3.0 / math.sqrt(values.size)
-    assert abs(values.var() / 9 - 1) < MOST_DEVIATIONS * math.sqrt(2 / values.size)
+    assert abs(values.mean()) < MAX_DEVIATIONS * 3.0 / math.sqrt(values.size)
+    assert abs(values.var() / 9 - 1) < MAX_DEVIATIONS * math.sqrt(2 / values.size)
     if dtype != "bfloat16":  # the test assumes distinct values, and bfloat16 has too few
         assert stats.kstest(values, stats.norm(0, 3).cdf).pvalue > ALPHA
 

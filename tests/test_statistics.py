@@ -15,7 +15,7 @@ from scipy import stats
 import seedbed as sb
 
 ALPHA = 1e-4 / 350
-MOST_DEVIATIONS = stats.norm.isf(ALPHA / 2)
+MAX_DEVIATIONS = stats.norm.isf(ALPHA / 2)
 SHAPE = (500, 2000)
 N = math.prod(SHAPE)
 
@@ -64,7 +64,7 @@ EXACT = {
 def check_uncorrelated(x, y):
     """The correlation of two independent samples has the standard deviation 1 / sqrt(n)."""
     correlation = np.corrcoef(x.ravel(), y.ravel())[0, 1]
-    assert abs(correlation) * math.sqrt(x.size) < MOST_DEVIATIONS, f"correlation {correlation:.5f}"
+    assert abs(correlation) * math.sqrt(x.size) < MAX_DEVIATIONS, f"correlation {correlation:.5f}"
 
 
 def kolmogorov_smirnov(sample, exact):
@@ -93,14 +93,14 @@ def sample_and_exact(request, initializer_and_exact):
 def test_the_mean_is_exact(sample_and_exact):
     sample, exact = sample_and_exact
     deviations = (sample.mean(dtype=float) - exact.mean()) / (exact.std() / math.sqrt(N))
-    assert abs(deviations) < MOST_DEVIATIONS
+    assert abs(deviations) < MAX_DEVIATIONS
 
 
 def test_the_variance_is_exact(sample_and_exact):
     sample, exact = sample_and_exact
     error = math.sqrt((exact.stats("k") + 2) / N)  # relative, of the variance of n elements
     deviations = (sample.var(dtype=float) / exact.var() - 1) / error
-    assert abs(deviations) < MOST_DEVIATIONS
+    assert abs(deviations) < MAX_DEVIATIONS
 
 
 def test_the_sample_has_the_exact_distribution(sample_and_exact):
@@ -203,9 +203,9 @@ class TestTruncatedNormalOfAnyBounds:
         bounds, *samples = truncated
         mean, deviation, fourth = truncated_moments(*bounds)
         for sample in samples:
-            assert abs(sample.mean(dtype=float) - mean) / (deviation / math.sqrt(N)) < MOST_DEVIATIONS
+            assert abs(sample.mean(dtype=float) - mean) / (deviation / math.sqrt(N)) < MAX_DEVIATIONS
             error = math.sqrt((fourth / deviation**4 - 1) / N)
-            assert abs(sample.var(dtype=float) / deviation**2 - 1) / error < MOST_DEVIATIONS
+            assert abs(sample.var(dtype=float) / deviation**2 - 1) / error < MAX_DEVIATIONS
 
     def test_the_sample_has_the_exact_distribution(self, truncated):
         bounds, *samples = truncated
@@ -227,7 +227,7 @@ class TestTruncatedNormalOfAnyBounds:
         mean, deviation, _ = truncated_moments(6.0, 7.0)
         assert mean == pytest.approx(6.15721090337828, rel=1e-14)
         made = sb.TruncatedNormal(0.0, 1.0, 3, 6, 7)(SHAPE).mean(dtype=float)
-        assert abs(made - mean) / (deviation / math.sqrt(N)) < MOST_DEVIATIONS
+        assert abs(made - mean) / (deviation / math.sqrt(N)) < MAX_DEVIATIONS
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
@@ -242,9 +242,9 @@ class TestComplex:
 
     def test_the_variance_is_scale_over_fan_in_all_directions(self, sample):
         squares = np.abs(sample) ** 2
-        assert abs(squares.mean() - 1) / (squares.std() / math.sqrt(N)) < MOST_DEVIATIONS
+        assert abs(squares.mean() - 1) / (squares.std() / math.sqrt(N)) < MAX_DEVIATIONS
         for moment in (sample.real, sample.imag, (sample**2).real, (sample**2).imag, (sample**4).real):
-            assert abs(moment.mean()) / (moment.std() / math.sqrt(N)) < MOST_DEVIATIONS
+            assert abs(moment.mean()) / (moment.std() / math.sqrt(N)) < MAX_DEVIATIONS
 
     def test_radius_and_angle_have_their_distributions(self, sample, distribution):
         radius = np.abs(sample)

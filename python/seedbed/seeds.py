@@ -20,7 +20,7 @@ from seedbed.saving import register_where_imported
 
 # `random` and `hashlib` are imported in functions: their import takes milliseconds, and many programs need neither.
 
-_LEAST_SEED, _SEED_LIMIT = -(2**255), 2**255
+_MIN_SEED, _SEED_LIMIT = -(2**255), 2**255
 _PERSON = b"seedbed.v1"
 _WORDS = 2**68
 
@@ -100,7 +100,7 @@ def as_seed(seed: object) -> int:
         number = as_integer(seed) if key is None else int.from_bytes(key, "little", signed=True)
     except TypeError:
         raise ValueError(f"a seed must be an integer. Received: seed={shortened(seed)}") from None
-    if not _LEAST_SEED <= number < _SEED_LIMIT:
+    if not _MIN_SEED <= number < _SEED_LIMIT:
         raise ValueError(f"a seed must be in [-2**255, 2**255). Received: seed={number}")
     return number
 

@@ -28,7 +28,7 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
     /// Clamp to bounds, as [`Backend::clamp_f32`] does. The bounds must be numbers of the type.
     #[doc(hidden)]
     fn clamp<B: Backend>(b: B, x: Self::Lanes<B>, low: f64, high: f64) -> Self::Lanes<B>;
-    /// The values center + scale Q(u) for `N` vectors of words, from word number `at` on.
+    /// The values center + scale Q(u) for `N` vectors of words, from index `at` on.
     #[doc(hidden)]
     fn values<B: Backend, const N: usize>(
         b: B,
@@ -37,10 +37,10 @@ pub trait Real: Element<Computed = Self> + std::ops::AddAssign {
         words: &Words<'_, impl Fn(usize) -> u32>,
         at: usize,
     ) -> [Self::Lanes<B>; N];
-    /// The lanes with values that [`Real::rare_value`] computes, as bits, for the vector of words from number `at` on.
+    /// The lanes with values that [`Real::rare_value`] computes, as bits, for the vector of words from index `at` on.
     #[doc(hidden)]
     fn rare<B: Backend>(b: B, standard: impl Standard, words: &Words<'_, impl Fn(usize) -> u32>, at: usize) -> u32;
-    /// The value center + scale Q(u) for word number `at`, which [`Real::rare`] reports as rare.
+    /// The value center + scale Q(u) for the word at index `at`, which [`Real::rare`] reports as rare.
     #[doc(hidden)]
     fn rare_value(
         standard: impl Standard,

@@ -58,7 +58,7 @@ impl Recipe {
         by_kind!(*self, maker => b.vectorize(OfWords { maker, words, out }));
     }
 
-    /// Write the values of the elements from number `first` on to `out`.
+    /// Write the values of the elements from index `first` on to `out`.
     #[inline(always)]
     pub(crate) fn consecutive<B: Backend, T: Element>(&self, b: B, keystream: Keystream, first: u64, out: &mut [T]) {
         by_kind!(*self, maker => b.vectorize(Consecutive { maker, keystream, first, out }));
@@ -167,8 +167,8 @@ impl<S: Standard, A: Affine> Maker for OneByOne<S, A> {
 }
 
 impl<S: Standard, A: Affine> OneByOne<S, A> {
-    /// Write values for the words from number `at` on, `N` whole vectors at a time. Returns the part of `out` that is
-    /// not written, and the number of its first word.
+    /// Write values for the words from index `at` on, `N` whole vectors at a time. Returns the part of `out` that is
+    /// not written, and the index of its first word.
     #[inline(always)]
     fn make_vectors<'o, B: Backend, T: Element, const N: usize>(
         self,
@@ -192,7 +192,7 @@ impl<S: Standard, A: Affine> OneByOne<S, A> {
     }
 
     /// Overwrite the rare values of a vector, those in the tails of the normal distribution. They are computed one at a
-    /// time: few vectors have one, and the tables of the tails do not fit into registers. `at` is the number of the
+    /// time: few vectors have one, and the tables of the tails do not fit into registers. `at` is the index of the
     /// vector's first word.
     #[inline(always)]
     fn make_rare<B: Backend, T: Element>(

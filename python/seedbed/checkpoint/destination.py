@@ -84,7 +84,7 @@ class NewFile:
         """Create the temporary file.
 
         Raises:
-            OSError: as `check`; or if the disk has not enough space.
+            OSError: as `check`; or if the disk does not have enough space.
         """
         self.check()
         self._renames = self._replaced is None or not _is_mount_point(self._target)
@@ -96,7 +96,7 @@ class NewFile:
         self._direct = self._size >= DIRECT_BYTES and set_direct(self._descriptor, True)
 
     def write(self, block: np.ndarray) -> None:
-        """Write all bytes of the next block, past the page cache or flushed from it."""
+        """Write all bytes of the next block. Those of a large file do not stay in the page cache."""
         assert self._descriptor is not None
         view = block.data
         while view:
@@ -120,7 +120,7 @@ class NewFile:
         A file that is a mount point cannot be replaced by a rename: the bytes are copied into it instead.
 
         Raises:
-            FileExistsError: if the file exists by now, and must not be replaced.
+            FileExistsError: if the file has come to exist, and must not be replaced.
             OSError: if the disk or the directory refuses. If a copy fails, the error names the temporary file, which
                 is kept.
         """

@@ -31,7 +31,7 @@ class RingBuffer:
         """Allocate the blocks for a stream of `total` bytes, at most `most` blocks.
 
         Raises:
-            MemoryError: if the system has not enough memory.
+            MemoryError: if the system does not have enough memory.
         """
         self.count = count = min(most, max(1, -(-total // BLOCK_BYTES)))
         size = min(BLOCK_BYTES, max(ALIGNMENT, -(-total // ALIGNMENT) * ALIGNMENT))

@@ -267,7 +267,7 @@ class Initializer(ABC):
         return type(self).from_config({**self.get_config(), "seed": seed})
 
     def check(self, shape: ShapeLike, dtype: npt.DTypeLike | None = None) -> None:
-        """Raise the errors that a call with this shape and dtype raises, without a draw."""
+        """Raise the error of a call with this shape and dtype, if any. No draw is taken."""
         self.with_seed(0).lazy(shape, dtype)
 
     def _arguments(self) -> dict[str, Any]:

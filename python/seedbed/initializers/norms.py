@@ -72,8 +72,8 @@ class Norms(SeededInitializer):
         lengths = (1,) * missing + shape
         if missing < 0 or any(length not in (1, whole) for length, whole in zip(lengths, self.shape, strict=True)):
             raise ValueError(
-                f"the shape of norms must broadcast to that of the tensor, {self.shape}, with a length of 1 along each "
-                f"axis that they are taken over. Received: {shape}"
+                f"the shape of norms must broadcast to that of the tensor, {self.shape}, with length 1 along each "
+                f"axis that a norm covers. Received: {shape}"
             )
         self.initializer.check(self.shape, dtype)  # before a draw is taken
         source = seeds.generator_at(self._draw())

@@ -81,14 +81,14 @@ class Operations:
 
 
 def part(sample: Sample, whole: Shape, shape: Shape, words: Any, parts: Any) -> Any:
-    """Return a part of the tensor of a key.
+    """Return one part of the tensor that a key determines.
 
     Arguments:
         sample: distribution of the values.
         whole: shape of the tensor.
         shape: shape of the part. Along each axis, its length divides the tensor's.
         words: words of the key, the most significant first.
-        parts: ordinal of the part along each axis.
+        parts: index of the part along each axis, counted in parts.
     """
     inner, length = len(shape), 1
     while inner:

@@ -39,7 +39,10 @@ def norms_of(initializer: Initializer, direction: PlannedTensor) -> Norms:
 
 
 def with_norms(tensors: Iterable[PlannedTensor], changed: Mapping[str, PlannedTensor]) -> list[PlannedTensor]:
-    """Return tensors of which some have changed; each magnitude that has not has the norms of its direction."""
+    """Return the tensors after some of them have changed.
+
+    A magnitude that has not changed gets the norms of its changed direction.
+    """
     known = tuple(tensors)
     directions = directions_of(known)
     made = []
@@ -53,7 +56,7 @@ def with_norms(tensors: Iterable[PlannedTensor], changed: Mapping[str, PlannedTe
 
 
 def check_norms(tensors: Iterable[PlannedTensor]) -> None:
-    """Raise a ValueError if a magnitude has not the norms of its direction."""
+    """Raise a ValueError if a magnitude does not have the norms of its direction."""
     known = {tensor.name: tensor for tensor in tensors}
     for name, direction in directions_of(known.values()).items():
         tensor = known[name]

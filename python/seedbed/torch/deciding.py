@@ -309,7 +309,7 @@ def _is_constant(choice: Choice) -> bool:
 
 
 def _is_of_unknown_norm(entry: Entry) -> bool:
-    """Return whether a vector belongs to a layer that is a norm by its name, for own initialization that is unknown."""
+    """Return whether a tensor is a vector of a layer that is a norm by its class name."""
     return entry.tensor.ndim < 2 and "norm" in type(entry.layers[-1]).__name__.lower()
 
 

@@ -122,7 +122,7 @@ def check_fans(initializer: Initializer, shape: Shape) -> None:
 
 
 def _check_not_computed(tensor: Any) -> None:
-    """Raise a ValueError if the tensor is the result of an operation, which would overwrite the values."""
+    """Raise a ValueError if the tensor is the result of an operation: the values would be lost."""
     if tensor._is_view() and tensor._base is not None:
         tensor = tensor._base
     if tensor.grad_fn is not None:

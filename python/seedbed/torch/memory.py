@@ -220,7 +220,7 @@ def check_filled(tensor: Any, *, meta: bool = False) -> None:
 
 
 def check_target(tensor: Any, *, need_memory: bool) -> None:
-    """Check a tensor that is to be written to, or that another one with memory replaces.
+    """Check that a tensor can be initialized: written to, or replaced by a new tensor with memory.
 
     Arguments:
         tensor: a tensor, which is not lazy.
@@ -229,7 +229,7 @@ def check_target(tensor: Any, *, need_memory: bool) -> None:
     Raises:
         ValueError: as `check_filled`, `local_shard` and `check_memory`.
     """
-    if type(tensor) in _PLAIN and tensor.layout is torch.strided and tensor.is_contiguous():  # as nearly all are
+    if type(tensor) in _PLAIN and tensor.layout is torch.strided and tensor.is_contiguous():  # like nearly all tensors
         if tensor.is_meta or not need_memory:
             return
         if not tensor.storage_offset() and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.itemsize:
