@@ -92,7 +92,7 @@ LAYERS = [
     {"torch.recorder.context"},
     {"torch.recorder"},
     {"torch.own_initialization", "torch.weight_norm"},
-    {"torch.deciding"},
+    {"torch.rules"},
     {"torch.initialize"},
     {"torch.lsuv"},
     {"torch"},

@@ -24,7 +24,7 @@ Where a change belongs:
 |---|---|
 | `fill` | `fill_`, and the check that fans are counted in torch's layout |
 | `initialize` | `initialize_`, `plan_of`, `recorded_rules`: the functions for whole modules |
-| `deciding` | for each tensor, the choice between a rule and the module's own initialization; the errors of that |
+| `rules` | for each tensor, the choice between a rule and the module's own initialization; the errors of that |
 | `own_initialization` | the module's own initialization: as recorded, or by running its code again |
 | `recorder` | the record of initialization code, operation by operation, and its translation to initializers |
 | `recorded_rules` | `RecordedRules`: the recorded initializers as a mapping that can be saved |

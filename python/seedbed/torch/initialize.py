@@ -17,12 +17,12 @@ from seedbed.plan.rules import Rules, Selection
 from seedbed.rules import Rule, Sampled, stored
 from seedbed.seeds import Address, SeedGenerator, as_seed, child_keys
 from seedbed.threads import get_num_threads
-from seedbed.torch.deciding import Planned, check_module, decided, tensors_of
 from seedbed.torch.garbage_collection import uncollected
 from seedbed.torch.memory import as_array, class_of, is_plain, mark_changed, materialised, write
 from seedbed.torch.module_tensors import Entry, unwrapped
 from seedbed.torch.own_initialization import own_initialization, unknown_class
 from seedbed.torch.recorded_rules import RecordedRules, Undecided, magnitude
+from seedbed.torch.rules import Planned, check_module, decided, tensors_of
 from seedbed.torch.weight_norm import direction_of
 
 T = TypeVar("T", bound=Any)

@@ -13,10 +13,10 @@ from seedbed.arguments import as_count, as_finite, shortened
 from seedbed.initializers import Orthogonal
 from seedbed.plan.rules import Selection, counted, selected
 from seedbed.seeds import SeedGenerator
-from seedbed.torch.deciding import check_module, tensors_of
 from seedbed.torch.initialize import initialize_
 from seedbed.torch.memory import is_distributed
 from seedbed.torch.module_tensors import Entry
+from seedbed.torch.rules import check_module, tensors_of
 
 LAYERS = (
     nn.Linear,
