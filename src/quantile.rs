@@ -12,7 +12,7 @@
 //! | `tables` | their coefficients: data, made by `tools/quantile_tables.py` |
 //! | `elementary` | logarithm, exponential and sine |
 //! | [`symmetric`] | the uniform, the normal and the normal truncated at +-2 |
-//! | [`between`] | the normal between any two bounds |
+//! | [`between`] | the normal truncated at any two bounds |
 //! | [`polar`] | complex values |
 //! | [`curve`] | functions of a uniform number |
 

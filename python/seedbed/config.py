@@ -1,7 +1,8 @@
 """The registry of initializers: `get`, `serialize` and `deserialize`.
 
 A configuration can name only the initializers of this module and the custom objects of the caller. It cannot name a
-module, a file or a callable. The forms of Keras 3 and Keras 2, and a short form, are read.
+module, a file or a callable. The forms of Keras 3 and Keras 2, and a short form, are read. The keys of a class are
+defined in the class, by its `parameters`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-//! The normal between any two bounds: one quantile function, as accurate in a far tail as at the centre.
+//! The normal truncated at any two bounds: one quantile function, as accurate in a far tail as at the centre.
 //!
 //! Let q(x) = P(|X| > x) of the standard normal. A value x is computed from the tail mass q(x), which is linear in u:
 //!

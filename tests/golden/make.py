@@ -1,14 +1,14 @@
 """Make `v1.json`: SHA-256 values that freeze the algorithm.
 
-    python tests/golden/make.py               add what is missing
-    python tests/golden/make.py --replace     and replace what is another
-    python tests/golden/make.py --check       compare only, with what is installed: for other machines
+    python tests/golden/make.py               add the missing values
+    python tests/golden/make.py --replace     and replace the values that differ
+    python tests/golden/make.py --check       write nothing; compare the values that this machine can make
 
 A value in the file is a promise. Replacing one makes a new algorithm: `seedbed.ALGORITHM` changes,
 the changelog says so under Values, and the new values go to a file of that name.
 
 A value is the SHA-256 of a tensor's elements in C order, each in little-endian byte order. Its name is the initializer
-as Python writes it, the shape and the dtype. Where the seed is a generator, the tensor is its first draw.
+as Python writes it, the shape and the dtype. If the seed is a generator, the tensor is its first draw.
 """
 
 import hashlib
