@@ -210,7 +210,7 @@ struct Batch<'a> {
     picks: [u16; BATCH],
     /// Number of picked elements.
     pick_count: usize,
-    /// Numbers of the blocks in their plane.
+    /// Indices of the blocks in their plane.
     blocks: [u64; BATCH_BLOCKS],
     /// Number of blocks.
     block_count: usize,

@@ -44,7 +44,7 @@ pub enum Plane {
 }
 
 impl Plane {
-    /// Number of the first block of the plane.
+    /// Index of the first block of the plane.
     pub const fn first_block(self) -> u64 {
         match self {
             Self::High => 0,

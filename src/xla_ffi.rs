@@ -6,7 +6,7 @@
 //! | operand, attribute or result | meaning |
 //! |---|---|
 //! | operand 0, u32 `[..., words]` | keys: the words of each are an integer seed, the most significant word first |
-//! | operand 1, u32 `[axes]` | number of the part along each axis |
+//! | operand 1, u32 `[axes]` | index of the part along each axis, in parts |
 //! | attribute `lengths`, i64 | the shape of the tensor |
 //! | attributes `distribution` and `parameters` | see [`Distribution::named`] |
 //! | result `[..., part]` | the part of the tensor, for each key |
@@ -55,7 +55,7 @@ struct Call<'a> {
     keys: &'a [u32],
     /// Number of words of a key.
     words: usize,
-    /// Number of the part along each axis.
+    /// Index of the part along each axis, in parts.
     parts: &'a [u32],
     /// The shape of the tensor.
     lengths: &'a [i64],

@@ -39,10 +39,10 @@ MAX_BOUND: float
 """Maximum of the nearer bound of a truncated normal, in standard deviations from the mean."""
 
 MAX_SOFTPLUS: float
-"""Maximum of the values of which the inverse of softplus is taken: their exponentials are finite."""
+"""Maximum argument of the inverse of softplus: its exponential is finite."""
 
 MIN_OF_LOG: float
-"""Minimum of the greater end of an interval of which logarithms are taken."""
+"""Minimum of the upper end of an interval whose values are arguments of the logarithm."""
 
 @final
 class Counter:

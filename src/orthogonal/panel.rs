@@ -73,7 +73,7 @@ impl Normals {
 /// columns (U' q): see [`Block`].
 pub(super) struct Panel<T, const N: usize> {
     normals: Normals,
-    /// Number of the panel. The block of [`PANEL`] rows with the panel's diagonal has the same number. Earlier rows of
+    /// Index of the panel. The block of [`PANEL`] rows with the panel's diagonal has the same index. Earlier rows of
     /// the vectors are zero, and are neither stored nor multiplied.
     index: usize,
     /// Number of reflections: [`PANEL`], or fewer in the last panel.
@@ -202,7 +202,7 @@ pub(super) struct Reader<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
     /// The normals of the rows of `drawn_blocks`, in C order.
     drawn: Vec<T>,
-    /// Numbers of the blocks of rows that `drawn` has.
+    /// Indices of the blocks of rows that `drawn` has.
     drawn_blocks: Range<usize>,
     /// The vectors of one block of rows. Empty if the panel keeps its vectors.
     vectors: Vec<Block<T, N>>,
@@ -264,7 +264,7 @@ impl<'a, T: Real, const N: usize> Reader<'a, T, N> {
 /// keeps its vectors.
 struct Squares<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
-    /// Numbers of the blocks of rows to pass over.
+    /// Indices of the blocks of rows to pass over.
     blocks: Range<usize>,
     /// Memory for the normals of these blocks. Empty if the panel does not keep its vectors.
     kept: &'a mut [Block<T, N>],
@@ -308,7 +308,7 @@ impl<T: Real, const N: usize> Task for Squares<'_, T, N> {
 /// The second pass: scales the normals to vectors, and sums the products U' U.
 struct Products<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
-    /// Numbers of the blocks of rows to pass over.
+    /// Indices of the blocks of rows to pass over.
     blocks: Range<usize>,
     /// The normals of these blocks, which the vectors replace. Empty if the panel does not keep its vectors.
     kept: &'a mut [Block<T, N>],

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// Divides blocks of [`PANEL`](super::PANEL) rows into ranges.
 ///
-/// The length of a range is a power of two, and the number of its first block is a multiple of the length. So its sum
+/// The length of a range is a power of two, and the index of its first block is a multiple of the length. So its sum
 /// is one of the partial sums of [`Pairwise`].
 pub(super) struct Ranges {
     /// Number of blocks of a range.

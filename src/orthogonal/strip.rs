@@ -31,7 +31,7 @@ use std::ops::Range;
 pub(super) struct Strip<'a, T: Element, const N: usize> {
     /// All panels that change these columns: from the first panel to the one with the last column.
     pub(super) panels: &'a [Panel<T::Computed, N>],
-    /// Number of the first column, a multiple of [`PANEL`].
+    /// Index of the first column, a multiple of [`PANEL`].
     pub(super) first: usize,
     /// Factor of all elements.
     pub(super) gain: f64,
@@ -87,7 +87,7 @@ impl<T: Element, const N: usize> Strip<'_, T, N> {
 /// A tile is a factor of [`Multiply`], and has the width of its tiles.
 #[derive(Clone, Copy)]
 struct Columns {
-    /// Number of the strip's first column in the matrix.
+    /// Index of the strip's first column in the matrix.
     first: usize,
     /// Number of columns.
     count: usize,
@@ -117,7 +117,7 @@ impl Columns {
         }
     }
 
-    /// Numbers of the tiles with columns from number `column` of the matrix on. A panel leaves the columns before its
+    /// Indices of the tiles with columns from column `column` of the matrix on. A panel leaves the columns before its
     /// own unchanged.
     fn tiles_from(&self, column: usize) -> Range<usize> {
         column.saturating_sub(self.first) / self.width..self.tiles
@@ -133,7 +133,7 @@ impl Columns {
 /// A panel and its coefficients z. The next pass adds U z.
 struct Applied<'a, T, const N: usize> {
     panel: &'a Panel<T, N>,
-    /// Number of the panel.
+    /// Index of the panel.
     index: usize,
     /// z, in tiles of [`PANEL`] rows.
     coefficients: Lines<T>,
@@ -158,7 +158,7 @@ struct Pass<'a, T: Element, const N: usize> {
     /// The panel whose U z is added. `None` in the first pass.
     applied: Option<&'a Applied<'a, T::Computed, N>>,
     next: Next<'a, T, N>,
-    /// Numbers of the blocks of rows to pass over.
+    /// Indices of the blocks of rows to pass over.
     blocks: Range<usize>,
     /// The rows of q. Empty if they are not kept, since they are those of the identity.
     kept: &'a mut [T::Computed],
@@ -236,7 +236,7 @@ impl<T: Element, const N: usize> Task for Pass<'_, T, N> {
 struct Solve<'a, T, const N: usize> {
     columns: Columns,
     panel: &'a Panel<T, N>,
-    /// Number of the panel.
+    /// Index of the panel.
     index: usize,
     /// U' q, which z replaces, in tiles of [`PANEL`] rows.
     products: &'a mut [T],

@@ -9,7 +9,7 @@ use super::tables::{ATANH, LN2, SINE};
 use crate::backend::Backend;
 use std::f64::consts::{LN_2, LOG2_E};
 
-/// x P(x^2).
+/// The odd polynomial x P(x^2), with the coefficients of P, the constant first.
 #[inline(always)]
 pub(super) fn odd<B: Backend, const N: usize>(b: B, coefficients: &[f64; N], x: B::F64) -> B::F64 {
     let square = b.mul_f64(x, x);

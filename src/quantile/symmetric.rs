@@ -145,7 +145,7 @@ pub struct Tail {
     pub outer: u32,
     /// Number of mantissa bits that are lower than those that choose the row.
     pub shift: u32,
-    /// Number of the first row, which is subtracted from the number that the bits give.
+    /// Index of the first row, which is subtracted from the number that the bits give.
     pub first: u32,
     /// Coefficients of each row, the constant first.
     pub coefficients: &'static [[f32; 6]],

@@ -46,7 +46,7 @@ class Distance:
     Attributes:
         shape: shape of the tensor; its last axis has the columns.
         dtype: float32 or float64.
-        seeds: number of matrices of which each figure is the mean.
+        seeds: number of matrices; each figure is the mean over these.
         figures: Frobenius norm of W'W - I, by the name of the package that made W.
     """
 

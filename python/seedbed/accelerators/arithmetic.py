@@ -133,7 +133,7 @@ def _half(ops: Operations, table: tables.Rows, rest: Any) -> Any:
 
 
 def _tail(ops: Operations, table: tables.Tail, rest: Any, low: Any) -> Any:
-    """Return the halves of rests in a tail, of which `low` counts from the end too."""
+    """Return the absolute values of normals in a tail, by the rests of their high words and of their low words."""
     below = ops.where(ops.less(rest, ops.word(table.outer)), low, ops.word(TOP))
     y = ops.plus(ops.number(rest), (_unsigned(ops, below) + 0.5) * 2.0**-32)  # The product is exact.
     bits, unit = ops.bits(y), 1 << table.shift
@@ -163,7 +163,7 @@ def _placed(ops: Operations, sample: Sample, x: Any) -> Any:
 def narrowed(ops: Operations, dtype: str, numbers: Any) -> Any:
     """Return the bits of numbers as bfloat16 or float16, to nearest, ties to even, in integers alone.
 
-    Conversions of devices may flush subnormal numbers of float16, of which many values are.
+    Conversions of devices may flush subnormal numbers of float16, and many values are such numbers.
     """
     bits = ops.bits(numbers)
     if dtype == "bfloat16":

@@ -18,12 +18,12 @@ BLOCK = 16
 """Number of words of a block of the keystream."""
 
 LOW_PLANE = 1 << 63
-"""Number of the block with the low words of the first elements."""
+"""Index of the block with the low words of the first elements."""
 
 LEAST = 1e-20
-"""The least scale, and the least center and bound except 0, of which no step of the arithmetic is a subnormal number,
-which devices may flush to 0. The least standard values are about 2^-32, and a sum keeps 24 bits below the smaller
-term."""
+"""The least scale, and the least absolute center and bound except 0. From here on, no step of the arithmetic gives a
+subnormal number, which a device may flush to 0. The least standard values are about 2^-32, and a sum keeps 24 bits
+below the smaller term."""
 
 
 class Sample(NamedTuple):

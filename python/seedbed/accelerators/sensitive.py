@@ -1,9 +1,9 @@
 """Addresses whose values change if a device fuses, flushes or rounds.
 
-They are compared with the engine's at the first use of a device. `tools/sensitive_addresses.py` has found them: values
-there change if products are fused with sums, if integers are rounded to numbers in another way, if the uniform is made
-in float32 arithmetic, or if low words are others; values in tails; and values near 0, of which float16 numbers are
-subnormal. They also include elements above 2^32 and at 2^61.
+At the first use of a device, its values there are compared with the engine's. `tools/sensitive_addresses.py` found the
+addresses. Their values change if products are fused with sums, if integers are rounded to floats in another way, if the
+uniform is computed in float32 arithmetic, or if low words are wrong; or they are in a tail, or so near 0 that they are
+subnormal in float16. Some element indices are above 2^32, or at 2^61.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seedbed.seeds import address_of
 ADDRESS = address_of(0)
 
 LENGTH = 1 << 62
-"""Length of the tensor whose elements they are."""
+"""Length of the tensor with these elements."""
 
 ELEMENTS = {
     "uniform": (
@@ -230,8 +230,8 @@ PARAMETERS = {
     "truncated_normal": ((0.3, 1.1), (0.0, 0.0001)),
     "normal": ((0.3, 1.1), (0.0, 0.0001)),
 }
-"""The distributions that are compared: one about another center than 0, and one of which many float16 numbers are
-subnormal."""
+"""Parameters of the compared distributions: one with a center other than 0, and one with many values that are subnormal
+in float16."""
 
 WIDTHS = {"float32": np.uint32, "bfloat16": np.uint16, "float16": np.uint16}
 """The element types, and the types of their bits."""

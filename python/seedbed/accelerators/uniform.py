@@ -42,7 +42,7 @@ def by_integers(ops: Operations, sample: Sample, high: Any) -> Any:
 
 
 def _long(number: float) -> tuple[int, int, int]:
-    """Return a positive number as a long of integers."""
+    """Return a positive number as the fields of a `Long`, in Python integers."""
     fraction, exponent = math.frexp(number)
     bits = int(math.ldexp(fraction, 64))
     return bits >> 32, bits & 0xFFFFFFFF, exponent - 1 + _BIAS

@@ -252,9 +252,9 @@ def _shared(axis: Axis, other: Axis) -> Axis:
 
 
 def _uncovered(region: tuple[Axis, ...], others: Sequence[tuple[Axis, ...]]) -> int | None:
-    """Return the number of elements of a region that no other region has, or None where that is too much work.
+    """Return the number of elements of a region that no other region has, or None if that is too much work.
 
-    By inclusion and exclusion: regions and how often each counts, of which equal ones are counted together.
+    The method is inclusion and exclusion: it adds and subtracts intersections, and counts equal ones together.
     """
     terms = Counter({region: 1})
     for other in others:

@@ -224,8 +224,8 @@ class TruncatedNormal(RandomNormal):
             return super().complex_sampling(shape)
         if self.lower != -2 or self.upper != 2:
             raise ValueError(
-                "lower and upper must be -2 and 2, or None, for complex values, of which the distance from the mean is "
-                f"bounded. Received: lower={self.lower}, upper={self.upper}"
+                "lower and upper must be -2 and 2, or None, for complex values: the bounds limit "
+                f"their distance from the mean. Received: lower={self.lower}, upper={self.upper}"
             )
         return "complex_truncated_normal", (self.stddev,)
 

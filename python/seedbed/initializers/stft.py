@@ -127,7 +127,7 @@ class STFT(Initializer):
         return of_values(self.lazy(channel, dtype)[...].reshape(-1))
 
     def _check_times(self, times: int) -> None:
-        """Raise ValueError for a named window of which a number, or the scale, would take too long to compute."""
+        """Raise a ValueError if a named window has too many times to compute a number, or its scale, quickly."""
         if self._window is not None and not _is_numbers(self._window):
             most = MAX_DENOMINATOR if self.scaling is None and is_portable(self._window) else MAX_SCALED_TIMES
             if times > most:
@@ -151,7 +151,7 @@ class STFT(Initializer):
 
 
 def _numbers(window: Window, periodic: bool, times: int, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return some numbers of a window of the given length."""
+    """Return the numbers of a window of the given length at some of its indices."""
     return np.array(window)[at] if _is_numbers(window) else numbers(window, periodic, times, at)
 
 

@@ -88,7 +88,7 @@ def part(sample: Sample, whole: Shape, shape: Shape, words: Any, parts: Any) -> 
         whole: shape of the tensor.
         shape: shape of the part. Along each axis, its length divides the tensor's.
         words: words of the key, the most significant first.
-        parts: index of the part along each axis, counted in parts.
+        parts: index of the part along each axis, in parts.
     """
     inner, length = len(shape), 1
     while inner:
@@ -114,7 +114,7 @@ def part(sample: Sample, whole: Shape, shape: Shape, words: Any, parts: Any) -> 
 
 
 def _moved(high: Any, low: Any, index: Any, stride: int) -> tuple[Any, Any]:
-    """Return the number of the element that is `index` strides after the given one, as two words."""
+    """Return the index of the element that is `index` strides after the given one, as two words."""
     ops = Operations()
     index = jnp.asarray(index, np.uint32)
     upper, lower = multiply(ops, index, stride & 0xFFFFFFFF)
@@ -131,7 +131,7 @@ class _Keystream(NamedTuple):
     stream: tuple[int, int]
     """Words of the stream, the least significant first."""
     high: Any
-    """High words of the numbers of the first elements of the runs."""
+    """High words of the indices of the first elements of the runs."""
     low: Any
     """Low words of these numbers."""
     length: int

@@ -109,7 +109,7 @@ def _of_keys(sample: Sample) -> Any:
 
 @lru_cache(maxsize=1024)
 def _partitioned(sample: Sample, batches: int) -> Any:
-    """Return the same function for a number of batch axes. A sharded program evaluates only its own shards."""
+    """Return a function from keys with this number of batch axes to tensors. Each device evaluates its own part."""
 
     def whole(words: jax.Array) -> jax.Array:
         return _part.bind(words, jax.numpy.zeros(len(sample.shape), np.uint32), whole=sample, shape=sample.shape)
@@ -145,7 +145,7 @@ def _partitioned(sample: Sample, batches: int) -> Any:
 
 
 def _parts(sharding: Any, shape: Shape, mesh: Mesh) -> np.ndarray:
-    """Return the ordinal of each device's part of a tensor, along each axis."""
+    """Return the index of each device's part of a tensor along each axis, in parts."""
     local, indices = sharding.shard_shape(shape), sharding.devices_indices_map(shape)
     parts = [
         [(item.start or 0) // max(1, count) for item, count in zip(indices[device], local, strict=True)]
@@ -203,7 +203,7 @@ def _has_interface() -> bool:
 
 
 _part = Primitive("seedbed_part")
-"""Primitive for a part of the tensor of each key. Its operands are the words of the keys, and the ordinal of the part
+"""Primitive for a part of the tensor of each key. Its operands are the words of the keys, and the index of the part
 along each axis, counted in parts of the same shape."""
 
 _part.def_abstract_eval(_abstract)

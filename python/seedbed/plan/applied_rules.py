@@ -65,7 +65,7 @@ def _stays(tensor: PlannedTensor, rule: NameRule) -> bool:
 
 
 def _follows(rule: NameRule, of_direction: NameRule | None) -> bool:
-    """Whether a rule that selects a magnitude leaves it the norms of its direction."""
+    """Return whether a rule that selects a magnitude leaves it the norms of its direction."""
     return rule is of_direction or isinstance(rule.initializer, Norms)
 
 

@@ -137,7 +137,7 @@ def compress(items: Sequence[tuple[str, P]], variants: Variants[P]) -> list[tupl
 
 
 def _compress(items: _Items[P], variants: Variants[P], ranges: int, level: int) -> _Items[P]:
-    """Compress the rests of names, after `ranges` ranges and `level` numbers in front of them."""
+    """Compress the ends of names that share a beginning with `level` numbers, of which `ranges` became ranges."""
     if level == MAX_RANGES:
         return [(escape(name), entry) for name, entry in items]
     groups = [(key, list(group)) for key, group in groupby(items, key=lambda item: _split(item[0]))]
