@@ -418,7 +418,7 @@ class TestCommand:
     def test_refuses_a_cluster_for_parts_and_files(self, source, folder, tmp_path, capsys):
         assert main(["init", source, "-o", str(folder), "--dask", "tcp://127.0.0.1:1", "--part", "1/2"]) == 2
         error = capsys.readouterr().err  # and no line that says that the work starts
-        assert error.startswith("seedbed: error: --dask must be without --part")
+        assert error.startswith("seedbed: error: --dask must not be given with --part")
         assert main(["init", source, "-o", str(tmp_path / "a.safetensors"), "--dask", "tcp://127.0.0.1:1"]) == 2
         assert "--dask is for directories" in capsys.readouterr().err
         assert not folder.exists()

@@ -105,7 +105,7 @@ def test_skipped_layers_stay_as_they_are():
             nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
             torch.ones(2, 5, 8).cumsum(-1),
             {},
-            "a layer must be called when the module is; .* Received: self_attn.out_proj.weight",
+            "a call of the module must call each layer; .* Received: self_attn.out_proj.weight",
         ),
     ],
 )

@@ -177,7 +177,7 @@ class TestInitialize:
         [
             ({"seed": None}, "a seed must be an integer"),
             ({"seed": 1.5}, "a seed must be an integer"),
-            ({"seed": 1, "device": "meta"}, "device must be one that has memory"),
+            ({"seed": 1, "device": "meta"}, "device must have memory"),
         ],
     )
     def test_bad_arguments(self, arguments, message):

@@ -379,7 +379,7 @@ def test_untranslatable_operations_are_errors_that_name_them(case):
     make, operation = WITHOUT[case]
     with st.recording():
         holder = Holder(make)
-    with pytest.raises(ValueError, match=rf"^weight: no initializer makes what it gets from .*{operation}"):
+    with pytest.raises(ValueError, match=rf"^weight: no initializer gives the values that it gets from .*{operation}"):
         st.initialize_(holder, seed=1)
     assert operation in st.recorded_rules(holder).undecided["weight"]
     assert not st.initialize_(holder, {"weight": "zeros"}, seed=1).weight.any()

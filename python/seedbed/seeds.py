@@ -359,7 +359,7 @@ def random_words(seed: SeedLike, count: int, stream: int = 0, start: int = 0) ->
         seed: an integer, or a `SeedGenerator`, of which only the key is used: it does not advance.
         count: number of words.
         stream: number of the stream, in [0, 2**64).
-        start: number of the first word, in [0, 2**68). Element i uses the words i and 2**67 + i.
+        start: index of the first word, in [0, 2**68). Element i uses the words i and 2**67 + i.
 
     Returns:
         An array of uint32, the words `start` to `start + count - 1`.

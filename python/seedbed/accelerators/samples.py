@@ -89,7 +89,7 @@ class Runs(NamedTuple):
     """A region as runs of consecutive elements of equal length."""
 
     firsts: npt.NDArray[np.uint64]
-    """Number of the first element of each run, in the order of the region's elements."""
+    """Index of the first element of each run, in the order of the region's elements."""
     length: int
     """Number of elements of each run."""
 

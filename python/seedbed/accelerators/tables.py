@@ -34,7 +34,7 @@ class Tail(NamedTuple):
     shift: int
     """Mantissa bits below those that choose the row."""
     first: int
-    """Number of the first row."""
+    """Index of the first row."""
     coefficients: npt.NDArray[np.float32]
     """Coefficients by power and row, the constants first."""
 

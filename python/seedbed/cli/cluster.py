@@ -50,7 +50,7 @@ def verifier(address: str | None, part: Part | None) -> Iterator[Callable[..., V
 def _client(address: str, part: Part | None) -> Iterator[Any]:
     if part is not None:
         raise ValueError(
-            f"--dask must be without --part: the cluster divides the work. Received: --part {part[0]}/{part[1]}"
+            f"--dask must not be given with --part: the cluster divides the work. Received: --part {part[0]}/{part[1]}"
         )
     try:
         import distributed

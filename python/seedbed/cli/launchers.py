@@ -102,7 +102,7 @@ def _position(
         total, variables = _integer(environment, size), f"{variables}, {size}={environment[size]}"
     if number >= total:
         raise ValueError(
-            f"the number of a process must be less than that of all processes. Received: {variables}, {total}"
+            f"the index of a process must be less than the number of processes. Received: {variables}, {total}"
         )
     return _Position(number, total, variables)
 

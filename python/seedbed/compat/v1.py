@@ -533,7 +533,7 @@ class LecunUniform(_Seeded, initializers.LecunUniform):
 def he_normal(seed: SeedLike = None) -> VarianceScaling:
     """Truncated normal of standard deviation sqrt(2 / fan_in) (He et al. 2015, eq. 10), as a `VarianceScaling`.
 
-    The values are those of `HeNormal`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+    The values are those of `HeNormal`; the configuration is that of `VarianceScaling`, as in TF 1.
 
     Arguments:
         seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
@@ -552,7 +552,7 @@ def he_normal(seed: SeedLike = None) -> VarianceScaling:
 def he_uniform(seed: SeedLike = None) -> VarianceScaling:
     """Uniform on [-a, a), a = sqrt(6 / fan_in) (He et al. 2015, eq. 10), as a `VarianceScaling`.
 
-    The values are those of `HeUniform`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+    The values are those of `HeUniform`; the configuration is that of `VarianceScaling`, as in TF 1.
 
     Arguments:
         seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
@@ -571,7 +571,7 @@ def he_uniform(seed: SeedLike = None) -> VarianceScaling:
 def lecun_normal(seed: SeedLike = None) -> VarianceScaling:
     """Truncated normal of standard deviation sqrt(1 / fan_in) (LeCun et al. 1998, eq. 16), as a `VarianceScaling`.
 
-    The values are those of `LecunNormal`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+    The values are those of `LecunNormal`; the configuration is that of `VarianceScaling`, as in TF 1.
 
     Arguments:
         seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a
@@ -590,7 +590,7 @@ def lecun_normal(seed: SeedLike = None) -> VarianceScaling:
 def lecun_uniform(seed: SeedLike = None) -> VarianceScaling:
     """Uniform on [-a, a), a = sqrt(3 / fan_in) (LeCun et al. 1998, eq. 16), as a `VarianceScaling`.
 
-    The values are those of `LecunUniform`, which says more; the configuration is that of `VarianceScaling`, as in TF 1.
+    The values are those of `LecunUniform`; the configuration is that of `VarianceScaling`, as in TF 1.
 
     Arguments:
         seed: None for new values at each call, an integer in [-2**255, 2**255) for the same values at each call, or a

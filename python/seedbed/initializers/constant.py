@@ -79,7 +79,9 @@ class Constant(_Given):
         except (TypeError, ValueError, RuntimeError) as error:  # a ragged list, a symbolic tensor, one with a gradient
             finite, kind = False, TypeError if isinstance(error, TypeError) else ValueError
         if not finite:
-            raise kind(f"value must be a finite number or an array of such. Received: value={shortened(value)}")
+            raise kind(
+                f"value must be a finite number or an array of finite numbers. Received: value={shortened(value)}"
+            )
         self._value.flags.writeable = False
 
     @property

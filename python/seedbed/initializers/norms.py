@@ -31,10 +31,10 @@ class Norms(SeededInitializer):
     length of 1, or that it does not have: for v of shape (6, 5, 3), g of shape (6, 1, 1) has a norm for each index of
     the first axis, g of shape (3,) for each index of the last one, and g of shape () the norm of all of v.
 
-    The norms are those of the values that v has in the dtype, summed in float64 in an order that depends on nothing but
-    the shape, and rounded in the end. A slice costs what the elements of v under its norms cost. The work takes 16 MiB,
-    or 12 bytes for each element of v under one norm if that is more (16 in float64); where v is computed as a whole,
-    such as by `Orthogonal`, as much as v in addition.
+    The norms are those of the values that v has in the dtype, summed in float64 in an order that depends only on the
+    shape, and rounded in the end. A slice takes as long as the elements of v under its norms. The work takes 16 MiB, or
+    12 bytes for each element of v under one norm if that is more (16 in float64); if v is computed as a whole, such as
+    by `Orthogonal`, as much as v in addition.
 
     Arguments:
         initializer: makes v: an object, a name or a configuration, without a seed.

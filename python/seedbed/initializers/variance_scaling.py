@@ -133,7 +133,7 @@ class VarianceScaling(RandomInitializer):
         return super()._describe(shape, dtype)._replace(**self.fans(shape)._asdict())
 
 
-@lru_cache(maxsize=1024)  # a pure function: what is kept is what would be computed
+@lru_cache(maxsize=1024)  # a pure function: a cached result never becomes stale
 @in_default_state
 def _scaled(scale: float, mode: str, distribution: str, fan_options: FanOptions, shape: Shape) -> Distribution:
     variance = scale / max(1.0, MODES[mode](*fan_options.fans(shape)))

@@ -41,7 +41,7 @@ def array(initializer: Initializer, shape: ShapeLike, dtype: Any = None, *, shar
 
     Raises:
         TypeError: if `initializer` is not an initializer, or `sharding` is not a sharding.
-        ValueError: if JAX does not have the dtype; if the sharding does not divide the shape; and where the initializer
+        ValueError: if JAX does not have the dtype; if the sharding does not divide the shape; or if the initializer
             raises it.
 
     >>> import numpy as np, seedbed as sb, seedbed.jax
@@ -72,7 +72,7 @@ def element_of(initializer: Initializer, dtype: Any) -> np.dtype:
     default = dtype is None or dtype is float
     element = initializer.as_dtype(jax.dtypes.canonicalize_dtype(float) if default else dtype)
     if jax.dtypes.canonicalize_dtype(element) != element:
-        raise ValueError(f"{element.name}: JAX must have the dtype: set jax_enable_x64. Received: dtype={element.name}")
+        raise ValueError(f"dtype must be one that JAX has: set jax_enable_x64. Received: dtype={element.name}")
     return element
 
 

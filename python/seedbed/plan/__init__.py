@@ -22,7 +22,7 @@ the child of the checkpoint's seed that has its name (`seedbed.SeedGenerator.chi
 
 The modules, from the public functions down:
 
-| module | what it contains |
+| module | contents |
 |---|---|
 | `json_reader` | `load_plan` and `parse_plan`: check and read a plan in JSON |
 | `applied_rules` | apply rules to a plan, or make a plan from rules alone |

@@ -40,7 +40,7 @@ def fill_(tensor: T, initializer: Initializer, *, shape: ShapeLike | None = None
         TypeError: if `tensor` is not a tensor, or `initializer` is not an initializer.
         ValueError: if the tensor is on the meta device, is not dense, has no memory, has elements that share memory, or
             is the result of an operation; if fans would be counted in another layout than torch's, or for fewer than
-            two axes; for a DTensor of partial sums, or a DTensor with `shape`; and where the initializer raises it.
+            two axes; for a DTensor of partial sums, or a DTensor with `shape`; or if the initializer raises it.
 
     >>> import torch, seedbed as sb, seedbed.torch
     >>> init = sb.KaimingNormal(seed=42, layout="torch")

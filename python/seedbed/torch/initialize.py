@@ -94,7 +94,7 @@ def initialize_(
     """
     root = seed if isinstance(seed, SeedGenerator) else SeedGenerator(as_seed(seed))
     if device is not None and torch.device(device).type == "meta":
-        raise ValueError(f"device must be one that has memory. Received: device={shortened(device)}")
+        raise ValueError(f"device must have memory. Received: device={shortened(device)}")
     check_module(module)
     if sharded := class_of("torch.distributed.fsdp", "FSDPModule"):
         for layer in module.modules():

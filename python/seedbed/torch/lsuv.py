@@ -107,7 +107,7 @@ def lsuv_(
     missing = [name for name in names if name not in measured]
     if missing:
         raise ValueError(
-            f"a layer must be called when the module is; exclude others by skip=. Received: {counted(missing)}"
+            f"a call of the module must call each layer; exclude others by skip=. Received: {counted(missing)}"
         )
     return measured
 

@@ -36,10 +36,10 @@ OF_MODELS = ("initialize_weights", "init_weights", "_init_weights")
 """Methods that initialize a model with all its layers."""
 
 RECORDED = "recorded"
-"""Source, in plans, of what the code of the module's author does."""
+"""Source, in plans, of an initialization by the code of the module's author."""
 
 LAYER_DEFAULT = "layer default"
-"""Source, in plans, of what `reset_parameters` of a class of torch does."""
+"""Source, in plans, of an initialization by `reset_parameters` of a class of torch."""
 
 _NEUTRAL = ("torch", "builtins", "typing", "abc", "collections")
 """Packages of the base classes of a class that torch defines."""

@@ -154,7 +154,7 @@ def results_of(recorder: Recorder, tensors: Mapping[str, Any]) -> dict[str, Reco
         except NotSet as error:
             reason = "" if str(error) == "nothing is written to it" else str(error)
         except Untranslated as error:
-            reason = f"no initializer makes what it gets from {error}"
+            reason = f"no initializer gives the values that it gets from {error}"
         other, operation = copies.get(name, ("", ""))
         if operation == "copy_":
             initializer, reason = None, f"copy_ gives it the random values of {other}, and each name draws its own here"
