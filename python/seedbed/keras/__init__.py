@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 globals().update({name: NAMES[name] for name in PUBLIC})
 
-__all__ = [*PUBLIC, "SeedGenerator", "deserialize", "get", "initialize", "plan_of", "serialize"]
+__all__ = ["SeedGenerator", "deserialize", "get", "initialize", "plan_of", "serialize"]
+__all__.extend(PUBLIC)  # not in the list above: griffe, which builds the API pages, reads only strings there
 
 
 def __dir__() -> list[str]:
