@@ -1,4 +1,4 @@
-"""How fans are counted, and that the variance which they ask for is the one that a layer needs.
+"""Counts of fans, and the variance that follows from them, compared with the one that a layer needs.
 
 The layers here have n >= 6 10^5 outputs. The standard deviation of their variance is below 0.5 %, what is asked is 2 %.
 """

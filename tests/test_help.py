@@ -1,4 +1,4 @@
-"""What `help` says: each argument of what is public, and an example."""
+"""The text of `help`: each argument of each public class and function, and an example."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""Which rule decides which tensor, in every framework."""
+"""The rule that decides each tensor, in every framework."""
 
 from types import SimpleNamespace
 

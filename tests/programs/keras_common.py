@@ -1,4 +1,4 @@
-"""What the checks of `keras_backend.py` share. Import it before Keras: it sets the environment of the backend."""
+"""Code that the checks of `keras_backend.py` share. Import it before Keras: it sets the environment of the backend."""
 
 import inspect
 import os

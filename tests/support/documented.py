@@ -1,4 +1,4 @@
-"""What `help` says of the public classes and functions of a module."""
+"""The text of `help` for the public classes and functions of a module."""
 
 import inspect
 import re
