@@ -25,7 +25,7 @@ CASES = {
     "tiny": ("a Llama of transformers from its configuration, built and initialized", "`LlamaForCausalLM(config)`"),
     "llama": ("a Llama of transformers from its configuration, built and initialized", "`LlamaForCausalLM(config)`"),
 }
-"""What is measured, and the code that does it without seedbed."""
+"""The measured model, and the code that initializes it without seedbed."""
 
 LLAMAS = {"tiny": (64, 2, 512), "llama": (768, 12, 50257)}
 """Width, number of layers, and size of the vocabulary of each Llama."""

@@ -1,6 +1,6 @@
 """Counts of fans, and the variance that follows from them, compared with the one that a layer needs.
 
-The layers here have n >= 6 10^5 outputs. The standard deviation of their variance is below 0.5 %, what is asked is 2 %.
+The layers here have n >= 6 10^5 outputs. The standard deviation of their variance is below 0.5 %, the tolerance is 2 %.
 """
 
 import math
