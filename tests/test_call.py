@@ -197,7 +197,7 @@ def test_fans_of_a_part_are_those_of_the_tensor():
     [
         ("float16", sb.RandomNormal(stddev=8000.0), "finite float16 numbers"),
         ("float16", sb.RandomUniform(0, 1e5), "finite float16 numbers"),
-        ("bfloat16", sb.RandomUniform(1.001, 1.002), "a bfloat16 number from minval to below"),
+        ("bfloat16", sb.RandomUniform(1.001, 1.002), "there must be a bfloat16 number that is at least minval"),
         ("float32", sb.TruncatedNormal(stddev=1e39), "finite float32 numbers"),
         ("float16", sb.Constant(1e5), "must be representable as float16"),
         ("uint8", sb.Constant(-1), "must be representable as uint8"),

@@ -208,14 +208,14 @@ class TestOtherWriters:
 class TestDifferences:
     def test_any_changed_bit_is_found(self, path, pieces):
         write_checkpoint(PLAN, path, seed=3)
-        header, start, content = parts_of(path)
+        header, data, content = parts_of(path)
         tensors = fresh(PLAN, 3)
         found = 0
         for name, tensor in tensors.items():
             start, stop = header[name]["data_offsets"]
             for at in {start, (start + stop) // 2, stop - 1} if tensor.size else ():
                 changed = bytearray(content)
-                changed[start + at] ^= 1 << (at % 8)
+                changed[data + at] ^= 1 << (at % 8)
                 path.write_bytes(changed)
                 result = verify_checkpoint(PLAN, path)
                 index = tuple(int(i) for i in np.unravel_index((at - start) // tensor.itemsize, tensor.shape))
