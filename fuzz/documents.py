@@ -115,12 +115,13 @@ def check_initializer(initializer: Any, registry: Any) -> None:
     assert registry.serialize(registry.deserialize(json.loads(json.dumps(config, allow_nan=False)))) == config
     assert repr(initializer)
     assert hash(initializer) == hash(initializer)
+    norms = sizes_of_norms(config)
     for shape in SHAPES:
         for dtype in ("float16", "float32", "int8"):
             tensor = outcome(lambda: initializer.lazy(shape, dtype))  # noqa: B023
             if tensor is not None:
                 assert tensor.shape == shape
-                check_values(tensor, sizes_of_norms(config))
+                check_values(tensor, norms)
 
 
 def sizes_of_norms(config: Any) -> list[int]:

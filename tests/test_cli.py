@@ -9,29 +9,12 @@ import sys
 
 import pytest
 from safetensors.numpy import load_file, save_file
+from support.commands import ONES, table_of
 
 import seedbed
 from seedbed import cli
 from seedbed.cli import cluster, commands
 from seedbed.plan import load_plan, parse_plan
-
-ONES = {"tensors": [{"name": name, "shape": [100], "initializer": "ones"} for name in "abcd"]}
-
-
-@pytest.fixture
-def plan(tmp_path):
-    path = tmp_path / "plan.json"
-    path.write_text(json.dumps(ONES))
-    return str(path)
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
-def table_of(text):
-    return dict(re.split(r"  +", line, maxsplit=1) for line in text.splitlines())
 
 
 def test_init_writes_the_file_and_a_table_of_it(plan, output, capsys):

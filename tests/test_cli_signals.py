@@ -1,6 +1,5 @@
 """Signals end a command, which removes its partial file."""
 
-import json
 import os
 import re
 import signal
@@ -11,21 +10,6 @@ from pathlib import Path
 import pytest
 
 from seedbed import cli
-
-ONES = {"tensors": [{"name": name, "shape": [100], "initializer": "ones"} for name in "abcd"]}
-
-
-@pytest.fixture
-def plan(tmp_path):
-    path = tmp_path / "plan.json"
-    path.write_text(json.dumps(ONES))
-    return str(path)
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "model.safetensors"
-
 
 SLOW = """
 import signal, sys, time

@@ -11,26 +11,9 @@ from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
+from support.commands import table_of
 
 from seedbed import cli
-
-ONES = {"tensors": [{"name": name, "shape": [100], "initializer": "ones"} for name in "abcd"]}
-
-
-@pytest.fixture
-def plan(tmp_path):
-    path = tmp_path / "plan.json"
-    path.write_text(json.dumps(ONES))
-    return str(path)
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
-def table_of(text):
-    return dict(re.split(r"  +", line, maxsplit=1) for line in text.splitlines())
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

@@ -17,16 +17,6 @@ def can_mount():
     return shutil.which("unshare") and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def written(folder):
-    return write_directory(PLAN, folder, seed=7, max_shard_size=400)
-
-
 class TestResume:
     @pytest.fixture
     def whole(self, folder, written):

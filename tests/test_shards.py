@@ -20,25 +20,6 @@ from seedbed.plan import Plan, PlannedTensor
 CONFIG = {"architectures": ["Net"], "hidden_size": 8}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def written(folder):
-    return write_directory(PLAN, folder, seed=7, max_shard_size=400)
-
-
-@pytest.fixture(params=[1, 8])
-def threads(request):
-    """Set the number of threads. With eight, four files are in flight at once."""
-    before = seedbed.get_num_threads()
-    seedbed.set_num_threads(request.param)
-    yield request.param
-    seedbed.set_num_threads(before)
-
-
 class TestShards:
     def test_have_the_names_and_tensors_of_the_hub(self, folder, written, threads):
         assert {path.name for path in folder.glob("*.safetensors")} == {name_of(number) for number in SHARDS}

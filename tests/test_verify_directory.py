@@ -14,25 +14,6 @@ import seedbed
 from seedbed.checkpoint import Difference, verify_checkpoint, write_checkpoint, write_directory
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def written(folder):
-    return write_directory(PLAN, folder, seed=7, max_shard_size=400)
-
-
-@pytest.fixture(params=[1, 8])
-def threads(request):
-    """Set the number of threads. With eight, four files are in flight at once."""
-    before = seedbed.get_num_threads()
-    seedbed.set_num_threads(request.param)
-    yield request.param
-    seedbed.set_num_threads(before)
-
-
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _written(self, written):

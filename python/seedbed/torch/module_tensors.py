@@ -61,18 +61,6 @@ class Wrappers:
         return self._known[kind]
 
 
-def layers_of(module: nn.Module) -> list[nn.Module]:
-    """A module and all modules in it, each once, in the order of `Module.modules`, which takes longer."""
-    found: dict[int, nn.Module] = {}
-    ahead: list[nn.Module | None] = [module]
-    while ahead:
-        layer = ahead.pop()
-        if layer is not None and id(layer) not in found:
-            found[id(layer)] = layer
-            ahead += reversed(layer._modules.values())
-    return list(found.values())
-
-
 def entries_of(module: nn.Module, prefix: str) -> list[Entry]:
     """Return all parameters of a module, then all buffers, in its order. A tensor shared by modules is one entry."""
     parameters: dict[int, Entry] = {}

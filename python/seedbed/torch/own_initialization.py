@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from seedbed.initializers import Initializer
-from seedbed.torch.module_tensors import Entry, layers_of
+from seedbed.torch.module_tensors import Entry
 from seedbed.torch.recorder.contents import Contents
 from seedbed.torch.recorder.context import RECORD, Recorded, recorded, results_of
 from seedbed.torch.recorder.dispatch import Recorder
@@ -186,7 +186,7 @@ class _Rerun:
 
     def run(self, root: nn.Module) -> None:
         """Run all methods of the module that can be run again."""
-        layers = [layer for layer in layers_of(root) if not is_recorded(layer)]
+        layers = [layer for layer in root.modules() if not is_recorded(layer)]
         classes = set(map(type, layers))
         methods = {cls: _methods(cls, OF_LAYERS)[:1] for cls in classes}
         for layer in reversed(layers):
